@@ -48,7 +48,7 @@ def mean_squared_error(predictions: np.ndarray, targets: np.ndarray, weights: np
 
 
 def mean_absolute_error(predictions: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Loss:
-    """`|p - t|`, meaned over c; predictions p and targets t (m, c), weights (m,). At p = t the gradient is 0."""
+    """`|p - t|`, meaned over c; predictions p and targets t (m, c), weights (m,). Its slope at p = t is 0."""
     difference = predictions - targets
     return _mean_of_columns(np.abs(difference), np.sign(difference), weights)
 

@@ -14,7 +14,7 @@ def sgd(
     nesterov: bool,
     weight_decay: float,
 ) -> None:
-    """Gradient descent with momentum, Keras' equation: `v = mu v - lr g; p += v` (Nesterov: `p += mu v - lr g`).
+    """Gradient descent with momentum, as in Keras: `v = mu v - lr g; p += v` (Nesterov: `p += mu v - lr g`).
 
     Weight decay is decoupled and comes first: `p -= lr wd p`.
     """
