@@ -1,0 +1,108 @@
+"""The back ends, and the one setting that chooses among them and the number of threads.
+
+`reference` is NumPy and starts at once; `cpu` is Numba, many times faster once it is loaded. `auto` stays on the
+reference until the work done there would have paid for loading Numba: renting until the rent reaches the price costs at
+most twice the best choice, whatever comes next (Karlin et al. 1988). Training always pays at once.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from dataclasses import dataclass
+from types import ModuleType
+
+from ..errors import TinynetError
+
+DEVICES = ("auto", "reference", "cpu")
+CPU_START_SECONDS = 0.8
+"""Loading Numba and a network's kernels from a warm cache; measured by `bench/cold_start.py`."""
+REFERENCE_FLOPS = 3e9
+"""Operations a second that the reference kernels do on small convolutional networks, on one slow core."""
+
+
+@dataclass
+class _Setting:
+    device: str = "auto"
+    threads: int | None = None
+    rented: float = 0.0
+
+
+_setting = _Setting()
+
+
+def set_device(device: str) -> None:
+    """Choose the back end for everything that follows: "auto", "reference" (NumPy) or "cpu" (Numba)."""
+    if device not in DEVICES:
+        raise TinynetError(f"there is no device {device!r}; choose one of {', '.join(DEVICES)}")
+    if device == "cpu" and not numba_installed():
+        raise TinynetError("the cpu device needs Numba, which is not installed here; use --device reference")
+    _setting.device = device
+
+
+def set_threads(threads: int | None) -> None:
+    """Number of threads of the cpu back end; None is one a core that this process may use."""
+    if threads is not None and threads < 1:
+        raise TinynetError(f"the number of threads must be at least 1, not {threads}")
+    _setting.threads = threads
+    if cpu_loaded():
+        _apply_threads()
+
+
+def threads() -> int:
+    """The number of threads that kernels may use."""
+    return _setting.threads or available_cores()
+
+
+def available_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def numba_installed() -> bool:
+    """Whether the cpu back end can be used at all."""
+    return importlib.util.find_spec("numba") is not None
+
+
+def cpu_loaded() -> bool:
+    """Whether this process has paid for loading Numba already."""
+    return f"{__name__}.cpu" in sys.modules
+
+
+def choose(flops: float | None = None) -> tuple[str, str]:
+    """The back end that would be used for so many floating-point operations (None: training), and why."""
+    if _setting.device != "auto":
+        return _setting.device, "it was asked for"
+    if not numba_installed():
+        return "reference", "Numba is not installed"
+    if cpu_loaded():
+        return "cpu", "Numba is loaded already"
+    if flops is None:
+        return "cpu", "long work pays for loading Numba"
+    seconds = _setting.rented + flops / REFERENCE_FLOPS
+    if seconds < CPU_START_SECONDS:
+        return "reference", f"about {seconds:.2f} s of work is done sooner than Numba is loaded"
+    return "cpu", f"about {seconds:.1f} s of work on NumPy pays for loading Numba"
+
+
+def backend(flops: float | None = None) -> ModuleType:
+    """The module of kernels to use for so many floating-point operations; None means long work, as training is."""
+    name, _ = choose(flops)
+    if name == "cpu":
+        fresh = not cpu_loaded()
+        from . import cpu
+
+        if fresh:
+            _apply_threads()
+        return cpu
+    from . import reference
+
+    _setting.rented += (flops or 0) / REFERENCE_FLOPS
+    return reference
+
+
+def _apply_threads() -> None:
+    from .cpu import jit
+
+    jit.set_threads(threads())

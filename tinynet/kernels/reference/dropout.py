@@ -1,0 +1,27 @@
+"""Dropout (Srivastava et al. 2014) whose mask is a function of a seed and the position, so that nothing is stored."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def _mix(h: np.ndarray) -> np.ndarray:
+    """The 32-bit finaliser of MurmurHash3 (Appleby): every input bit changes every output bit half of the time."""
+    h = (h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    h = (h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    return h ^ (h >> np.uint32(16))
+
+
+def hash32(seed: int, count: int) -> np.ndarray:
+    """The first `count` 32-bit words of the stream of a seed: mix(i + mix(seed)), seed modulo 2³²."""
+    start = _mix(np.array([seed & 0xFFFFFFFF], np.uint32))
+    return _mix(np.arange(count, dtype=np.uint32) + start)
+
+
+def dropout(x: np.ndarray, rate: float, seed: int) -> np.ndarray:
+    """Set each element to zero with probability `rate`, scale the others by 1 / (1 − rate).
+
+    Element i is kept where hash32(seed, i) ≥ rate · 2³². The gradient is the same call on dy.
+    """
+    keep = hash32(seed, x.size).reshape(x.shape) >= np.uint32(min(int(rate * 2**32), 2**32 - 1))
+    return np.where(keep, x * x.dtype.type(1 / (1 - rate)), x.dtype.type(0))
