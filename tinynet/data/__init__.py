@@ -1,0 +1,1 @@
+"""Data: reading pictures and folders, downloads with checksums, batches, augmentation."""

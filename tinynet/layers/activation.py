@@ -1,0 +1,34 @@
+"""An activation as a layer of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .base import Gradients, Layer, Run, Shape, activation_gradient, check_activation
+
+
+@dataclass(eq=False)
+class Activation(Layer):
+    """y = f(x) with f one of linear, relu, leaky_relu (slope 0.2), gelu, sigmoid, tanh, softmax (over the last axis).
+
+    Shapes: any → the same. Raises TinynetError for an unknown name. The equations stand with the kernel `activation`.
+    """
+
+    activation: str
+
+    def check(self) -> None:
+        self.activation = check_activation(self.name, self.activation)
+
+    def flops(self, input_shape: Shape) -> int:
+        return int(np.prod([size or 1 for size in input_shape]))
+
+    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
+        y = x if run.logits else run.kernels.activation(x, self.activation)
+        return y, (x, y)
+
+    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
+        x, y = saved
+        return activation_gradient(run, dy, y, x, self.activation), {}

@@ -1,0 +1,155 @@
+"""What every layer has: settings, parameters, a forward and a backward pass. No layer keeps activations."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import ShapeError, TinynetError
+
+Shape = tuple[int | None, ...]
+Gradients = dict[str, np.ndarray]
+
+ACTIVATIONS = ("linear", "relu", "leaky_relu", "gelu", "sigmoid", "tanh", "softmax")
+
+
+class Run(NamedTuple):
+    """What a pass through a network needs to know besides the arrays."""
+
+    kernels: ModuleType
+    """The back end."""
+    training: bool = False
+    """True where dropout drops and batch normalisation uses the batch."""
+    seed: int = 0
+    """Everything random in this pass follows from it."""
+    logits: bool = False
+    """True where the softmax or sigmoid of the last layer is left to the loss."""
+    input_gradient: bool = True
+    """False where nobody asks for the gradient at a layer's input: backward may return None for it."""
+
+
+class Layer:
+    """A function with parameters.
+
+    Subclasses are dataclasses whose fields are their settings. `parameters` are trained, `statistics` are saved
+    with them but not trained. A layer never touches the contents of an array: each step is a kernel of the back end.
+    """
+
+    name: str
+    parameters: dict[str, np.ndarray]
+    statistics: dict[str, np.ndarray]
+
+    def __post_init__(self) -> None:
+        self.name = snake_case(type(self).__name__)
+        self.parameters = {}
+        self.statistics = {}
+        self.check()
+
+    def check(self) -> None:
+        """Check the settings and bring them to their canonical form; raises TinynetError."""
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Shape of the output, without the batch axis; raises ShapeError for an input that does not fit."""
+        return input_shape
+
+    def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
+        """Create the parameters for an input shape without the batch axis; without a generator, zeros."""
+
+    def flops(self, input_shape: Shape) -> int:
+        """Floating-point operations of one sample's forward pass (a multiply-add is two)."""
+        return 0
+
+    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
+        """The output, and whatever `backward` needs."""
+        raise NotImplementedError
+
+    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray | None, Gradients]:
+        """From the gradient at the output: the gradient at the input, and one for each parameter."""
+        raise NotImplementedError
+
+    def settings(self) -> dict[str, Any]:
+        """The settings that differ from their defaults, as JSON can hold them."""
+        differing = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.default is dataclasses.MISSING or value != field.default:
+                differing[field.name] = value
+        return differing
+
+    def parameter_count(self) -> int:
+        """Number of trained values."""
+        return sum(value.size for value in self.parameters.values())
+
+    def wrong_shape(self, expected: str, got: Shape) -> ShapeError:
+        """The error for an input of a shape that this layer does not take."""
+        return ShapeError(f"{self.name} takes an input of shape {expected}, but is given {show_shape(got)}")
+
+
+def snake_case(name: str) -> str:
+    """MaxPool2D → max_pool2d."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def show_shape(shape: Shape) -> str:
+    """A shape as people write it, `any` for an open size."""
+    sizes = ["any" if size is None else str(size) for size in shape]
+    return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+
+
+def check_count(owner: str, setting: str, value: Any, least: int = 1) -> int:
+    """A whole number of at least `least`, or an error that names the setting."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise TinynetError(f"{owner}: {setting} must be a whole number of at least {least}, not {value!r}")
+    return int(value)
+
+
+def check_counts(owner: str, setting: str, value: Any, rank: int, least: int = 1) -> tuple[int, ...]:
+    """`rank` whole numbers; one number stands for all."""
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * rank
+    if len(values) != rank:
+        raise TinynetError(f"{owner}: {setting} must be one number or {rank} numbers, not {value!r}")
+    return tuple(check_count(owner, setting, item, least) for item in values)
+
+
+def check_choice(owner: str, setting: str, value: Any, choices: tuple[str, ...] | Mapping[str, Any]) -> str:
+    """One of the known names, or an error that lists them."""
+    if value not in choices:
+        raise TinynetError(f"{owner}: {setting} {value!r} is unknown; choose one of {', '.join(choices)}")
+    return value
+
+
+def check_activation(owner: str, value: str | None) -> str:
+    """The name of an activation; None is linear."""
+    return check_choice(owner, "activation", value or "linear", ACTIVATIONS)
+
+
+def check_fraction(owner: str, setting: str, value: Any) -> float:
+    """A number from 0 up to, not including, 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
+        raise TinynetError(f"{owner}: {setting} must be at least 0 and below 1, not {value!r}")
+    return float(value)
+
+
+def parameterised_activation(
+    run: Run, kernel: Any, name: str, *arguments: Any
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Call a kernel that can fuse an activation. Returns the output, and the input of an activation that was not fused."""
+    k = run.kernels
+    name = "linear" if run.logits else name
+    if name in k.FUSED:
+        return kernel(*arguments, name), None
+    z = kernel(*arguments, "linear")
+    return k.activation(z, name), z
+
+
+def activation_gradient(
+    run: Run, dy: np.ndarray, y: np.ndarray, z: np.ndarray | None, name: str
+) -> np.ndarray:
+    """Gradient at the input of a layer's own activation."""
+    name = "linear" if run.logits else name
+    return dy if name == "linear" else run.kernels.activation_gradient(dy, y, name, z)

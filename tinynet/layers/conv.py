@@ -1,0 +1,159 @@
+"""Convolutions over pictures and sequences, channels last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .base import (
+    Gradients,
+    Layer,
+    Run,
+    Shape,
+    activation_gradient,
+    check_activation,
+    check_choice,
+    check_count,
+    check_counts,
+    parameterised_activation,
+)
+from .initializers import INITIALIZERS, initialise
+
+PADDINGS = ("valid", "same")
+Pads = tuple[tuple[int, int], tuple[int, int]]
+
+
+def window_output(
+    size: int, window: int, stride: int, padding: str, dilation: int = 1
+) -> tuple[int, tuple[int, int]]:
+    """Output size along one axis, and the padding before and after it, as TensorFlow defines "valid" and "same"."""
+    reach = dilation * (window - 1) + 1
+    if padding == "valid":
+        return (size - reach) // stride + 1, (0, 0)
+    out = -(-size // stride)
+    total = max((out - 1) * stride + reach - size, 0)
+    return out, (total // 2, total - total // 2)
+
+
+def as_picture(x: np.ndarray, rank: int) -> np.ndarray:
+    """A sequence (n, t, c) is a picture one pixel high: (n, 1, t, c)."""
+    return x if rank == 2 else x[:, None]
+
+
+class Convolution(Layer):
+    """What Conv1D and Conv2D share; `rank` is the number of spatial axes."""
+
+    rank: int
+    trimmed: tuple[int, ...] | None = None
+    """Spatial output size that the next layer reads, where that is less than the whole; set by Sequential."""
+
+    def check(self) -> None:
+        self.filters = check_count(self.name, "filters", self.filters)
+        for setting in ("kernel_size", "strides", "dilation_rate"):
+            setattr(self, setting, check_counts(self.name, setting, getattr(self, setting), self.rank))
+        self.activation = check_activation(self.name, self.activation)
+        check_choice(self.name, "padding", self.padding, PADDINGS)
+        check_choice(self.name, "kernel_initializer", self.kernel_initializer, INITIALIZERS)
+
+    def _axes(self, sizes: Shape) -> list[tuple[int, tuple[int, int]]]:
+        settings = zip(sizes, self.kernel_size, self.strides, self.dilation_rate, strict=True)
+        return [window_output(size, k, stride, self.padding, d) for size, k, stride, d in settings]
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        expected = ("(length, channels)", "(height, width, channels)")[self.rank - 1]
+        if len(input_shape) != self.rank + 1 or None in input_shape:
+            raise self.wrong_shape(expected, input_shape)
+        out = tuple(size for size, _ in self._axes(input_shape[:-1]))
+        if min(out) < 1:
+            reach = tuple(d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation_rate, strict=True))
+            raise self.wrong_shape(f"{expected} of at least {reach}", input_shape)
+        return (*out, self.filters)
+
+    def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
+        kernel_shape = (*self.kernel_size, input_shape[-1], self.filters)
+        self.parameters["kernel"] = initialise(self.kernel_initializer, kernel_shape, rng)
+        if self.use_bias:
+            self.parameters["bias"] = np.zeros(self.filters, np.float32)
+
+    def flops(self, input_shape: Shape) -> int:
+        positions = int(np.prod(self.trimmed or self.output_shape(input_shape)[:-1]))
+        return 2 * positions * self.filters * input_shape[-1] * int(np.prod(self.kernel_size))
+
+    def _geometry(self, sizes: tuple[int, ...]) -> tuple[tuple[int, ...], Pads, tuple[int, ...]]:
+        """(strides, pads, dilation) of two axes; what the next layer does not read is cropped from the padding."""
+        pads = []
+        for axis, (out, (before, after)) in enumerate(self._axes(sizes)):
+            wanted = self.trimmed[axis] if self.trimmed else out
+            reach = self.dilation_rate[axis] * (self.kernel_size[axis] - 1) + 1
+            used = (wanted - 1) * self.strides[axis] + reach
+            pads.append((before, min(after, used - sizes[axis] - before)))
+        if self.rank == 1:
+            return (1, *self.strides), ((0, 0), pads[0]), (1, *self.dilation_rate)
+        return self.strides, tuple(pads), self.dilation_rate
+
+    def _kernel(self) -> np.ndarray:
+        kernel = self.parameters["kernel"]
+        return kernel if self.rank == 2 else kernel[None]
+
+    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
+        geometry = self._geometry(x.shape[1:-1])
+        arguments = (as_picture(x, self.rank), self._kernel(), self.parameters.get("bias"), *geometry)
+        y, z = parameterised_activation(run, run.kernels.conv2d, self.activation, *arguments)
+        return y if self.rank == 2 else y[:, 0], (x, y, z)
+
+    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
+        x, y, z = saved
+        kernel, geometry = self._kernel(), self._geometry(x.shape[1:-1])
+        picture = as_picture(x, self.rank)
+        dz = activation_gradient(run, dy.reshape(y.shape), y, z, self.activation)
+        dkernel = run.kernels.conv2d_kernel_gradient(picture, dz, kernel.shape, *geometry)
+        gradients = {"kernel": dkernel.reshape(self.parameters["kernel"].shape)}
+        if self.use_bias:
+            gradients["bias"] = run.kernels.bias_gradient(dz)
+        if not run.input_gradient:
+            return None, gradients
+        dx = run.kernels.conv2d_input_gradient(dz, kernel, picture.shape, *geometry)
+        return dx.reshape(x.shape), gradients
+
+
+@dataclass(eq=False)
+class Conv2D(Convolution):
+    """y[i, j, o] = activation(b[o] + Σ_{u, v, c} x[i·s + u·d, j·s + v·d, c] W[u, v, c, o]), s strides, d dilation.
+
+    Shapes: x (n, height, width, channels) → y (n, height', width', filters); W `kernel` (kh, kw, channels, filters),
+    b `bias` (filters,). "valid": height' = ⌊(height − d (kh − 1) − 1) / s⌋ + 1; "same": ⌈height / s⌉, zeros around.
+    Defaults as in Keras. Raises TinynetError for a bad setting, ShapeError for an input that does not fit.
+    """
+
+    filters: int
+    kernel_size: int | tuple[int, int]
+    strides: int | tuple[int, int] = (1, 1)
+    padding: str = "valid"
+    dilation_rate: int | tuple[int, int] = (1, 1)
+    activation: str = "linear"
+    use_bias: bool = True
+    kernel_initializer: str = "glorot_uniform"
+
+    rank = 2
+
+
+@dataclass(eq=False)
+class Conv1D(Convolution):
+    """y[t, o] = activation(b[o] + Σ_{u, c} x[t·s + u·d, c] W[u, c, o]), s strides, d dilation.
+
+    Shapes: x (n, length, channels) → y (n, length', filters); W `kernel` (k, channels, filters), b `bias` (filters,).
+    "valid" and "same" as in Conv2D. Raises TinynetError for a bad setting, ShapeError for an input that does not fit.
+    """
+
+    filters: int
+    kernel_size: int | tuple[int]
+    strides: int | tuple[int] = (1,)
+    padding: str = "valid"
+    dilation_rate: int | tuple[int] = (1,)
+    activation: str = "linear"
+    use_bias: bool = True
+    kernel_initializer: str = "glorot_uniform"
+
+    rank = 1

@@ -1,0 +1,71 @@
+"""Fully connected layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .base import (
+    Gradients,
+    Layer,
+    Run,
+    Shape,
+    activation_gradient,
+    check_activation,
+    check_choice,
+    check_count,
+    parameterised_activation,
+)
+from .initializers import INITIALIZERS, initialise
+
+
+@dataclass(eq=False)
+class Dense(Layer):
+    """y = activation(x W + b).
+
+    Shapes: x (…, inputs) → y (…, units); W `kernel` (inputs, units), b `bias` (units,).
+    Defaults as in Keras: Glorot-uniform kernel, zero bias. Raises TinynetError for a bad setting, ShapeError for an
+    input without a fixed last axis.
+    """
+
+    units: int
+    activation: str = "linear"
+    use_bias: bool = True
+    kernel_initializer: str = "glorot_uniform"
+
+    def check(self) -> None:
+        self.units = check_count(self.name, "units", self.units)
+        self.activation = check_activation(self.name, self.activation)
+        check_choice(self.name, "kernel_initializer", self.kernel_initializer, INITIALIZERS)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if not input_shape or input_shape[-1] is None:
+            raise self.wrong_shape("(…, features) with a known number of features", input_shape)
+        return (*input_shape[:-1], self.units)
+
+    def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
+        kernel_shape = (input_shape[-1], self.units)
+        self.parameters["kernel"] = initialise(self.kernel_initializer, kernel_shape, rng)
+        if self.use_bias:
+            self.parameters["bias"] = np.zeros(self.units, np.float32)
+
+    def flops(self, input_shape: Shape) -> int:
+        return 2 * self.units * int(np.prod([size or 1 for size in input_shape]))
+
+    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
+        kernel, bias = self.parameters["kernel"], self.parameters.get("bias")
+        rows = x.reshape(-1, x.shape[-1])
+        y, z = parameterised_activation(run, run.kernels.dense, self.activation, rows, kernel, bias)
+        return y.reshape(*x.shape[:-1], self.units), (x, y, z)
+
+    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
+        x, y, z = saved
+        dz = activation_gradient(run, dy.reshape(y.shape), y, z, self.activation)
+        gradients = {"kernel": run.kernels.dense_kernel_gradient(x.reshape(len(dz), x.shape[-1]), dz)}
+        if self.use_bias:
+            gradients["bias"] = run.kernels.bias_gradient(dz)
+        if not run.input_gradient:
+            return None, gradients
+        return run.kernels.dense_input_gradient(dz, self.parameters["kernel"]).reshape(x.shape), gradients

@@ -1,0 +1,170 @@
+"""Pooling: the largest or the mean value of windows of a picture or a sequence, channels last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .base import Gradients, Layer, Run, Shape, check_choice, check_counts
+from .conv import PADDINGS, Pads, as_picture, window_output
+
+
+class Pooling(Layer):
+    """What all pooling layers with a window share; `rank` is the number of spatial axes, `largest` max or mean."""
+
+    rank: int
+    largest: bool
+
+    def check(self) -> None:
+        self.pool_size = check_counts(self.name, "pool_size", self.pool_size, self.rank)
+        strides = self.pool_size if self.strides is None else self.strides
+        self.strides = check_counts(self.name, "strides", strides, self.rank)
+        check_choice(self.name, "padding", self.padding, PADDINGS)
+
+    def _axes(self, sizes: Shape) -> list[tuple[int, tuple[int, int]]]:
+        settings = zip(sizes, self.pool_size, self.strides, strict=True)
+        return [window_output(size, window, stride, self.padding) for size, window, stride in settings]
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        expected = ("(length, channels)", "(height, width, channels)")[self.rank - 1]
+        if len(input_shape) != self.rank + 1 or None in input_shape:
+            raise self.wrong_shape(expected, input_shape)
+        out = tuple(size for size, _ in self._axes(input_shape[:-1]))
+        if min(out) < 1:
+            raise self.wrong_shape(f"{expected} of at least {self.pool_size}", input_shape)
+        return (*out, input_shape[-1])
+
+    def spatial_size_read(self, input_shape: Shape) -> tuple[int, ...]:
+        """The part of the input, from its first corner, that some window reads."""
+        sizes = zip(input_shape[:-1], self.pool_size, self.strides, self._axes(input_shape[:-1]), strict=True)
+        return tuple(min(size, (out - 1) * s + k - before) for size, k, s, (out, (before, _)) in sizes)
+
+    def flops(self, input_shape: Shape) -> int:
+        return int(np.prod(self.output_shape(input_shape)) * np.prod(self.pool_size))
+
+    def _geometry(self, sizes: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...], Pads]:
+        """(window, strides, pads) of two axes."""
+        pads = tuple(pad for _, pad in self._axes(sizes))
+        if self.rank == 1:
+            return (1, *self.pool_size), (1, *self.strides), ((0, 0), *pads)
+        return self.pool_size, self.strides, pads
+
+    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
+        pool = run.kernels.max_pool2d if self.largest else run.kernels.avg_pool2d
+        y = pool(as_picture(x, self.rank), *self._geometry(x.shape[1:-1]))
+        y = y if self.rank == 2 else y[:, 0]
+        return y, (x, y)
+
+    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
+        x, y = (as_picture(a, self.rank) for a in saved)
+        dy, geometry = dy.reshape(y.shape), self._geometry(saved[0].shape[1:-1])
+        if self.largest:
+            dx = run.kernels.max_pool2d_gradient(dy, x, y, *geometry)
+        else:
+            dx = run.kernels.avg_pool2d_gradient(dy, x.shape, *geometry)
+        return dx.reshape(saved[0].shape), {}
+
+
+@dataclass(eq=False)
+class MaxPool2D(Pooling):
+    """y[i, j, c] = max over the window of x[i·s + u, j·s + v, c]; padding never wins.
+
+    Shapes: (n, height, width, channels) → (n, height', width', channels), sizes as in Conv2D. `strides` None is the
+    window's size. Raises TinynetError for a bad setting, ShapeError for an input smaller than the window.
+    """
+
+    pool_size: int | tuple[int, int] = (2, 2)
+    strides: int | tuple[int, int] | None = None
+    padding: str = "valid"
+
+    rank, largest = 2, True
+
+
+@dataclass(eq=False)
+class AvgPool2D(Pooling):
+    """y[i, j, c] = mean over the window of x[i·s + u, j·s + v, c]; padding is not counted.
+
+    Shapes, settings and errors as in MaxPool2D.
+    """
+
+    pool_size: int | tuple[int, int] = (2, 2)
+    strides: int | tuple[int, int] | None = None
+    padding: str = "valid"
+
+    rank, largest = 2, False
+
+
+@dataclass(eq=False)
+class MaxPool1D(Pooling):
+    """y[t, c] = max over the window of x[t·s + u, c]. Shapes: (n, length, channels) → (n, length', channels).
+
+    Settings and errors as in MaxPool2D.
+    """
+
+    pool_size: int | tuple[int] = (2,)
+    strides: int | tuple[int] | None = None
+    padding: str = "valid"
+
+    rank, largest = 1, True
+
+
+@dataclass(eq=False)
+class AvgPool1D(Pooling):
+    """y[t, c] = mean over the window of x[t·s + u, c]. Shapes: (n, length, channels) → (n, length', channels).
+
+    Settings and errors as in AvgPool2D.
+    """
+
+    pool_size: int | tuple[int] = (2,)
+    strides: int | tuple[int] | None = None
+    padding: str = "valid"
+
+    rank, largest = 1, False
+
+
+class GlobalPooling(Layer):
+    """One window as large as the picture."""
+
+    largest: bool
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 3 or None in input_shape:
+            raise self.wrong_shape("(height, width, channels)", input_shape)
+        return input_shape[-1:]
+
+    def flops(self, input_shape: Shape) -> int:
+        return int(np.prod(input_shape))
+
+    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
+        pool = run.kernels.max_pool2d if self.largest else run.kernels.avg_pool2d
+        y = pool(x, x.shape[1:3], x.shape[1:3], ((0, 0), (0, 0)))
+        return y.reshape(len(x), x.shape[3]), (x, y)
+
+    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
+        x, y = saved
+        dy, geometry = dy.reshape(y.shape), (x.shape[1:3], x.shape[1:3], ((0, 0), (0, 0)))
+        if self.largest:
+            return run.kernels.max_pool2d_gradient(dy, x, y, *geometry), {}
+        return run.kernels.avg_pool2d_gradient(dy, x.shape, *geometry), {}
+
+
+@dataclass(eq=False)
+class GlobalAveragePool2D(GlobalPooling):
+    """y[c] = mean over the whole picture of x[i, j, c] (Lin et al. 2014).
+
+    Shapes: (n, height, width, channels) → (n, channels). Raises ShapeError for anything but a picture.
+    """
+
+    largest = False
+
+
+@dataclass(eq=False)
+class GlobalMaxPool2D(GlobalPooling):
+    """y[c] = max over the whole picture of x[i, j, c].
+
+    Shapes: (n, height, width, channels) → (n, channels). Raises ShapeError for anything but a picture.
+    """
+
+    largest = True

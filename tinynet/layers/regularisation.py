@@ -1,0 +1,87 @@
+"""Layers that behave otherwise in training: dropout and batch normalisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import TinynetError
+from .base import Gradients, Layer, Run, Shape, check_fraction
+
+
+@dataclass(eq=False)
+class Dropout(Layer):
+    """In training y = x m / (1 − rate), m = 0 with probability `rate`, else 1; otherwise y = x (Srivastava et al. 2014).
+
+    Shapes: any → the same. The mask follows from the run's seed. Raises TinynetError unless 0 ≤ rate < 1.
+    """
+
+    rate: float
+
+    def check(self) -> None:
+        self.rate = check_fraction(self.name, "rate", self.rate)
+
+    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
+        return self._drop(x, run), None
+
+    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
+        return self._drop(dy, run), {}
+
+    def _drop(self, x: np.ndarray, run: Run) -> np.ndarray:
+        return run.kernels.dropout(x, self.rate, run.seed) if run.training and self.rate else x
+
+
+@dataclass(eq=False)
+class BatchNorm(Layer):
+    """y = γ (x − μ) / √(σ² + ε) + β, a mean and variance a channel (Ioffe & Szegedy 2015).
+
+    In training μ and σ² are the batch's, and their moving averages follow: m ← momentum · m + (1 − momentum) · batch.
+    Otherwise the moving averages stand in. Shapes: (…, channels) → the same; γ `gamma`, β `beta`, `moving_mean`,
+    `moving_variance` (channels,). Defaults as in Keras. Raises TinynetError for a bad setting, ShapeError for an
+    open number of channels.
+    """
+
+    momentum: float = 0.99
+    epsilon: float = 1e-3
+
+    def check(self) -> None:
+        self.momentum = check_fraction(self.name, "momentum", self.momentum)
+        if not isinstance(self.epsilon, (int, float)) or self.epsilon <= 0:
+            raise TinynetError(f"{self.name}: epsilon must be above 0, not {self.epsilon!r}")
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if not input_shape or input_shape[-1] is None:
+            raise self.wrong_shape("(…, channels) with a known number of channels", input_shape)
+        return input_shape
+
+    def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
+        channels = input_shape[-1]
+        for arrays, names in (
+            (self.parameters, "gamma beta"),
+            (self.statistics, "moving_variance moving_mean"),
+        ):
+            one, zero = names.split()
+            arrays.update({one: np.ones(channels, np.float32), zero: np.zeros(channels, np.float32)})
+
+    def flops(self, input_shape: Shape) -> int:
+        return 2 * int(np.prod([size or 1 for size in input_shape]))
+
+    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
+        k = run.kernels
+        gamma, beta = self.parameters["gamma"], self.parameters["beta"]
+        moving_mean, moving_variance = self.statistics["moving_mean"], self.statistics["moving_variance"]
+        if not run.training:
+            y = k.batch_norm(x, moving_mean, moving_variance, gamma, beta, self.epsilon)
+            return y, (x, moving_mean, moving_variance)
+        mean, variance = k.batch_norm_statistics(x)
+        k.blend(moving_mean, mean, 1 - self.momentum)
+        k.blend(moving_variance, variance, 1 - self.momentum)
+        return k.batch_norm(x, mean, variance, gamma, beta, self.epsilon), (x, mean, variance)
+
+    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
+        x, mean, variance = saved
+        k, gamma = run.kernels, self.parameters["gamma"]
+        dx, dgamma, dbeta = k.batch_norm_gradient(dy, x, mean, variance, gamma, self.epsilon)
+        return dx, {"gamma": dgamma, "beta": dbeta}

@@ -1,0 +1,58 @@
+"""Layers that only rearrange: no kernel is called, no value copied."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import TinynetError
+from .base import Gradients, Layer, Run, Shape, check_count, show_shape
+
+
+class Rearrangement(Layer):
+    """y is x with another shape."""
+
+    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
+        return x.reshape(len(x), *self.output_shape(x.shape[1:])), x.shape
+
+    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
+        return dy.reshape(saved), {}
+
+
+@dataclass(eq=False)
+class Flatten(Rearrangement):
+    """All values of a sample in one row. Shapes: (n, a, b, …) → (n, a·b·…). Raises ShapeError for an open size."""
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if None in input_shape:
+            raise self.wrong_shape("a fixed size", input_shape)
+        return (math.prod(input_shape),)
+
+
+@dataclass(eq=False)
+class Reshape(Rearrangement):
+    """The same values under another shape, row-major. Shapes: (n, …) → (n, *target_shape).
+
+    One size of `target_shape` may be −1, which takes what is left. Raises ShapeError where the numbers of values differ.
+    """
+
+    target_shape: tuple[int, ...]
+
+    def check(self) -> None:
+        sizes = self.target_shape if isinstance(self.target_shape, (tuple, list)) else (self.target_shape,)
+        self.target_shape = tuple(
+            -1 if size == -1 else check_count(self.name, "target_shape", size) for size in sizes
+        )
+        if self.target_shape.count(-1) > 1:
+            raise TinynetError(f"{self.name}: only one size of target_shape may be -1")
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if None in input_shape:
+            raise self.wrong_shape("a fixed size", input_shape)
+        values, known = math.prod(input_shape), math.prod(size for size in self.target_shape if size != -1)
+        if values % known if -1 in self.target_shape else values != known:
+            raise self.wrong_shape(f"that fills {show_shape(self.target_shape)}", input_shape)
+        return tuple(values // known if size == -1 else size for size in self.target_shape)
