@@ -1,0 +1,36 @@
+"""Training: losses, optimizers, schedules, callbacks, checkpoints and the loop that brings them together."""
+
+from .callbacks import Callback, EarlyStopping
+from .checkpoints import check_writable
+from .fitting import evaluate, fit
+from .history import History
+from .loop import DivergedError, Training
+from .losses import LOSSES, Huber, Loss
+from .optimizers import OPTIMIZERS, SGD, Adam, AdamW, Optimizer, RMSprop
+from .schedules import CosineDecay, OneCycle, ReduceOnPlateau, Schedule, StepDecay, WarmUp
+
+__all__ = [
+    "LOSSES",
+    "OPTIMIZERS",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Callback",
+    "CosineDecay",
+    "DivergedError",
+    "EarlyStopping",
+    "History",
+    "Huber",
+    "Loss",
+    "OneCycle",
+    "Optimizer",
+    "RMSprop",
+    "ReduceOnPlateau",
+    "Schedule",
+    "StepDecay",
+    "Training",
+    "WarmUp",
+    "check_writable",
+    "evaluate",
+    "fit",
+]

@@ -1,0 +1,150 @@
+"""What may happen beside the training: early stopping, progress, and whatever a user adds."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
+
+from ..errors import TinynetError
+from .schedules import check_number, improved
+
+if TYPE_CHECKING:
+    from .loop import Training
+
+BAR_WIDTH = 20
+SECONDS_BETWEEN_DRAWINGS = 0.1
+
+
+class Callback:
+    """Subclass and override what you need; each is given the `Training`, whose `stop(reason)` ends it.
+
+    Useful there: model, epoch, epochs, batch, steps_per_epoch, step, total_steps, logs (the epoch's running means),
+    learning_rate, history.
+    """
+
+    def on_train_begin(self, training: Training) -> None:
+        """Before the first step."""
+
+    def on_epoch_begin(self, training: Training) -> None:
+        """Before the first step of an epoch."""
+
+    def on_batch_end(self, training: Training) -> None:
+        """After each step."""
+
+    def on_epoch_end(self, training: Training) -> None:
+        """After validation and checkpoint; the epoch is the last of training.history.epochs."""
+
+    def on_train_end(self, training: Training) -> None:
+        """After the last step; the model holds its final weights."""
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """Stop when `monitor` has not improved by `min_delta` for `patience` epochs.
+
+    An accuracy improves upwards, everything else downwards. Unlike in Keras the weights of the best epoch are
+    restored unless `restore_best_weights=False`. It follows from the history alone, so it holds no state.
+    """
+
+    monitor: str = "val_loss"
+    patience: int | None = 0
+    """None: never stop, only watch."""
+    min_delta: float = 0.0
+    restore_best_weights: bool = True
+
+    def __post_init__(self) -> None:
+        if self.patience is not None:
+            check_number("EarlyStopping", "patience", self.patience)
+        check_number("EarlyStopping", "min_delta", self.min_delta)
+
+    def best(self, epochs: Sequence[dict[str, Any]]) -> int | None:
+        """Index of the best epoch so far."""
+        best = None
+        for index, epoch in enumerate(epochs):
+            reached = None if best is None else epochs[best][self.monitor]
+            if improved(self.monitor, epoch[self.monitor], reached, self.min_delta):
+                best = index
+        return best
+
+    def is_over(self, epochs: Sequence[dict[str, Any]]) -> bool:
+        """Whether it is time to stop."""
+        best = self.best(epochs)
+        return None not in (best, self.patience) and len(epochs) - 1 - best >= max(self.patience, 1)
+
+
+def check_monitor(owner: str, monitor: str, metric: str, validated: bool) -> None:
+    """Raise TinynetError unless the history will have that entry."""
+    names = ["loss", metric, *(("val_loss", f"val_{metric}") if validated else ())]
+    if monitor in names:
+        return
+    if monitor in ("val_loss", f"val_{metric}"):
+        raise TinynetError(
+            f"{owner} watches {monitor}, which needs validation_data or validation_split; or watch monitor='loss'"
+        )
+    raise TinynetError(f"{owner} watches {monitor!r}, but the history has {', '.join(names)}")
+
+
+class Progress(Callback):
+    """A bar with loss, metric, speed and time left on a terminal; and one line an epoch."""
+
+    def __init__(self, stream: TextIO | None = None, bar: bool | None = None) -> None:
+        self.stream = stream or sys.stderr
+        self.bar = self.stream.isatty() if bar is None else bar
+        self.width = 0
+
+    def on_epoch_begin(self, training: Training) -> None:
+        self.first = training.batch + 1
+        self.began = self.drawn = 0.0
+
+    def on_batch_end(self, training: Training) -> None:
+        now = time.perf_counter()
+        if training.batch == self.first or not self.began:
+            # The first step may have compiled kernels: the clock starts behind it.
+            self.began = now
+        elif self.bar and now - self.drawn >= SECONDS_BETWEEN_DRAWINGS:
+            self.drawn = now
+            self._draw(self._bar(training, (now - self.began) / (training.batch - self.first)))
+
+    def on_epoch_end(self, training: Training) -> None:
+        row = training.history.epochs[-1]
+        self._draw("")
+        values = {
+            name: value for name, value in row.items() if name not in ("epoch", "learning_rate", "seconds")
+        }
+        print(
+            f"epoch {row['epoch']}/{training.epochs}  {show(values)}  {row['seconds']:.1f} s",
+            file=self.stream,
+        )
+
+    def on_train_end(self, training: Training) -> None:
+        history = training.history
+        if history.stopped:
+            self._draw("")
+            kept = f", kept the weights of epoch {training.kept_epoch}" if training.kept_epoch else ""
+            print(f"stopped: {history.stopped}{kept}", file=self.stream)
+
+    def _bar(self, training: Training, seconds_a_step: float) -> str:
+        done = int(BAR_WIDTH * training.batch / training.steps_per_epoch)
+        left = (training.total_steps - training.step) * seconds_a_step
+        return (
+            f"epoch {training.epoch + 1}/{training.epochs} [{'#' * done}{'-' * (BAR_WIDTH - done)}]  "
+            f"{show(training.logs)}  {training.batch_size / seconds_a_step:,.0f} {training.unit}/s  "
+            f"{left // 60:.0f}:{left % 60:02.0f} left"
+        )
+
+    def _draw(self, text: str) -> None:
+        if self.bar:
+            self.stream.write(f"\r{text:<{self.width}}" if text else f"\r{' ' * self.width}\r")
+            self.stream.flush()
+            self.width = len(text)
+
+
+def show(values: dict[str, float]) -> str:
+    """Names and values as a line shows them: accuracies in percent."""
+    return "  ".join(
+        f"{name} {100 * value:.2f} %" if name.endswith("accuracy") else f"{name} {value:.4f}"
+        for name, value in values.items()
+    )

@@ -1,0 +1,188 @@
+"""`fit` and `evaluate`: every setting is checked before the first step."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import kernels as devices
+from ..data.augment import Augment
+from ..errors import TinynetError
+from ..layers.base import check_count
+from .callbacks import Callback, EarlyStopping, Progress, check_monitor
+from .checkpoints import check_writable
+from .history import History
+from .loop import EVALUATION_BATCH, Training, measure
+from .losses import Loss, get_loss
+from .optimizers import MovingAverage, Optimizer, get_optimizer
+from .samples import Samples, prepare
+from .schedules import check_number, monitored
+
+if TYPE_CHECKING:
+    from ..model import Sequential
+
+
+def fit(
+    model: Sequential,
+    x: Any,
+    y: Any,
+    *,
+    epochs: int = 1,
+    batch_size: int = 32,
+    loss: str | Loss = "cross_entropy",
+    optimizer: str | Optimizer | None = None,
+    validation_data: tuple[Any, Any] | None = None,
+    validation_split: float = 0.0,
+    class_weight: Any = None,
+    sample_weight: Any = None,
+    shuffle: bool = True,
+    augment: Augment | None = None,
+    callbacks: Sequence[Callback | EarlyStopping] = (),
+    seed: int = 0,
+    verbose: bool | None = None,
+    clip_norm: float | None = None,
+    ema: float | None = None,
+    early_stopping: EarlyStopping | int | None = None,
+    checkpoint: str | os.PathLike | None = None,
+    resume: str | os.PathLike | None = None,
+    time_limit: float | None = None,
+) -> History:
+    """Train a model in place. The same seed gives the same bits, whatever the number of threads.
+
+    x: samples (n, *input_shape); y: labels as the loss takes them (see `losses`)
+    epochs, batch_size: the last batch of an epoch is as short as it falls
+    loss: a name or a Loss; cross_entropy and binary_cross_entropy are fused with the last softmax or sigmoid
+    optimizer: an Optimizer or its name, default Adam(1e-3); its learning rate may be a Schedule
+    validation_data: (x, y), measured after each epoch; or validation_split, the last fraction of x and y
+    class_weight: {class: weight}, 1 where not given; sample_weight: (n,), or shaped like the labels
+    shuffle: a new order every epoch; augment: an `Augment`, changes the pictures of each batch
+    callbacks: see Callback; early_stopping: an EarlyStopping, or its patience
+    verbose: None shows progress on stderr where that is a terminal, True shows at least a line an epoch
+    clip_norm: limit of the norm of all gradients together, in place of the optimizer's own
+    ema: decay, such as 0.999, of a moving average of the weights; validation and the final model use it
+    checkpoint: file that is written after each epoch and when training is stopped
+    resume: such a file; training goes on to the very bits that it would have reached without a break
+    time_limit: seconds; training ends after the step that passes them
+
+    Ctrl-C ends training after the step (a second one at once); then, and at the time limit, what was reached is
+    measured and the model keeps the best weights, by val_loss or by what early_stopping watches.
+
+    Raises DataError and ShapeError for x and y that do not fit, TinynetError for other settings that do not, all
+    before training; DivergedError where the loss becomes NaN or infinite.
+    """
+    loss = get_loss(loss, model.logits_activation)
+    samples = prepare(model, loss, x, y, sample_weight, class_weight)
+    samples, validation = _validation(model, loss, samples, validation_data, validation_split)
+    optimizer = get_optimizer(optimizer)
+    if clip_norm is not None:
+        optimizer = replace(optimizer, clip_norm=clip_norm)
+    callbacks, early_stopping = _split_callbacks(callbacks, early_stopping)
+    training = Training(
+        model=model,
+        kernels=devices.backend(),
+        samples=samples,
+        validation=validation,
+        loss=loss,
+        optimizer=optimizer,
+        early_stopping=_watch(early_stopping, optimizer, loss, validation is not None),
+        average=None if ema is None else MovingAverage(ema),
+        callbacks=[*callbacks, *_progress(verbose)],
+        epochs=check_count("fit", "epochs", epochs),
+        batch_size=check_count("fit", "batch_size", batch_size),
+        seed=check_count("fit", "seed", seed, least=0),
+        shuffle=shuffle,
+        augment=_check_augment(augment, samples),
+        checkpoint=None if checkpoint is None else Path(checkpoint),
+        time_limit=_check_time_limit(time_limit),
+        state=optimizer.start(model.parameters()),
+    )
+    if training.checkpoint is not None:
+        check_writable(training.checkpoint)
+    if resume is not None:
+        training.resume(resume)
+    model.metadata["loss"] = loss.name
+    return training.run()
+
+
+def evaluate(
+    model: Sequential, x: Any, y: Any, *, loss: str | Loss | None = None, batch_size: int = EVALUATION_BATCH
+) -> dict[str, float]:
+    """Mean loss and metric of a model on samples x (n, *input_shape) and labels y: {"loss": …, "accuracy": …}.
+
+    loss: by default the one that the model was trained with, else cross_entropy after a softmax,
+    binary_cross_entropy after a sigmoid, mse after anything else. Raises as `fit` does.
+    """
+    if loss is None:
+        usual = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy", None: "mse"}
+        loss = model.metadata.get("loss", usual[model.logits_activation])
+    loss = get_loss(loss, model.logits_activation)
+    samples = prepare(model, loss, x, y)
+    kernels = devices.backend(model.flops() * len(samples))
+    return measure(model, samples, loss, kernels, check_count("evaluate", "batch_size", batch_size))
+
+
+def _validation(
+    model: Sequential, loss: Loss, samples: Samples, data: tuple[Any, Any] | None, fraction: float
+) -> tuple[Samples, Samples | None]:
+    """Samples to train on, and those to validate on."""
+    check_number("fit", "validation_split", fraction, most=math.nextafter(1, 0))
+    if data is not None and fraction:
+        raise TinynetError("fit takes validation_data or validation_split, not both")
+    if data is None:
+        return samples.split(fraction) if fraction else (samples, None)
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        raise TinynetError("validation_data must be a pair (x, y)")
+    try:
+        return samples, prepare(model, loss, *data)
+    except TinynetError as error:
+        raise type(error)(f"validation_data: {error}") from None
+
+
+def _split_callbacks(
+    callbacks: Sequence[Callback | EarlyStopping], early_stopping: EarlyStopping | int | None
+) -> tuple[list[Callback], EarlyStopping | None]:
+    """Keras' users give early stopping among the callbacks: the plain ones, and early stopping."""
+    plain = [callback for callback in callbacks if isinstance(callback, Callback)]
+    stopping = [callback for callback in callbacks if isinstance(callback, EarlyStopping)]
+    if len(plain) + len(stopping) != len(callbacks):
+        raise TinynetError("callbacks must be instances of tinynet.training.Callback")
+    if early_stopping is not None:
+        whole = isinstance(early_stopping, EarlyStopping)
+        stopping.append(early_stopping if whole else EarlyStopping(patience=early_stopping))
+    if len(stopping) > 1:
+        raise TinynetError("fit takes one EarlyStopping, not several")
+    return plain, stopping[0] if stopping else None
+
+
+def _watch(
+    early_stopping: EarlyStopping | None, optimizer: Optimizer, loss: Loss, validated: bool
+) -> EarlyStopping:
+    """What tells the best epoch; where nobody asked, it stops nothing and restores nothing."""
+    if early_stopping is not None:
+        check_monitor("early stopping", early_stopping.monitor, loss.metric, validated)
+    if monitor := monitored(optimizer.learning_rate):
+        check_monitor("ReduceOnPlateau", monitor, loss.metric, validated)
+    monitor = "val_loss" if validated else "loss"
+    return early_stopping or EarlyStopping(monitor, patience=None, restore_best_weights=False)
+
+
+def _progress(verbose: bool | None) -> list[Callback]:
+    shown = sys.stderr.isatty() if verbose is None else verbose
+    return [Progress()] if shown else []
+
+
+def _check_augment(augment: Augment | None, samples: Samples) -> Augment | None:
+    if augment is not None and samples.x.ndim != 4:
+        raise TinynetError("augment needs pictures, x of shape (n, height, width, channels)")
+    return augment
+
+
+def _check_time_limit(seconds: float | None) -> float | None:
+    if seconds is not None:
+        check_number("fit", "time_limit", seconds, above=0)
+    return seconds

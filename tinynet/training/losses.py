@@ -1,0 +1,272 @@
+"""Losses: what a network's output is compared with, how wrong it is, and the gradient that says so.
+
+A loss checks the labels once (`targets`), then turns each batch of outputs into a loss and a gradient by a kernel.
+Outputs are (n, …, c): every position of a sequence or picture counts as one row, and `weights` (one number a row,
+0 for a row that does not count) makes the mean a weighted one, `sum w loss / sum w`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..errors import DataError, TinynetError
+
+Shape = tuple[int | None, ...]
+
+
+class Loss:
+    """One loss. `activation` is the last activation that its kernel contains; `metric` is what people read."""
+
+    name: ClassVar[str]
+    activation: ClassVar[str | None] = None
+    metric: ClassVar[str] = "accuracy"
+
+    def targets(self, y: Any, output_shape: Shape, samples: int) -> np.ndarray:
+        """Labels as the kernel takes them; raises DataError where they do not fit an output of this shape."""
+        raise NotImplementedError
+
+    def labels(self, targets: np.ndarray) -> np.ndarray | None:
+        """The class of each row where there are classes, for class weights."""
+        return None
+
+    def __call__(
+        self, kernels: ModuleType, outputs: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    ) -> tuple[float, np.ndarray]:
+        """The loss, a Python float, and its gradient, shaped like the outputs (n, …, c); weights are flat, (m,)."""
+        rows = outputs.reshape(-1, outputs.shape[-1])
+        value, gradient = self.kernel(kernels, rows, targets.reshape(self._target_rows(rows)), weights)
+        return value, gradient.reshape(outputs.shape)
+
+    def kernel(self, k: ModuleType, rows: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Any:
+        """The kernel of the back end for this loss."""
+        return getattr(k, self.name)(rows, targets, weights)
+
+    def score(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """The metric of each row, (m,): its mean is what the history shows."""
+        raise NotImplementedError
+
+    def _target_rows(self, rows: np.ndarray) -> tuple[int, ...]:
+        return rows.shape
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
+    """-log softmax(z)[label], fused with the softmax of the last layer; after any other output that is the logits z.
+
+    Labels: integer classes shaped like the output without its last axis, or one-hot rows. Metric: accuracy.
+    """
+
+    name = "cross_entropy"
+    activation = "softmax"
+
+    def targets(self, y: Any, output_shape: Shape, samples: int) -> np.ndarray:
+        if output_shape[-1] == 1:
+            raise TinynetError(
+                "cross_entropy needs an output for each class, but the network has only one: "
+                "use loss='binary_cross_entropy', or as many outputs as there are classes"
+            )
+        return class_labels(y, output_shape, samples)
+
+    def labels(self, targets: np.ndarray) -> np.ndarray | None:
+        return targets
+
+    def score(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        return outputs.reshape(-1, outputs.shape[-1]).argmax(axis=1) == targets.reshape(-1)
+
+    def _target_rows(self, rows: np.ndarray) -> tuple[int, ...]:
+        return (len(rows),)
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy(Loss):
+    """-t log s(z) - (1-t) log(1-s(z)) for the sigmoid s, meaned over the outputs; fused with the last layer's sigmoid.
+
+    After any other output that is the logit z, except a softmax, which is refused. Targets: numbers from 0 to 1 in
+    the shape of the output, whose last axis may be missing where it is 1. Metric: accuracy at the threshold 0.5.
+    """
+
+    name = "binary_cross_entropy"
+    activation = "sigmoid"
+
+    def targets(self, y: Any, output_shape: Shape, samples: int) -> np.ndarray:
+        values = real_targets(y, output_shape, samples, "binary_cross_entropy")
+        wrong = np.argwhere((values < 0) | (values > 1))
+        if len(wrong):
+            found = values[tuple(wrong[0])]
+            raise DataError(
+                f"the label {found:g} at {_place(wrong[0])} is outside 0…1, which is what binary_cross_entropy expects"
+            )
+        return values
+
+    def labels(self, targets: np.ndarray) -> np.ndarray | None:
+        return (targets[..., 0] > 0.5).astype(np.int64) if targets.shape[-1] == 1 else None
+
+    def score(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        return ((outputs > 0) == (targets > 0.5)).reshape(-1, outputs.shape[-1]).mean(axis=1)
+
+
+class Regression(Loss):
+    """Losses on numbers. Targets: the shape of the output, whose last axis may be missing where it is 1."""
+
+    metric = "mae"
+
+    def targets(self, y: Any, output_shape: Shape, samples: int) -> np.ndarray:
+        return real_targets(y, output_shape, samples, self.name)
+
+    def score(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        return np.abs(outputs - targets).reshape(-1, outputs.shape[-1]).mean(axis=1)
+
+
+@dataclass(frozen=True)
+class MeanSquaredError(Regression):
+    """(p - t)², meaned over the outputs. Metric: mean absolute error."""
+
+    name = "mean_squared_error"
+
+
+@dataclass(frozen=True)
+class MeanAbsoluteError(Regression):
+    """|p - t|, meaned over the outputs. Metric: the same."""
+
+    name = "mean_absolute_error"
+
+
+@dataclass(frozen=True)
+class Huber(Regression):
+    """e²/2 where |e| ≤ delta, else delta (|e| - delta/2), for e = p - t (Huber 1964). Metric: mean absolute error."""
+
+    delta: float = 1.0
+    name = "huber"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.delta < math.inf:
+            raise TinynetError(f"Huber: delta must be a number above 0, not {self.delta!r}")
+
+    def kernel(self, k: ModuleType, rows: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Any:
+        return k.huber(rows, targets, weights, self.delta)
+
+
+LOSSES: dict[str, Loss] = {
+    "cross_entropy": CrossEntropy(),
+    "binary_cross_entropy": BinaryCrossEntropy(),
+    "mse": MeanSquaredError(),
+    "mae": MeanAbsoluteError(),
+    "huber": Huber(),
+    "mean_squared_error": MeanSquaredError(),
+    "mean_absolute_error": MeanAbsoluteError(),
+}
+
+
+def get_loss(loss: str | Loss, activation: str | None = None) -> Loss:
+    """The loss of that name; raises TinynetError with the list, or where it cannot follow the last activation."""
+    chosen = loss if isinstance(loss, Loss) else LOSSES.get(loss) if isinstance(loss, str) else None
+    if chosen is None:
+        raise TinynetError(f"there is no loss {loss!r}; choose one of {', '.join(LOSSES)}")
+    if chosen.name == "binary_cross_entropy" and activation == "softmax":
+        raise TinynetError(
+            "binary_cross_entropy takes a sigmoid output, but the network ends in a softmax: "
+            "use loss='cross_entropy', or activation='sigmoid' in the last layer"
+        )
+    return chosen
+
+
+def class_labels(y: Any, output_shape: Shape, samples: int) -> np.ndarray:
+    """Integer classes (n, …) as int64, from classes or one-hot rows; raises DataError with what was found and where.
+
+    output_shape is the network's, without the batch axis: (…, c).
+    """
+    y, classes = np.asarray(y), output_shape[-1]
+    expected = f"integer classes 0…{classes - 1} of shape {_show(samples, output_shape[:-1])}"
+    _check_length(y, samples)
+    if y.dtype.kind not in "biuf":
+        raise DataError(
+            f"the labels are {_kind(y)}, but cross_entropy expects {expected}: number the classes first"
+        )
+    _check_finite(y)
+    if _fits(y.shape[1:], output_shape):
+        return _from_one_hot(y)
+    if y.ndim == len(output_shape) + 1 and y.shape[-1] == 1:
+        y = y[..., 0]
+    if not _fits(y.shape[1:], output_shape[:-1]):
+        raise DataError(
+            f"labels of shape {_show(*y.shape)} do not fit the network's output {_show(samples, output_shape)}: "
+            f"expected {expected}, or one-hot rows of shape {_show(samples, output_shape)}"
+        )
+    if y.dtype.kind == "f":
+        raise DataError(
+            f"the labels are {y.dtype}, but cross_entropy expects {expected}: convert with y.astype(int)"
+        )
+    return _in_range(y, classes)
+
+
+def real_targets(y: Any, output_shape: Shape, samples: int, name: str) -> np.ndarray:
+    """Targets as float32 in the shape of the output; raises DataError where they are no numbers or do not fit."""
+    y = np.asarray(y)
+    _check_length(y, samples)
+    if y.dtype.kind not in "biuf":
+        raise DataError(f"the labels are {_kind(y)}, but {name} expects numbers")
+    _check_finite(y)
+    if output_shape[-1] == 1 and _fits(y.shape[1:], output_shape[:-1]):
+        y = y[..., None]
+    if not _fits(y.shape[1:], output_shape):
+        raise DataError(
+            f"labels of shape {_show(*y.shape)} do not fit the network's output: "
+            f"{name} expects {_show(samples, output_shape)}"
+        )
+    return np.ascontiguousarray(y, np.float32)
+
+
+def _in_range(y: np.ndarray, classes: int) -> np.ndarray:
+    if y.size and not 0 <= y.min() <= y.max() < classes:
+        place = np.argwhere((y < 0) | (y >= classes))[0]
+        raise DataError(
+            f"the label {y[tuple(place)]} at {_place(place)} is outside 0…{classes - 1}: "
+            f"the network has {classes} outputs, one for each class"
+        )
+    return np.ascontiguousarray(y, np.int64)
+
+
+def _from_one_hot(y: np.ndarray) -> np.ndarray:
+    labels = y.argmax(axis=-1)
+    one = np.take_along_axis(y, labels[..., None], axis=-1)[..., 0] == 1
+    wrong = np.argwhere(~(one & (np.count_nonzero(y, axis=-1) == 1)))
+    if len(wrong):
+        raise DataError(
+            f"the labels at {_place(wrong[0])} are not one-hot: cross_entropy expects one 1 among zeros, or integer classes"
+        )
+    return labels.astype(np.int64)
+
+
+def _check_length(y: np.ndarray, samples: int) -> None:
+    found = len(y) if y.ndim else 1
+    if found != samples:
+        raise DataError(f"there are {samples} samples but {found} labels: each sample needs its label")
+
+
+def _check_finite(y: np.ndarray) -> None:
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        place = np.argwhere(~np.isfinite(y))[0]
+        raise DataError(f"the label at {_place(place)} is {y[tuple(place)]}: repair or remove such samples")
+
+
+def _fits(shape: Shape, expected: Shape) -> bool:
+    return len(shape) == len(expected) and all(e in (None, s) for s, e in zip(shape, expected, strict=True))
+
+
+def _kind(y: np.ndarray) -> str:
+    return "text" if y.dtype.kind in "US" else f"of type {y.dtype}"
+
+
+def _place(index: np.ndarray) -> str:
+    numbers = ", ".join(str(int(i)) for i in index)
+    return f"index {numbers}" if len(index) == 1 else f"index ({numbers})"
+
+
+def _show(*sizes: Any) -> str:
+    flat = [item for size in sizes for item in (size if isinstance(size, tuple) else (size,))]
+    return f"({', '.join('any' if i is None else str(i) for i in flat)}{',' if len(flat) == 1 else ''})"

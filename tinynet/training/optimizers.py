@@ -1,0 +1,214 @@
+"""Optimizers: how gradients become new parameters.
+
+An optimizer holds settings only; what it remembers from step to step is a `State`, made by `start`, so one optimizer
+serves many trainings and each starts afresh. Names and defaults are those of Keras, except that clipping by global
+norm is `clip_norm` (Keras: global_clipnorm). Weight decay is decoupled (Loshchilov and Hutter 2019) and, as in Keras
+and PyTorch, applies to all parameters, biases too.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import ClassVar
+
+import numpy as np
+
+from ..errors import TinynetError
+from .schedules import Position, Schedule, check_number, check_rate, rate_at
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass
+class State:
+    """What an optimizer remembers: steps done, and for each slot (such as "moment") one array a parameter."""
+
+    slots: dict[str, Arrays]
+    step: int = 0
+
+
+class Optimizer:
+    """Settings and equation of one optimizer. Subclasses are frozen dataclasses with these fields among theirs."""
+
+    slots: ClassVar[tuple[str, ...]]
+    learning_rate: float | Schedule
+    weight_decay: float
+    clip_norm: float | None
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        check_rate(name, self.learning_rate)
+        check_number(name, "weight_decay", self.weight_decay)
+        if self.clip_norm is not None:
+            check_number(name, "clip_norm", self.clip_norm, above=0)
+        for setting in ("momentum", "rho", "beta_1", "beta_2"):
+            if hasattr(self, setting):
+                check_number(name, setting, getattr(self, setting), most=math.nextafter(1, 0))
+        if hasattr(self, "epsilon"):
+            check_number(name, "epsilon", self.epsilon, above=0)
+
+    def start(self, parameters: Arrays) -> State:
+        """A fresh state for these parameters."""
+        return State(
+            {slot: {name: np.zeros_like(p) for name, p in parameters.items()} for slot in self.slots}
+        )
+
+    def update(
+        self, kernels: ModuleType, parameters: Arrays, gradients: Arrays, state: State, position: Position
+    ) -> float:
+        """One step: clip, then change parameters and state in place. Gradients may be overwritten.
+
+        Returns the learning rate that was used.
+        """
+        if self.clip_norm is not None:
+            clip_by_global_norm(kernels, gradients, self.clip_norm)
+        rate = rate_at(self.learning_rate, position)
+        state.step += 1
+        slots = [state.slots[slot] for slot in self.slots]
+        for name, parameter in parameters.items():
+            self.apply(kernels, parameter, gradients[name], [slot[name] for slot in slots], state.step, rate)
+        return rate
+
+    def apply(
+        self,
+        kernels: ModuleType,
+        parameter: np.ndarray,
+        gradient: np.ndarray,
+        slots: list[np.ndarray],
+        step: int,
+        rate: float,
+    ) -> None:
+        """The kernel of this optimizer on one parameter; step counts from 1."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Gradient descent: `v = mu v - lr g; p += v`, with nesterov `p += mu v - lr g` (Sutskever et al. 2013)."""
+
+    learning_rate: float | Schedule = 0.01
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    slots = ("velocity",)
+
+    def apply(self, kernels, parameter, gradient, slots, step, rate) -> None:
+        kernels.sgd(
+            parameter,
+            gradient,
+            *slots,
+            rate,
+            float(self.momentum),
+            bool(self.nesterov),
+            float(self.weight_decay),
+        )
+
+
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """`s = rho s + (1-rho) g²; p -= lr g / (sqrt(s) + epsilon)` (Hinton 2012)."""
+
+    learning_rate: float | Schedule = 1e-3
+    rho: float = 0.9
+    epsilon: float = 1e-7
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    slots = ("square",)
+
+    def apply(self, kernels, parameter, gradient, slots, step, rate) -> None:
+        kernels.rmsprop(
+            parameter, gradient, *slots, rate, float(self.rho), float(self.epsilon), float(self.weight_decay)
+        )
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """Adam (Kingma and Ba 2015), with weight decay decoupled from it where that is not 0.
+
+    `m = b1 m + (1-b1) g; s = b2 s + (1-b2) g²; p -= lr m/(1-b1^t) / (sqrt(s/(1-b2^t)) + epsilon)` at step t = 1, 2, …
+    """
+
+    learning_rate: float | Schedule = 1e-3
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-7
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    slots = ("moment", "square")
+
+    def apply(self, kernels, parameter, gradient, slots, step, rate) -> None:
+        kernels.adam(
+            parameter,
+            gradient,
+            *slots,
+            step,
+            rate,
+            float(self.beta_1),
+            float(self.beta_2),
+            float(self.epsilon),
+            float(self.weight_decay),
+        )
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam after `p -= lr weight_decay p` (Loshchilov and Hutter 2019); weight_decay 0.004, Keras' default."""
+
+    weight_decay: float = 0.004
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW}
+
+
+def get_optimizer(optimizer: str | Optimizer | None) -> Optimizer:
+    """An optimizer, or the one of that name with its defaults; None is Adam(1e-3)."""
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    name = "adam" if optimizer is None else optimizer
+    if not isinstance(name, str) or name.lower() not in OPTIMIZERS:
+        raise TinynetError(f"there is no optimizer {optimizer!r}; choose one of {', '.join(OPTIMIZERS)}")
+    return OPTIMIZERS[name.lower()]()
+
+
+def global_norm(kernels: ModuleType, gradients: Arrays) -> float:
+    """Square root of the sum of the squares of all gradients."""
+    return math.sqrt(sum(kernels.sum_of_squares(g) for g in gradients.values()))
+
+
+def clip_by_global_norm(kernels: ModuleType, gradients: Arrays, limit: float) -> float:
+    """Where the norm of all gradients together is above `limit`, scale them in place so that it equals the limit.
+
+    Returns the norm before (Pascanu et al. 2013).
+    """
+    norm = global_norm(kernels, gradients)
+    if norm > limit:
+        for gradient in gradients.values():
+            kernels.scale(gradient, limit / norm)
+    return norm
+
+
+@dataclass
+class MovingAverage:
+    """Exponential moving average of a network's arrays (Polyak averaging): `a += (1-d) (p - a)` after each step.
+
+    d = min(decay, (1+t)/(10+t)) at step t, so that the first weights are soon forgotten (TensorFlow's rule).
+    """
+
+    decay: float
+    arrays: Arrays = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_number("ema", "decay", self.decay, above=0, most=math.nextafter(1, 0))
+
+    def start(self, arrays: Arrays) -> None:
+        """Begin at these values."""
+        self.arrays = {name: array.copy() for name, array in arrays.items()}
+
+    def update(self, kernels: ModuleType, arrays: Arrays, step: int) -> None:
+        """Take in the values after a step, counted from 1."""
+        amount = 1 - min(self.decay, (1 + step) / (10 + step))
+        for name, average in self.arrays.items():
+            kernels.blend(average, arrays[name], amount)

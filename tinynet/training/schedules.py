@@ -1,0 +1,201 @@
+"""Learning rates that change as training goes on: functions of the step.
+
+Give one to an optimizer in place of a number: `Adam(OneCycle(3e-3))`. A number is the constant schedule. `fit` fills
+in the total number of steps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ..errors import TinynetError
+
+
+class Position(NamedTuple):
+    """Where training stands when a step begins."""
+
+    step: int
+    """Steps done."""
+    total_steps: int = 1
+    """Steps of the whole training."""
+    epoch: int = 0
+    """Epochs done."""
+    epochs: Sequence[dict[str, Any]] = ()
+    """What the history holds of them."""
+
+
+class Schedule:
+    """A learning rate as a function of the position."""
+
+    def rate(self, position: Position) -> float:
+        """The learning rate of the step that begins here."""
+        raise NotImplementedError
+
+
+def rate_at(learning_rate: float | Schedule, position: Position) -> float:
+    """The learning rate of a number, which is constant, or of a schedule."""
+    return learning_rate.rate(position) if isinstance(learning_rate, Schedule) else learning_rate
+
+
+def check_rate(owner: str, rate: Any) -> None:
+    """Raise TinynetError unless this is a learning rate: a schedule or a number above 0."""
+    if not isinstance(rate, Schedule):
+        check_number(owner, "learning_rate", rate, above=0)
+
+
+def check_number(
+    owner: str,
+    setting: str,
+    value: Any,
+    *,
+    above: float | None = None,
+    least: float = 0.0,
+    most: float = math.inf,
+) -> None:
+    """Raise TinynetError unless `value` is a finite number in [least, most], or above `above`."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    low = value > above if number and above is not None else number and value >= least
+    if not (low and value <= most):
+        limit = f"above {above:g}" if above is not None else f"of at least {least:g}"
+        limit += f" and at most {most:g}" if most < math.inf else ""
+        raise TinynetError(f"{owner}: {setting} must be a number {limit}, not {value!r}")
+
+
+@dataclass(frozen=True)
+class StepDecay(Schedule):
+    """learning_rate · factor^(epochs done // every): by default a tenth every 10 epochs."""
+
+    learning_rate: float
+    every: int = 10
+    factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_number("StepDecay", "learning_rate", self.learning_rate, above=0)
+        check_number("StepDecay", "every", self.every, least=1)
+        check_number("StepDecay", "factor", self.factor, above=0)
+
+    def rate(self, position: Position) -> float:
+        return self.learning_rate * self.factor ** (position.epoch // self.every)
+
+
+@dataclass(frozen=True)
+class CosineDecay(Schedule):
+    """From learning_rate to alpha · learning_rate along half a cosine over the whole training (Loshchilov 2017).
+
+    `lr (alpha + (1-alpha) (1 + cos(pi step/total)) / 2)`.
+    """
+
+    learning_rate: float
+    alpha: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_number("CosineDecay", "learning_rate", self.learning_rate, above=0)
+        check_number("CosineDecay", "alpha", self.alpha, most=1)
+
+    def rate(self, position: Position) -> float:
+        done = min(position.step / max(position.total_steps, 1), 1.0)
+        return _cosine(self.learning_rate, self.alpha * self.learning_rate, done)
+
+
+@dataclass(frozen=True)
+class OneCycle(Schedule):
+    """Up and down once (Smith and Topin 2018), both along a cosine, the curve of PyTorch's OneCycleLR.
+
+    From learning_rate/div_factor up to learning_rate during the first `pct_start` of the steps, then down to
+    learning_rate/(div_factor · final_div_factor) at the last step. Momentum stays as it is.
+    """
+
+    learning_rate: float
+    pct_start: float = 0.3
+    div_factor: float = 25.0
+    final_div_factor: float = 1e4
+
+    def __post_init__(self) -> None:
+        check_number("OneCycle", "learning_rate", self.learning_rate, above=0)
+        check_number("OneCycle", "pct_start", self.pct_start, most=1)
+        check_number("OneCycle", "div_factor", self.div_factor, least=1)
+        check_number("OneCycle", "final_div_factor", self.final_div_factor, least=1)
+
+    def rate(self, position: Position) -> float:
+        top, last = self.pct_start * position.total_steps - 1, position.total_steps - 1
+        first = self.learning_rate / self.div_factor
+        if position.step <= top:
+            return _cosine(first, self.learning_rate, position.step / top if top > 0 else 1.0)
+        done = min((position.step - top) / max(last - top, 1e-9), 1.0)
+        return _cosine(self.learning_rate, first / self.final_div_factor, done)
+
+
+@dataclass(frozen=True)
+class WarmUp(Schedule):
+    """Linear from nearly 0 to the schedule's first rate in `steps` steps, then the schedule over the steps that are left.
+
+    `rate · (step+1) / (steps+1)` while step < steps.
+    """
+
+    schedule: float | Schedule
+    steps: int
+
+    def __post_init__(self) -> None:
+        check_rate("WarmUp", self.schedule)
+        check_number("WarmUp", "steps", self.steps, least=1)
+
+    def rate(self, position: Position) -> float:
+        left = position._replace(
+            step=max(position.step - self.steps, 0), total_steps=max(position.total_steps - self.steps, 1)
+        )
+        return rate_at(self.schedule, left) * min((position.step + 1) / (self.steps + 1), 1.0)
+
+
+@dataclass(frozen=True)
+class ReduceOnPlateau(Schedule):
+    """Multiply the rate by `factor` whenever `monitor` has not improved by `min_delta` for `patience` epochs.
+
+    The defaults are those of Keras' ReduceLROnPlateau. It follows from the history alone, so nothing has to be kept.
+    Without validation give `monitor="loss"`.
+    """
+
+    learning_rate: float
+    factor: float = 0.1
+    patience: int = 10
+    monitor: str = "val_loss"
+    min_delta: float = 1e-4
+    min_learning_rate: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_number("ReduceOnPlateau", "learning_rate", self.learning_rate, above=0)
+        check_number("ReduceOnPlateau", "factor", self.factor, above=0, most=1)
+        check_number("ReduceOnPlateau", "patience", self.patience)
+        check_number("ReduceOnPlateau", "min_delta", self.min_delta)
+        check_number("ReduceOnPlateau", "min_learning_rate", self.min_learning_rate)
+
+    def rate(self, position: Position) -> float:
+        rate, best, waited = self.learning_rate, None, 0
+        for epoch in position.epochs:
+            if improved(self.monitor, epoch[self.monitor], best, self.min_delta):
+                best, waited = epoch[self.monitor], 0
+                continue
+            waited += 1
+            if waited >= max(self.patience, 1):
+                rate, waited = max(rate * self.factor, self.min_learning_rate), 0
+        return rate
+
+
+def improved(monitor: str, value: float, best: float | None, min_delta: float = 0.0) -> bool:
+    """Whether a monitored value beats the best so far by more than min_delta: an accuracy rises, all else falls."""
+    if best is None:
+        return math.isfinite(value)
+    return value > best + min_delta if monitor.endswith("accuracy") else value < best - min_delta
+
+
+def monitored(schedule: Any) -> str | None:
+    """The entry of the history that a schedule looks at, if any."""
+    if isinstance(schedule, WarmUp):
+        return monitored(schedule.schedule)
+    return schedule.monitor if isinstance(schedule, ReduceOnPlateau) else None
+
+
+def _cosine(start: float, end: float, done: float) -> float:
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * done))
