@@ -1,0 +1,175 @@
+"""Fetching a small file over HTTP from several mirrors: resumed, retried, checked, written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import os
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import DataError
+
+ATTEMPTS = 4
+"""Connections to one mirror before the next is tried."""
+PAUSE = 1.0
+"""Seconds before the second attempt; each further pause is twice as long."""
+TIMEOUT = 20.0
+"""Seconds without a byte after which a connection counts as cut off."""
+LARGEST = 200_000_000
+"""Bytes, packed or unpacked: no file that is asked for here is larger."""
+CHUNK = 1 << 16
+
+
+class _Refused(Exception):
+    """This mirror will not serve the file however often it is asked; the text says why."""
+
+
+class _CutOff(Exception):
+    """The transfer stopped or the server was busy; another attempt may go on from here."""
+
+
+def fetch(
+    urls: Sequence[str], sha256: str, help: str, pause: float = PAUSE, timeout: float = TIMEOUT
+) -> bytes:
+    """The gzip file at the first of urls that serves it, still packed, once its unpacked content has this sha256.
+
+    Each mirror gets ATTEMPTS connections with growing pauses; a cut-off transfer is resumed with Range. A progress
+    bar is drawn on stderr if that is a terminal.
+
+    Raises DataError with the reason for every URL, followed by help, a clause that says what to do instead.
+    """
+    reasons = []
+    for url in urls:
+        try:
+            packed = _from_mirror(url, pause, timeout)
+            check_packed(packed, sha256)
+            return packed
+        except (_Refused, ValueError) as error:
+            reasons.append(f"{url} {error}")
+    raise DataError(f"the download failed: {'; '.join(reasons)}; {help}")
+
+
+def unpack(packed: bytes) -> bytes:
+    """Content of a gzip file. Raises ValueError, with a reason that follows a name, if it is none or damaged."""
+    if packed[:2] != b"\x1f\x8b":
+        page = packed.lstrip()[:1] == b"<"
+        raise ValueError("is a web page, not the data" if page else "is not a gzip file")
+    try:
+        unpacker = zlib.decompressobj(wbits=31)
+        content = unpacker.decompress(packed, LARGEST)
+    except zlib.error:
+        raise ValueError("is a damaged gzip file") from None
+    if not unpacker.eof:
+        raise ValueError("is a gzip file that was cut off")
+    return content
+
+
+def check_packed(packed: bytes, sha256: str) -> bytes:
+    """Content of a gzip file whose content has this sha256. Raises ValueError as `unpack` does, or for the checksum."""
+    content = unpack(packed)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError("has the wrong checksum (sha256), so it is not the file that was asked for")
+    return content
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file that is there whole or not at all, making its folder; raises OSError and leaves nothing behind."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def _from_mirror(url: str, pause: float, timeout: float) -> bytes:
+    content = bytearray()
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(pause * 2 ** (attempt - 1))
+        try:
+            _transfer(url, content, timeout)
+            return bytes(content)
+        except _CutOff as error:
+            reason = error
+    raise _Refused(f"{reason} ({ATTEMPTS} attempts)")
+
+
+def _transfer(url: str, content: bytearray, timeout: float) -> None:
+    """Append to content what it lacks of the file; starts over where the server does not resume."""
+    request = urllib.request.Request(url, headers={"User-Agent": "tinynet"})
+    if content:
+        request.add_header("Range", f"bytes={len(content)}-")
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as response:
+            if response.status != 206:
+                content.clear()
+            _read(url, response, content)
+    except urllib.error.HTTPError as error:
+        _explain_status(error, content)
+    except urllib.error.URLError as error:
+        _explain_network(error.reason)
+    except (OSError, http.client.HTTPException) as error:
+        raise _CutOff(f"broke off ({error or type(error).__name__})") from None
+
+
+def _read(url: str, response, content: bytearray) -> None:
+    length = response.headers.get("Content-Length", "")
+    total = len(content) + int(length) if length.isdigit() else None
+    with _progress(url, total, len(content)) as bar:
+        while chunk := response.read(CHUNK):
+            content += chunk
+            bar.update(len(chunk))
+            if len(content) > LARGEST:
+                raise _Refused(
+                    f"sends more than {LARGEST // 10**6} MB, so it is not the file that was asked for"
+                )
+    if total is not None and len(content) < total:
+        raise _CutOff(f"broke off after {len(content)} of {total} bytes")
+
+
+def _explain_status(error: urllib.error.HTTPError, content: bytearray) -> None:
+    with error:
+        if error.code == 416:
+            content.clear()
+        answer = f"answered {error.code} {error.reason}"
+    if error.code >= 500 or error.code in (408, 416, 429):
+        raise _CutOff(answer)
+    raise _Refused(answer)
+
+
+def _explain_network(reason: object) -> None:
+    if isinstance(reason, TimeoutError):
+        raise _CutOff("did not answer in time")
+    raise _Refused(f"cannot be reached ({getattr(reason, 'strerror', None) or reason})")
+
+
+@contextlib.contextmanager
+def _progress(url: str, total: int | None, done: int):
+    """A progress bar on stderr, or nothing where nobody would see it move."""
+    import click
+
+    if total is None or sys.stderr is None or not sys.stderr.isatty():
+        yield _Silent()
+        return
+    with click.progressbar(
+        length=total, label=f"downloading {url.rsplit('/', 1)[-1]}", file=sys.stderr
+    ) as bar:
+        bar.update(done)
+        yield bar
+
+
+class _Silent:
+    def update(self, count: int) -> None:
+        """Draw nothing."""
