@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping
 from types import ModuleType
@@ -118,20 +119,34 @@ def check_counts(owner: str, setting: str, value: Any, rank: int, least: int = 1
 
 def check_choice(owner: str, setting: str, value: Any, choices: tuple[str, ...] | Mapping[str, Any]) -> str:
     """One of the known names, or an error that lists them."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise TinynetError(f"{owner}: {setting} {value!r} is unknown; choose one of {', '.join(choices)}")
     return value
 
 
 def check_activation(owner: str, value: str | None) -> str:
     """The name of an activation; None is linear."""
-    return check_choice(owner, "activation", value or "linear", ACTIVATIONS)
+    return check_choice(owner, "activation", "linear" if value is None else value, ACTIVATIONS)
+
+
+def check_flag(owner: str, setting: str, value: Any) -> bool:
+    """True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TinynetError(f"{owner}: {setting} must be True or False, not {value!r}")
+    return bool(value)
 
 
 def check_fraction(owner: str, setting: str, value: Any) -> float:
     """A number from 0 up to, not including, 1."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
         raise TinynetError(f"{owner}: {setting} must be at least 0 and below 1, not {value!r}")
+    return float(value)
+
+
+def check_positive(owner: str, setting: str, value: Any) -> float:
+    """A finite number above 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise TinynetError(f"{owner}: {setting} must be a number above 0, not {value!r}")
     return float(value)
 
 

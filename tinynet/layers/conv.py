@@ -17,6 +17,7 @@ from .base import (
     check_choice,
     check_count,
     check_counts,
+    check_flag,
     parameterised_activation,
 )
 from .initializers import INITIALIZERS, initialise
@@ -55,6 +56,7 @@ class Convolution(Layer):
             setattr(self, setting, check_counts(self.name, setting, getattr(self, setting), self.rank))
         self.activation = check_activation(self.name, self.activation)
         check_choice(self.name, "padding", self.padding, PADDINGS)
+        self.use_bias = check_flag(self.name, "use_bias", self.use_bias)
         check_choice(self.name, "kernel_initializer", self.kernel_initializer, INITIALIZERS)
 
     def _axes(self, sizes: Shape) -> list[tuple[int, tuple[int, int]]]:

@@ -16,6 +16,7 @@ from .base import (
     check_activation,
     check_choice,
     check_count,
+    check_flag,
     parameterised_activation,
 )
 from .initializers import INITIALIZERS, initialise
@@ -38,6 +39,7 @@ class Dense(Layer):
     def check(self) -> None:
         self.units = check_count(self.name, "units", self.units)
         self.activation = check_activation(self.name, self.activation)
+        self.use_bias = check_flag(self.name, "use_bias", self.use_bias)
         check_choice(self.name, "kernel_initializer", self.kernel_initializer, INITIALIZERS)
 
     def output_shape(self, input_shape: Shape) -> Shape:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import TinynetError
-from .base import Gradients, Layer, Run, Shape, check_fraction
+from .base import Gradients, Layer, Run, Shape, check_fraction, check_positive
+from .initializers import initialise
 
 
 @dataclass(eq=False)
@@ -48,8 +48,7 @@ class BatchNorm(Layer):
 
     def check(self) -> None:
         self.momentum = check_fraction(self.name, "momentum", self.momentum)
-        if not isinstance(self.epsilon, (int, float)) or self.epsilon <= 0:
-            raise TinynetError(f"{self.name}: epsilon must be above 0, not {self.epsilon!r}")
+        self.epsilon = check_positive(self.name, "epsilon", self.epsilon)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         if not input_shape or input_shape[-1] is None:
@@ -57,13 +56,12 @@ class BatchNorm(Layer):
         return input_shape
 
     def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
-        channels = input_shape[-1]
         for arrays, names in (
             (self.parameters, "gamma beta"),
             (self.statistics, "moving_variance moving_mean"),
         ):
-            one, zero = names.split()
-            arrays.update({one: np.ones(channels, np.float32), zero: np.zeros(channels, np.float32)})
+            for name, start in zip(names.split(), ("ones", "zeros"), strict=True):
+                arrays[name] = initialise(start, input_shape[-1:], rng)
 
     def flops(self, input_shape: Shape) -> int:
         return 2 * int(np.prod([size or 1 for size in input_shape]))

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import check_layer, close
+
+from tinynet.errors import ShapeError, TinynetError
+from tinynet.kernels import reference
+from tinynet.layers import BatchNorm, Dropout, Run
+
+
+@pytest.mark.parametrize("rate", [0, 0.1, 0.5, 0.99])
+@pytest.mark.parametrize("shape", [(7,), (2, 3, 2)])
+def test_dropout_drops_the_same_values_forward_and_backward(rate, shape):
+    check_layer(Dropout(rate), shape, output_shape=shape)
+
+
+def test_dropout_keeps_the_mean_and_drops_about_its_rate():
+    x = np.ones((100, 100), np.float32)
+    y, _ = Dropout(0.3).forward(x, Run(reference, training=True, seed=1))
+    assert set(np.unique(y)) == {np.float32(0), np.float32(1 / 0.7)}
+    assert abs(y.mean() - 1) < 0.03
+
+
+def test_dropout_follows_the_seed_and_sleeps_outside_training():
+    x = np.ones((1, 64), np.float32)
+    first, again, other = (
+        Dropout(0.5).forward(x, Run(reference, training=True, seed=seed))[0] for seed in (1, 1, 2)
+    )
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+    assert np.array_equal(Dropout(0.5).forward(x, Run(reference))[0], x)
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1, 1.5, np.nan, "half", None, True])
+def test_a_rate_outside_the_range_is_refused(rate):
+    with pytest.raises(TinynetError, match=r"^dropout: rate must be"):
+        Dropout(rate)
+
+
+@pytest.mark.parametrize("shape", [(3,), (4, 2), (3, 2, 2)])
+def test_batch_norm_normalises_each_channel_by_the_batch(shape):
+    def expected(x, gamma, beta):
+        axes = tuple(range(x.ndim - 1))
+        return gamma * (x - x.mean(axes)) / np.sqrt(x.var(axes) + 1e-3) + beta
+
+    check_layer(BatchNorm(), shape, batch=4, expected=expected, output_shape=shape)
+
+
+def test_batch_norm_of_one_value_a_channel_is_beta():
+    check_layer(BatchNorm(), (3,), batch=1, expected=lambda x, gamma, beta: beta + 0 * x)
+
+
+def test_moving_averages_follow_the_batches_and_are_used_outside_training():
+    layer = BatchNorm(momentum=0.9, epsilon=1e-2)
+    layer.build((3,), np.random.default_rng(0))
+    assert layer.statistics["moving_mean"].tolist() == [0] * 3
+    assert layer.statistics["moving_variance"].tolist() == [1] * 3
+    x = np.random.default_rng(0).standard_normal((50, 3)).astype(np.float32) * 2 + 5
+    layer.forward(x, Run(reference, training=True))
+    mean, variance = 0.1 * x.mean(0), 0.9 + 0.1 * x.var(0)
+    close(layer.statistics["moving_mean"], mean, 1e-6)
+    close(layer.statistics["moving_variance"], variance, 1e-6)
+    y, _ = layer.forward(x, Run(reference))
+    close(y, (x - mean) / np.sqrt(variance + 1e-2), 1e-6)
+    close(layer.statistics["moving_mean"], mean, 1e-6)
+
+
+def test_a_layer_that_a_file_will_fill_starts_at_zero():
+    layer = BatchNorm()
+    layer.build((3,), None)
+    assert not any(value.any() for value in (*layer.parameters.values(), *layer.statistics.values()))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"epsilon": 0},
+        {"epsilon": -1},
+        {"epsilon": np.nan},
+        {"epsilon": np.inf},
+        {"epsilon": True},
+        {"epsilon": "1"},
+        {"momentum": 1},
+        {"momentum": None},
+    ],
+)
+def test_a_bad_setting_of_batch_norm_is_refused(settings):
+    with pytest.raises(TinynetError, match=r"^batch_norm: "):
+        BatchNorm(**settings)
+
+
+def test_batch_norm_needs_a_known_number_of_channels():
+    with pytest.raises(ShapeError, match=r"^batch_norm takes .*channels.*, but is given \(4, any\)"):
+        BatchNorm().output_shape((4, None))
