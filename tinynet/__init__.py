@@ -12,6 +12,7 @@ if (_root / "pyproject.toml").is_file():
 
 # Public names by module, imported on first use: `tinynet --help` must not wait for NumPy.
 _HOMES = {
+    "data.augment": ("Augment",),
     "errors": ("TinynetError",),
     "kernels": ("set_device", "set_threads"),
     "layers": (
@@ -30,6 +31,20 @@ _HOMES = {
     ),
     "model": ("Sequential",),
     "storage": ("load",),
+    "training": (
+        *(
+            "Adam",
+            "AdamW",
+            "Callback",
+            "CosineDecay",
+            "EarlyStopping",
+            "History",
+            "Huber",
+            "OneCycle",
+            "RMSprop",
+        ),
+        *("ReduceOnPlateau", "SGD", "StepDecay", "WarmUp"),
+    ),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -1,1 +1,67 @@
 """Recipes, one file a system: which data, which layers, which settings, and how it is used afterwards."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import DataError, TinynetError
+
+if TYPE_CHECKING:
+    from ..model import Sequential
+    from .base import Choices, Plan
+
+
+def plan(data: str, choices: Choices) -> Plan:
+    """The recipe for DATA: "digits", "fashion", or a folder with a folder of pictures a class."""
+    from . import digits, fashion, folder
+
+    if data == "digits":
+        return digits.plan(choices)
+    if data == "fashion":
+        return fashion.plan(choices)
+    if os.path.isdir(data):
+        return folder.plan(data, choices)
+    if os.path.exists(data):
+        raise DataError(
+            f"{data} is a file; DATA is digits, fashion or a folder with one folder of pictures a class"
+        )
+    raise DataError(
+        f"{data} does not exist; DATA is digits, fashion or a folder with one folder of pictures a class"
+    )
+
+
+def test_data(data: str, model: Sequential) -> tuple[np.ndarray, np.ndarray]:
+    """What a model is measured on: the test set of digits or fashion, or all pictures of a folder, prepared its way."""
+    from ..data.datasets import SOURCES, load
+    from ..data.folders import load_folder
+
+    if data in SOURCES:
+        found = load(data)
+        return found.x_test, found.y_test
+    if "input" not in model.metadata:
+        raise TinynetError(f"{model.name} does not read pictures; evaluate one that `tinynet models` lists")
+    folder = load_folder(
+        data, input_shape=model.input_shape, preparation=model.metadata["input"], labels=model.labels
+    )
+    return folder.x, folder.y
+
+
+def warm_up() -> None:
+    """Compile what the recipes need: one short training with everything that theirs use, and a prediction."""
+    from ..data.augment import DIGITS
+    from ..kernels import set_threads, threads
+    from . import pictures
+    from .base import Choices
+
+    rng = np.random.default_rng(0)
+    x, y = rng.random((64, 28, 28, 1), dtype=np.float32), rng.integers(0, 10, 64)
+    made = pictures.plan(
+        "warmup", Choices(epochs=1), (x, y), (x, y), labels=list("0123456789"), preparation={}, epochs=1,
+        augment=DIGITS, dropout=0.25, ema=0.9,
+    )  # fmt: skip
+    made.model.fit(made.x, made.y, verbose=False, **made.settings)
+    made.model.predict(x[:1])
+    set_threads(threads())

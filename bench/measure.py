@@ -1,0 +1,110 @@
+"""Timing that can be trusted on a shared machine: competitors take turns, medians are compared."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+THREADS = 2
+
+
+class Row(NamedTuple):
+    """One line of the table of results."""
+
+    job: str
+    ours: str
+    peer: str
+    result: str
+    goal: str
+
+
+def alternate(jobs: Sequence[Callable[[], object]], rounds: int, warm: int = 3) -> list[float]:
+    """Median seconds of each job; they run in turn, so that a change of the machine's speed meets all of them."""
+    times: list[list[float]] = [[] for _ in jobs]
+    for turn in range(rounds + warm):
+        for job, own in zip(jobs, times, strict=True):
+            start = time.perf_counter()
+            job()
+            if turn >= warm:
+                own.append(time.perf_counter() - start)
+    return [statistics.median(own) for own in times]
+
+
+class Run(NamedTuple):
+    """What a whole process took."""
+
+    seconds: float
+    megabytes: float
+    output: str
+
+
+def run_process(command: Sequence[str], **environment: str) -> Run:
+    """Run a command to its end; seconds of wall time and the peak of its memory. Raises when it fails."""
+    before = time.perf_counter()
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, env={**os.environ, **environment}, **pipe)
+    output, errors = process.stdout.read(), process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - before
+    if status:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{errors}")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Run(seconds, usage.ru_maxrss * unit / 1e6, output)
+
+
+def alternate_processes(commands: Sequence[Sequence[str]], rounds: int) -> list[Run]:
+    """Median time and memory of whole processes, run in turn after one warm-up each."""
+    runs: list[list[Run]] = [[] for _ in commands]
+    for turn in range(rounds + 1):
+        for command, own in zip(commands, runs, strict=True):
+            run = run_process(command)
+            if turn:
+                own.append(run)
+    return [
+        Run(
+            statistics.median(r.seconds for r in own),
+            statistics.median(r.megabytes for r in own),
+            own[-1].output,
+        )
+        for own in runs
+    ]
+
+
+def milliseconds(seconds: float) -> str:
+    """0.00123 → 1.23 ms."""
+    value = 1e3 * seconds
+    return f"{value:.3f} ms" if value < 1 else f"{value:.2f} ms" if value < 10 else f"{value:.1f} ms"
+
+
+def faster(ours: float, peer: float) -> str:
+    """How many times faster."""
+    return f"{peer / ours:.2f}×"
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The table as README shows it."""
+    lines = [("job", "tinynet", "peer", "result", "goal"), ("---",) * 5, *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def print_rows(rows: Sequence[Row]) -> None:
+    """Print a table to stdout."""
+    print(markdown(rows), flush=True)
+
+
+def machine() -> str:
+    """Processor, cores and versions, for the line above the table."""
+    from importlib import metadata
+
+    name = "unknown processor"
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo") as file:
+            name = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), name)
+    packages = ("numpy", "numba", "onnxruntime", "torch")
+    versions = ", ".join(f"{package} {metadata.version(package)}" for package in packages)
+    return f"{name}, {THREADS} threads, Python {sys.version.split()[0]}, {versions}"

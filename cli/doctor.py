@@ -1,0 +1,68 @@
+"""tinynet doctor: what this installation would use, and why."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+import click
+from tinynet.cli.options import device_options, json_option, print_json, table
+
+
+@click.command("doctor")
+@json_option
+@device_options
+def command(as_json: bool) -> None:
+    """Show versions, device, threads and cache, and what would be used and why."""
+    facts = {**_versions(), **_device(), **_places()}
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo(table([(key, str(value)) for key, value in facts.items()]).replace("  ", "  "))
+
+
+def _versions() -> dict[str, str]:
+    from importlib import metadata
+
+    from tinynet.version import __version__
+
+    versions = {"tinynet": __version__, "python": platform.python_version(), "system": platform.platform()}
+    for package in ("numpy", "numba", "llvmlite", "pillow", "click"):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return versions
+
+
+def _device() -> dict[str, str]:
+    from tinynet import kernels
+
+    def chosen(flops: float | None) -> str:
+        name, reason = kernels.choose(flops)
+        return f"{name}: {reason}"
+
+    facts = {"one picture": chosen(5e6), "training": chosen(None)}
+    facts["threads"] = f"{kernels.threads()} of {kernels.available_cores()} cores"
+    if kernels.numba_installed():
+        from tinynet.kernels.cpu import simd
+
+        facts["vector"] = f"{simd.LANES} lanes of float32"
+    return facts
+
+
+def _places() -> dict[str, str]:
+    from tinynet import kernels
+    from tinynet.data.datasets import user_data_folder
+    from tinynet.storage import shipped_models
+
+    places = {"data": str(user_data_folder()), "models": ", ".join(shipped_models())}
+    if os.environ.get("TINYNET_DATA"):
+        places["TINYNET_DATA"] = os.environ["TINYNET_DATA"]
+    if kernels.numba_installed():
+        from tinynet.kernels.cpu import cache
+
+        places["kernel cache"] = str(
+            cache.folder() or "none: no place is writable, kernels compile in every process"
+        )
+    return places

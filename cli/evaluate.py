@@ -1,0 +1,73 @@
+"""tinynet evaluate: measure a model on data that it has not seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+from tinynet.cli.options import device_options, json_option, note, percent, print_json, table
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tinynet.model import Sequential
+
+
+@click.command("evaluate")
+@click.argument("model_name", metavar="MODEL")
+@click.argument("data")
+@click.option("--save-errors", type=click.Path(dir_okay=False), metavar="FILE.png",
+              help="Tile the misread pictures, worst first, into one picture.")  # fmt: skip
+@json_option
+@device_options
+def command(model_name: str, data: str, save_errors: str | None, as_json: bool) -> None:
+    """Measure MODEL on DATA: digits or fashion (their test sets), or a folder with a folder of pictures a class.
+
+    Prints loss and accuracy, a table by class (precision: how often the answer is right where it is given; recall: how
+    often it is given where it is right), and the confusion matrix.
+    """
+    from tinynet.recipes import test_data
+    from tinynet.storage import load
+    from tinynet.training.metrics import by_class, confusion_matrix
+
+    model = load(model_name)
+    x, y = test_data(data, model)
+    measured = model.evaluate(x, y)
+    probabilities = model.predict(x)
+    confusion = confusion_matrix(probabilities.argmax(axis=1), y, probabilities.shape[1])
+    labels = model.labels or [str(index) for index in range(len(confusion))]
+    if as_json:
+        rows = {label: row for label, row in zip(labels, by_class(confusion), strict=True)}
+        print_json({**measured, "samples": len(x), "classes": rows, "confusion": confusion.tolist()})
+    else:
+        _print(measured, confusion, labels, by_class(confusion))
+    if save_errors:
+        _save_errors(save_errors, model, x, y, probabilities, labels)
+
+
+def _print(measured: dict, confusion: np.ndarray, labels: list[str], rows: list[dict]) -> None:
+    wrong = int(confusion.sum() - confusion.trace())
+    click.echo(
+        f"accuracy {percent(measured['accuracy'])} ({wrong} of {confusion.sum()} wrong), loss {measured['loss']:.4f}\n"
+    )
+    cells = [("class", "precision", "recall", "samples")]
+    for label, row in zip(labels, rows, strict=True):
+        cells.append((label, percent(row["precision"]), percent(row["recall"]), str(row["samples"])))
+    click.echo(table(cells))
+    click.echo("\nconfusion matrix: a row is what it is, a column what was read\n")
+    short = [label[:8] for label in labels]
+    click.echo(
+        table([("", *short), *((name, *map(str, row)) for name, row in zip(short, confusion, strict=True))])
+    )
+
+
+def _save_errors(
+    path: str, model: Sequential, x: np.ndarray, y: np.ndarray, p: np.ndarray, labels: list[str]
+) -> None:
+    from tinynet.data.tiles import save_tiles
+    from tinynet.training.metrics import misread
+
+    wrong = misread(p, y)
+    captions = [f"{labels[y[i]]} read {labels[p[i].argmax()]}" for i in wrong]
+    shown = save_tiles(path, model.check_input(x[wrong]), captions)
+    note(f"{path}: {shown} of {len(wrong)} misread pictures")

@@ -1,0 +1,24 @@
+"""tinynet models: the models that come with tinynet."""
+
+from __future__ import annotations
+
+import click
+from tinynet.cli.options import device_options, json_option, print_json, table
+
+
+@click.command("models")
+@json_option
+@device_options
+def command(as_json: bool) -> None:
+    """List the models that come with tinynet; their names are what --model takes."""
+    from tinynet.storage import load, shipped_models
+
+    rows = [("name", "parameters", "size", "what it does")]
+    for name, path in shipped_models().items():
+        model, size = load(path), path.stat().st_size
+        about = model.metadata.get("about", "")
+        if as_json:
+            print_json({"name": name, "parameters": model.parameter_count(), "bytes": size, "about": about})
+        rows.append((name, f"{model.parameter_count():,}", f"{size / 1e6:.2f} MB", about))
+    if not as_json:
+        click.echo(table(rows))

@@ -1,0 +1,64 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+
+def device_options(function: Callable) -> Callable:
+    """--device and --threads, set before the verb runs."""
+
+    @click.option(
+        "--device",
+        type=click.Choice(["auto", "reference", "cpu"]),
+        default="auto",
+        help="Back end: NumPy (reference), Numba (cpu), or whichever is done sooner (auto).",
+    )
+    @click.option("--threads", type=click.IntRange(1), help="Threads to use.  [default: one a core]")
+    @functools.wraps(function)
+    def wrapper(*arguments: Any, device: str, threads: int | None, **options: Any) -> Any:
+        from tinynet import kernels
+
+        if device != "auto":
+            kernels.set_device(device)
+        if threads is not None:
+            kernels.set_threads(threads)
+        return function(*arguments, **options)
+
+    return wrapper
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """One JSON object on one line of stdout."""
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def note(message: str) -> None:
+    """A remark on stderr."""
+    click.echo(message, err=True)
+
+
+def percent(fraction: float) -> str:
+    """0.9951 → 99.51 %."""
+    return f"{100 * fraction:.2f} %"
+
+
+def table(rows: list[tuple[str, ...]]) -> str:
+    """Rows as aligned columns, the first to the left and the others to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            row[0].ljust(widths[0]),
+            *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True)),
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)

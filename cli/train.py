@@ -1,0 +1,128 @@
+"""tinynet train: from data to a model file."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from tinynet.cli import STARTED
+from tinynet.cli.options import device_options, note, percent
+
+if TYPE_CHECKING:
+    from tinynet.recipes.base import Plan
+    from tinynet.training import History
+
+
+@click.command("train")
+@click.argument("data")
+@click.option("--arch", default="auto", show_default=True, help="Kind of network: auto or cnn.")
+@click.option(
+    "--epochs", type=click.IntRange(1), help="Times that each sample is seen.  [default: by the recipe]"
+)
+@click.option("--batch-size", type=click.IntRange(1), help="Samples a step.  [default: 64]")
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True),
+              help="Peak of the learning rate.  [default: 0.003]")  # fmt: skip
+@click.option(
+    "--augment/--no-augment", default=True, help="Whether pictures are shifted, turned and bent at random."
+)
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.npz",
+              help="Where the model goes.  [default: ./DATA-ARCH.npz]")  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace an existing file.")
+@click.option("--resume", is_flag=True, help="Go on with a training that was interrupted, to the same bits.")
+@click.option(
+    "--time-limit", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Stop after so long."
+)
+@click.option("--history", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Write loss and accuracy by epoch: a .csv table or a .png drawing.")  # fmt: skip
+@click.option(
+    "--random-seed", type=click.IntRange(0), default=0, show_default=True, help="Decides all that is random."
+)
+@device_options
+def command(data: str, output: Path | None, force: bool, resume: bool, time_limit: float | None,
+            history: Path | None, random_seed: int, **choices) -> int:  # fmt: skip
+    """Train a network on DATA: digits, fashion, or a folder with one folder of pictures a class.
+
+    The same seed gives the same weights, whatever the number of threads. Ctrl-C keeps the best weights so far, and
+    --resume goes on from there.
+    """
+    from tinynet import recipes
+    from tinynet.recipes.base import Choices
+    from tinynet.training import check_writable
+
+    if output is not None:
+        _check_output(output, force)
+    plan = recipes.plan(data, Choices(seed=random_seed, **choices))
+    if output is None:
+        output = Path(f"{plan.name}.npz")
+        _check_output(output, force)
+    if history is not None:
+        check_writable(history)
+    for warning in plan.warnings:
+        note(f"note: {warning}")
+    note(plan.reason)
+    trained = _train(plan, output, resume, time_limit)
+    if history is not None:
+        trained.draw(history) if history.suffix == ".png" else trained.save_csv(history)
+    return 130 if trained.interrupted else 0
+
+
+def _check_output(output: Path, force: bool) -> None:
+    """Found before training, not after."""
+    from tinynet.errors import TinynetError
+    from tinynet.training import check_writable
+
+    if output.suffix != ".npz":
+        raise TinynetError(f"{output}: a model's file name ends in .npz")
+    if output.exists() and not force:
+        raise TinynetError(f"{output} exists already; choose another --output, or --force to replace it")
+    check_writable(output)
+
+
+def _train(plan: Plan, output: Path, resume: bool, time_limit: float | None) -> History:
+    """Train, save, and say what came of it."""
+    checkpoint = output.with_suffix(".checkpoint.npz")
+    trained = plan.model.fit(
+        plan.x,
+        plan.y,
+        **plan.settings,
+        callbacks=[_first_step()],
+        checkpoint=checkpoint,
+        resume=checkpoint if resume else None,
+        time_limit=time_limit,
+        verbose=True,
+    )
+    best = trained.epochs[(trained.best_epoch or len(trained.epochs)) - 1]
+    plan.model.metadata["training"] = {
+        "data": plan.name,
+        "samples": len(plan.x),
+        "epochs": len(trained.epochs),
+        "best_epoch": best["epoch"],
+        "val_accuracy": round(best["val_accuracy"], 5),
+        "val_loss": round(best["val_loss"], 5),
+        "seed": plan.settings["seed"],
+    }
+    plan.model.save(output, dtype="float16")
+    if not trained.stopped:
+        checkpoint.unlink(missing_ok=True)
+    else:
+        note(f"go on with --resume --force: {checkpoint} holds the state")
+    note(f"{output}: {percent(best['val_accuracy'])} of the validation set right, epoch {best['epoch']}")
+    click.echo(output)
+    return trained
+
+
+def _first_step():
+    """Says how long the user waited for the first step: loading, reading the data, compiling."""
+    from tinynet.training import Callback
+
+    class FirstStep(Callback):
+        """Reports once."""
+
+        def on_batch_end(self, training) -> None:
+            """After the very first step."""
+            if training.step == 1:
+                note(f"first step after {time.perf_counter() - STARTED:.1f} s")
+
+    return FirstStep()

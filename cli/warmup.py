@@ -1,0 +1,21 @@
+"""tinynet warmup: compile the kernels before they are needed."""
+
+from __future__ import annotations
+
+import time
+
+import click
+from tinynet.cli.options import device_options, note
+
+
+@click.command("warmup")
+@device_options
+def command() -> None:
+    """Compile the kernels that the recipes train and run with, so that nothing waits for them later."""
+    from tinynet.kernels import backend
+    from tinynet.recipes import warm_up
+
+    backend()
+    start = time.perf_counter()
+    warm_up()
+    note(f"the kernels are ready: {time.perf_counter() - start:.1f} s")

@@ -1,0 +1,51 @@
+"""README must be true: its console examples print what it says, and its table is what the benchmarks printed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text() if (ROOT / "README.md").exists() else ""
+BLOCKS = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+EXAMPLES = [
+    (command, output)
+    for block in BLOCKS
+    for command, output in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize(("command", "output"), EXAMPLES, ids=[command for command, _ in EXAMPLES])
+def test_console_example_prints_what_readme_says(command, output):
+    assert command.startswith("tinynet ")
+    run = subprocess.run(
+        f"{sys.executable} -m {command}", shell=True, cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    expected = "".join(".*" if part == "…" else re.escape(part) for part in re.split("(…)", output))
+    assert re.fullmatch(expected, run.stdout, re.DOTALL), run.stdout + run.stderr
+
+
+def test_readme_has_examples():
+    assert len(EXAMPLES) >= 3
+
+
+def test_python_example_runs():
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL).group(1)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+def test_table_of_results_is_what_the_benchmarks_printed():
+    printed = (ROOT / "bench" / "results.md").read_text().strip()
+    assert printed in README
+
+
+def test_every_command_is_in_readme():
+    from tinynet.cli import VERBS
+
+    for verb in VERBS:
+        assert f"tinynet {verb}" in README, verb

@@ -1,0 +1,5 @@
+"""`python -m tinynet` is the command line."""
+
+from tinynet.cli import main
+
+main()

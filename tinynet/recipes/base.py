@@ -1,0 +1,48 @@
+"""What every recipe hands over: a network, arrays, and how to train."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import TinynetError
+from ..model import Sequential
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a user may decide; None leaves it to the recipe."""
+
+    arch: str = "auto"
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    seed: int = 0
+    augment: bool = True
+
+
+@dataclass
+class Plan:
+    """A training that only waits to be started: `plan.model.fit(plan.x, plan.y, **plan.settings)`."""
+
+    name: str
+    """The file's stem: DATA-ARCH."""
+    reason: str
+    """Why this network, in a sentence that is printed."""
+    model: Sequential
+    x: np.ndarray
+    y: np.ndarray
+    settings: dict[str, Any]
+    """Settings of `fit`, the validation data among them."""
+    warnings: list[str] = field(default_factory=list)
+
+
+def check_arch(asked: str, offered: tuple[str, ...]) -> str:
+    """The architecture to use; raises TinynetError for one that does not fit the data."""
+    if asked == "auto":
+        return offered[0]
+    if asked not in offered:
+        raise TinynetError(f"--arch {asked} does not fit this data; choose auto or {' or '.join(offered)}")
+    return asked

@@ -1,0 +1,26 @@
+"""Pieces of clothing (Fashion-MNIST): `tinynet train fashion`, then `tinynet classify --model fashion`."""
+
+from __future__ import annotations
+
+from ..data.augment import FASHION
+from ..data.datasets import load_fashion
+from . import pictures
+from .digits import VALIDATION
+from .base import Choices, Plan
+
+
+def plan(choices: Choices) -> Plan:
+    """The same network as for digits; `--epochs 40` is how the shipped weights were made."""
+    data = load_fashion()
+    return pictures.plan(
+        "fashion",
+        choices,
+        (data.x_train[:-VALIDATION], data.y_train[:-VALIDATION]),
+        (data.x_train[-VALIDATION:], data.y_train[-VALIDATION:]),
+        labels=data.labels,
+        preparation={"kind": "image", "background": "dark", "trim": True},
+        epochs=10,
+        augment=FASHION,
+        dropout=0.25,
+        about="names one piece of clothing",
+    )

@@ -1,0 +1,79 @@
+"""Pictures of one thing each: a small convolutional network.
+
+A picture is a grid whose neighbours belong together, and what it shows does not depend on where it stands: that is what a
+convolution assumes. Training follows one cycle of the learning rate (Smith & Topin 2018), weights averaged at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..data.augment import Augment
+from ..layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D
+from ..model import Sequential
+from ..training import Adam, EarlyStopping, OneCycle
+from .base import Choices, Plan, check_arch
+
+BATCH_SIZE = 64
+PEAK_LEARNING_RATE = 3e-3
+SMALLEST_MAP = 8
+"""Sides of the picture below which no further convolution and pooling is put on top."""
+
+
+def network(
+    input_shape: tuple[int, int, int], labels: Sequence[str], dropout: float, **identity: Any
+) -> Sequential:
+    """Convolution and pooling until the map is small, then two dense layers; 225,034 parameters for 28×28 digits."""
+    layers: list = [Conv2D(32, 3, activation="relu", padding=_padding(input_shape)), MaxPool2D(2)]
+    filters, side = 64, min(input_shape[:2]) // 2
+    while side >= SMALLEST_MAP:
+        layers += [Conv2D(filters, 3, activation="relu"), MaxPool2D(2)]
+        filters, side = min(2 * filters, 128), (side - 2) // 2
+    layers += [Flatten(), *_dropout(dropout), Dense(128, activation="relu"), *_dropout(dropout)]
+    layers.append(Dense(len(labels), activation="softmax"))
+    return Sequential(layers, input_shape, labels=labels, **identity)
+
+
+def _padding(input_shape: tuple[int, int, int]) -> str:
+    return "valid" if min(input_shape[:2]) >= SMALLEST_MAP else "same"
+
+
+def _dropout(rate: float) -> list[Dropout]:
+    return [Dropout(rate)] if rate else []
+
+
+def plan(
+    name: str,
+    choices: Choices,
+    training: tuple[np.ndarray, np.ndarray],
+    validation: tuple[np.ndarray, np.ndarray],
+    *,
+    labels: Sequence[str],
+    preparation: dict[str, Any],
+    epochs: int,
+    augment: Augment | None,
+    dropout: float = 0.0,
+    ema: float | None = None,
+    about: str = "",
+) -> Plan:
+    """The plan for arrays of pictures; the user's choices go before the recipe's."""
+    arch = check_arch(choices.arch, ("cnn",))
+    x, y = training
+    model = network(x.shape[1:], labels, dropout, seed=choices.seed, name=f"{name}-{arch}")
+    model.metadata.update(about=about, input=preparation)
+    rate = choices.learning_rate or PEAK_LEARNING_RATE
+    settings = {
+        "epochs": choices.epochs or epochs,
+        "batch_size": choices.batch_size or BATCH_SIZE,
+        "optimizer": Adam(OneCycle(rate)),
+        "validation_data": validation,
+        "augment": augment if choices.augment else None,
+        "early_stopping": EarlyStopping("val_accuracy", patience=None),
+        "ema": ema,
+        "seed": choices.seed,
+    }
+    reason = f"{len(x):,} pictures of {x.shape[1]}×{x.shape[2]} are grids: a CNN, {model.parameter_count():,} parameters"
+    return Plan(f"{name}-{arch}", reason, model, x, y, settings)
