@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from . import kernels, storage
 from .errors import ShapeError, TinynetError
-from .layers.base import Layer, Run, Shape, show_shape
+from .layers.base import Layer, Run, Shape, check_count, check_shape, show_shape, snake_case
 from .layers.conv import Convolution
 from .layers.pooling import Pooling
 
@@ -40,23 +41,26 @@ class Sequential:
         metadata: dict[str, Any] | None = None,
     ) -> None:
         self.layers = list(layers)
-        self.input_shape = tuple(input_shape)
+        self.input_shape = check_shape(name, input_shape)
         self.name = name
-        self.labels = list(labels) if labels is not None else None
+        self.labels = [str(label) for label in labels] if labels is not None else None
         self.vocabulary = vocabulary
         self.metadata = dict(metadata or {})
         self._name_layers()
         self._build(seed)
 
     def _name_layers(self) -> None:
-        counts: dict[str, int] = {}
+        counts: Counter[str] = Counter()
+        seen: set[int] = set()
         for layer in self.layers:
             if not isinstance(layer, Layer):
                 raise TinynetError(f"a Sequential is made of layers, not of {layer!r}")
-            if layer.parameters or self.layers.count(layer) > 1:
+            if layer.parameters or id(layer) in seen:
                 raise TinynetError(f"{layer.name} is used twice; make a new layer for each place")
-            counts[layer.name] = counts.get(layer.name, 0) + 1
-            layer.name = f"{layer.name}_{counts[layer.name]}"
+            seen.add(id(layer))
+            kind = snake_case(type(layer).__name__)
+            counts[kind] += 1
+            layer.name = f"{kind}_{counts[kind]}"
 
     def _build(self, seed: int | None) -> None:
         """Create the parameters, and let a convolution leave out what the pooling behind it never reads."""
@@ -64,10 +68,13 @@ class Sequential:
         self.shapes: list[Shape] = [self.input_shape]
         for layer in self.layers:
             self.shapes.append(layer.output_shape(self.shapes[-1]))
-            layer.build(self.shapes[-2], rng)
+        # Only when all fits: a layer that has parameters belongs to a network.
+        for layer, shape in zip(self.layers, self.shapes, strict=False):
+            layer.build(shape, rng)
         for layer, follower, shape in zip(self.layers, self.layers[1:], self.shapes[1:], strict=False):
             if isinstance(layer, Convolution) and isinstance(follower, Pooling):
                 layer.trimmed = follower.spatial_size_read(shape)
+        self._flops = sum(layer.flops(shape) for layer, shape in zip(self.layers, self.shapes, strict=False))
 
     @property
     def output_shape(self) -> Shape:
@@ -84,7 +91,7 @@ class Sequential:
         return [
             run._replace(
                 seed=(run.seed * 1_000_003 + index) % 2**32,
-                logits=run.logits and index == last,
+                logits=run.logits and index == last and self.logits_activation is not None,
                 input_gradient=index > first,
             )
             for index in range(len(self.layers))
@@ -120,7 +127,12 @@ class Sequential:
 
     def check_input(self, x: Any) -> np.ndarray:
         """x as a C-contiguous float32 batch; uint8 pictures are scaled to 0…1. Raises ShapeError."""
-        x = np.asarray(x)
+        try:
+            x = np.asarray(x)
+        except ValueError:
+            raise ShapeError(
+                f"{self.name} takes one array of samples, but the samples given differ in shape"
+            ) from None
         if x.dtype == np.uint8:
             x = x.astype(np.float32) / np.float32(255)
         if x.dtype.kind not in "fiub":
@@ -142,12 +154,12 @@ class Sequential:
 
     def predict(self, x: Any, batch_size: int = BATCH_SIZE) -> np.ndarray:
         """The outputs (n, …) float32 for a batch of samples (n, *input_shape), in pieces of `batch_size`."""
-        x = self.check_input(x)
+        x, batch_size = self.check_input(x), check_count(self.name, "batch_size", batch_size)
         run = Run(kernels.backend(self.flops() * len(x)))
-        outputs = [self._infer(x[start : start + batch_size], run) for start in range(0, len(x), batch_size)]
-        if len(outputs) == 1:
-            return outputs[0]
-        return np.concatenate(outputs) if outputs else np.zeros((0, *self.output_shape), np.float32)
+        # No sample at all is one empty piece: only the layers know the output's shape where a size is open.
+        starts = range(0, len(x) or 1, batch_size)
+        outputs = [self._infer(x[start : start + batch_size], run) for start in starts]
+        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
 
     def _infer(self, x: np.ndarray, run: Run) -> np.ndarray:
         """The output alone: nothing is kept for a backward pass."""
@@ -171,16 +183,23 @@ class Sequential:
         """Read and prepare a picture (a path or an open file) as the model's file says, and name it.
 
         Returns (label, probability), the most probable first; an empty list where there is nothing to be read.
+        Raises ImageError for a picture that cannot be read, TinynetError for a model that takes no pictures.
         """
         from .data.images import prepare, read_image
 
-        prepared = prepare(read_image(picture), self.metadata.get("input", {}), self.input_shape)
+        if "input" not in self.metadata or len(self.input_shape) != 3 or len(self.output_shape) != 1:
+            raise TinynetError(
+                f"{self.name} does not say how a picture becomes its input; "
+                """set net.metadata["input"], for example to {"kind": "image"}"""
+            )
+        prepared = prepare(read_image(picture), self.metadata["input"], self.input_shape)
         return self.rank(self.predict(prepared[None])[0], top) if prepared is not None else []
 
     def rank(self, probabilities: np.ndarray, top: int | None = None) -> list[tuple[str, float]]:
         """The classes of one output, the most probable first."""
         labels = self.labels or [str(index) for index in range(len(probabilities))]
-        order = np.argsort(-probabilities, kind="stable")[:top]
+        count = len(probabilities) if top is None else check_count(self.name, "top", top)
+        order = np.argsort(-probabilities, kind="stable")[:count]
         return [(labels[index], float(probabilities[index])) for index in order]
 
     # ---- parameters ----
@@ -200,13 +219,13 @@ class Sequential:
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Copy arrays by name into the model; raises ShapeError for a missing, unknown or wrongly shaped one."""
         own = self.state()
-        for key in own.keys() | state.keys():
+        for key in {**own, **state}:
             if key not in state:
                 raise ShapeError(f"the array {key} is missing")
             if key not in own:
                 raise ShapeError(f"the array {key} belongs to no layer of this model")
-            if own[key].shape != state[key].shape:
-                expected, got = show_shape(own[key].shape), show_shape(state[key].shape)
+            if own[key].shape != np.shape(state[key]):
+                expected, got = show_shape(own[key].shape), show_shape(np.shape(state[key]))
                 raise ShapeError(
                     f"{key} has the shape {expected} in this model, but the array given has {got}"
                 )
@@ -230,7 +249,7 @@ class Sequential:
 
     def flops(self) -> int:
         """Floating-point operations of one sample's forward pass."""
-        return sum(layer.flops(shape) for layer, shape in zip(self.layers, self.shapes, strict=False))
+        return self._flops
 
     # ---- files and text ----
 

@@ -7,6 +7,7 @@ most twice the best choice, whatever comes next (Karlin et al. 1988). Training a
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import sys
@@ -60,6 +61,7 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@functools.cache
 def numba_installed() -> bool:
     """Whether the cpu back end can be used at all."""
     return importlib.util.find_spec("numba") is not None
@@ -74,10 +76,10 @@ def choose(flops: float | None = None) -> tuple[str, str]:
     """The back end that would be used for so many floating-point operations (None: training), and why."""
     if _setting.device != "auto":
         return _setting.device, "it was asked for"
-    if not numba_installed():
-        return "reference", "Numba is not installed"
     if cpu_loaded():
         return "cpu", "Numba is loaded already"
+    if not numba_installed():
+        return "reference", "Numba is not installed"
     if flops is None:
         return "cpu", "long work pays for loading Numba"
     seconds = _setting.rented + flops / REFERENCE_FLOPS

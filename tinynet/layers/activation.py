@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ class Activation(Layer):
         self.activation = check_activation(self.name, self.activation)
 
     def flops(self, input_shape: Shape) -> int:
-        return int(np.prod([size or 1 for size in input_shape]))
+        return math.prod(size or 1 for size in input_shape)
 
     def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
         y = x if run.logits else run.kernels.activation(x, self.activation)

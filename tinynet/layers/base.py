@@ -102,6 +102,13 @@ def show_shape(shape: Shape) -> str:
     return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 
 
+def check_shape(owner: str, shape: Any) -> Shape:
+    """The shape of one sample: whole numbers above 0, None where a size is open."""
+    if not isinstance(shape, (tuple, list)):
+        raise TinynetError(f"{owner}: input_shape must be a tuple such as (28, 28, 1), not {shape!r}")
+    return tuple(None if size is None else check_count(owner, "input_shape", size) for size in shape)
+
+
 def check_count(owner: str, setting: str, value: Any, least: int = 1) -> int:
     """A whole number of at least `least`, or an error that names the setting."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:

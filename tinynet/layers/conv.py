@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,16 +28,38 @@ PADDINGS = ("valid", "same")
 Pads = tuple[tuple[int, int], tuple[int, int]]
 
 
-def window_output(
-    size: int, window: int, stride: int, padding: str, dilation: int = 1
-) -> tuple[int, tuple[int, int]]:
-    """Output size along one axis, and the padding before and after it, as TensorFlow defines "valid" and "same"."""
-    reach = dilation * (window - 1) + 1
-    if padding == "valid":
-        return (size - reach) // stride + 1, (0, 0)
-    out = -(-size // stride)
-    total = max((out - 1) * stride + reach - size, 0)
-    return out, (total // 2, total - total // 2)
+Sizes = tuple[int, ...]
+
+
+@functools.lru_cache(maxsize=4096)
+def windows(
+    sizes: Sizes, window: Sizes, strides: Sizes, padding: str, dilation: Sizes
+) -> tuple[tuple[int, tuple[int, int]], ...]:
+    """For each axis the output size, and the padding before and after, as TensorFlow defines "valid" and "same"."""
+    axes = []
+    for size, reach, stride in zip(sizes, reaches(window, dilation), strides, strict=True):
+        out = (size - reach) // stride + 1 if padding == "valid" else -(-size // stride)
+        total = 0 if padding == "valid" else max((out - 1) * stride + reach - size, 0)
+        axes.append((out, (total // 2, total - total // 2)))
+    return tuple(axes)
+
+
+@functools.lru_cache(maxsize=4096)
+def cropped_pads(
+    sizes: Sizes, window: Sizes, strides: Sizes, padding: str, dilation: Sizes, trimmed: Sizes | None
+) -> tuple[tuple[int, int], ...]:
+    """The padding of each axis; less, or negative, by what an output of size `trimmed` does not read."""
+    pads = []
+    for axis, (out, (before, after)) in enumerate(windows(sizes, window, strides, padding, dilation)):
+        wanted = trimmed[axis] if trimmed else out
+        used = (wanted - 1) * strides[axis] + reaches(window, dilation)[axis]
+        pads.append((before, min(after, used - sizes[axis] - before)))
+    return tuple(pads)
+
+
+def reaches(window: Sizes, dilation: Sizes) -> Sizes:
+    """Pixels from the first to the last that a dilated window reads, on each axis."""
+    return tuple(d * (k - 1) + 1 for k, d in zip(window, dilation, strict=True))
 
 
 def as_picture(x: np.ndarray, rank: int) -> np.ndarray:
@@ -59,17 +83,16 @@ class Convolution(Layer):
         self.use_bias = check_flag(self.name, "use_bias", self.use_bias)
         check_choice(self.name, "kernel_initializer", self.kernel_initializer, INITIALIZERS)
 
-    def _axes(self, sizes: Shape) -> list[tuple[int, tuple[int, int]]]:
-        settings = zip(sizes, self.kernel_size, self.strides, self.dilation_rate, strict=True)
-        return [window_output(size, k, stride, self.padding, d) for size, k, stride, d in settings]
+    def _windows(self, sizes: Sizes) -> tuple:
+        return windows(sizes, self.kernel_size, self.strides, self.padding, self.dilation_rate)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         expected = ("(length, channels)", "(height, width, channels)")[self.rank - 1]
         if len(input_shape) != self.rank + 1 or None in input_shape:
             raise self.wrong_shape(expected, input_shape)
-        out = tuple(size for size, _ in self._axes(input_shape[:-1]))
+        out = tuple(size for size, _ in self._windows(input_shape[:-1]))
         if min(out) < 1:
-            reach = tuple(d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation_rate, strict=True))
+            reach = reaches(self.kernel_size, self.dilation_rate)
             raise self.wrong_shape(f"{expected} of at least {reach}", input_shape)
         return (*out, self.filters)
 
@@ -80,20 +103,16 @@ class Convolution(Layer):
             self.parameters["bias"] = np.zeros(self.filters, np.float32)
 
     def flops(self, input_shape: Shape) -> int:
-        positions = int(np.prod(self.trimmed or self.output_shape(input_shape)[:-1]))
-        return 2 * positions * self.filters * input_shape[-1] * int(np.prod(self.kernel_size))
+        positions = math.prod(self.trimmed or self.output_shape(input_shape)[:-1])
+        return 2 * positions * self.filters * input_shape[-1] * math.prod(self.kernel_size)
 
-    def _geometry(self, sizes: tuple[int, ...]) -> tuple[tuple[int, ...], Pads, tuple[int, ...]]:
-        """(strides, pads, dilation) of two axes; what the next layer does not read is cropped from the padding."""
-        pads = []
-        for axis, (out, (before, after)) in enumerate(self._axes(sizes)):
-            wanted = self.trimmed[axis] if self.trimmed else out
-            reach = self.dilation_rate[axis] * (self.kernel_size[axis] - 1) + 1
-            used = (wanted - 1) * self.strides[axis] + reach
-            pads.append((before, min(after, used - sizes[axis] - before)))
+    def _geometry(self, sizes: Sizes) -> tuple[Sizes, Pads, Sizes]:
+        """(strides, pads, dilation) of two axes."""
+        settings = (self.kernel_size, self.strides, self.padding, self.dilation_rate)
+        pads = cropped_pads(sizes, *settings, self.trimmed)
         if self.rank == 1:
-            return (1, *self.strides), ((0, 0), pads[0]), (1, *self.dilation_rate)
-        return self.strides, tuple(pads), self.dilation_rate
+            return (1, *self.strides), ((0, 0), *pads), (1, *self.dilation_rate)
+        return self.strides, pads, self.dilation_rate
 
     def _kernel(self) -> np.ndarray:
         kernel = self.parameters["kernel"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +55,7 @@ class Dense(Layer):
             self.parameters["bias"] = np.zeros(self.units, np.float32)
 
     def flops(self, input_shape: Shape) -> int:
-        return 2 * self.units * int(np.prod([size or 1 for size in input_shape]))
+        return 2 * self.units * math.prod(size or 1 for size in input_shape)
 
     def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
         kernel, bias = self.parameters["kernel"], self.parameters.get("bias")

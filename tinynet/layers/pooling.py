@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .base import Gradients, Layer, Run, Shape, check_choice, check_counts
-from .conv import PADDINGS, Pads, as_picture, window_output
+from .conv import PADDINGS, Pads, Sizes, as_picture, windows
 
 
 class Pooling(Layer):
@@ -23,30 +24,31 @@ class Pooling(Layer):
         self.strides = check_counts(self.name, "strides", strides, self.rank)
         check_choice(self.name, "padding", self.padding, PADDINGS)
 
-    def _axes(self, sizes: Shape) -> list[tuple[int, tuple[int, int]]]:
-        settings = zip(sizes, self.pool_size, self.strides, strict=True)
-        return [window_output(size, window, stride, self.padding) for size, window, stride in settings]
+    def _windows(self, sizes: Sizes) -> tuple:
+        return windows(sizes, self.pool_size, self.strides, self.padding, (1,) * self.rank)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         expected = ("(length, channels)", "(height, width, channels)")[self.rank - 1]
         if len(input_shape) != self.rank + 1 or None in input_shape:
             raise self.wrong_shape(expected, input_shape)
-        out = tuple(size for size, _ in self._axes(input_shape[:-1]))
+        out = tuple(size for size, _ in self._windows(input_shape[:-1]))
         if min(out) < 1:
             raise self.wrong_shape(f"{expected} of at least {self.pool_size}", input_shape)
         return (*out, input_shape[-1])
 
     def spatial_size_read(self, input_shape: Shape) -> tuple[int, ...]:
         """The part of the input, from its first corner, that some window reads."""
-        sizes = zip(input_shape[:-1], self.pool_size, self.strides, self._axes(input_shape[:-1]), strict=True)
+        sizes = zip(
+            input_shape[:-1], self.pool_size, self.strides, self._windows(input_shape[:-1]), strict=True
+        )
         return tuple(min(size, (out - 1) * s + k - before) for size, k, s, (out, (before, _)) in sizes)
 
     def flops(self, input_shape: Shape) -> int:
-        return int(np.prod(self.output_shape(input_shape)) * np.prod(self.pool_size))
+        return math.prod(self.output_shape(input_shape)) * math.prod(self.pool_size)
 
-    def _geometry(self, sizes: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...], Pads]:
+    def _geometry(self, sizes: Sizes) -> tuple[Sizes, Sizes, Pads]:
         """(window, strides, pads) of two axes."""
-        pads = tuple(pad for _, pad in self._axes(sizes))
+        pads = tuple(pad for _, pad in self._windows(sizes))
         if self.rank == 1:
             return (1, *self.pool_size), (1, *self.strides), ((0, 0), *pads)
         return self.pool_size, self.strides, pads
@@ -135,7 +137,7 @@ class GlobalPooling(Layer):
         return input_shape[-1:]
 
     def flops(self, input_shape: Shape) -> int:
-        return int(np.prod(input_shape))
+        return math.prod(input_shape)
 
     def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
         pool = run.kernels.max_pool2d if self.largest else run.kernels.avg_pool2d

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +65,7 @@ class BatchNorm(Layer):
                 arrays[name] = initialise(start, input_shape[-1:], rng)
 
     def flops(self, input_shape: Shape) -> int:
-        return 2 * int(np.prod([size or 1 for size in input_shape]))
+        return 2 * math.prod(size or 1 for size in input_shape)
 
     def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
         k = run.kernels
