@@ -28,8 +28,8 @@ PARTS = {
 class Dataset:
     """Pictures with their classes.
 
-    x_train, x_test: uint8 (n, height, width, 1), ink bright; kept as bytes, which take a quarter of the memory, and
-    made float32 in 0…1 a batch at a time, or whole by `tinynet.data.batches.unit_range`
+    x_train, x_test: uint8 (n, height, width, 1), ink bright; kept as bytes, which take a quarter of the memory of the
+    float32 in 0…1 that a model makes of them (`fit`, `predict` and `evaluate` divide bytes by 255)
     y_train, y_test: int64 (n,), index into labels
     """
 
