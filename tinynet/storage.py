@@ -10,16 +10,18 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
+import secrets
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from .errors import ModelFileError, TinynetError
+from .layers.base import show_shape
 
 if TYPE_CHECKING:
     from .model import Sequential
@@ -28,6 +30,12 @@ FORMAT_VERSION = 1
 DTYPES = ("float32", "float16")
 CONFIG_LIMIT = 16 << 20
 """Bytes; a longer `config` entry is no configuration."""
+FREE_BYTES, EXPANSION = 64 << 20, 20
+"""A model may need 64 MiB and 20 times its file, compressed as it may be; trained values shrink to half at best."""
+NPY_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 CONFIG_KEYS = {"format", "version", "name", "input_shape", "layers", "labels", "vocabulary", "metadata"}
 
 
@@ -38,30 +46,26 @@ CONFIG_KEYS = {"format", "version", "name", "input_shape", "layers", "labels", "
 def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path` and move it there once it is whole; on failure the old file stays.
 
-    Raises TinynetError where the place cannot be written or the disk is full.
+    A link stays a link: what it points to is replaced. Raises TinynetError where the place cannot be written or the
+    disk is full.
     """
-    path = Path(path)
-    temporary = None
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".tinynet-{secrets.token_hex(8)}.tmp")
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = file.name
+        if target.exists() and not (target.is_file() and os.access(target, os.W_OK)):
+            raise TinynetError(
+                f"cannot write {path}: it is no file that may be written; choose another place"
+            )
+        with open(temporary, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-        temporary = None
+        os.replace(temporary, target)
     except OSError as error:
         raise TinynetError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
     finally:
-        if temporary is not None and os.path.exists(temporary):
+        with suppress(OSError):
             os.unlink(temporary)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def config(model: Sequential) -> dict[str, Any]:
@@ -87,12 +91,52 @@ def save(model: Sequential, path: str | os.PathLike, dtype: str = "float32") -> 
     for key, value in model.state().items():
         if np.isfinite(value).all() and not np.isfinite(arrays[key]).all():
             raise TinynetError(f"{key} has values beyond {dtype}; save it as float32")
-    try:
-        text = json.dumps(config(model), ensure_ascii=False)
-    except TypeError as error:
-        raise TinynetError(f"the model's metadata cannot be written as JSON: {error}") from error
+    text = np.array(_config_text(model))
     with atomic_write(path) as file:
-        np.savez(file, config=np.array(text), **arrays)
+        np.savez(file, config=text, **arrays)
+
+
+def _config_text(model: Sequential) -> str:
+    """The `config` entry; what `load` would refuse is refused here, before it costs somebody a model."""
+    found = config(model)
+    try:
+        text = json.dumps(found, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TinynetError(f"the model's metadata cannot be written as JSON: {error}") from error
+    if len(text) * np.dtype("U1").itemsize > CONFIG_LIMIT:
+        raise TinynetError(
+            "the model's labels, vocabulary and metadata are too long for a model file; shorten them"
+        )
+    _check_types(json.loads(text))
+    _check_classes(model)
+    return text
+
+
+def _check_types(found: dict[str, Any]) -> None:
+    """Raise TinynetError where an entry of the config is not of its kind."""
+    for entry in ("layers", "input_shape"):
+        if not isinstance(found[entry], list):
+            raise TinynetError(f"`{entry}` must be a list")
+    if not isinstance(found["name"], str):
+        raise TinynetError("`name` must be a string")
+    if not (found["labels"] is None or _is_list_of_strings(found["labels"])):
+        raise TinynetError("`labels` must be a list of names")
+    vocabulary = found["vocabulary"]
+    if not (vocabulary is None or isinstance(vocabulary, str) or _is_list_of_strings(vocabulary)):
+        raise TinynetError("`vocabulary` must be a string or a list of strings")
+    if not (isinstance(found["metadata"], dict) and isinstance(found["metadata"].get("input", {}), dict)):
+        raise TinynetError("`metadata` and its `input` must be tables of entries")
+
+
+def _is_list_of_strings(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _check_classes(model: Sequential) -> None:
+    """Raise TinynetError where there are more or fewer labels than outputs."""
+    if model.labels is not None and model.output_shape[-1:] != (len(model.labels),):
+        shape = show_shape(model.output_shape)
+        raise TinynetError(f"{len(model.labels)} classes are named, but the output has the shape {shape}")
 
 
 # ---- reading ----
@@ -128,57 +172,94 @@ def load(name: str | os.PathLike) -> Sequential:
     """
     path = find(name)
     try:
+        if path.is_dir() or (path.exists() and not path.is_file()):
+            raise ModelFileError(f"cannot read the model {path}: it is no file")
         with open(path, "rb") as file:
             return _read(file, path)
+    except TinynetError:
+        raise
     except OSError as error:
         raise ModelFileError(f"cannot read the model {path}: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, zipfile.zlib.error) as error:
-        raise ModelFileError(f"{path} is not a model file or was cut off: {error}") from error
+    except (
+        Exception
+    ) as error:  # zipfile, zlib, ast and NumPy each stumble over a damaged file in a way of their own
+        reason = str(error) or type(error).__name__
+        raise ModelFileError(f"{path} is not a model file or was cut off: {reason}") from error
 
 
 def _read(file: BinaryIO, path: Path) -> Sequential:
-    if os.fstat(file.fileno()).st_size == 0:
+    size = os.fstat(file.fileno()).st_size
+    if size == 0:
         raise ModelFileError(f"{path} is empty")
     with zipfile.ZipFile(file) as archive:
-        names = [entry.filename for entry in archive.infolist()]
+        names = Counter(entry.filename for entry in archive.infolist())
         if "config.npy" not in names:
             raise ModelFileError(f"{path} has no entry `config`: it is no tinynet model")
         model = _build(_read_config(archive, path), path)
-        expected = model.state()
-        for entry in names:
-            key = entry.removesuffix(".npy")
-            if names.count(entry) > 1 or (key not in expected and key != "config"):
-                raise ModelFileError(f"{path} holds an array {key!r} that its layers do not have")
-        model.set_state({key: _read_array(archive, key, value, path) for key, value in expected.items()})
+        state = model.state()
+        _check_names(names, {f"{key}.npy" for key in state}, path)
+        _check_size(sum(value.nbytes for value in state.values()), size, path)
+        for key, value in state.items():
+            value[...] = _read_array(archive, key, value.shape, path)
     return model
 
 
-def _header(stream: BinaryIO, key: str, path: Path) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type of an entry, read before its data so that nothing oversized or pickled is ever loaded."""
-    try:
-        version = np.lib.format.read_magic(stream)
-        reader = (
-            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+def _check_names(names: Counter[str], expected: set[str], path: Path) -> None:
+    """Each array once, and no others."""
+    for entry, count in names.items():
+        key = entry.removesuffix(".npy")
+        if entry != "config.npy" and entry not in expected:
+            raise ModelFileError(f"{path} holds an array {key!r} that its layers do not have")
+        if count > 1:
+            raise ModelFileError(f"{path} holds the array {key!r} {count} times")
+    for entry in expected:
+        if entry not in names:
+            raise ModelFileError(f"{path} lacks the array {entry.removesuffix('.npy')!r}")
+
+
+def _check_size(needed: int, size: int, path: Path) -> None:
+    """A small file that claims gigabytes is an attack: its parameters, zeros until now, have not cost memory yet."""
+    if needed > FREE_BYTES + EXPANSION * size:
+        raise ModelFileError(
+            f"{path}: its layers need {needed:,} bytes, which a file of {size:,} bytes cannot hold"
         )
-        shape, _, dtype = reader(stream)
-    except ValueError as error:
-        raise ModelFileError(f"{path}: the array {key!r} is damaged: {error}") from error
-    return shape, dtype
+
+
+def _read_entry(
+    archive: zipfile.ZipFile, key: str, path: Path, check: Callable[[tuple[int, ...], np.dtype], None]
+) -> np.ndarray:
+    """One array. `check` sees its shape and type before its data, so nothing oversized or pickled is ever loaded."""
+    with archive.open(f"{key}.npy") as stream:
+        try:
+            version = np.lib.format.read_magic(stream)
+            if version not in NPY_HEADERS:
+                raise ValueError(f"its .npy version {version} is unknown")
+            shape, fortran, dtype = NPY_HEADERS[version](stream)
+        except ValueError as error:
+            raise ModelFileError(f"{path}: the array {key!r} is damaged: {error}") from error
+        check(shape, dtype)
+        size = math.prod(shape) * dtype.itemsize
+        data = stream.read(size + 1)
+    if len(data) != size:
+        raise ModelFileError(
+            f"{path}: the array {key!r} does not hold the {size:,} bytes of its shape; copy the file again"
+        )
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
 
 def _read_config(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
-    with archive.open("config.npy") as stream:
-        shape, dtype = _header(stream, "config", path)
-        if shape != () or dtype.kind != "U" or dtype.itemsize > CONFIG_LIMIT:
+    def check(shape: tuple[int, ...], dtype: np.dtype) -> None:
+        if shape != () or dtype.kind != "U" or not 0 < dtype.itemsize <= CONFIG_LIMIT:
             raise ModelFileError(f"{path}: `config` is not one string: it is no tinynet model")
-        text = str(np.frombuffer(stream.read(dtype.itemsize).ljust(dtype.itemsize, b"\0"), dtype)[0])
+
+    text = str(_read_entry(archive, "config", path, check))
     try:
-        found = json.loads(text)
+        found = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path}: `config` is not JSON: {error}") from error
     if not isinstance(found, dict) or found.get("format") != "tinynet":
         raise ModelFileError(f"{path}: `config` does not describe a tinynet model")
-    if found.get("version") != FORMAT_VERSION:
+    if found.get("version") != FORMAT_VERSION or isinstance(found["version"], bool):
         raise ModelFileError(
             f"{path} has format version {found.get('version')!r}, this tinynet reads version {FORMAT_VERSION}; "
             "upgrade with: pip install --upgrade tinynet"
@@ -190,35 +271,20 @@ def _read_config(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
     return found
 
 
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
 def _build(found: dict[str, Any], path: Path) -> Sequential:
     from .model import Sequential
 
-    layers, shape = found["layers"], found["input_shape"]
-    if not isinstance(layers, list) or not isinstance(shape, list):
-        raise ModelFileError(f"{path}: `layers` and `input_shape` must be lists")
-    if not all(size is None or (isinstance(size, int) and 0 < size < 2**31) for size in shape):
-        raise ModelFileError(f"{path}: the input shape {shape!r} is not made of whole numbers above 0")
-    labels, metadata = found["labels"], found["metadata"]
-    if not (labels is None or (isinstance(labels, list) and all(isinstance(label, str) for label in labels))):
-        raise ModelFileError(f"{path}: `labels` must be a list of names")
-    if not isinstance(metadata, dict):
-        raise ModelFileError(f"{path}: `metadata` must be a table of entries")
+    settings = {key: found[key] for key in ("input_shape", "name", "labels", "vocabulary", "metadata")}
     try:
-        model = Sequential(
-            [_layer(entry) for entry in layers],
-            tuple(shape),
-            seed=None,
-            name=str(found["name"]),
-            labels=labels,
-            vocabulary=found["vocabulary"],
-            metadata=metadata,
-        )
+        _check_types(found)
+        model = Sequential([_layer(entry) for entry in found["layers"]], seed=None, **settings)
+        _check_classes(model)
     except (ValueError, MemoryError, OverflowError) as error:
         raise ModelFileError(f"{path}: {error}") from error
-    if labels is not None and model.output_shape[-1:] != (len(labels),):
-        raise ModelFileError(
-            f"{path} names {len(labels)} classes, but its output has {model.output_shape[-1]}"
-        )
     return model
 
 
@@ -227,7 +293,7 @@ def _layer(entry: Any) -> Any:
 
     settings = dict(entry) if isinstance(entry, dict) else {}
     kind = settings.pop("type", None)
-    if kind not in LAYERS:
+    if not isinstance(kind, str) or kind not in LAYERS:
         raise TinynetError(f"the layer type {kind!r} is unknown to this version of tinynet")
     try:
         return LAYERS[kind](**settings)
@@ -235,25 +301,15 @@ def _layer(entry: Any) -> Any:
         raise TinynetError(f"the layer {kind} has a setting that does not fit: {error}") from error
 
 
-def _read_array(archive: zipfile.ZipFile, key: str, expected: np.ndarray, path: Path) -> np.ndarray:
-    try:
-        stream = archive.open(f"{key}.npy")
-    except KeyError:
-        raise ModelFileError(f"{path} lacks the array {key!r}") from None
-    with stream:
-        shape, dtype = _header(stream, key, path)
+def _read_array(archive: zipfile.ZipFile, key: str, expected: tuple[int, ...], path: Path) -> np.ndarray:
+    def check(shape: tuple[int, ...], dtype: np.dtype) -> None:
         if dtype.hasobject:
             raise ModelFileError(f"{path}: the array {key!r} is pickled; tinynet reads numbers only")
         if dtype.name not in DTYPES:
             raise ModelFileError(f"{path}: the array {key!r} is {dtype}, not {' or '.join(DTYPES)}")
-        if shape != expected.shape:
+        if shape != expected:
             raise ModelFileError(
-                f"{path}: the array {key!r} has shape {shape}, its layer needs {expected.shape}"
+                f"{path}: the array {key!r} has the shape {shape}, its layer needs {expected}"
             )
-        size = math.prod(shape) * dtype.itemsize
-        data = stream.read(size + 1)
-    if len(data) != size:
-        raise ModelFileError(
-            f"{path}: the array {key!r} holds {len(data)} bytes, not {size}; the file was cut off"
-        )
-    return np.frombuffer(data, dtype).reshape(shape)
+
+    return _read_entry(archive, key, path, check)
