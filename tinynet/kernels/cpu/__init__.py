@@ -1,0 +1,45 @@
+"""The CPU back end: every kernel in Numba, on a portable SIMD type and one register tile. Definitions: the reference."""
+
+from .activation import FUSED, LEAKY_SLOPE, activation, activation_gradient
+from .conv import conv2d, conv2d_input_gradient, conv2d_kernel_gradient
+from .dense import bias_gradient, dense, dense_input_gradient, dense_kernel_gradient
+from .dropout import dropout
+from .loss import binary_cross_entropy, cross_entropy, huber, mean_absolute_error, mean_squared_error
+from .norm import batch_norm, batch_norm_gradient, batch_norm_statistics
+from .optimizer import adam, blend, rmsprop, scale, sgd, sum_of_squares
+from .pooling import avg_pool2d, avg_pool2d_gradient, max_pool2d, max_pool2d_gradient
+from .warp import warp
+
+__all__ = [
+    "FUSED",
+    "LEAKY_SLOPE",
+    "activation",
+    "activation_gradient",
+    "adam",
+    "avg_pool2d",
+    "avg_pool2d_gradient",
+    "batch_norm",
+    "batch_norm_gradient",
+    "batch_norm_statistics",
+    "bias_gradient",
+    "binary_cross_entropy",
+    "blend",
+    "conv2d",
+    "conv2d_input_gradient",
+    "conv2d_kernel_gradient",
+    "cross_entropy",
+    "dense",
+    "dense_input_gradient",
+    "dense_kernel_gradient",
+    "dropout",
+    "huber",
+    "max_pool2d",
+    "max_pool2d_gradient",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "rmsprop",
+    "scale",
+    "sgd",
+    "sum_of_squares",
+    "warp",
+]

@@ -1,0 +1,154 @@
+"""Activations and their gradients, element by element; softmax along rows.
+
+Blocking: tasks of CHUNK elements, or of so many rows. Bound by memory; gelu, tanh and sigmoid by their polynomials.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import simd
+from .flat import CHUNK, chunks, flat, row_tasks
+from .jit import jit
+from .simd import LANES, choose, elementwise, exp, largest_of, load_until, splat, store_until, total
+
+LEAKY_SLOPE = 0.2
+FUSED = ("linear", "relu", "leaky_relu", "sigmoid", "tanh")
+"""Activations whose gradient follows from their output: dense and convolution kernels apply them in place."""
+
+
+def _map(function):
+    """The kernel y = function(x), element by element."""
+
+    def kernel(task, x, y):
+        stop = min(x.size, (task + 1) * CHUNK)
+        for i in range(task * CHUNK, stop, LANES):
+            store_until(y, i, stop, function(load_until(x, i, stop)))
+
+    return jit(kernel, function.__name__)
+
+
+def _map_two(function):
+    """The kernel y = function(a, b), element by element."""
+
+    def kernel(task, a, b, y):
+        stop = min(a.size, (task + 1) * CHUNK)
+        for i in range(task * CHUNK, stop, LANES):
+            store_until(y, i, stop, function(load_until(a, i, stop), load_until(b, i, stop)))
+
+    return jit(kernel, function.__name__)
+
+
+@elementwise
+def relu(z):
+    return choose(z < 0.0, 0.0, z)
+
+
+@elementwise
+def leaky_relu(z):
+    return choose(z < 0.0, z * LEAKY_SLOPE, z)
+
+
+@elementwise
+def relu_gradient(dy, y):
+    return choose(y <= 0.0, 0.0, dy)
+
+
+@elementwise
+def leaky_relu_gradient(dy, y):
+    return choose(y < 0.0, dy * LEAKY_SLOPE, dy)
+
+
+@elementwise
+def sigmoid_gradient(dy, y):
+    return dy * y * (1.0 - y)
+
+
+@elementwise
+def tanh_gradient(dy, y):
+    return dy * (1.0 - y * y)
+
+
+@elementwise
+def gelu_gradient(dy, z):
+    return dy * simd.gelu_slope.of(z)
+
+
+_FORWARD = {f.__name__: _map(f) for f in (relu, leaky_relu, simd.sigmoid, simd.tanh, simd.gelu)}
+_BACKWARD = {
+    f.__name__.removesuffix("_gradient"): _map_two(f)
+    for f in (relu_gradient, leaky_relu_gradient, sigmoid_gradient, tanh_gradient, gelu_gradient)
+}
+
+
+@jit
+def softmax(task, z, y, columns, rows):
+    """Rows of y = exp(z - max z) / Σ exp(z - max z); in four passes over a row, which stays in the first cache."""
+    for row in range(task * rows, min(z.size // columns, (task + 1) * rows)):
+        first, stop = row * columns, (row + 1) * columns
+        shift = splat(largest_of(z, first, stop))
+        for i in range(first, stop, LANES):
+            store_until(y, i, stop, exp(load_until(z, i, stop) - shift))
+        sums = splat(np.float32(0))
+        for i in range(first, stop, LANES):
+            sums += load_until(y, i, stop)
+        factor = splat(np.float32(1) / total(sums))
+        for i in range(first, stop, LANES):
+            store_until(y, i, stop, load_until(y, i, stop) * factor)
+
+
+@jit
+def softmax_gradient(task, dy, y, dz, columns, rows):
+    """Rows of dz = y (dy - Σ dy y)."""
+    for row in range(task * rows, min(y.size // columns, (task + 1) * rows)):
+        first, stop = row * columns, (row + 1) * columns
+        sums = splat(np.float32(0))
+        for i in range(first, stop, LANES):
+            sums += load_until(dy, i, stop) * load_until(y, i, stop)
+        mean = splat(total(sums))
+        for i in range(first, stop, LANES):
+            store_until(dz, i, stop, load_until(y, i, stop) * (load_until(dy, i, stop) - mean))
+
+
+def activation(z: np.ndarray, name: str) -> np.ndarray:
+    """Apply an activation to every element (softmax: over the last axis); equations in the reference.
+
+    linear, relu, leaky_relu (slope 0.2), gelu (exact), sigmoid, tanh or softmax. Returns an array like z.
+    """
+    if name == "linear":
+        return z
+    x = flat(z)
+    y = np.empty_like(x)
+    if name == "softmax":
+        tasks, rows = row_tasks(x.size // z.shape[-1], z.shape[-1])
+        softmax(tasks, 8 * x.size, x, y, z.shape[-1], rows)
+    else:
+        _FORWARD[name](chunks(x), 4 * x.size, x, y)
+    return y.reshape(z.shape)
+
+
+def activation_gradient(dy: np.ndarray, y: np.ndarray, name: str, z: np.ndarray | None = None) -> np.ndarray:
+    """The gradient at the input of an activation, from that at its output and the output y (gelu: the input z)."""
+    if name == "linear":
+        return dy
+    a, b = flat(dy), flat(z if name == "gelu" else y)
+    dz = np.empty_like(a)
+    if name == "softmax":
+        tasks, rows = row_tasks(a.size // dy.shape[-1], dy.shape[-1])
+        softmax_gradient(tasks, 3 * a.size, a, b, dz, dy.shape[-1], rows)
+    else:
+        _BACKWARD[name](chunks(a), a.size, a, b, dz)
+    return dz.reshape(dy.shape)
+
+
+def fused_slope(name: str) -> float:
+    """What the register tile multiplies negative sums with: it applies every FUSED activation that is piecewise linear."""
+    return {"relu": 0.0, "leaky_relu": LEAKY_SLOPE}.get(name, 1.0)
+
+
+def finish(y: np.ndarray, name: str) -> np.ndarray:
+    """Apply in place what the register tile cannot, so that a dense layer or a convolution ends with any FUSED activation."""
+    if name in ("sigmoid", "tanh"):
+        x = y.reshape(-1)
+        _FORWARD[name](chunks(x), 4 * x.size, x, x)
+    return y

@@ -1,0 +1,38 @@
+"""Dropout, whose mask is a hash of a seed and the position. Tasks of CHUNK elements; bound by the three multiplications of the hash."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba.extending import register_jitable
+
+from .flat import CHUNK, chunks, flat
+from .jit import jit
+
+U = np.uint32
+
+
+@register_jitable
+def _mix(h):
+    """The 32-bit finaliser of MurmurHash3 (Appleby)."""
+    h = U(U(h ^ (h >> U(16))) * U(0x85EBCA6B))
+    h = U(U(h ^ (h >> U(13))) * U(0xC2B2AE35))
+    return U(h ^ (h >> U(16)))
+
+
+@jit
+def _dropout(task, x, y, seed, threshold, factor):
+    start = _mix(seed)
+    for i in range(task * CHUNK, min(x.size, (task + 1) * CHUNK)):
+        y[i] = x[i] * factor if _mix(U(U(i) + start)) >= threshold else np.float32(0)
+
+
+def dropout(x: np.ndarray, rate: float, seed: int) -> np.ndarray:
+    """Set each element to zero with probability `rate`, scale the others by 1 / (1 - rate) (Srivastava et al. 2014).
+
+    Element i is kept where hash32(seed, i) ≥ rate · 2³²; the gradient is the same call on dy. Same bits as the reference.
+    """
+    source = flat(x)
+    y = np.empty_like(source)
+    threshold = U(min(int(rate * 2**32), 2**32 - 1))
+    _dropout(chunks(y), y.size, source, y, U(seed & 0xFFFFFFFF), threshold, np.float32(1 / (1 - rate)))
+    return y.reshape(x.shape)

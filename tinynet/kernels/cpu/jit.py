@@ -1,0 +1,176 @@
+"""The decorator of every kernel: flags, compilation on first use, the cache on disk, and the launch on one or several threads.
+
+A kernel is a function of a task number. `@jit` compiles it once; calling the result, `kernel(tasks, work, *arguments)`,
+runs it for every task from 0 to tasks - 1, on this thread or shared out among several::
+
+    @jit
+    def double(task, x, y):
+        for i in range(task * CHUNK, min(x.size, (task + 1) * CHUNK)):
+            y[i] = 2 * x[i]
+
+    double(tasks, x.size, x, y)
+
+Each task owns what it writes, and what a task does never depends on the thread count: so results are the same bits on any
+number of threads. Threads take the next task from a shared counter, so a thread that is held up does not hold up the rest.
+
+Why not `parallel=True`: its compiler takes twice as long, and a serial twin would have to be compiled beside it. Here
+the same machine code runs in both ways; only its caller hands one loop to the thread pool (Numba's own) instead of running it.
+The serial way is taken for small work, with one thread set, in a forked child (GNU OpenMP kills a child that uses the
+threads of its parent) and while another thread is inside a parallel kernel (the `workqueue` layer aborts then).
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import threading
+
+import numba
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from . import cache
+
+# Handing work to a second thread that waits costs 2 to 5 µs; this is about 10 µs of one thread's work. The unit of
+# `work` is one float read and written once, or 16 multiply-adds in a tile.
+SMALL_WORK = 20_000
+
+# Without `nnan` and `ninf`: a NaN must come out of a diverged network.
+OPTIONS = {
+    "nogil": True,
+    "error_model": "numpy",
+    "boundscheck": False,
+    "no_cfunc_wrapper": True,
+    "fastmath": {"nsz", "arcp", "contract", "afn", "reassoc"},
+}
+
+_I64 = ir.IntType(64)
+_BYTES = ir.IntType(8).as_pointer()
+_WORKER = ir.FunctionType(ir.VoidType(), [_BYTES.as_pointer(), _I64.as_pointer(), _I64.as_pointer(), _BYTES])
+_inside_parallel = threading.Lock()
+_threads = numba.get_num_threads()  # also loads the thread pool, which kernels from the cache link to
+
+
+def set_threads(count: int | None) -> None:
+    """Use at most `count` threads in every kernel from now on; None for as many as Numba has."""
+    global _threads
+    available = numba.config.NUMBA_NUM_THREADS
+    _threads = available if count is None else max(1, min(int(count), available))
+
+
+def get_threads() -> int:
+    """How many threads a large kernel uses."""
+    return _threads
+
+
+def _only_serial_in_child() -> None:
+    global _threads, _inside_parallel
+    _inside_parallel = threading.Lock()
+    _inside_parallel.acquire()  # for ever: every kernel of this process finds it taken and runs serially
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_only_serial_in_child)
+
+
+class Kernel:
+    """A compiled loop over tasks; see the module's docstring."""
+
+    def __init__(self, function, name: str | None = None):
+        self.__name__ = name or function.__name__
+        self.__doc__ = function.__doc__
+        self.__wrapped__ = function
+        self._entry = None
+
+    def __call__(self, tasks: int, work: int, *arguments) -> None:
+        """Run tasks 0 … tasks - 1; `work` (all tasks together, unit: see SMALL_WORK) decides whether threads pay."""
+        entry = self._entry or self._make_entry()
+        if work > SMALL_WORK and tasks > 1 and _threads > 1 and _inside_parallel.acquire(blocking=False):
+            try:
+                entry(tasks, min(tasks, _threads), *arguments)
+            finally:
+                _inside_parallel.release()
+        else:
+            entry(tasks, 1, *arguments)
+
+    def _make_entry(self):
+        function = self.__wrapped__
+        names = ", ".join(list(inspect.signature(function).parameters)[1:])
+        # Numba unpacks named parameters faster than *arguments, and cannot make them itself.
+        source = f"def {self.__name__}(tasks, workers, {names}):\n    run(tasks, workers, ({names},))\n"
+        namespace = {"run": _run_of(function)}
+        exec(compile(source, inspect.getfile(function), "exec"), namespace)
+        entry = numba.njit(**OPTIONS)(namespace[self.__name__])
+        entry._cache = cache.KernelCache(f"{function.__module__.rsplit('.', 1)[-1]}.{self.__name__}")
+        self._entry = entry
+        return entry
+
+
+def jit(function, name: str | None = None) -> Kernel:
+    """Make a kernel of a function `(task, …)`; its name, if not the function's own, must be the only one in its module.
+
+    Costs nothing until the first call.
+    """
+    return Kernel(function, name)
+
+
+def _run_of(function):
+    """The intrinsic `run(tasks, workers, arguments)`, which calls `function(task, *arguments)` for every task."""
+
+    @intrinsic
+    def run(typing_context, tasks, workers, arguments):
+        body_signature = types.none(types.intp, *arguments.types)
+
+        def generate(context, builder, signature, values):
+            state_type = ir.LiteralStructType([_I64, _I64, context.get_value_type(arguments)])
+            worker = _build_worker(context, builder, function, body_signature, state_type)
+            state = cgutils.alloca_once(builder, state_type)
+            for i, value in enumerate((_I64(0), values[0], values[2])):
+                builder.store(value, cgutils.gep_inbounds(builder, state, 0, i))
+            _launch(builder, worker, builder.bitcast(state, _BYTES), values[1])
+            return context.get_dummy_value()
+
+        return types.void(types.intp, types.intp, arguments), generate
+
+    return run
+
+
+def _build_worker(context, outer, function, signature, state_type):
+    """Build `worker(…, state)`: while (task = state.next++) < state.tasks: function(task, *state.arguments)."""
+    worker = ir.Function(outer.module, _WORKER, outer.function.name + ".worker")
+    worker.linkage = "internal"
+    builder = ir.IRBuilder(worker.append_basic_block("entry"))
+    head, body, end = (worker.append_basic_block(name) for name in ("head", "body", "end"))
+    state = builder.bitcast(worker.args[3], state_type.as_pointer())
+    next_task, tasks, arguments = (cgutils.gep_inbounds(builder, state, 0, i) for i in range(3))
+    tasks = builder.load(tasks)
+    arguments = cgutils.unpack_tuple(builder, builder.load(arguments), len(signature.args) - 1)
+    builder.branch(head)
+    builder.position_at_end(head)
+    task = builder.atomic_rmw("add", next_task, _I64(1), "monotonic")
+    builder.cbranch(builder.icmp_signed("<", task, tasks), body, end)
+    builder.position_at_end(body)
+    compiled = context.compile_subroutine(outer, function, signature)
+    context.call_internal_no_propagate(builder, compiled.fndesc, signature, [task, *arguments])
+    builder.branch(head)
+    builder.position_at_end(end)
+    builder.ret_void()
+    return worker
+
+
+def _launch(builder, worker, state, workers) -> None:
+    """Call `worker` here, or in several threads at once through Numba's thread pool."""
+    arguments = cgutils.alloca_once_value(builder, state)
+    count = cgutils.alloca_once_value(builder, workers)
+    step = cgutils.alloca_once_value(builder, _I64(0))
+    with builder.if_else(builder.icmp_signed(">", workers, _I64(1))) as (several, one):
+        with several:
+            # parallel_for(function, arguments, dimensions, steps, data, inner dimensions, arrays, threads)
+            pool_type = ir.FunctionType(ir.VoidType(), [_BYTES] * 5 + [_I64] * 3)
+            pool = cgutils.get_or_insert_function(builder.module, pool_type, "numba_parallel_for")
+            pointers = [builder.bitcast(p, _BYTES) for p in (worker, arguments, count, step)]
+            builder.call(pool, [*pointers, state, _I64(0), _I64(1), workers])
+        with one:
+            builder.call(worker, [arguments, count, step, state])

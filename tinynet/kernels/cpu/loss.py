@@ -1,0 +1,172 @@
+"""Losses with their gradients. Rows of a batch are few: one task, bound by the exponentials; sums run in float64."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .flat import flat, row_tasks
+from .jit import jit
+from .simd import (
+    LANES,
+    choose,
+    elementwise,
+    exp,
+    largest_of,
+    load_until,
+    polynomial,
+    sigmoid,
+    splat,
+    store_until,
+    total,
+    zero_from,
+)
+
+Loss = tuple[float, np.ndarray]
+
+
+@jit
+def _cross_entropy(task, logits, labels, weights, gradient, losses, columns, rows):
+    for row in range(task * rows, min(weights.size, (task + 1) * rows)):
+        first, stop = row * columns, (row + 1) * columns
+        top = largest_of(logits, first, stop)
+        for i in range(first, stop, LANES):
+            store_until(gradient, i, stop, exp(load_until(logits, i, stop) - splat(top)))
+        sums = splat(np.float32(0))
+        for i in range(first, stop, LANES):
+            sums += load_until(gradient, i, stop)
+        norm = total(sums)
+        label = first + labels[row]
+        losses[row] = math.log(norm) + np.float64(top - logits[label])
+        weight = weights[row]
+        factor = splat(weight / norm)
+        for i in range(first, stop, LANES):
+            store_until(gradient, i, stop, load_until(gradient, i, stop) * factor)
+        gradient[label] -= weight
+
+
+def cross_entropy(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Loss:
+    """Cross entropy of a softmax, `sum_i w_i * -log softmax(logits_i)[label_i]`, and its gradient, fused and stable.
+
+    logits (m, c), labels (m,) integer in 0…c-1, weights (m,). Returns the loss and w_i (softmax(logits_i) - onehot_i).
+    """
+    m, columns = logits.shape
+    weights, labels = flat(weights), np.ascontiguousarray(labels, np.int64)
+    gradient = np.empty((m, columns), np.float32)
+    losses = np.empty(m, np.float64)
+    tasks, rows = row_tasks(m, columns)
+    if gradient.size:
+        arrays = flat(logits), labels, weights, gradient.reshape(-1), losses
+        _cross_entropy(tasks, 8 * gradient.size, *arrays, columns, rows)
+    return _weighted_sum(losses, weights), gradient
+
+
+def _pointwise(loss, gradient):
+    """The kernel of a loss that is a mean over the columns: losses[row] = Σ loss(p, t), d[row] = share[row] gradient(p, t)."""
+
+    def kernel(task, predictions, targets, share, delta, d, losses, columns, rows):
+        for row in range(task * rows, min(losses.size, (task + 1) * rows)):
+            stop = (row + 1) * columns
+            sums = splat(np.float32(0))
+            for i in range(row * columns, stop, LANES):
+                p, t = load_until(predictions, i, stop), load_until(targets, i, stop)
+                sums += zero_from(loss(p, t, splat(delta)), stop - i)
+                store_until(d, i, stop, gradient(p, t, splat(delta)) * splat(share[row]))
+            losses[row] = total(sums)
+
+    return jit(kernel, loss.__name__)
+
+
+@elementwise
+def squared(p, t, delta):
+    return (p - t) * (p - t)
+
+
+@elementwise
+def squared_gradient(p, t, delta):
+    return 2.0 * (p - t)
+
+
+@elementwise
+def absolute(p, t, delta):
+    return (p - t).call("fabs")
+
+
+@elementwise
+def absolute_gradient(p, t, delta):
+    e = p - t
+    return choose(e > 0.0, 1.0, choose(e < 0.0, -1.0, e))
+
+
+@elementwise
+def huber_loss(p, t, delta):
+    e = p - t
+    slope = huber_gradient.of(p, t, delta)
+    return slope * (e - 0.5 * slope)
+
+
+@elementwise
+def huber_gradient(p, t, delta):
+    e = p - t
+    return choose(e > delta, delta, choose(e < -delta, -delta, e))
+
+
+@elementwise
+def logistic(z, t, delta):
+    """max(z, 0) - z t + log(1 + e^-|z|), the logarithm as 2 atanh(u / (2 + u)) with u = e^-|z|."""
+    u = exp.of(-z.call("fabs"))
+    s = u / (2.0 + u)
+    terms = [1 / n for n in (15, 13, 11, 9, 7, 5, 3, 1)]
+    return choose(z < 0.0, 0.0, z) - z * t + 2.0 * s * polynomial(s * s, terms)
+
+
+@elementwise
+def logistic_gradient(z, t, delta):
+    return sigmoid.of(z) - t
+
+
+_squared = _pointwise(squared, squared_gradient)
+_absolute = _pointwise(absolute, absolute_gradient)
+_huber = _pointwise(huber_loss, huber_gradient)
+_logistic = _pointwise(logistic, logistic_gradient)
+
+
+def binary_cross_entropy(logits: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Loss:
+    """Cross entropy of a sigmoid, `-t log s(z) - (1-t) log(1-s(z))`, meaned over c, fused and stable.
+
+    logits z and targets t (m, c), weights (m,). The gradient is `w_i (s(z) - t) / c`.
+    """
+    return _mean_of_columns(_logistic, logits, targets, weights)
+
+
+def mean_squared_error(predictions: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Loss:
+    """`(p - t)²`, meaned over c; predictions p and targets t (m, c), weights (m,)."""
+    return _mean_of_columns(_squared, predictions, targets, weights)
+
+
+def mean_absolute_error(predictions: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Loss:
+    """`|p - t|`, meaned over c; predictions p and targets t (m, c), weights (m,). Its slope at p = t is 0."""
+    return _mean_of_columns(_absolute, predictions, targets, weights)
+
+
+def huber(predictions: np.ndarray, targets: np.ndarray, weights: np.ndarray, delta: float) -> Loss:
+    """`e²/2` where |e| ≤ delta, else `delta (|e| - delta/2)`, for e = p - t, meaned over c (Huber 1964)."""
+    return _mean_of_columns(_huber, predictions, targets, weights, delta)
+
+
+def _mean_of_columns(kernel, predictions, targets, weights, delta: float = 0.0) -> Loss:
+    m, columns = predictions.shape
+    share = flat(weights) / np.float32(max(columns, 1))
+    gradient = np.empty((m, columns), np.float32)
+    losses = np.zeros(m, np.float64)
+    tasks, rows = row_tasks(m, columns)
+    if gradient.size:
+        arrays = flat(predictions), flat(targets), share, np.float32(delta), gradient.reshape(-1), losses
+        kernel(tasks, 4 * gradient.size, *arrays, columns, rows)
+    return _weighted_sum(losses / max(columns, 1), weights), gradient
+
+
+def _weighted_sum(losses: np.ndarray, weights: np.ndarray) -> float:
+    # not a dot product: BLAS may split it by its number of threads
+    return float(np.sum(losses * weights))

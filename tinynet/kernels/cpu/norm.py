@@ -1,0 +1,146 @@
+"""Batch normalisation, vectors along the channels.
+
+Blocking: tasks of whole rows, about CHUNK elements; each sums its rows for itself, and the partial sums are added in order in float64.
+Bound by memory.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .flat import flat, row_tasks
+from .jit import jit
+from .simd import LANES, load_until, splat, store_until
+
+
+@jit
+def _sums(task, x, partial, c, rows):
+    """partial[task] = Σ x over its rows; four sums at a time, so that additions overlap."""
+    first, last = task * rows, min(x.size // c, (task + 1) * rows)
+    for channel in range(0, c, LANES):
+        zero = splat(np.float32(0))
+        s0, s1, s2, s3 = zero, zero, zero, zero
+        whole = first + (last - first) // 4 * 4
+        for row in range(first, whole, 4):
+            at = row * c
+            s0 += load_until(x, at + channel, at + c)
+            s1 += load_until(x, at + c + channel, at + 2 * c)
+            s2 += load_until(x, at + 2 * c + channel, at + 3 * c)
+            s3 += load_until(x, at + 3 * c + channel, at + 4 * c)
+        for row in range(whole, last):
+            s0 += load_until(x, row * c + channel, row * c + c)
+        store_until(partial, task * c + channel, task * c + c, (s0 + s1) + (s2 + s3))
+
+
+@jit
+def _products(task, a, x, mean, squares, partial, c, rows):
+    """partial[task] = Σ a (x - mean) over its rows, or Σ (x - mean)²."""
+    first, last = task * rows, min(x.size // c, (task + 1) * rows)
+    for channel in range(0, c, LANES):
+        middle = load_until(mean, channel, c)
+        sums = splat(np.float32(0))
+        for row in range(first, last):
+            difference = load_until(x, row * c + channel, row * c + c) - middle
+            other = difference if squares else load_until(a, row * c + channel, row * c + c)
+            sums += other * difference
+        store_until(partial, task * c + channel, task * c + c, sums)
+
+
+@jit
+def _normalise(task, x, mean, factor, shift, y, c, rows):
+    """y = factor (x - mean) + shift."""
+    for row in range(task * rows, min(x.size // c, (task + 1) * rows)):
+        for channel in range(0, c, LANES):
+            difference = load_until(x, row * c + channel, row * c + c) - load_until(mean, channel, c)
+            value = difference * load_until(factor, channel, c) + load_until(shift, channel, c)
+            store_until(y, row * c + channel, row * c + c, value)
+
+
+@jit
+def _gradient(task, dy, x, mean, factor, slope, shift, dx, c, rows):
+    """dx = factor dy + slope (x - mean) + shift."""
+    for row in range(task * rows, min(x.size // c, (task + 1) * rows)):
+        for channel in range(0, c, LANES):
+            at, stop = row * c + channel, row * c + c
+            difference = load_until(x, at, stop) - load_until(mean, channel, c)
+            value = load_until(factor, channel, c) * load_until(dy, at, stop)
+            store_until(
+                dx,
+                at,
+                stop,
+                value + load_until(slope, channel, c) * difference + load_until(shift, channel, c),
+            )
+
+
+def column_sums(x: np.ndarray) -> np.ndarray:
+    """Σ x over every axis but the last, float64."""
+    c = x.shape[-1]
+    x = flat(x)
+    tasks, rows = row_tasks(x.size // max(c, 1), c)
+    partial = np.zeros((tasks, c), np.float32)
+    if x.size:
+        _sums(tasks, x.size, x, partial.reshape(-1), c, rows)
+    return partial.sum(axis=0, dtype=np.float64)
+
+
+def _column_products(a: np.ndarray | None, x: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Σ a (x - mean) over every axis but the last, float64; (x - mean)² where a is None."""
+    c = x.shape[-1]
+    x = flat(x)
+    tasks, rows = row_tasks(x.size // max(c, 1), c)
+    partial = np.zeros((tasks, c), np.float32)
+    if x.size:
+        other = x if a is None else flat(a)
+        _products(tasks, x.size, other, x, flat(mean), a is None, partial.reshape(-1), c, rows)
+    return partial.sum(axis=0, dtype=np.float64)
+
+
+def batch_norm_statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and biased variance (c,) over every axis but the last of x (…, c); NaN for no rows."""
+    with np.errstate(invalid="ignore"):
+        count = np.float64(x.size // max(x.shape[-1], 1))
+        mean = (column_sums(x) / count).astype(np.float32)
+        variance = (_column_products(None, x, mean) / count).astype(np.float32)
+    return mean, variance
+
+
+def batch_norm(
+    x: np.ndarray,
+    mean: np.ndarray,
+    variance: np.ndarray,
+    gamma: np.ndarray,
+    beta: np.ndarray,
+    epsilon: float,
+) -> np.ndarray:
+    """y = γ (x - μ) / √(σ² + ε) + β (Ioffe & Szegedy 2015); x (…, c), the others (c,)."""
+    c = x.shape[-1]
+    source = flat(x)
+    y = np.empty_like(source)
+    tasks, rows = row_tasks(source.size // max(c, 1), c)
+    if source.size:
+        factor = gamma / np.sqrt(variance + np.float32(epsilon))
+        _normalise(tasks, source.size, source, flat(mean), flat(factor), flat(beta), y, c, rows)
+    return y.reshape(x.shape)
+
+
+def batch_norm_gradient(
+    dy: np.ndarray, x: np.ndarray, mean: np.ndarray, variance: np.ndarray, gamma: np.ndarray, epsilon: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(dx, dγ, dβ) where μ and σ² are the batch's own, so that the gradient flows through them too.
+
+    With x̂ the normalised input and m rows: dβ = Σ dy, dγ = Σ dy x̂, dx = γ / √(σ² + ε) · (dy - (dβ + x̂ dγ) / m).
+    """
+    c = x.shape[-1]
+    count = max(x.size // max(c, 1), 1)
+    inverse = 1 / np.sqrt(variance.astype(np.float64) + epsilon)
+    dbeta = column_sums(dy)
+    dgamma = _column_products(dy, x, mean) * inverse
+    factor = gamma * inverse
+    slope, shift = -factor * inverse * dgamma / count, -factor * dbeta / count
+    source = flat(x)
+    dx = np.empty_like(source)
+    tasks, rows = row_tasks(source.size // max(c, 1), c)
+    if source.size:
+        vectors = flat(mean), flat(factor), flat(slope), flat(shift)
+        _gradient(tasks, 2 * source.size, flat(dy), source, *vectors, dx, c, rows)
+    return dx.reshape(x.shape), dgamma.astype(np.float32), dbeta.astype(np.float32)

@@ -1,0 +1,172 @@
+"""Optimizer steps, in place. Blocking: tasks of CHUNK elements; bound by memory (Adam moves 28 bytes an element)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .flat import CHUNK, chunks, flat
+from .jit import jit
+from .simd import LANES, load_until, splat, square_root, store_until
+
+F = np.float32
+
+
+@jit
+def _sgd(task, p, g, v, rate, momentum, ahead, keep):
+    stop = min(p.size, (task + 1) * CHUNK)
+    for i in range(task * CHUNK, stop, LANES):
+        step = splat(rate) * load_until(g, i, stop)
+        velocity = splat(momentum) * load_until(v, i, stop) - step
+        store_until(v, i, stop, velocity)
+        # Nesterov: p += momentum · v - step, with the new v; else p += v
+        move = splat(momentum) * velocity - step if ahead != 0 else velocity
+        store_until(p, i, stop, splat(keep) * load_until(p, i, stop) + move)
+
+
+@jit
+def _rmsprop(task, p, g, s, rate, rho, rest, epsilon, keep):
+    stop = min(p.size, (task + 1) * CHUNK)
+    for i in range(task * CHUNK, stop, LANES):
+        gradient = load_until(g, i, stop)
+        square = splat(rho) * load_until(s, i, stop) + splat(rest) * (gradient * gradient)
+        store_until(s, i, stop, square)
+        move = splat(rate) * gradient / (square_root(square) + splat(epsilon))
+        store_until(p, i, stop, splat(keep) * load_until(p, i, stop) - move)
+
+
+@jit
+def _adam(task, p, g, m, s, beta_1, rest_1, beta_2, rest_2, rate, root_scale, epsilon, keep):
+    stop = min(p.size, (task + 1) * CHUNK)
+    for i in range(task * CHUNK, stop, LANES):
+        gradient = load_until(g, i, stop)
+        moment = splat(beta_1) * load_until(m, i, stop) + splat(rest_1) * gradient
+        square = splat(beta_2) * load_until(s, i, stop) + splat(rest_2) * (gradient * gradient)
+        store_until(m, i, stop, moment)
+        store_until(s, i, stop, square)
+        move = splat(rate) * moment / (square_root(square) * splat(root_scale) + splat(epsilon))
+        store_until(p, i, stop, splat(keep) * load_until(p, i, stop) - move)
+
+
+@jit
+def _scale(task, x, factor):
+    stop = min(x.size, (task + 1) * CHUNK)
+    for i in range(task * CHUNK, stop, LANES):
+        store_until(x, i, stop, load_until(x, i, stop) * splat(factor))
+
+
+@jit
+def _blend(task, target, source, amount):
+    stop = min(target.size, (task + 1) * CHUNK)
+    for i in range(task * CHUNK, stop, LANES):
+        t = load_until(target, i, stop)
+        store_until(target, i, stop, t + splat(amount) * (load_until(source, i, stop) - t))
+
+
+@jit
+def _sum_of_squares(task, x, partial):
+    """partial[task] = Σ x² over its chunk, in four float64 sums so that they can overlap."""
+    a = b = c = d = 0.0
+    first, stop = task * CHUNK, min(x.size, (task + 1) * CHUNK)
+    whole = first + (stop - first) // 4 * 4
+    for i in range(first, whole, 4):
+        a += np.float64(x[i]) * np.float64(x[i])
+        b += np.float64(x[i + 1]) * np.float64(x[i + 1])
+        c += np.float64(x[i + 2]) * np.float64(x[i + 2])
+        d += np.float64(x[i + 3]) * np.float64(x[i + 3])
+    for i in range(whole, stop):
+        a += np.float64(x[i]) * np.float64(x[i])
+    partial[task] = (a + b) + (c + d)
+
+
+def _writable(x: np.ndarray) -> np.ndarray:
+    """A view of an array that is changed in place: float32 and contiguous, or the change would be lost."""
+    if x.dtype != np.float32 or not x.flags.c_contiguous:
+        raise TypeError(
+            f"an array changed in place must be contiguous float32, not {x.dtype} with strides {x.strides}"
+        )
+    return x.reshape(-1)
+
+
+def sgd(
+    parameter: np.ndarray,
+    gradient: np.ndarray,
+    velocity: np.ndarray,
+    learning_rate: float,
+    momentum: float,
+    nesterov: bool,
+    weight_decay: float,
+) -> None:
+    """Gradient descent with momentum (Keras): `v = mu v - lr g; p += v` (Nesterov: `p += mu v - lr g`).
+
+    Decoupled weight decay comes first: `p -= lr wd p`.
+    """
+    p, keep = _writable(parameter), F(1 - learning_rate * weight_decay)
+    _sgd(
+        chunks(p),
+        p.size,
+        p,
+        flat(gradient),
+        _writable(velocity),
+        F(learning_rate),
+        F(momentum),
+        int(nesterov),
+        keep,
+    )
+
+
+def rmsprop(
+    parameter: np.ndarray,
+    gradient: np.ndarray,
+    square: np.ndarray,
+    learning_rate: float,
+    rho: float,
+    epsilon: float,
+    weight_decay: float,
+) -> None:
+    """RMSprop (Hinton 2012): `s = rho s + (1-rho) g²; p -= lr g / (sqrt(s) + eps)`, after `p -= lr wd p`."""
+    p, keep = _writable(parameter), F(1 - learning_rate * weight_decay)
+    settings = F(learning_rate), F(rho), F(1 - rho), F(epsilon), keep
+    _rmsprop(chunks(p), p.size, p, flat(gradient), _writable(square), *settings)
+
+
+def adam(
+    parameter: np.ndarray,
+    gradient: np.ndarray,
+    moment: np.ndarray,
+    square: np.ndarray,
+    step: int,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    weight_decay: float,
+) -> None:
+    """AdamW (Loshchilov and Hutter 2019; with weight_decay 0, Adam, Kingma and Ba 2015), step counted from 1.
+
+    `m = b1 m + (1-b1) g; s = b2 s + (1-b2) g²; p -= lr m/(1-b1^step) / (sqrt(s/(1-b2^step)) + eps)`,
+    after `p -= lr wd p`.
+    """
+    p, keep = _writable(parameter), F(1 - learning_rate * weight_decay)
+    rate, root_scale = F(learning_rate / (1 - beta_1**step)), F((1 - beta_2**step) ** -0.5)
+    settings = F(beta_1), F(1 - beta_1), F(beta_2), F(1 - beta_2), rate, root_scale, F(epsilon), keep
+    _adam(chunks(p), 2 * p.size, p, flat(gradient), _writable(moment), _writable(square), *settings)
+
+
+def sum_of_squares(x: np.ndarray) -> float:
+    """`sum x²`, accumulated in float64 over fixed chunks."""
+    x = flat(x)
+    partial = np.zeros(chunks(x), np.float64)
+    _sum_of_squares(partial.size, x.size, x, partial)
+    return float(partial.sum())
+
+
+def scale(x: np.ndarray, factor: float) -> None:
+    """`x *= factor`, in place."""
+    x = _writable(x)
+    _scale(chunks(x), x.size, x, F(factor))
+
+
+def blend(target: np.ndarray, source: np.ndarray, amount: float) -> None:
+    """`target += amount (source - target)`, in place: one step of a moving average."""
+    target = _writable(target)
+    _blend(chunks(target), target.size, target, flat(source), F(amount))
