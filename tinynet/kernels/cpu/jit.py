@@ -100,7 +100,7 @@ class Kernel:
         names = ", ".join(list(inspect.signature(function).parameters)[1:])
         # Numba unpacks named parameters faster than *arguments, and cannot make them itself.
         source = f"def {self.__name__}(tasks, workers, {names}):\n    run(tasks, workers, ({names},))\n"
-        namespace = {"run": _run_of(function)}
+        namespace = {"run": _run_of(function), "__name__": function.__module__}
         exec(compile(source, inspect.getfile(function), "exec"), namespace)
         entry = numba.njit(**OPTIONS)(namespace[self.__name__])
         entry._cache = cache.KernelCache(f"{function.__module__.rsplit('.', 1)[-1]}.{self.__name__}")
