@@ -19,7 +19,6 @@ import tinynet as tn
 from tinynet import storage
 from tinynet.errors import ModelFileError, TinynetError
 
-ROOT = Path(__file__).resolve().parent.parent
 SHAPE = (8, 8, 1)
 
 
@@ -276,7 +275,6 @@ def test_a_file_that_cannot_grow_leaves_the_old_file(file, room):
     old = file.read_bytes()
     result = subprocess.run(
         [sys.executable, "-c", FILLS_UP, str(file), str(room)],
-        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=60,

@@ -1,0 +1,293 @@
+"""Outputs and gradients of every layer against PyTorch, on every back end; skipped where PyTorch is not installed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import back_end, close, randomise
+
+import tinynet as tn
+from tinynet.layers import Run
+from tinynet.layers.base import ACTIVATIONS
+
+torch = pytest.importorskip("torch")
+F = torch.nn.functional
+
+TOLERANCES = {np.float32: 1e-5, np.float64: 1e-11}
+ON = pytest.mark.parametrize(
+    "device, dtype",
+    [("reference", np.float64), ("reference", np.float32), ("cpu", np.float32)],
+    ids=["reference-float64", "reference-float32", "cpu-float32"],
+)
+APPLY = {
+    "linear": lambda z: z,
+    "relu": torch.relu,
+    "leaky_relu": lambda z: F.leaky_relu(z, 0.2),
+    "gelu": F.gelu,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "softmax": lambda z: torch.softmax(z, -1),
+}
+
+
+def check(layer, input_shape, peer, device, dtype, batch=3):
+    """peer(x, **parameters) is the same function in PyTorch, channels last."""
+    kernels, rng = back_end(device), np.random.default_rng(8)
+    layer.build(input_shape, rng)
+    randomise(layer, rng, dtype)
+    x = rng.standard_normal((batch, *input_shape)).astype(dtype)
+    run = Run(kernels, training=True)
+    y, saved = layer.forward(x, run)
+    dy = rng.standard_normal(y.shape).astype(dtype)
+    dx, gradients = layer.backward(dy, saved, run)
+
+    tensors = {name: torch.tensor(value, requires_grad=True) for name, value in layer.parameters.items()}
+    tx = torch.tensor(x, requires_grad=True)
+    ty = peer(tx, **tensors)
+    ty.backward(torch.tensor(dy))
+    assert y.dtype == dx.dtype == dtype
+    close(y, ty.detach().numpy(), TOLERANCES[dtype])
+    close(dx, tx.grad.numpy(), TOLERANCES[dtype])
+    assert gradients.keys() == tensors.keys()
+    for name, gradient in gradients.items():
+        assert gradient.dtype == dtype
+        close(gradient, tensors[name].grad.numpy(), TOLERANCES[dtype])
+
+
+def first(x):
+    """Channels first, as PyTorch has it."""
+    return torch.movedim(x, -1, 1)
+
+
+def last(x):
+    return torch.movedim(x, 1, -1)
+
+
+def same_pads(sizes, windows, strides, dilation):
+    """TensorFlow's padding as `F.pad` takes it: the last axis first."""
+    pads = []
+    for size, window, stride, d in zip(sizes, windows, strides, dilation, strict=True):
+        total = max((-(-size // stride) - 1) * stride + d * (window - 1) + 1 - size, 0)
+        pads = [total // 2, total - total // 2, *pads]
+    return pads
+
+
+@ON
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("input_shape", [(20,), (5, 7)])
+def test_dense(input_shape, activation, device, dtype):
+    def peer(x, kernel, bias):
+        return APPLY[activation](x @ kernel + bias)
+
+    check(tn.Dense(17, activation), input_shape, peer, device, dtype)
+
+
+@ON
+def test_dense_without_bias(device, dtype):
+    check(tn.Dense(3, use_bias=False), (6,), lambda x, kernel: x @ kernel, device, dtype, batch=70)
+
+
+@ON
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activation(activation, device, dtype):
+    check(tn.Activation(activation), (4, 19), APPLY[activation], device, dtype)
+
+
+def convolution(layer):
+    convolve = (F.conv1d, F.conv2d)[layer.rank - 1]
+
+    def peer(x, kernel, bias=None):
+        x, kernel = first(x), torch.movedim(kernel, (-1, -2), (0, 1))
+        if layer.padding == "same":
+            x = F.pad(x, same_pads(x.shape[2:], kernel.shape[2:], layer.strides, layer.dilation_rate))
+        z = convolve(x, kernel, bias, stride=layer.strides, dilation=layer.dilation_rate)
+        return APPLY[layer.activation](last(z))
+
+    return peer
+
+
+CONVOLUTIONS = [
+    {"kernel_size": 1},
+    {"kernel_size": 2},
+    {"kernel_size": 3},
+    {"kernel_size": (2, 5)},
+    {"kernel_size": 3, "use_bias": False},
+    {"kernel_size": (1, 3), "strides": 2},
+    {"kernel_size": (4, 2), "strides": (1, 3)},
+    {"kernel_size": 3, "dilation_rate": 2},
+    {"kernel_size": (3, 2), "strides": (2, 1), "dilation_rate": (1, 3)},
+]
+
+
+@ON
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("settings", CONVOLUTIONS, ids=str)
+def test_conv2d(settings, padding, device, dtype):
+    layer = tn.Conv2D(5, padding=padding, **settings)
+    check(layer, (9, 8, 3), convolution(layer), device, dtype)
+
+
+@ON
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_conv2d_activation(activation, device, dtype):
+    layer = tn.Conv2D(18, 3, activation=activation)
+    check(layer, (6, 7, 2), convolution(layer), device, dtype)
+
+
+@ON
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize(
+    "kernel_size, strides, dilation", [(1, 1, 1), (3, 1, 1), (4, 2, 1), (2, 3, 1), (3, 1, 3), (2, 2, 2)]
+)
+def test_conv1d(kernel_size, strides, dilation, padding, device, dtype):
+    layer = tn.Conv1D(5, kernel_size, strides, padding, dilation, "tanh")
+    check(layer, (12, 3), convolution(layer), device, dtype)
+
+
+def pooling(layer):
+    pools = {
+        (1, True): F.max_pool1d,
+        (2, True): F.max_pool2d,
+        (1, False): F.avg_pool1d,
+        (2, False): F.avg_pool2d,
+    }
+    pool = pools[layer.rank, layer.largest]
+
+    def peer(x):
+        x, pads = first(x), [0] * (2 * layer.rank)
+        if layer.padding == "same":
+            pads = same_pads(x.shape[2:], layer.pool_size, layer.strides, (1,) * layer.rank)
+        padded = F.pad(x, pads, value=-torch.inf if layer.largest else 0.0)
+        y = pool(padded, layer.pool_size, layer.strides)
+        if not layer.largest:
+            y = y / pool(F.pad(torch.ones_like(x), pads), layer.pool_size, layer.strides)
+        return last(y)
+
+    return peer
+
+
+@ON
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("window, strides", [(2, None), (3, 1), (2, 3), ((3, 2), (2, 1)), ((1, 4), None)])
+@pytest.mark.parametrize("kind", [tn.MaxPool2D, tn.AvgPool2D])
+def test_pooling_2d(kind, window, strides, padding, device, dtype):
+    layer = kind(window, strides, padding)
+    check(layer, (7, 8, 19), pooling(layer), device, dtype)
+
+
+@ON
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("window, strides", [(2, None), (3, 1), (2, 3)])
+@pytest.mark.parametrize("kind", [tn.MaxPool1D, tn.AvgPool1D])
+def test_pooling_1d(kind, window, strides, padding, device, dtype):
+    layer = kind(window, strides, padding)
+    check(layer, (11, 5), pooling(layer), device, dtype)
+
+
+@ON
+@pytest.mark.parametrize(
+    "layer, peer",
+    [
+        (tn.GlobalAveragePool2D(), lambda x: x.mean(dim=(1, 2))),
+        (tn.GlobalMaxPool2D(), lambda x: x.amax(dim=(1, 2))),
+        (tn.Flatten(), lambda x: x.flatten(1)),
+        (tn.Reshape((-1, 10)), lambda x: x.reshape(len(x), -1, 10)),
+    ],
+)
+def test_what_has_no_parameters(layer, peer, device, dtype):
+    check(layer, (4, 5, 3) if "pool" in layer.name else (4, 5, 2), peer, device, dtype)
+
+
+@ON
+@pytest.mark.parametrize("input_shape", [(19,), (4, 3), (3, 4, 5)])
+def test_batch_norm(input_shape, device, dtype):
+    def peer(x, gamma, beta):
+        return last(F.batch_norm(first(x), None, None, gamma, beta, training=True, eps=1e-2))
+
+    check(tn.BatchNorm(epsilon=1e-2), input_shape, peer, device, dtype, batch=6)
+
+
+@ON
+def test_batch_norm_moving_averages(device, dtype):
+    kernels, rng = back_end(device), np.random.default_rng(0)
+    layer = tn.BatchNorm(momentum=0.9, epsilon=1e-2)
+    layer.build((4, 3, 5), rng)
+    randomise(layer, rng, dtype)
+    mean, variance = (torch.tensor(layer.statistics[f"moving_{name}"]) for name in ("mean", "variance"))
+    rows = 6 * 4 * 3
+    for _ in range(3):
+        x = (rng.standard_normal((6, 4, 3, 5)) * 3 + 1).astype(dtype)
+        layer.forward(x, Run(kernels, training=True))
+        before = variance.clone()
+        F.batch_norm(first(torch.tensor(x)), mean, variance, training=True, momentum=0.1)
+        # PyTorch takes the unbiased variance here, Keras and tinynet the biased one.
+        variance = 0.9 * before + (variance - 0.9 * before) * (rows - 1) / rows
+    close(layer.statistics["moving_mean"], mean.numpy(), TOLERANCES[dtype])
+    close(layer.statistics["moving_variance"], variance.numpy(), TOLERANCES[dtype])
+    y, _ = layer.forward(x, Run(kernels))
+    gamma, beta = (torch.tensor(layer.parameters[name]) for name in ("gamma", "beta"))
+    expected = last(F.batch_norm(first(torch.tensor(x)), mean, variance, gamma, beta, eps=1e-2))
+    close(y, expected.numpy(), TOLERANCES[dtype])
+
+
+@ON
+def test_a_whole_network_and_its_loss(device, dtype):
+    kernels, rng = back_end(device), np.random.default_rng(3)
+    net = tn.Sequential(
+        [
+            tn.Conv2D(4, 3, activation="relu"),
+            tn.MaxPool2D(2),
+            tn.Conv2D(6, 2, activation="relu"),
+            tn.MaxPool2D(2),
+            tn.Flatten(),
+            tn.Dense(20, activation="relu"),
+            tn.Dense(10, activation="softmax"),
+        ],
+        input_shape=(13, 13, 1),
+    )
+    for layer in net.layers:
+        randomise(layer, rng, dtype)
+    x, labels = rng.random((8, 13, 13, 1)).astype(dtype), rng.integers(0, 10, 8)
+    run = Run(kernels, training=True, logits=True)
+    logits, saved = net.forward(x, run)
+    loss, dlogits = kernels.cross_entropy(logits, labels, np.full(8, 1 / 8, dtype))
+    gradients = net.backward(dlogits, saved, run)
+
+    tensors = {name: torch.tensor(value, requires_grad=True) for name, value in net.parameters().items()}
+    hidden = torch.tensor(x)
+    for layer in net.layers:
+        own = {name: tensors[f"{layer.name}.{name}"] for name in layer.parameters}
+        if layer.name.startswith("conv"):
+            hidden = convolution(layer)(hidden, **own)
+        elif layer.name.startswith("max"):
+            hidden = pooling(layer)(hidden)
+        elif layer.name.startswith("dense"):
+            hidden = hidden @ own["kernel"] + own["bias"]
+            hidden = torch.relu(hidden) if layer.activation == "relu" else hidden
+        else:
+            hidden = hidden.flatten(1)
+    expected = F.cross_entropy(hidden, torch.tensor(labels))
+    expected.backward()
+    close(logits, hidden.detach().numpy(), TOLERANCES[dtype])
+    close(loss, expected.item(), TOLERANCES[dtype])
+    for name, gradient in gradients.items():
+        close(gradient, tensors[name].grad.numpy(), TOLERANCES[dtype])
+
+
+@ON
+@pytest.mark.parametrize("count", [0, 1])
+def test_no_sample_and_one_sample(count, device, dtype):
+    kernels = back_end(device)
+    layers = [
+        tn.Conv2D(3, 2, activation="gelu"),
+        tn.AvgPool2D(2),
+        tn.BatchNorm(),
+        tn.Flatten(),
+        tn.Dropout(0.5),
+        tn.Dense(4, "softmax"),
+    ]
+    net = tn.Sequential(layers, (5, 5, 2))
+    for layer in net.layers:
+        randomise(layer, np.random.default_rng(0), dtype)
+    y, _ = net.forward(np.ones((count, 5, 5, 2), dtype), Run(kernels))
+    assert y.shape == (count, 4) and y.dtype == dtype
