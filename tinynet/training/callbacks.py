@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -120,10 +121,11 @@ class Progress(Callback):
         )
 
     def on_train_end(self, training: Training) -> None:
+        self._draw("")
         history = training.history
         if history.stopped:
-            self._draw("")
-            kept = f", kept the weights of epoch {training.kept_epoch}" if training.kept_epoch else ""
+            best = history.best_epoch if training.restored else None
+            kept = f", kept the weights of epoch {best}" if best else ""
             print(f"stopped: {history.stopped}{kept}", file=self.stream)
 
     def _bar(self, training: Training, seconds_a_step: float) -> str:
@@ -137,7 +139,8 @@ class Progress(Callback):
 
     def _draw(self, text: str) -> None:
         if self.bar:
-            self.stream.write(f"\r{text:<{self.width}}" if text else f"\r{' ' * self.width}\r")
+            text = text[: shutil.get_terminal_size().columns - 1]
+            self.stream.write(f"\r{text:<{self.width}}" if text else f"\r{'':{self.width}}\r")
             self.stream.flush()
             self.width = len(text)
 

@@ -9,6 +9,7 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,17 @@ from ..storage import atomic_write
 
 FORMAT = "tinynet checkpoint"
 VERSION = 1
+UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    AttributeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What NumPy raises for the many ways in which a file can be broken."""
 
 
 def save_checkpoint(
@@ -42,12 +54,12 @@ def load_checkpoint(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, 
         with np.load(path, allow_pickle=False) as file:
             entries = {name: file[name] for name in file.files}
         config = json.loads(str(entries.pop("config")))
-        known = config["format"] == FORMAT and config["version"] == VERSION
-    except (OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise TinynetError(
-            f"{path} is not a whole checkpoint: delete it and start without resuming"
-        ) from error
+        known = config["format"] == FORMAT
+    except UNREADABLE:
+        known = False
     if not known:
+        raise TinynetError(f"{path} is not a checkpoint, or was cut off: start without resuming")
+    if config["version"] != VERSION:
         raise TinynetError(f"{path} is a checkpoint of another version of tinynet: start without resuming")
     groups: dict[str, dict[str, np.ndarray]] = {}
     for key, array in entries.items():
