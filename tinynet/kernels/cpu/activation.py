@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import simd
+from . import memory, simd
 from .flat import CHUNK, chunks, flat, row_tasks
 from .jit import jit
 from .simd import LANES, choose, elementwise, exp, largest_of, load_until, splat, store_until, total
@@ -118,7 +118,7 @@ def activation(z: np.ndarray, name: str) -> np.ndarray:
     if name == "linear":
         return z
     x = flat(z)
-    y = np.empty_like(x)
+    y = memory.empty(x.shape)
     if name == "softmax":
         tasks, rows = row_tasks(x.size // z.shape[-1], z.shape[-1])
         softmax(tasks, 8 * x.size, x, y, z.shape[-1], rows)
@@ -132,7 +132,7 @@ def activation_gradient(dy: np.ndarray, y: np.ndarray, name: str, z: np.ndarray 
     if name == "linear":
         return dy
     a, b = flat(dy), flat(z if name == "gelu" else y)
-    dz = np.empty_like(a)
+    dz = memory.empty(a.shape)
     if name == "softmax":
         tasks, rows = row_tasks(a.size // dy.shape[-1], dy.shape[-1])
         softmax_gradient(tasks, 3 * a.size, a, b, dz, dy.shape[-1], rows)

@@ -16,10 +16,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import memory
 from .flat import flat
 from .jit import jit
-from .simd import LANES, load, store
-from .tile import ROWS, WIDTH, finish, outer, resume, row_offsets, start
+from .simd import LANES, clear, load, store
+from .tile import ROWS, WIDTH, finish, outer, resume, row_offsets, start, zeros
 
 
 class Plan(NamedTuple):
@@ -55,9 +56,13 @@ def contract(task, x, w, bias, y, in_rows, out_rows, tiles, segments, sizes, slo
     image, part = divmod(task, row_parts * panel_parts)
     row_part, panel_part = divmod(part, panel_parts)
     stop = image * y_image + columns
+    first_panel, last_panel = panels * panel_part // panel_parts, panels * (panel_part + 1) // panel_parts
+    if taps > 1:
+        for pixel in range(image * y_image, (image + 1) * y_image, columns):
+            clear(y, pixel + first_panel * WIDTH, pixel + min(columns, last_panel * WIDTH))
     for tap in range(taps):
         count = tiles[tap + 1] - tiles[tap]
-        for panel in range(panels * panel_part // panel_parts, panels * (panel_part + 1) // panel_parts):
+        for panel in range(first_panel, last_panel):
             column = image * y_image + panel * WIDTH
             for tile in range(count * row_part // row_parts, count * (row_part + 1) // row_parts):
                 rows = row_offsets(in_rows, (tiles[tap] + tile) * ROWS)
@@ -74,23 +79,30 @@ def contract(task, x, w, bias, y, in_rows, out_rows, tiles, segments, sizes, slo
 
 @jit
 def correlate(task, x, dz, partial, positions, in_rows, out_rows, sizes):
-    """partial[row] += Σ_positions x[row + position] · dz[position], over the pictures of this task's share."""
-    images, x_image, dz_image, dz_row, chunks = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
-    row_parts, columns, out_size = sizes[5], sizes[6], sizes[7]
+    """partial[row] = Σ_positions x[row + position] · dz[position], over the pictures of this task's share; dz is packed."""
+    images, x_image, chunks, row_parts, columns, out_size = (
+        sizes[0],
+        sizes[1],
+        sizes[2],
+        sizes[3],
+        sizes[4],
+        sizes[5],
+    )
     chunk, row_part = divmod(task, row_parts)
-    tiles = in_rows.size // ROWS
+    panels, tiles = (columns + WIDTH - 1) // WIDTH, in_rows.size // ROWS
     stop = chunk * out_size + columns
-    for image in range(images * chunk // chunks, images * (chunk + 1) // chunks):
-        for panel in range((columns + WIDTH - 1) // WIDTH):
+    first_image = images * chunk // chunks
+    for image in range(first_image, images * (chunk + 1) // chunks):
+        for panel in range(panels):
             column = chunk * out_size + panel * WIDTH
             for tile in range(tiles * row_part // row_parts, tiles * (row_part + 1) // row_parts):
                 rows = row_offsets(in_rows, tile * ROWS)
                 outs = row_offsets(out_rows, tile * ROWS)
-                sums = resume(partial, outs, column, stop)
-                j = image * dz_image + panel * WIDTH
+                sums = zeros() if image == first_image else resume(partial, outs, column, stop)
+                j = (image * panels + panel) * positions.size * WIDTH
                 for p in range(positions.size):
                     sums = outer(sums, x, rows, image * x_image + positions[p], dz, j)
-                    j += dz_row
+                    j += WIDTH
                 finish(sums, partial, outs, column, stop, np.float32(1))
 
 
@@ -117,7 +129,7 @@ def packed_panels(
 ) -> np.ndarray:
     """The weights in the order in which `contract` reads them: taps × panels × depth × WIDTH."""
     panels = -(-columns // WIDTH)
-    packed = np.empty(taps * panels * depth * WIDTH, np.float32)
+    packed = memory.empty((taps * panels * depth * WIDTH,))
     pack(taps * panels, packed.size, w, packed, depth, columns, depth * columns, row_step, column_step)
     return packed
 

@@ -13,12 +13,13 @@ Gradient of the kernel: rows are the kernel's (u, v, c); the sum runs over the o
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 
-from . import contract
+from . import contract, memory
 from .activation import finish, fused_slope
-from .contract import Plan, whole_columns, whole_tiles
+from .contract import Plan, whole_tiles
 from .flat import flat
 from .tile import ROWS, WIDTH
 
@@ -47,7 +48,7 @@ def conv2d(
     x, pads = _with_zeros_around(x, pads)
     n, height, width = (len(x), *_output_size(x.shape, kernel.shape, strides, pads, dilation))
     columns = kernel.shape[3]
-    y = np.empty((n, height, width, columns), np.float32)
+    y = memory.empty((n, height, width, columns))
     if y.size:
         plan = _forward_plan(x.shape, kernel.shape, strides, pads, dilation)
         depth = kernel.size // columns
@@ -72,8 +73,10 @@ def conv2d_input_gradient(
 
     dz (n, height, width, o), kernel (kh, kw, c, o). Returns an array of input_shape (n, h, w, c).
     """
-    dx = np.zeros(input_shape, np.float32)
-    if not dz.size or not dx.size:
+    if not dz.size:
+        return np.zeros(input_shape, np.float32)
+    dx = memory.empty(input_shape)
+    if not dx.size:
         return dx
     kh, kw, channels, filters = kernel.shape
     plan = _input_gradient_plan(dz.shape, kernel.shape, tuple(input_shape), strides, pads, dilation)
@@ -96,18 +99,15 @@ def conv2d_kernel_gradient(
 def correlated(x, dz, positions, in_rows, shape: tuple[int, ...], chunks: int) -> np.ndarray:
     """Σ over pictures and positions of x[row + position] · dz[position]; rows and columns make an array of `shape`."""
     images, columns = len(x), shape[-1]
-    size = int(np.prod(shape))
-    dz = whole_columns(np.ascontiguousarray(dz, np.float32))
+    size = math.prod(shape)
+    dz = contract.packed_panels(flat(dz), images, positions.size, columns, columns, 1)
     row_parts = min(in_rows.size // ROWS, max(1, CHUNKS // chunks))
-    partial = np.zeros((chunks, size), np.float32)
-    sizes = np.array(
-        [images, x.size // images, dz.size // images, dz.shape[-1], chunks, row_parts, columns, size],
-        np.int64,
-    )
+    partial = memory.empty((chunks, size))
+    sizes = np.array([images, x.size // images, chunks, row_parts, columns, size], np.int64)
     work = images * positions.size * size // 16
     out_rows = _out_rows(size // columns, columns)
     contract.correlate(
-        chunks * row_parts, work, flat(x), flat(dz), partial.reshape(-1), positions, in_rows, out_rows, sizes
+        chunks * row_parts, work, flat(x), dz, partial.reshape(-1), positions, in_rows, out_rows, sizes
     )
     return (partial.sum(axis=0) if chunks > 1 else partial).reshape(shape)
 

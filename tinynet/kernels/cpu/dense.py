@@ -10,7 +10,7 @@ import functools
 
 import numpy as np
 
-from . import contract
+from . import contract, memory
 from .activation import finish, fused_slope
 from .contract import Plan, whole_tiles
 from .conv import FEW_ROWS, correlated
@@ -24,7 +24,7 @@ def dense(
 ) -> np.ndarray:
     """y = activation(x W + b); x (m, k), W (k, n), b (n,) or None. Returns (m, n); the activation is a fused one."""
     m, (k, n) = len(x), kernel.shape
-    y = np.empty((m, n), np.float32)
+    y = memory.empty((m, n))
     if y.size:
         packed = n % WIDTH != 0 or m > FEW_ROWS
         w = flat(kernel)
@@ -40,7 +40,7 @@ def dense(
 def dense_input_gradient(dz: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     """dx = dz Wᵀ; dz (m, n), W (k, n). Returns (m, k)."""
     m, (k, n) = len(dz), kernel.shape
-    dx = np.empty((m, k), np.float32)
+    dx = memory.empty((m, k))
     if dx.size:
         w = contract.packed_panels(flat(kernel), 1, n, k, 1, n)
         contract.run(_plan(m, n, k), flat(dz), w, contract.padded_bias(None, k), dx.reshape(-1), k, True)

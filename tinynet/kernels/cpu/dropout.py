@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
+from . import memory
 from .flat import CHUNK, chunks, flat
 from .jit import jit
 
@@ -32,7 +33,7 @@ def dropout(x: np.ndarray, rate: float, seed: int) -> np.ndarray:
     Element i is kept where hash32(seed, i) ≥ rate · 2³²; the gradient is the same call on dy. Same bits as the reference.
     """
     source = flat(x)
-    y = np.empty_like(source)
+    y = memory.empty(source.shape)
     threshold = U(min(int(rate * 2**32), 2**32 - 1))
     _dropout(chunks(y), y.size, source, y, U(seed & 0xFFFFFFFF), threshold, np.float32(1 / (1 - rate)))
     return y.reshape(x.shape)

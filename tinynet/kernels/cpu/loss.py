@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from . import memory
 from .flat import flat, row_tasks
 from .jit import jit
 from .simd import (
@@ -53,7 +54,7 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray) -
     """
     m, columns = logits.shape
     weights, labels = flat(weights), np.ascontiguousarray(labels, np.int64)
-    gradient = np.empty((m, columns), np.float32)
+    gradient = memory.empty((m, columns))
     losses = np.empty(m, np.float64)
     tasks, rows = row_tasks(m, columns)
     if gradient.size:
@@ -158,7 +159,7 @@ def huber(predictions: np.ndarray, targets: np.ndarray, weights: np.ndarray, del
 def _mean_of_columns(kernel, predictions, targets, weights, delta: float = 0.0) -> Loss:
     m, columns = predictions.shape
     share = flat(weights) / np.float32(max(columns, 1))
-    gradient = np.empty((m, columns), np.float32)
+    gradient = memory.empty((m, columns))
     losses = np.zeros(m, np.float64)
     tasks, rows = row_tasks(m, columns)
     if gradient.size:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from . import memory
 from .flat import flat, row_tasks
 from .jit import jit
 from .simd import LANES, load_until, splat, store_until
@@ -115,7 +116,7 @@ def batch_norm(
     """y = γ (x - μ) / √(σ² + ε) + β (Ioffe & Szegedy 2015); x (…, c), the others (c,)."""
     c = x.shape[-1]
     source = flat(x)
-    y = np.empty_like(source)
+    y = memory.empty(source.shape)
     tasks, rows = row_tasks(source.size // max(c, 1), c)
     if source.size:
         factor = gamma / np.sqrt(variance + np.float32(epsilon))
@@ -138,7 +139,7 @@ def batch_norm_gradient(
     factor = gamma * inverse
     slope, shift = -factor * inverse * dgamma / count, -factor * dbeta / count
     source = flat(x)
-    dx = np.empty_like(source)
+    dx = memory.empty(source.shape)
     tasks, rows = row_tasks(source.size // max(c, 1), c)
     if source.size:
         vectors = flat(mean), flat(factor), flat(slope), flat(shift)

@@ -10,9 +10,10 @@ import functools
 
 import numpy as np
 
+from . import memory
 from .flat import flat
 from .jit import jit
-from .simd import LANES, load_until, maximum, splat, store_until, where_equal
+from .simd import LANES, clear, load_until, maximum, splat, store_until, where_equal
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
@@ -55,6 +56,7 @@ def _max_pool_gradient(task, dy, x, y, dx, sizes):
         sizes[10],
     )
     zero = splat(np.float32(0))
+    clear(dx, task * h * w * c, (task + 1) * h * w * c)
     for i in range(height):
         first, last = max(0, i * stride_y - top), min(h, i * stride_y - top + window_h)
         for j in range(width):
@@ -110,6 +112,7 @@ def _average_pool_gradient(task, dy, dx, sizes):
         sizes[9],
         sizes[10],
     )
+    clear(dx, task * h * w * c, (task + 1) * h * w * c)
     for i in range(height):
         first, last = max(0, i * stride_y - top), min(h, i * stride_y - top + window_h)
         for j in range(width):
@@ -141,7 +144,7 @@ def max_pool2d(x: np.ndarray, window: Pair, strides: Pair, pads: Pads) -> np.nda
     x (n, h, w, c), pads ((top, bottom), (left, right)), which crop where negative. Returns (n, height, width, c).
     """
     sizes = _sizes(x.shape, window, strides, pads)
-    y = np.empty((len(x), int(sizes[3]), int(sizes[4]), x.shape[3]), np.float32)
+    y = memory.empty((len(x), int(sizes[3]), int(sizes[4]), x.shape[3]))
     if y.size:
         _max_pool(len(x) * y.shape[1], x.size, flat(x), y.reshape(-1), sizes)
     return y
@@ -151,8 +154,8 @@ def max_pool2d_gradient(
     dy: np.ndarray, x: np.ndarray, y: np.ndarray, window: Pair, strides: Pair, pads: Pads
 ) -> np.ndarray:
     """Hand dy to the first maximum of each window, in row-major order; dy and y (n, height, width, c), x (n, h, w, c)."""
-    dx = np.zeros(x.shape, np.float32)
-    if dy.size:
+    dx = memory.empty(x.shape)
+    if dx.size:
         sizes = _sizes(x.shape, window, strides, pads)
         _max_pool_gradient(len(x), 3 * x.size, flat(dy), flat(x), flat(y), dx.reshape(-1), sizes)
     return dx
@@ -161,7 +164,7 @@ def max_pool2d_gradient(
 def avg_pool2d(x: np.ndarray, window: Pair, strides: Pair, pads: Pads) -> np.ndarray:
     """The mean of the true pixels of each window; padding is not counted. Shapes as in max_pool2d."""
     sizes = _sizes(x.shape, window, strides, pads)
-    y = np.empty((len(x), int(sizes[3]), int(sizes[4]), x.shape[3]), np.float32)
+    y = memory.empty((len(x), int(sizes[3]), int(sizes[4]), x.shape[3]))
     if y.size:
         _average_pool(len(x) * y.shape[1], x.size, flat(x), y.reshape(-1), sizes)
     return y
@@ -171,8 +174,8 @@ def avg_pool2d_gradient(
     dy: np.ndarray, input_shape: tuple[int, ...], window: Pair, strides: Pair, pads: Pads
 ) -> np.ndarray:
     """Hand every true pixel of a window dy divided by their number."""
-    dx = np.zeros(input_shape, np.float32)
-    if dy.size:
+    dx = memory.empty(input_shape)
+    if dx.size:
         sizes = _sizes(tuple(input_shape), window, strides, pads)
         _average_pool_gradient(len(dx), 2 * dx.size, flat(dy), dx.reshape(-1), sizes)
     return dx

@@ -14,6 +14,7 @@ import inspect
 import operator
 import os
 
+import numpy as np
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
@@ -470,3 +471,10 @@ def largest_of(x, first, stop):
         if not x[i] <= top:  # also where x[i] is NaN; where top is NaN it must stay
             top = x[i] if top == top else top
     return top
+
+
+@register_jitable
+def clear(x, first, stop):
+    """x[first:stop] = 0."""
+    for i in range(first, stop, LANES):
+        store_until(x, i, stop, splat(np.float32(0)))

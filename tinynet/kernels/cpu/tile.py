@@ -29,6 +29,7 @@ from .simd import (
     broadcast,
     call,
     choose,
+    constant,
     first_lanes,
     load_at,
     masked_load_at,
@@ -65,6 +66,16 @@ def start(typing_context, bias, column):
         return context.make_tuple(builder, signature.return_type, row * ROWS)
 
     return _sums(bias, types.intp), generate
+
+
+@intrinsic
+def zeros(typing_context):
+    """Sums that are all zero."""
+
+    def generate(context, builder, signature, values):
+        return context.make_tuple(builder, signature.return_type, [constant(0.0)] * (2 * ROWS))
+
+    return _sums(), generate
 
 
 @intrinsic

@@ -8,6 +8,7 @@ import math
 import numpy as np
 from numba.extending import register_jitable
 
+from . import memory
 from ..reference.warp import spline_basis
 from .flat import flat
 from .jit import jit
@@ -86,12 +87,12 @@ def warp(images: np.ndarray, matrices: np.ndarray, grid: np.ndarray | None = Non
     coefficients grid[i] (see the reference). images (n, h, w, c), matrices (n, 2, 3), grid (n, 2, gh, gw) or None.
     """
     n, h, w, c = images.shape
-    out = np.empty(n * h * w * c, np.float32)
+    out = memory.empty((n * h * w * c,))
     nothing = np.zeros(0, np.float32)
     fields = (nothing, nothing, nothing)
     if grid is not None:
         fields = (flat(grid), _basis(h, grid.shape[2], False), _basis(w, grid.shape[3], True))
-    line = np.empty(2 * n * w, np.float32)
+    line = memory.empty((2 * n * w,))
     if out.size:
         _warp(n, 8 * out.size, flat(images), flat(matrices), *fields, line, out, h, w, c)
     return out.reshape(images.shape)
