@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+from numba.extending import register_jitable
 
 from . import memory
 from .flat import flat
@@ -19,113 +20,112 @@ Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
 
 
+@register_jitable
+def _reach(position, stride, before, window, size):
+    """The part [first, last) of an axis that the window at an output position covers."""
+    first = position * stride - before
+    return max(0, first), min(size, first + window)
+
+
+@register_jitable
+def _largest(x, at, part, lines, pixels, line, c):
+    """The largest of a window of lines × pixels, for the vector of channels at `at`."""
+    best = load_until(x, at, at + part)
+    for u in range(lines):
+        for v in range(pixels):
+            here = at + u * line + v * c
+            best = maximum(best, load_until(x, here, here + part))
+    return best
+
+
+@register_jitable
+def _hand_back(x, dx, best, todo, at, part, lines, pixels, line, c, overlap):
+    """Add `todo` to dx where x is the first `best` of its window."""
+    zero = splat(np.float32(0))
+    for u in range(lines):
+        for v in range(pixels):
+            here = at + u * line + v * c
+            given = where_equal(load_until(x, here, here + part), best, todo, zero)
+            todo = todo - given
+            store_until(dx, here, here + part, given + load_until(dx, here, here + part) if overlap else given)
+
+
 @jit
 def _max_pool(task, x, y, sizes):
     h, w, c, height, width = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
-    window_h, window_w, stride_y, stride_x, top, left = (
-        sizes[5],
-        sizes[6],
-        sizes[7],
-        sizes[8],
-        sizes[9],
-        sizes[10],
-    )
     image, i = divmod(task, height)
-    first, last = max(0, i * stride_y - top), min(h, i * stride_y - top + window_h)
+    top, bottom = _reach(i, sizes[7], sizes[9], sizes[5], h)
     for j in range(width):
-        left_edge, right_edge = max(0, j * stride_x - left), min(w, j * stride_x - left + window_w)
+        left, right = _reach(j, sizes[8], sizes[10], sizes[6], w)
+        at, out = ((image * h + top) * w + left) * c, (task * width + j) * c
         for channel in range(0, c, LANES):
-            best = splat(np.float32(-np.inf))
-            for u in range(first, last):
-                for v in range(left_edge, right_edge):
-                    pixel = ((image * h + u) * w + v) * c
-                    best = maximum(best, load_until(x, pixel + channel, pixel + c))
-            out = (task * width + j) * c
+            part = c - channel
+            if bottom - top == 2 and right - left == 2:  # the usual window: unrolled
+                best = _largest(x, at + channel, part, 2, 2, w * c, c)
+            elif bottom > top and right > left:
+                best = _largest(x, at + channel, part, bottom - top, right - left, w * c, c)
+            else:
+                best = splat(np.float32(-np.inf))
             store_until(y, out + channel, out + c, best)
 
 
 @jit
 def _max_pool_gradient(task, dy, x, y, dx, sizes):
     h, w, c, height, width = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
-    window_h, window_w, stride_y, stride_x, top, left = (
-        sizes[5],
-        sizes[6],
-        sizes[7],
-        sizes[8],
-        sizes[9],
-        sizes[10],
-    )
-    zero = splat(np.float32(0))
+    overlap = sizes[5] > sizes[7] or sizes[6] > sizes[8]
     clear(dx, task * h * w * c, (task + 1) * h * w * c)
     for i in range(height):
-        first, last = max(0, i * stride_y - top), min(h, i * stride_y - top + window_h)
+        top, bottom = _reach(i, sizes[7], sizes[9], sizes[5], h)
         for j in range(width):
-            left_edge, right_edge = max(0, j * stride_x - left), min(w, j * stride_x - left + window_w)
-            out = ((task * height + i) * width + j) * c
+            left, right = _reach(j, sizes[8], sizes[10], sizes[6], w)
+            at, out = ((task * h + top) * w + left) * c, ((task * height + i) * width + j) * c
             for channel in range(0, c, LANES):
+                part = c - channel
                 best = load_until(y, out + channel, out + c)
                 todo = load_until(dy, out + channel, out + c)  # becomes 0 once the first maximum has it
-                for u in range(first, last):
-                    for v in range(left_edge, right_edge):
-                        pixel = ((task * h + u) * w + v) * c
-                        here = load_until(x, pixel + channel, pixel + c)
-                        given = where_equal(here, best, todo, zero)
-                        todo = todo - given
-                        before = load_until(dx, pixel + channel, pixel + c)
-                        store_until(dx, pixel + channel, pixel + c, before + given)
+                if bottom - top == 2 and right - left == 2 and not overlap:  # the usual window: unrolled
+                    _hand_back(x, dx, best, todo, at + channel, part, 2, 2, w * c, c, False)
+                else:
+                    lines, pixels = bottom - top, right - left
+                    _hand_back(x, dx, best, todo, at + channel, part, lines, pixels, w * c, c, overlap)
 
 
 @jit
 def _average_pool(task, x, y, sizes):
     h, w, c, height, width = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
-    window_h, window_w, stride_y, stride_x, top, left = (
-        sizes[5],
-        sizes[6],
-        sizes[7],
-        sizes[8],
-        sizes[9],
-        sizes[10],
-    )
     image, i = divmod(task, height)
-    first, last = max(0, i * stride_y - top), min(h, i * stride_y - top + window_h)
-    for j in range(width):
-        left_edge, right_edge = max(0, j * stride_x - left), min(w, j * stride_x - left + window_w)
-        share = splat(np.float32(1) / np.float32((last - first) * (right_edge - left_edge)))
-        for channel in range(0, c, LANES):
+    top, bottom = _reach(i, sizes[7], sizes[9], sizes[5], h)
+    for channel in range(0, c, LANES):
+        part = c - channel
+        for j in range(width):
+            left, right = _reach(j, sizes[8], sizes[10], sizes[6], w)
             sums = splat(np.float32(0))
-            for u in range(first, last):
-                for v in range(left_edge, right_edge):
-                    pixel = ((image * h + u) * w + v) * c
-                    sums += load_until(x, pixel + channel, pixel + c)
-            out = (task * width + j) * c
-            store_until(y, out + channel, out + c, sums * share)
+            for u in range(top, bottom):
+                for v in range(left, right):
+                    at = ((image * h + u) * w + v) * c + channel
+                    sums += load_until(x, at, at + part)
+            out = (task * width + j) * c + channel
+            share = splat(np.float32(1) / np.float32((bottom - top) * (right - left)))
+            store_until(y, out, out + part, sums * share)
 
 
 @jit
 def _average_pool_gradient(task, dy, dx, sizes):
     h, w, c, height, width = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
-    window_h, window_w, stride_y, stride_x, top, left = (
-        sizes[5],
-        sizes[6],
-        sizes[7],
-        sizes[8],
-        sizes[9],
-        sizes[10],
-    )
     clear(dx, task * h * w * c, (task + 1) * h * w * c)
     for i in range(height):
-        first, last = max(0, i * stride_y - top), min(h, i * stride_y - top + window_h)
-        for j in range(width):
-            left_edge, right_edge = max(0, j * stride_x - left), min(w, j * stride_x - left + window_w)
-            share = splat(np.float32(1) / np.float32((last - first) * (right_edge - left_edge)))
-            out = ((task * height + i) * width + j) * c
-            for channel in range(0, c, LANES):
-                given = load_until(dy, out + channel, out + c) * share
-                for u in range(first, last):
-                    for v in range(left_edge, right_edge):
-                        pixel = ((task * h + u) * w + v) * c
-                        before = load_until(dx, pixel + channel, pixel + c)
-                        store_until(dx, pixel + channel, pixel + c, before + given)
+        top, bottom = _reach(i, sizes[7], sizes[9], sizes[5], h)
+        for channel in range(0, c, LANES):
+            part = c - channel
+            for j in range(width):
+                left, right = _reach(j, sizes[8], sizes[10], sizes[6], w)
+                share = splat(np.float32(1) / np.float32((bottom - top) * (right - left)))
+                out = ((task * height + i) * width + j) * c + channel
+                given = load_until(dy, out, out + part) * share
+                for u in range(top, bottom):
+                    for v in range(left, right):
+                        at = ((task * h + u) * w + v) * c + channel
+                        store_until(dx, at, at + part, given + load_until(dx, at, at + part))
 
 
 @functools.lru_cache(maxsize=256)
