@@ -1,0 +1,223 @@
+"""The definition of every kernel, held to loops and central differences that share nothing with it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from helpers import check_operation, close, numeric_gradient
+
+from tinynet.kernels import reference as k
+
+GEOMETRIES = [
+    # strides, pads, dilation; negative pads crop
+    ((1, 1), ((0, 0), (0, 0)), (1, 1)),
+    ((2, 1), ((1, 0), (0, 2)), (1, 1)),
+    ((1, 1), ((0, -1), (0, -2)), (1, 1)),
+    ((2, 2), ((1, -2), (2, -1)), (1, 1)),
+    ((1, 2), ((-1, 0), (-1, 1)), (2, 1)),
+    ((3, 3), ((2, 2), (3, 3)), (2, 3)),
+    ((1, 1), ((0, -3), (0, 0)), (1, 1)),
+]
+
+
+def pixel(x, row, column):
+    """The value of a padded picture at a position of the whole one: zeros around it."""
+    inside = 0 <= row < x.shape[1] and 0 <= column < x.shape[2]
+    return x[:, row, column] if inside else np.zeros((len(x), x.shape[3]), x.dtype)
+
+
+def positions(size, window, stride, pads, dilation=1):
+    """Where each window starts along one axis, counted in the picture itself."""
+    last = size + pads[1] - dilation * (window - 1) - 1
+    return list(range(-pads[0], last + 1, stride))
+
+
+def naive_conv2d(x, kernel, bias, strides, pads, dilation):
+    rows = positions(x.shape[1], kernel.shape[0], strides[0], pads[0], dilation[0])
+    columns = positions(x.shape[2], kernel.shape[1], strides[1], pads[1], dilation[1])
+    y = np.zeros((len(x), len(rows), len(columns), kernel.shape[3]))
+    for (i, row), (j, column) in _pairs(rows, columns):
+        for u, v in np.ndindex(*kernel.shape[:2]):
+            y[:, i, j] += pixel(x, row + u * dilation[0], column + v * dilation[1]) @ kernel[u, v]
+    return y + bias
+
+
+def _pairs(rows, columns):
+    return [(row, column) for row in enumerate(rows) for column in enumerate(columns)]
+
+
+@pytest.mark.parametrize("strides, pads, dilation", GEOMETRIES)
+@pytest.mark.parametrize("window", [(1, 1), (2, 3), (3, 2)])
+def test_conv2d_and_its_gradients(window, strides, pads, dilation):
+    rng = np.random.default_rng(0)
+    x, kernel, bias = (rng.standard_normal(shape) for shape in ((2, 6, 7, 2), (*window, 2, 3), (3,)))
+    expected = naive_conv2d(x, kernel, bias, strides, pads, dilation)
+    geometry = (strides, pads, dilation)
+
+    def backward(dy, _):
+        return {
+            "x": k.conv2d_input_gradient(dy, kernel, x.shape, *geometry),
+            "kernel": k.conv2d_kernel_gradient(x, dy, kernel.shape, *geometry),
+            "bias": k.bias_gradient(dy),
+        }
+
+    check_operation(
+        lambda: (k.conv2d(x, kernel, bias, *geometry), None),
+        backward,
+        {"x": x, "kernel": kernel, "bias": bias},
+        shape=expected.shape,
+        expected=expected,
+    )
+
+
+def test_rows_that_are_cropped_are_never_read():
+    x = np.ones((1, 5, 5, 1))
+    x[:, 4], x[:, :, 3:] = np.nan, np.nan
+    pads = ((0, -1), (0, -2))
+    y = k.conv2d(x, np.ones((2, 2, 1, 1)), None, (1, 1), pads, (1, 1))
+    assert y.shape == (1, 3, 2, 1) and (y == 4).all()
+    dkernel = k.conv2d_kernel_gradient(x, y, (2, 2, 1, 1), (1, 1), pads, (1, 1))
+    dx = k.conv2d_input_gradient(y, np.ones((2, 2, 1, 1)), x.shape, (1, 1), pads, (1, 1))
+    assert np.isfinite(dkernel).all() and not dx[:, 4].any() and not dx[:, :, 3:].any()
+
+
+@pytest.mark.parametrize("activation", k.FUSED)
+def test_a_fused_activation_is_the_activation_of_the_sum(activation):
+    rng = np.random.default_rng(0)
+    x, kernel, bias = (rng.standard_normal(shape) for shape in ((4, 3), (3, 5), (5,)))
+    close(k.dense(x, kernel, bias, activation), k.activation(x @ kernel + bias, activation), 1e-14)
+    picture, window = x.reshape(1, 2, 2, 3), kernel.reshape(1, 1, 3, 5)
+    y = k.conv2d(picture, window, bias, (1, 1), ((0, 0), (0, 0)), (1, 1), activation)
+    close(y.reshape(4, 5), k.dense(x, kernel, bias, activation), 1e-14)
+
+
+POOL_GEOMETRIES = [
+    ((2, 2), (2, 2), ((0, 0), (0, 0))),
+    ((3, 2), (1, 2), ((1, 1), (0, 1))),
+    ((1, 1), (2, 3), ((0, 0), (0, 0))),
+    ((2, 3), (3, 4), ((0, 1), (1, 1))),
+    ((6, 7), (6, 7), ((0, 0), (0, 0))),
+]
+
+
+@pytest.mark.parametrize("window, strides, pads", POOL_GEOMETRIES)
+@pytest.mark.parametrize("kind, reduce", [("max", np.max), ("avg", np.mean)])
+def test_pooling_and_its_gradient(kind, reduce, window, strides, pads):
+    x = np.random.default_rng(0).standard_normal((2, 6, 7, 2))
+    rows, columns = (positions(x.shape[axis + 1], window[axis], strides[axis], pads[axis]) for axis in (0, 1))
+    expected = np.zeros((2, len(rows), len(columns), 2))
+    for (i, row), (j, column) in _pairs(rows, columns):
+        inside = x[:, max(row, 0) : row + window[0], max(column, 0) : column + window[1]]
+        expected[:, i, j] = reduce(inside, axis=(1, 2))
+    geometry = (window, strides, pads)
+
+    def forward():
+        y = getattr(k, f"{kind}_pool2d")(x, *geometry)
+        return y, y
+
+    def backward(dy, y):
+        if kind == "max":
+            return {"x": k.max_pool2d_gradient(dy, x, y, *geometry)}
+        return {"x": k.avg_pool2d_gradient(dy, x.shape, *geometry)}
+
+    check_operation(forward, backward, {"x": x}, shape=expected.shape, expected=expected)
+
+
+def test_negative_values_beat_the_padding():
+    y = k.max_pool2d(np.full((1, 2, 2, 1), -5.0), (3, 3), (1, 1), ((1, 1), (1, 1)))
+    assert (y == -5).all()
+
+
+@pytest.mark.parametrize("kind", ["avg", "max"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_pooling_keeps_the_type(kind, dtype):
+    x, geometry = np.ones((1, 4, 4, 1), dtype), ((3, 3), (2, 2), ((0, 1), (0, 1)))
+    y = getattr(k, f"{kind}_pool2d")(x, *geometry)
+    rest = (x, y) if kind == "max" else (x.shape,)
+    assert y.dtype == getattr(k, f"{kind}_pool2d_gradient")(y, *rest, *geometry).dtype == dtype
+
+
+def test_batch_norm_is_stable_far_from_zero():
+    x = (np.random.default_rng(0).standard_normal((1000, 2)) + 1e4).astype(np.float32)
+    mean, variance = k.batch_norm_statistics(x)
+    close(variance, x.astype(np.float64).var(axis=0), 1e-3)
+    assert mean.dtype == variance.dtype == np.float32
+
+
+# ---- dropout: the same bits everywhere ----
+
+
+def murmur(value):
+    """The finaliser of MurmurHash3 on Python integers."""
+    value ^= value >> 16
+    value = value * 0x85EBCA6B % 2**32
+    value ^= value >> 13
+    value = value * 0xC2B2AE35 % 2**32
+    return value ^ value >> 16
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1, 2**32 + 5, 123456789])
+@pytest.mark.parametrize("rate", [0.0, 0.3, 0.999])
+def test_dropout_keeps_what_its_hash_says(seed, rate):
+    y = k.dropout(np.ones(50, np.float32), rate, seed)
+    start = murmur(seed % 2**32)
+    kept = [murmur((index + start) % 2**32) >= int(rate * 2**32) for index in range(50)]
+    assert (y > 0).tolist() == kept
+    assert y.dtype == np.float32 and set(y[y > 0]) <= {np.float32(1 / (1 - rate))}
+
+
+def test_dropout_drops_independently_of_position_and_seed():
+    masks = np.array([k.dropout(np.ones(4096), 0.5, seed) > 0 for seed in range(8)])
+    assert abs(masks.mean() - 0.5) < 0.02
+    assert np.abs(np.corrcoef(masks) - np.eye(8)).max() < 0.07
+    assert abs(np.corrcoef(masks[0, :-1], masks[0, 1:])[0, 1]) < 0.07
+
+
+# ---- losses ----
+
+
+WEIGHTS = np.array([0.1, 0.5, 0.0, 0.4])
+
+
+@pytest.mark.parametrize(
+    "loss, targets, more",
+    [
+        (k.cross_entropy, np.array([0, 2, 1, 1]), ()),
+        (k.binary_cross_entropy, np.random.default_rng(1).random((4, 3)), ()),
+        (k.mean_squared_error, np.random.default_rng(1).random((4, 3)), ()),
+        (k.mean_absolute_error, np.random.default_rng(1).random((4, 3)), ()),
+        (k.huber, np.random.default_rng(1).random((4, 3)), (0.7,)),
+    ],
+)
+def test_the_gradient_of_each_loss(loss, targets, more):
+    x = np.random.default_rng(0).standard_normal((4, 3)) * 2
+    value, gradient = loss(x, targets, WEIGHTS, *more)
+    assert type(value) is float and gradient.dtype == np.float64
+    close(gradient, numeric_gradient(lambda: loss(x, targets, WEIGHTS, *more)[0], x), 1e-8)
+    single = loss(
+        x.astype(np.float32),
+        targets.astype(np.int64 if targets.ndim == 1 else np.float32),
+        WEIGHTS.astype(np.float32),
+        *more,
+    )
+    assert single[1].dtype == np.float32 and abs(single[0] - value) < 1e-5
+
+
+def test_cross_entropy_of_extreme_logits():
+    logits = np.array([[1e4, -1e4, 0], [-1e4, 1e4, 0]], np.float32)
+    loss, gradient = k.cross_entropy(logits, np.array([0, 0]), np.array([0.5, 0.5], np.float32))
+    assert loss == 1e4 and gradient.tolist() == [[0, 0, 0], [-0.5, 0.5, 0]]
+
+
+def test_binary_cross_entropy_of_extreme_logits():
+    logits = np.array([[1e4, -1e4]], np.float32)
+    loss, gradient = k.binary_cross_entropy(logits, np.array([[1, 1]], np.float32), np.ones(1, np.float32))
+    assert loss == 5e3 and gradient.tolist() == [[0, -0.5]]
+
+
+@pytest.mark.parametrize("loss", [k.cross_entropy, k.binary_cross_entropy])
+def test_nan_logits_are_not_hidden(loss):
+    targets = np.array([0]) if loss is k.cross_entropy else np.zeros((1, 2))
+    assert math.isnan(loss(np.array([[np.nan, 1.0]]), targets, np.ones(1))[0])
