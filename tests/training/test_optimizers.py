@@ -180,3 +180,4 @@ def test_settings_that_do_not_fit_are_named(make, message):
 
 def test_optimizers_by_name():
     assert get_optimizer(None) == Adam(1e-3) and get_optimizer("SGD") == SGD()
+    assert SGD(np.float32(0.5)).learning_rate == 0.5

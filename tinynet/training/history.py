@@ -24,6 +24,7 @@ COLOURS = ((31, 119, 180), (214, 39, 40))
 class History:
     """One dict an epoch: epoch (from 1), loss, accuracy or mae, the same with val_, learning_rate, seconds.
 
+    An epoch that was broken off is there too, with what it reached; there is none where no step was done.
     `stopped` says why training ended before its last epoch ("early stopping", "time limit", "interrupted"), and is
     empty where it did not; `best_epoch` is the epoch, from 1, that was best in the value watched.
     """

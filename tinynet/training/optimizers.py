@@ -32,7 +32,10 @@ class State:
 class Optimizer:
     """Settings and equation of one optimizer. Subclasses are frozen dataclasses with these fields among theirs."""
 
+    kernel: ClassVar[str]
+    """Its name in the back ends."""
     slots: ClassVar[tuple[str, ...]]
+    """The arrays that it keeps beside each parameter, in the kernel's order."""
     learning_rate: float | Schedule
     weight_decay: float
     clip_norm: float | None
@@ -66,21 +69,14 @@ class Optimizer:
             clip_by_global_norm(kernels, gradients, self.clip_norm)
         rate = rate_at(self.learning_rate, position)
         state.step += 1
+        kernel, numbers = getattr(kernels, self.kernel), self.numbers(state.step, rate)
         slots = [state.slots[slot] for slot in self.slots]
         for name, parameter in parameters.items():
-            self.apply(kernels, parameter, gradients[name], [slot[name] for slot in slots], state.step, rate)
+            kernel(parameter, gradients[name], *(slot[name] for slot in slots), *numbers)
         return rate
 
-    def apply(
-        self,
-        kernels: ModuleType,
-        parameter: np.ndarray,
-        gradient: np.ndarray,
-        slots: list[np.ndarray],
-        step: int,
-        rate: float,
-    ) -> None:
-        """The kernel of this optimizer on one parameter; step counts from 1."""
+    def numbers(self, step: int, rate: float) -> tuple[float, ...]:
+        """What the kernel takes after its arrays; step counts from 1."""
         raise NotImplementedError
 
 
@@ -93,18 +89,11 @@ class SGD(Optimizer):
     nesterov: bool = False
     weight_decay: float = 0.0
     clip_norm: float | None = None
+    kernel = "sgd"
     slots = ("velocity",)
 
-    def apply(self, kernels, parameter, gradient, slots, step, rate) -> None:
-        kernels.sgd(
-            parameter,
-            gradient,
-            *slots,
-            rate,
-            float(self.momentum),
-            bool(self.nesterov),
-            float(self.weight_decay),
-        )
+    def numbers(self, step: int, rate: float) -> tuple[float, ...]:
+        return rate, float(self.momentum), bool(self.nesterov), float(self.weight_decay)
 
 
 @dataclass(frozen=True)
@@ -116,12 +105,11 @@ class RMSprop(Optimizer):
     epsilon: float = 1e-7
     weight_decay: float = 0.0
     clip_norm: float | None = None
+    kernel = "rmsprop"
     slots = ("square",)
 
-    def apply(self, kernels, parameter, gradient, slots, step, rate) -> None:
-        kernels.rmsprop(
-            parameter, gradient, *slots, rate, float(self.rho), float(self.epsilon), float(self.weight_decay)
-        )
+    def numbers(self, step: int, rate: float) -> tuple[float, ...]:
+        return rate, float(self.rho), float(self.epsilon), float(self.weight_decay)
 
 
 @dataclass(frozen=True)
@@ -137,13 +125,11 @@ class Adam(Optimizer):
     epsilon: float = 1e-7
     weight_decay: float = 0.0
     clip_norm: float | None = None
+    kernel = "adam"
     slots = ("moment", "square")
 
-    def apply(self, kernels, parameter, gradient, slots, step, rate) -> None:
-        kernels.adam(
-            parameter,
-            gradient,
-            *slots,
+    def numbers(self, step: int, rate: float) -> tuple[float, ...]:
+        return (
             step,
             rate,
             float(self.beta_1),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, NamedTuple
 
 from ..errors import TinynetError
@@ -37,7 +38,7 @@ class Schedule:
 
 def rate_at(learning_rate: float | Schedule, position: Position) -> float:
     """The learning rate of a number, which is constant, or of a schedule."""
-    return learning_rate.rate(position) if isinstance(learning_rate, Schedule) else learning_rate
+    return learning_rate.rate(position) if isinstance(learning_rate, Schedule) else float(learning_rate)
 
 
 def check_rate(owner: str, rate: Any) -> None:
@@ -56,7 +57,7 @@ def check_number(
     most: float = math.inf,
 ) -> None:
     """Raise TinynetError unless `value` is a finite number in [least, most], or above `above`."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
     low = value > above if number and above is not None else number and value >= least
     if not (low and value <= most):
         limit = f"above {above:g}" if above is not None else f"of at least {least:g}"
