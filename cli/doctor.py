@@ -18,7 +18,7 @@ def command(as_json: bool) -> None:
     if as_json:
         print_json(facts)
     else:
-        click.echo(table([(key, str(value)) for key, value in facts.items()]).replace("  ", "  "))
+        click.echo(table([(key, str(value)) for key, value in facts.items()]))
 
 
 def _versions() -> dict[str, str]:
@@ -53,10 +53,10 @@ def _device() -> dict[str, str]:
 
 def _places() -> dict[str, str]:
     from tinynet import kernels
-    from tinynet.data.datasets import user_data_folder
+    from tinynet.files import user_folder
     from tinynet.storage import shipped_models
 
-    places = {"data": str(user_data_folder()), "models": ", ".join(shipped_models())}
+    places = {"data": str(user_folder("data")), "models": ", ".join(shipped_models())}
     if os.environ.get("TINYNET_DATA"):
         places["TINYNET_DATA"] = os.environ["TINYNET_DATA"]
     if kernels.numba_installed():

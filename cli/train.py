@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from tinynet.cli import STARTED
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 )
 @device_options
 def command(data: str, output: Path | None, force: bool, resume: bool, time_limit: float | None,
-            history: Path | None, random_seed: int, **choices) -> int:  # fmt: skip
+            history: Path | None, random_seed: int, **choices: Any) -> int:  # fmt: skip
     """Train a network on DATA: digits, fashion, or a folder with one folder of pictures a class.
 
     The same seed gives the same weights, whatever the number of threads. Ctrl-C keeps the best weights so far, and

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import tinynet as tn
-from tinynet import storage
+from tinynet import files, storage
 from tinynet.errors import ModelFileError, TinynetError
 
 SHAPE = (8, 8, 1)
@@ -286,7 +286,7 @@ def test_a_file_that_cannot_grow_leaves_the_old_file(file, room):
 
 def test_an_interrupted_writing_leaves_the_old_file(file):
     old = file.read_bytes()
-    with pytest.raises(KeyboardInterrupt), storage.atomic_write(file) as stream:
+    with pytest.raises(KeyboardInterrupt), files.atomic_write(file) as stream:
         stream.write(b"half")
         raise KeyboardInterrupt
     assert file.read_bytes() == old and os.listdir(file.parent) == [file.name]

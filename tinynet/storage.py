@@ -10,17 +10,16 @@ from __future__ import annotations
 import json
 import math
 import os
-import secrets
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from .errors import ModelFileError, TinynetError
+from .files import atomic_write
 from .layers.base import show_shape
 
 if TYPE_CHECKING:
@@ -40,32 +39,6 @@ CONFIG_KEYS = {"format", "version", "name", "input_shape", "layers", "labels", "
 
 
 # ---- writing ----
-
-
-@contextmanager
-def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
-    """Open a temporary file beside `path` and move it there once it is whole; on failure the old file stays.
-
-    A link stays a link: what it points to is replaced. Raises TinynetError where the place cannot be written or the
-    disk is full.
-    """
-    target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".tinynet-{secrets.token_hex(8)}.tmp")
-    try:
-        if target.exists() and not (target.is_file() and os.access(target, os.W_OK)):
-            raise TinynetError(
-                f"cannot write {path}: it is no file that may be written; choose another place"
-            )
-        with open(temporary, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except OSError as error:
-        raise TinynetError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
-    finally:
-        with suppress(OSError):
-            os.unlink(temporary)
 
 
 def config(model: Sequential) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-import sys
+import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from .download import PAUSE, check_packed, fetch, unpack, write_atomically
+from ..files import replacing, user_folder
+from .download import PAUSE, check_packed, fetch, unpack
 
 IDX_UBYTE = 0x08
 PARTS = {
@@ -98,7 +99,7 @@ def load(name: str | Source, cache: Path | None = None, pause: float = PAUSE) ->
     """A data set, by name or by a Source of your own, from the first place that has it:
 
     1. `$TINYNET_DATA/STEM.npz`, with arrays x_train, y_train, x_test and y_test, if that variable is set
-    2. the folder STEM in cache, by default `user_data_folder()`; a file that is damaged there is fetched again
+    2. the folder STEM in cache, by default `user_folder("data")`; a file that is damaged there is fetched again
     3. the source's mirrors, after which it is in 2; pause is the seconds before a second attempt
 
     Raises DataError if none of them has it, naming every place that was tried and what to do.
@@ -108,19 +109,8 @@ def load(name: str | Source, cache: Path | None = None, pause: float = PAUSE) ->
     if given:
         arrays = _from_npz(Path(given) / f"{source.stem}.npz")
     else:
-        arrays = _from_cache(source, (cache or user_data_folder()) / source.stem, pause)
+        arrays = _from_cache(source, (cache or user_folder("data")) / source.stem, pause)
     return Dataset(source.name, **_checked(arrays, source), labels=list(source.labels))
-
-
-def user_data_folder() -> Path:
-    """Where this system keeps a user's data: XDG_DATA_HOME or ~/.local/share, %LOCALAPPDATA%, ~/Library; then tinynet."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(base) / "tinynet"
 
 
 def _source(name: str | Source) -> Source:
@@ -175,9 +165,12 @@ def _download(source: Source, key: str, path: Path, pause: float) -> None:
     urls = [f"{mirror}{path.name}" for mirror in source.mirrors]
     try:
         # Before the download, so that nobody waits for a file that cannot be kept.
-        write_atomically(path.parent / ".writable", b"")
-        (path.parent / ".writable").unlink()
-        write_atomically(path, fetch(urls, source.sha256[key], hint, pause))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+        content = fetch(urls, source.sha256[key], hint, pause)
+        with replacing(path) as file:
+            file.write(content)
     except OSError as error:
         reason = error.strerror or error
         raise DataError(

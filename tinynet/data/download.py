@@ -5,15 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.client
-import os
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
 import zlib
 from collections.abc import Sequence
-from pathlib import Path
 
 from ..errors import DataError
 
@@ -78,19 +75,6 @@ def check_packed(packed: bytes, sha256: str) -> bytes:
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ValueError("has the wrong checksum (sha256), so it is not the file that was asked for")
     return content
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, making its folder; raises OSError and leaves nothing behind."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 def _from_mirror(url: str, pause: float, timeout: float) -> bytes:

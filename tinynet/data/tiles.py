@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..storage import atomic_write
+from ..files import atomic_write
 
 COLUMNS = 10
 MOST = 400

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..data.augment import DIGITS
 from ..data.datasets import load_digits
 from . import pictures
@@ -24,6 +22,6 @@ def plan(choices: Choices) -> Plan:
         labels=data.labels,
         preparation={"kind": "digit"},
         epochs=10,
-        augment=replace(DIGITS),
+        augment=DIGITS,
         about="reads one handwritten digit",
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ..data.augment import FASHION
 from ..data.datasets import load_fashion
 from . import pictures
-from .digits import VALIDATION
 from .base import Choices, Plan
+from .digits import VALIDATION
 
 
 def plan(choices: Choices) -> Plan:

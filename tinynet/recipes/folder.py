@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ..data.augment import PHOTOS
@@ -30,7 +31,7 @@ def plan(folder: str, choices: Choices) -> Plan:
         labels=data.labels,
         preparation=data.preparation,
         epochs=min(max(STEPS // steps_an_epoch, EPOCHS[0]), EPOCHS[1]),
-        augment=PHOTOS,
+        augment=replace(PHOTOS, flip=False),  # a mirrored letter is another letter
         dropout=0.25,
         about=f"tells apart {', '.join(data.labels)}"[:80],
     )

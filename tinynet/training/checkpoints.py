@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import TinynetError
-from ..storage import atomic_write
+from ..files import atomic_write
 
 FORMAT = "tinynet checkpoint"
 VERSION = 1

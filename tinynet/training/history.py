@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..storage import atomic_write
+from ..files import atomic_write
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw

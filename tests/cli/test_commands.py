@@ -1,0 +1,244 @@
+"""The commands as a shell sees them: stdout, stderr, exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tinynet.cli import VERBS
+
+import tinynet as tn
+
+ROOT = Path(__file__).parent.parent.parent
+DIGIT = ROOT / "tests" / "pictures" / "digit.png"
+
+
+def run(*arguments, cwd=None, stdin=None, **environment):
+    """Run `tinynet …` in a new process."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    command = [sys.executable, "-m", "tinynet", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=environment, input=stdin, capture_output=True, timeout=300)
+
+
+def fails(done, *words, status=1):
+    """It failed with one sentence, no traceback, that holds the words."""
+    message = done.stderr.decode()
+    assert done.returncode == status, message
+    assert "Traceback" not in message
+    for word in words:
+        assert word in message
+
+
+@pytest.fixture
+def blank(tmp_path):
+    """A white page."""
+    path = tmp_path / "blank.png"
+    Image.new("L", (200, 200), 250).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """Two classes of small pictures: horizontal and vertical bars."""
+    path, rng = tmp_path_factory.mktemp("bars"), np.random.default_rng(0)
+    for label in ("across", "down"):
+        (path / label).mkdir()
+        for index in range(12):
+            picture = rng.integers(0, 40, (16, 16)).astype(np.uint8)
+            at = rng.integers(2, 14)
+            picture[(at, slice(None)) if label == "across" else (slice(None), at)] = 255
+            Image.fromarray(picture).save(path / label / f"{index}.png")
+    return path
+
+
+# ---- the face of every command ----
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb):
+    done = run(verb, "--help")
+    assert done.returncode == 0 and b"--device" in done.stdout and b"--threads" in done.stdout
+
+
+def test_help_imports_nothing_slow():
+    code = (
+        "import sys; sys.argv = ['tinynet', '--help']\n"
+        "from tinynet.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "assert not {'numpy', 'numba', 'PIL'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True)
+
+
+def test_version_and_usage():
+    assert run("--version").stdout.decode().strip().endswith(tn.__version__)
+    assert run("classify").returncode == 2
+    assert run("paint").returncode == 2
+    assert run("classify", DIGIT, "--top", "0").returncode == 2
+    assert run("classify", DIGIT, "--device", "abacus").returncode == 2
+
+
+def test_closed_pipe_ends_quietly():
+    command = f"{sys.executable} -m tinynet classify {' '.join([str(DIGIT)] * 50)} | head -n 1"
+    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, timeout=120)
+    assert done.stderr == b"" and done.stdout.count(b"\n") == 1
+
+
+# ---- classify ----
+
+
+def test_classify_prints_one_line_a_file(blank):
+    done = run("classify", DIGIT, blank)
+    lines = done.stdout.decode().splitlines()
+    assert done.returncode == 0
+    assert lines[0].startswith(f"{DIGIT}: 3 (") and lines[1] == f"{blank}: no digit found"
+
+
+def test_classify_json(blank):
+    done = run("classify", DIGIT, blank, "--json", "--top", "2")
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert first["label"] == "3" and len(first["top"]) == 2 and first["probability"] > 0.5
+    assert second == {"file": str(blank), "label": None, "probability": None, "top": []}
+
+
+def test_classify_reads_stdin_and_shows_what_the_network_sees():
+    done = run("classify", "-", "--show", stdin=DIGIT.read_bytes())
+    assert done.stdout.startswith(b"-: 3 (")
+    assert len(done.stderr.decode().splitlines()) == 28
+
+
+def test_classify_answers_the_other_files_when_one_is_bad(tmp_path):
+    (tmp_path / "text.png").write_text("this is no picture")
+    done = run("classify", DIGIT, tmp_path / "text.png", tmp_path / "missing.png", DIGIT)
+    assert done.returncode == 1
+    assert done.stdout.count(b": 3 (") == 2
+    assert len(done.stderr.decode().splitlines()) == 2
+
+
+def test_several_models_vote():
+    done = run("classify", DIGIT, "--model", "digits", "--model", "digits", "--json")
+    alone = run("classify", DIGIT, "--json")
+    assert json.loads(done.stdout) == json.loads(alone.stdout)
+
+
+def test_classify_on_both_back_ends_agrees():
+    answers = [
+        json.loads(run("classify", DIGIT, "--json", "--device", d).stdout) for d in ("reference", "cpu")
+    ]
+    assert answers[0]["label"] == answers[1]["label"]
+    assert abs(answers[0]["probability"] - answers[1]["probability"]) < 1e-4
+
+
+def test_one_picture_is_classified_without_numba():
+    code = f"import sys; from tinynet import load; load('digits').classify({str(DIGIT)!r}); assert 'numba' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_two_digits_are_never_one_silent_guess(tmp_path):
+    picture = Image.open(DIGIT).convert("RGB")
+    both = Image.new("RGB", (2 * picture.width, picture.height))
+    both.paste(picture, (0, 0))
+    both.paste(picture, (picture.width, 0))
+    both.save(tmp_path / "two.png")
+    assert b"2 digits" in run("classify", tmp_path / "two.png").stderr
+
+
+@pytest.mark.parametrize("name", ["nosuch", "nosuch.npz", "."])
+def test_classify_with_a_model_that_is_not_there(name):
+    fails(run("classify", DIGIT, "--model", name), name)
+
+
+# ---- train, evaluate, info ----
+
+
+def test_a_folder_becomes_a_model_that_classifies(folder, tmp_path):
+    out = tmp_path / "bars.npz"
+    done = run(
+        "train", folder, "--output", out, "--epochs", 12, "--no-augment", "--history", tmp_path / "h.csv"
+    )
+    assert done.returncode == 0, done.stderr
+    assert out.exists() and not out.with_suffix(".checkpoint.npz").exists()
+    assert (tmp_path / "h.csv").read_text().startswith("epoch,")
+    answer = run("classify", folder / "across" / "0.png", "--model", out, "--json")
+    assert json.loads(answer.stdout)["label"] == "across"
+    measured = json.loads(run("evaluate", out, folder, "--json", "--save-errors", tmp_path / "e.png").stdout)
+    assert measured["accuracy"] > 0.9 and measured["samples"] == 24
+    assert Image.open(tmp_path / "e.png").size[0] > 100
+    assert b"accuracy" in run("evaluate", out, folder).stdout
+    facts = json.loads(run("info", out, "--json").stdout)
+    assert facts["labels"] == ["across", "down"]
+
+
+def test_training_ends_after_ctrl_c_and_resumes(folder, tmp_path):
+    out = tmp_path / "bars.npz"
+    command = [
+        sys.executable,
+        "-m",
+        "tinynet",
+        "train",
+        str(folder),
+        "--output",
+        str(out),
+        "--epochs",
+        "2000",
+        "--no-augment",
+    ]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if line.startswith("epoch 2/"):
+            break
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert out.exists() and "Traceback" not in errors
+    fails(run("train", folder, "--output", out, "--epochs", 2000), "exists already")
+    again = run(
+        "train",
+        folder,
+        "--output",
+        out,
+        "--epochs",
+        2000,
+        "--no-augment",
+        "--resume",
+        "--force",
+        "--time-limit",
+        1,
+    )
+    assert again.returncode == 0, again.stderr
+    assert b"epoch 1/" not in again.stderr
+
+
+def test_output_is_checked_before_training(folder, tmp_path):
+    start = time.perf_counter()
+    fails(run("train", folder, "--output", tmp_path / "nosuch" / "m.npz"), "nosuch")
+    fails(run("train", folder, "--output", tmp_path / "m.txt"), ".npz")
+    assert time.perf_counter() - start < 20
+
+
+def test_train_and_evaluate_say_what_is_wrong_with_the_data(tmp_path, folder):
+    fails(run("train", tmp_path / "nothing"), "does not exist")
+    fails(run("train", DIGIT), "is a file")
+    fails(run("train", tmp_path), "no folders")
+    fails(run("train", folder, "--arch", "transformer", "--output", tmp_path / "m.npz"), "--arch transformer")
+    fails(run("evaluate", "digits", folder), "across")
+    fails(run("train", "digits", TINYNET_DATA=str(tmp_path)), "mnist.npz")
+
+
+def test_models_doctor_and_info_answer():
+    names = [json.loads(line)["name"] for line in run("models", "--json").stdout.splitlines()]
+    assert {"digits", "fashion"} <= set(names)
+    assert b"digits" in run("models").stdout
+    assert "tinynet" in json.loads(run("doctor", "--json").stdout)
+    assert b"numpy" in run("doctor").stdout
+    assert b"225,034 parameters" in run("info", "digits").stdout
+    assert run("info", "nosuch").returncode == 1
