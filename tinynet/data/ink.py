@@ -1,8 +1,8 @@
-"""Find the digit in a picture and bring it into MNIST's form: 28×28, ink bright, 20×20 box, centre of mass.
+"""Find the digit in a picture: which of its colours is ink, where it is, how many digits there are.
 
-The way: one plane out of the colours → light evened out → which of dark and light is the ink → contrast above the
-paper → printed lines removed → strokes → the largest group of strokes → thickness, size and place as in MNIST.
-Nothing is learned here and nothing is random.
+The way: one plane out of the colours; light evened out; then every guess of how broad the strokes are, dark or
+light, is tried on a small copy and the one whose outline the picture supports best is taken; its digit is cut out of
+the full picture once more, closely, without printed lines. Nothing is learned here and nothing is random.
 """
 
 from __future__ import annotations
@@ -13,10 +13,14 @@ import numpy as np
 
 from tinynet.data.components import Components, components, dilate, gaussian, opening
 from tinynet.data.images import opaque, resize
+from tinynet.data.lines import without_lines
+from tinynet.data.mnist_form import centre_of_mass, mnist_form, stroke_thickness
 
-WORK_SIDE = 480  # pixels of the longer side while searching; strokes of one pixel in 400 survive
+SEARCH_SIDE = 320  # pixels of the longer side while searching; strokes of one pixel in 400 survive
 SMALL_SIDE = 112  # smaller pictures are enlarged to this first
-LEAST_CONTRAST = 0.03  # of the range 0…1, after evening out the light: less is no ink
+CLOSE_SIDE = 200  # pixels of the cut-out in which the strokes are separated from the paper
+STROKES = (1 / 24, 1 / 12, 1 / 6, 1 / 3)  # guesses of the broadest stroke, of the shorter side of the picture
+LEAST_CONTRAST = 0.03  # of the range 0…1, light evened out: less is no ink
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,18 @@ class DigitPicture:
     box: tuple[int, int, int, int]
 
 
+@dataclass
+class Guess:
+    """What one guess of the strokes finds: score, light or dark, stroke in pixels, box (top, left, bottom, right)."""
+
+    score: float
+    light: bool
+    stroke: int
+    box: np.ndarray
+    count: int
+    mask: np.ndarray
+
+
 def prepare_digit(image: np.ndarray) -> DigitPicture | None:
     """The largest digit in a picture as MNIST would store it, or None where there is none.
 
@@ -41,17 +57,18 @@ def prepare_digit(image: np.ndarray) -> DigitPicture | None:
     picture = opaque(image, _backdrop(image))
     if (pixels := _already_mnist(picture)) is not None:
         return DigitPicture(pixels, 1, (0, 0, 28, 28))
-    work = _working_size(picture)
-    ink = find_ink(work)
-    if ink is None:
+    search = _search_size(picture)
+    axis = _colour_axis(search)
+    plane, ruled = without_lines(search @ axis)
+    guess = _best_guess(plane)
+    if guess is None:
         return None
-    found = _largest_digit(ink)
-    if found is None:
+    scale = np.array(picture.shape[:2]) / search.shape[:2]
+    alpha = _cut_out(picture, axis, guess, scale, ruled > 0)
+    if alpha is None:
         return None
-    alpha, count, (top, left, bottom, right) = found
-    y, x = picture.shape[0] / work.shape[0], picture.shape[1] / work.shape[1]
-    box = int(left * x), int(top * y), int(np.ceil(right * x)), int(np.ceil(bottom * y))
-    return DigitPicture(mnist_form(alpha), count, box)
+    top, left, bottom, right = (int(v) for v in np.round(guess.box * np.tile(scale, 2)))
+    return DigitPicture(mnist_form(alpha), guess.count, (left, top, right, bottom))
 
 
 def _backdrop(image: np.ndarray) -> np.ndarray | float:
@@ -78,227 +95,163 @@ def _already_mnist(picture: np.ndarray) -> np.ndarray | None:
     if not rows.size or plane.max() < 0.8:
         return None
     longer = max(np.ptp(rows), np.ptp(columns)) + 1
-    off = np.abs(_centre_of_mass(plane) - 14).max()
+    off = np.abs(centre_of_mass(plane) - 14).max()
     return plane.astype(np.float32) if longer in (19, 20, 21) and off < 0.75 else None
 
 
-def _centre_of_mass(plane: np.ndarray) -> np.ndarray:
-    total = plane.sum()
-    return np.array([
-        (plane.sum(1) * np.arange(plane.shape[0])).sum() / total,
-        (plane.sum(0) * np.arange(plane.shape[1])).sum() / total,
-    ])
-
-
-def _working_size(picture: np.ndarray) -> np.ndarray:
+def _search_size(picture: np.ndarray) -> np.ndarray:
     longer = max(picture.shape[:2])
-    scale = WORK_SIDE / longer if longer > WORK_SIDE else max(1, -(-SMALL_SIDE // longer))
+    scale = SEARCH_SIDE / longer if longer > SEARCH_SIDE else max(1, -(-SMALL_SIDE // longer))
     return resize(picture, *(max(1, round(side * scale)) for side in picture.shape[:2]))
 
 
-# ---- from colours to ink
+# ---- colours
 
 
-def find_ink(picture: np.ndarray) -> np.ndarray | None:
-    """Contrast of ink above its paper, float32 (h, w), 0 where there is paper; None for a picture without ink."""
-    picture = _evenly_lit(picture)
-    plane = _one_plane(picture)
-    noise = 1.4826 * float(np.median(np.abs(plane - gaussian(plane, 1.5))))
-    plane = gaussian(plane, 0.4 + min(1.5, 25 * noise))
-    ink, paper = _above_paper(plane)
-    ink = ink - np.median(ink)
-    spread = 1.4826 * float(np.median(np.abs(ink)))
-    floor = max(LEAST_CONTRAST, 6 * spread)
-    if (ink > floor).sum() < 4:
-        return None
-    return np.where(ink > 0, ink, 0) if floor else ink
-
-
-def _evenly_lit(picture: np.ndarray) -> np.ndarray:
-    """Divide by a quadratic surface fitted to the paper (iterated least squares, Cauchy weights)."""
-    grey = picture.mean(axis=2)
-    coarse = resize(grey, *(min(32, side) for side in grey.shape))
-    terms = _quadratic(coarse.shape)
-    weights = np.ones(coarse.size)
-    for _ in range(8):
-        factors = np.linalg.lstsq(terms * weights[:, None], coarse.ravel() * weights, rcond=None)[0]
-        error = np.abs(coarse.ravel() - terms @ factors)
-        weights = 1 / (1 + (error / (2 * np.median(error) + 0.005)) ** 2)
-    light = (_quadratic(grey.shape) @ factors).reshape(grey.shape).astype(np.float32) + 0.05
-    light = np.clip(light, 0.15 * light.max(), None)
-    return picture * (np.median(light) / light)[..., None]
-
-
-def _quadratic(shape: tuple[int, int]) -> np.ndarray:
-    y, x = np.meshgrid(np.linspace(-1, 1, shape[0]), np.linspace(-1, 1, shape[1]), indexing="ij")
-    return np.stack([np.ones_like(y), y, x, y * y, y * x, x * x], axis=-1).reshape(-1, 6)
-
-
-def _one_plane(picture: np.ndarray) -> np.ndarray:
-    """Project colours on the direction in which the strokes differ from what surrounds them.
+def _colour_axis(picture: np.ndarray) -> np.ndarray:
+    """Weights (c,) of the channels, along which the strokes differ most from what surrounds them.
 
     That is the first principal axis of the colours less their blur, strong differences weighted most; so yellow on
     white and red on a green of the same brightness are seen as well as black.
     """
-    if picture.shape[2] == 1:
-        return picture[..., 0]
+    channels = picture.shape[2]
+    if channels == 1:
+        return np.ones(1, dtype=np.float32)
     coarse = gaussian(picture[::2, ::2], 0.7)
-    detail = (coarse - gaussian(coarse, 6)).reshape(-1, 3).astype(np.float64)
+    detail = (coarse - gaussian(coarse, 6)).reshape(-1, channels).astype(np.float64)
     strength = (detail**2).sum(axis=1)
     axis = np.linalg.eigh((detail * strength[:, None]).T @ detail)[1][:, -1]
     axis *= 1 if axis.sum() >= 0 else -1
-    return (picture @ (axis / np.abs(axis).sum())).astype(np.float32)
+    return (axis / np.abs(axis).sum()).astype(np.float32)
 
 
-def _above_paper(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(ink, paper): how far the ink lies from the paper around it, dark or light."""
-    plane = plane if _light_ink(plane) else -plane
-    paper = opening(plane, max(3, int(0.35 * min(plane.shape))))
-    bright = np.abs(paper) + 0.1
-    return (plane - paper) * (bright.max() / bright), paper
+# ---- the search
 
 
-def _light_ink(plane: np.ndarray) -> bool:
-    """Whether taking away what is narrow and light leaves less edges than taking away what is narrow and dark.
-
-    Strokes are narrower than what they enclose, so the sizes at which each kind vanishes tell them apart.
-    """
-    half = plane[::2, ::2] if min(plane.shape) > 100 else plane
-    left = {True: 0.0, False: 0.0}
-    for part in (1 / 24, 1 / 12, 1 / 6, 1 / 3):
-        size = max(2, round(part * min(half.shape)))
-        left[True] += _edges(opening(half, size))
-        left[False] += _edges(opening(-half, size))
-    return left[True] < left[False]
+def _quiet(plane: np.ndarray) -> tuple[np.ndarray, float]:
+    """(the plane blurred as much as its grain asks for, the standard deviation of what grain is left)."""
+    grain = 1.4826 * float(np.median(np.abs(plane - gaussian(plane, 1.5))))
+    plane = gaussian(plane, 0.4 + min(1.5, 25 * grain))
+    return plane, 1.05 * float(np.median(np.abs(plane[4:] - plane[:-4])))
 
 
-def _edges(plane: np.ndarray) -> float:
-    return float((np.diff(plane, axis=0) ** 2).sum() + (np.diff(plane, axis=1) ** 2).sum())
+def _best_guess(plane: np.ndarray) -> Guess | None:
+    plane, grain = _quiet(plane)
+    guesses = (_guess(plane, grain, light, part) for light in (False, True) for part in STROKES)
+    return max((g for g in guesses if g is not None), key=lambda g: g.score, default=None)
 
 
-# ---- from ink to a digit
+def _guess(plane: np.ndarray, grain: float, light: bool, part: float) -> Guess | None:
+    """The largest group of strokes, if they are light (or dark) and at most `part` of the picture broad."""
+    plane = plane if light else -plane
+    stroke = max(3, round(part * min(plane.shape)))
+    ink = above_paper(plane, stroke)
+    floor = max(LEAST_CONTRAST, 5 * grain)
+    strokes = None
+    for _ in range(2):  # the second time without the frames and shadows that the first has found
+        strokes = _strokes(plane, ink, floor, max(2, stroke // 16))
+        if strokes is None:
+            return None
+        kept, gain = strokes
+        if not kept.any():
+            return None
+        ink = np.where(dilate(kept.astype(np.uint8), 2) > 0, ink, 0)
+    return _main_group(kept, gain, light, stroke)
 
 
-def _level(ink: np.ndarray, floor: float) -> float:
+def above_paper(plane: np.ndarray, stroke: int) -> np.ndarray:
+    """How much lighter than the paper each point is, if strokes are at most `stroke` pixels broad."""
+    ink = plane - opening(plane, stroke)
+    return ink - np.median(ink)
+
+
+def ink_level(ink: np.ndarray, floor: float) -> float:
     """Typical contrast of the strong ink: faint lines and noise hardly count (Σ ink³ / Σ ink²)."""
     strong = ink[ink > floor].astype(np.float64)
     return float((strong**3).sum() / (strong**2).sum()) if strong.size else 0.0
 
 
-def _largest_digit(ink: np.ndarray) -> tuple[np.ndarray, int, tuple[int, int, int, int]] | None:
-    level = _level(ink, LEAST_CONTRAST)
-    mask = ink > 0.45 * level
-    if not mask.any():
+def _strokes(plane, ink, floor: float, reach: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """(mask of the regions that end in edges as ink does, gain of each point of their outline).
+
+    What is left of a shadow, of a vignette or of a wrong guess ends where the light fades; a frame, or the desk round
+    a sheet, at the border of the picture. The gain of an outline point is its contrast, negative without an edge.
+    """
+    mask = ink > max(floor, 0.45 * ink_level(ink, floor))
+    if mask.mean() > 0.6:
         return None
     found = components(mask)
-    found = _without_frames(found)
-    size = np.maximum(found.box[:, 2] - found.box[:, 0], found.box[:, 3] - found.box[:, 1])
-    if not size.size or size.max() < 0.03 * max(ink.shape):
+    inner = np.pad(mask, 1)
+    inner = inner[:-2, 1:-1] & inner[2:, 1:-1] & inner[1:-1, :-2] & inner[1:-1, 2:]
+    outline = mask & ~inner
+    rim = np.ones_like(mask)
+    rim[1:-1, 1:-1] = False
+    height = dilate(ink, reach)
+    step = dilate(plane, reach) + dilate(-plane, reach)
+    edge = (step > 0.35 * height) & ~rim
+    gain = np.where(edge, height, -height) * outline
+    def total(values):
+        return np.bincount(found.labels[outline], weights=values[outline], minlength=len(found.area) + 1)[1:]
+    length = total(outline)
+    good = (total(edge) > 0.7 * length) & (total(rim) < 0.3 * length)
+    return np.concatenate([[False], good])[found.labels], gain
+
+
+def _main_group(mask: np.ndarray, gain: np.ndarray, light: bool, stroke: int) -> Guess | None:
+    gap = min(3, max(1, stroke // 8))
+    groups = components(dilate(mask.astype(np.uint8), gap) > 0)
+    gains = np.bincount(groups.labels.ravel(), weights=(gain * mask).ravel(), minlength=len(groups.area) + 1)[1:]
+    groups.box[:, :2] += gap
+    groups.box[:, 2:] -= gap
+    size = (groups.box[:, 2:] - groups.box[:, :2]).max(1)
+    main = int(np.argmax(gains))
+    if gains[main] <= 0 or size[main] < max(6, 0.025 * max(mask.shape)):
         return None
-    main = int(np.argmax(size * np.sqrt(found.area)))
-    groups = _groups(found, main)
-    chosen = np.isin(found.labels, groups + 1)
-    near = dilate(chosen.astype(np.float32), 3) > 0
-    others = (found.labels > 0) & ~chosen
-    typical = float(np.median(ink[chosen]))
-    alpha = np.clip((ink / typical - 0.2) / 0.6, 0, 1) * (near & ~others)
-    box = found.box[groups]
-    top, left, bottom, right = (*box[:, :2].min(0), *box[:, 2:].max(0))
-    margin = 4
-    rows = slice(max(0, top - margin), bottom + margin)
-    columns = slice(max(0, left - margin), right + margin)
-    return alpha[rows, columns], 1, (int(top), int(left), int(bottom), int(right))
+    pieces = _pieces(groups, gains, main)
+    digits = (size > 0.5 * size[main]) & (gains > 0.25 * gains[main])
+    digits[pieces] = False
+    box = np.concatenate([groups.box[pieces, :2].min(0), groups.box[pieces, 2:].max(0)])
+    chosen = np.isin(groups.labels, pieces + 1) & mask
+    return Guess(float(gains[pieces].sum()), light, stroke, box, 1 + int(digits.sum()), chosen)
 
 
-def _without_frames(found: Components) -> Components:
-    height, width = found.labels.shape
-    keep = np.ones(len(found.area), dtype=bool)
-    for i, (top, left, bottom, right) in enumerate(found.box):
-        if found.area[i] < 3:
-            keep[i] = False
-            continue
-        if top > 1 and left > 1 and bottom < height - 1 and right < width - 1:
-            continue
-        mine = found.labels == i + 1
-        contact = np.array([mine[:2].any(0).mean(), mine[-2:].any(0).mean(), mine[:, :2].any(1).mean(), mine[:, -2:].any(1).mean()])
-        depth = np.array([bottom, height - top, right, width - left]) / np.array([height, height, width, width])
-        if contact.sum() > 2 or ((contact > 0.8) & (depth < 0.3)).any():
-            keep[i] = False
-    return _selected(found, keep)
-
-
-def _selected(found: Components, keep: np.ndarray) -> Components:
-    names = np.concatenate([[0], np.where(keep, np.cumsum(keep), 0)])
-    return Components(names[found.labels], found.area[keep], found.box[keep])
-
-
-def _groups(found: Components, main: int) -> np.ndarray:
-    top, left, bottom, right = found.box[main]
-    reach = 0.12 * max(bottom - top, right - left)
-    b = found.box
+def _pieces(groups: Components, gains: np.ndarray, main: int) -> np.ndarray:
+    """The groups that belong to the main one: bars that hang loose, close by and not tiny."""
+    top, left, bottom, right = groups.box[main]
+    longer = max(bottom - top, right - left)
+    reach = 0.12 * longer
+    b = groups.box
     gap_y = np.maximum(b[:, 0] - bottom, top - b[:, 2])
     gap_x = np.maximum(b[:, 1] - right, left - b[:, 3])
-    close = (gap_y < reach) & (gap_x < reach) & (found.area > 0.01 * found.area[main])
+    size = (b[:, 2:] - b[:, :2]).max(1)
+    close = (gap_y < reach) & (gap_x < reach) & (size > 0.2 * longer) & (gains > 0)
+    close[main] = True
     return np.flatnonzero(close)
 
 
-# ---- MNIST's form
-
-FINE = 80  # pixels of the box while the strokes are measured: 4 to one of MNIST
-THICKNESS = 1.9 * 4, 3.1 * 4  # of most MNIST strokes, at that size
+# ---- cutting out
 
 
-def mnist_form(alpha: np.ndarray) -> np.ndarray:
-    """A cut-out digit, (h, w) ink coverage 0…1, in MNIST's form: float32 (28, 28).
-
-    Its strokes are brought to MNIST's thickness where they are far off; the box of the ink is scaled to fit 20×20,
-    antialiased, and placed so that the centre of mass lies at the centre (LeCun et al. 1998).
-    """
-    fine = _to_box(alpha, FINE)
-    thickness = stroke_thickness(fine)
-    change = np.clip(thickness, *THICKNESS) - thickness
-    if change > 0.5:
-        fine = _to_box(_grown(np.pad(fine, 8), change / 2), FINE)
-    elif change < -0.5:
-        fine = _to_box(1 - _grown(1 - fine, min(-change / 2, 0.3 * thickness)), FINE)
-    small = np.clip(_to_box(fine, 20), 0, 1)
-    small /= max(float(np.percentile(small[small > 0.3], 90)) if (small > 0.3).any() else 1.0, 0.3)
-    return _centred(np.clip(small, 0, 1))
-
-
-def _to_box(alpha: np.ndarray, side: int) -> np.ndarray:
-    """The ink's bounding box scaled so that its longer side is `side` pixels."""
-    rows, columns = np.flatnonzero(alpha.max(1) > 0.4), np.flatnonzero(alpha.max(0) > 0.4)
-    cut = alpha[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    scale = side / max(cut.shape)
-    return np.clip(resize(cut, *(max(1, round(length * scale)) for length in cut.shape)), 0, 1)
-
-
-def stroke_thickness(alpha: np.ndarray) -> float:
-    """Mean thickness in pixels: twice the area over the length of the outline (its total variation)."""
-    wide = np.pad(alpha, 1)
-    outline = np.hypot(wide[1:, 1:] - wide[:-1, 1:], wide[1:, 1:] - wide[1:, :-1]).sum()
-    return 2 * float(alpha.sum()) / max(float(outline), 1e-6)
-
-
-def _grown(alpha: np.ndarray, radius: float) -> np.ndarray:
-    """Dilate by a disc of a radius that need not be whole."""
-    reach = int(np.ceil(radius))
-    wide = np.pad(alpha, reach, mode="edge")
-    result = alpha
-    for dy in range(-reach, reach + 1):
-        for dx in range(-reach, reach + 1):
-            weight = min(1.0, radius + 1 - np.hypot(dy, dx))
-            if weight > 0 and (dy or dx):
-                shifted = wide[reach + dy : reach + dy + alpha.shape[0], reach + dx : reach + dx + alpha.shape[1]]
-                result = np.maximum(result, weight * shifted)
-    return result
-
-
-def _centred(small: np.ndarray) -> np.ndarray:
-    """In 28×28, the centre of mass within half a pixel of (14, 14)."""
-    canvas = np.zeros((28, 28), dtype=np.float32)
-    corner = np.round(14 - _centre_of_mass(small)).astype(int)
-    top, left = np.clip(corner, 0, 28 - np.array(small.shape))
-    canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
-    return canvas
+def _cut_out(picture: np.ndarray, axis: np.ndarray, guess: Guess, scale: np.ndarray, ruled: bool) -> np.ndarray | None:
+    """Ink coverage 0…1 of the digit that was found, from the full picture around it."""
+    size = (guess.box[2:] - guess.box[:2]).max()
+    margin = 4 + int(0.3 * size)
+    start = np.maximum(guess.box[:2] - margin, 0)
+    stop = np.minimum(guess.box[2:] + margin, guess.mask.shape)
+    (y0, x0), (y1, x1) = (start * scale).astype(int), np.ceil(stop * scale).astype(int)
+    cut = picture[y0:y1, x0:x1]
+    shape = [max(3, round(side * CLOSE_SIDE / max(cut.shape[:2]))) for side in cut.shape[:2]]
+    zoom = shape[0] / (stop[0] - start[0])
+    plane = resize(cut, *shape) @ axis
+    if ruled:
+        plane, _ = without_lines(plane, least=1)
+    plane, grain = _quiet(plane if guess.light else -plane)
+    mask = guess.mask[start[0] : stop[0], start[1] : stop[1]].astype(np.float32)
+    broadest = 2.5 * stroke_thickness(mask) + 2
+    ink = above_paper(plane, max(3, round(min(broadest, guess.stroke) * zoom)))
+    near = resize(dilate(mask, 1), *shape) > 0.3
+    near = dilate(near.astype(np.uint8), 2 + int(0.5 * zoom)) > 0
+    level = ink_level(ink[near], max(0.5 * LEAST_CONTRAST, 4 * grain))
+    if level == 0:
+        return None
+    return np.clip((ink / level - 0.2) / 0.6, 0, 1) * near

@@ -1,0 +1,102 @@
+"""Printed lines: find the ruling of a page and paint it over with what lies beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinynet.data.components import opening, sliding_max
+
+STRIPS = 12  # the page is cut into this many; a line has to show in three quarters of them
+STEEPEST = 0.14  # 8 degrees
+WIDEST = 1 / 40  # of the page's shorter side
+FAINTEST = 0.012  # contrast of a line, averaged along it
+
+
+@dataclass
+class Line:
+    """height: float (width,), where it runs; contrast: how much darker than the paper; half: its half width."""
+
+    height: np.ndarray
+    contrast: float
+    half: int
+
+
+def without_lines(plane: np.ndarray, least: int = 3) -> tuple[np.ndarray, int]:
+    """(the plane without dark lines that cross it from side to side, how many those were).
+
+    Fewer than `least` lines, across and down together, are left alone: they may be strokes. A stroke that crosses a
+    line stays whole, because what is painted over the line is interpolated between its two sides.
+    """
+    across, down = find_lines(plane), find_lines(plane.T)
+    if len(across) + len(down) < least:
+        return plane, 0
+    for line in across:
+        plane = _painted_over(plane, line)
+    for line in down:
+        plane = _painted_over(plane.T, line).T
+    return plane, len(across) + len(down)
+
+
+def find_lines(plane: np.ndarray) -> list[Line]:
+    """Dark lines from left to right, at most STEEPEST.
+
+    A Hough transform of strips: each strip's rows are averaged, so noise sinks and a line stands out; a line scores
+    what its third weakest strip shows.
+    """
+    height, width = plane.shape
+    if min(height, width) < 4 * STRIPS:
+        return []
+    ridge = -plane - opening(-plane, max(3, round(WIDEST * min(plane.shape)) + 1))
+    edges = np.linspace(0, width, STRIPS + 1).astype(int)
+    strips = np.add.reduceat(ridge, edges[:-1], axis=1) / np.diff(edges)
+    strips -= np.median(strips, axis=0)
+    middle = (edges[:-1] + edges[1:]) / 2 - width / 2
+    slopes = np.linspace(-STEEPEST, STEEPEST, 2 * int(STEEPEST * width / 2) + 1)
+    reach = int(STEEPEST * width / 2) + 3
+    tolerant = np.pad(sliding_max(np.pad(strips, ((1, 1), (0, 0))), 3, 0), ((reach, reach), (0, 0)))
+    shifts = np.round(slopes[:, None] * middle).astype(int) + reach
+    rows = np.arange(height)[None, :, None] + shifts[:, None, :]
+    scores = np.partition(tolerant[rows, np.arange(STRIPS)], 3, axis=2)[..., 3]
+    return [_traced(ridge, strips, middle, y, slopes[scores[:, y].argmax()]) for y in _peaks(scores.max(axis=0))]
+
+
+def _peaks(score: np.ndarray) -> np.ndarray:
+    """Rows that score more than the faintest line and than their neighbours."""
+    around = sliding_max(np.pad(score, 3), 7, 0)
+    peaks = np.flatnonzero((score == around) & (score > max(FAINTEST, 4 * float(np.median(np.abs(score))))))
+    return peaks[np.diff(peaks, prepend=-10) > 3]
+
+
+def _traced(ridge: np.ndarray, strips: np.ndarray, middle: np.ndarray, row: int, slope: float) -> Line:
+    """Follow a line from strip to strip, a pixel to either side of the straight way."""
+    height, width = ridge.shape
+    straight = np.clip(np.round(row + slope * middle).astype(int), 0, height - 1)
+    near = np.clip(straight[:, None] + np.arange(-1, 2), 0, height - 1)
+    found = near[np.arange(STRIPS), strips[near, np.arange(STRIPS)[:, None]].argmax(axis=1)]
+    path = np.interp(np.arange(width) - width / 2, middle, found.astype(float))
+    centre = np.round(path).astype(int)
+    profile = [
+        float(np.median(ridge[np.clip(centre + offset, 0, height - 1), np.arange(width)])) for offset in range(-4, 5)
+    ]
+    contrast = max(profile[3:6])
+    half = next((i for i in range(1, 4) if max(profile[3 - i], profile[5 + i]) < 0.3 * contrast), 4)
+    return Line(path, contrast, half)
+
+
+def _painted_over(plane: np.ndarray, line: Line) -> np.ndarray:
+    """Interpolate across the line, except where something clearly darker lies on it."""
+    height, width = plane.shape
+    plane = plane.copy()
+    columns = np.arange(width)
+    centre = np.round(line.height).astype(int)
+    above = plane[np.clip(centre - line.half - 1, 0, height - 1), columns]
+    below = plane[np.clip(centre + line.half + 1, 0, height - 1), columns]
+    for offset in range(-line.half, line.half + 1):
+        rows = np.clip(centre + offset, 0, height - 1)
+        part = (offset + line.half + 1) / (2 * line.half + 2)
+        paint = above + part * (below - above)
+        old = plane[rows, columns]
+        plane[rows, columns] = np.where(old < paint - 1.8 * line.contrast, old, paint)
+    return plane
