@@ -155,6 +155,7 @@ def check_trim(net, conv, shape):
     assert trimmed is not None
     for conv.trimmed in (trimmed, None):
         y, (kept, pool_kept) = net.forward(x, run)
+        assert conv.trimmed in (None, pool_kept[0].shape[1:-1]), "no more is computed than is read"
         dy, _ = net.layers[1].backward(np.cos(np.arange(y.size)).reshape(y.shape), pool_kept, run)
         dx, gradients = conv.backward(dy, kept, run)
         results.append({"y": y, "dx": dx, **gradients})
