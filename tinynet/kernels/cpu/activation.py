@@ -141,9 +141,15 @@ def activation_gradient(dy: np.ndarray, y: np.ndarray, name: str, z: np.ndarray 
     return dz.reshape(dy.shape)
 
 
-def fused_slope(name: str) -> float:
+_SLOPES = {name: np.float32(1) for name in FUSED} | {
+    "relu": np.float32(0),
+    "leaky_relu": np.float32(LEAKY_SLOPE),
+}
+
+
+def fused_slope(name: str) -> np.float32:
     """What the register tile multiplies negative sums with: it applies every FUSED activation that is piecewise linear."""
-    return {"relu": 0.0, "leaky_relu": LEAKY_SLOPE}.get(name, 1.0)
+    return _SLOPES[name]
 
 
 def finish(y: np.ndarray, name: str) -> np.ndarray:

@@ -1,17 +1,18 @@
-"""The two loops round the register tile that every product of matrices and every convolution runs through.
+"""The one loop round the register tile that every product of matrices and every convolution, forward and backward, runs through.
 
-`contract` sums over the elements of a row (a patch of a picture, a row of a matrix); `correlate` sums over the rows (pixels, samples).
-Which memory a row is comes from tables, made once per shape by conv.py and dense.py and cached.
+    y[row, column] = activation(bias[column] + Σ_k x[row + offset[k]] · w[k, column])
 
-Blocking: a task of `contract` is one picture (or a share of its tiles and columns); the weights of one panel of WIDTH columns, a few
-dozen kilobytes packed one after the other, stay in the first cache while all tiles of the picture pass. A task of `correlate` is a
-fixed share of the pictures with a partial sum of its own, so that the result does not depend on the number of threads.
-Both are bound by the multipliers, small shapes by the launch.
+Which memory a row is and what is summed over are tables, made once per shape by conv.py and dense.py and cached with it in a `Plan`:
+a sum over the elements of a patch for a convolution, over the pixels of pictures for the gradient of its kernel.
+
+Blocking: w lies packed in panels of WIDTH columns, so that the few dozen kilobytes of a panel are read one after the other and stay in the
+first cache while all tiles of a picture pass. Bound by the multipliers; small shapes by the launch.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -20,67 +21,37 @@ from . import memory
 from .flat import flat
 from .jit import jit
 from .simd import LANES, clear, load, store
-from .tile import ROWS, WIDTH, finish, outer, resume, row_offsets, start, zeros
+from .tile import ROWS, WIDTH, finish, outer, resume, row_offsets, start
+
+ONE = np.float32(1)
 
 
 class Plan(NamedTuple):
-    """Where `contract` finds its operands."""
+    """Everything about a contraction but its operands."""
 
+    shape: tuple[int, ...]
+    """Of the result."""
+    tasks: int
+    work: int
     in_rows: np.ndarray
-    """Offset in one picture of x of each row's first element, ROWS to a tile."""
+    """Where in x each row begins, ROWS to a tile."""
     out_rows: np.ndarray
-    """Offset in one picture of y of each row."""
+    """Where in y each row begins."""
     tiles: np.ndarray
-    """First tile of each tap, and the end; more than one tap means that y is added to."""
-    segments: np.ndarray
-    """Offsets, from a row's first element, of the runs of consecutive elements that it consists of."""
-    length: int
-    """Elements in each run."""
-    images: int
-    x_image: int
-    """Elements in a picture of x."""
-    y_image: int
-    row_parts: int
-    """Tasks that share a picture's tiles; 1 if y is added to."""
-    panel_parts: int
-    """Tasks that share the columns."""
+    """The first tile and the end of each step."""
+    offsets: np.ndarray
+    """From a row's begin to each of the elements that are summed over."""
+    sizes: np.ndarray
+    """The integers that `contract` starts with reading."""
 
 
 @jit
-def contract(task, x, w, bias, y, in_rows, out_rows, tiles, segments, sizes, slope):
-    """y[row] = activation(bias + Σ x[row's elements] · w), or y[row] += … where there are several taps."""
-    length, x_image, y_image, row_parts, panel_parts = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
-    columns, w_panel, w_row, w_tap = sizes[5], sizes[6], sizes[7], sizes[8]
-    taps = tiles.size - 1
-    panels = (columns + WIDTH - 1) // WIDTH
-    image, part = divmod(task, row_parts * panel_parts)
-    row_part, panel_part = divmod(part, panel_parts)
-    stop = image * y_image + columns
-    first_panel, last_panel = panels * panel_part // panel_parts, panels * (panel_part + 1) // panel_parts
-    if taps > 1:
-        for pixel in range(image * y_image, (image + 1) * y_image, columns):
-            clear(y, pixel + first_panel * WIDTH, pixel + min(columns, last_panel * WIDTH))
-    for tap in range(taps):
-        count = tiles[tap + 1] - tiles[tap]
-        for panel in range(first_panel, last_panel):
-            column = image * y_image + panel * WIDTH
-            for tile in range(count * row_part // row_parts, count * (row_part + 1) // row_parts):
-                rows = row_offsets(in_rows, (tiles[tap] + tile) * ROWS)
-                outs = row_offsets(out_rows, (tiles[tap] + tile) * ROWS)
-                j = tap * w_tap + panel * w_panel
-                sums = start(bias, panel * WIDTH) if taps == 1 else resume(y, outs, column, stop)
-                for s in range(segments.size):
-                    first = image * x_image + segments[s]
-                    for k in range(first, first + length):
-                        sums = outer(sums, x, rows, k, w, j)
-                        j += w_row
-                finish(sums, y, outs, column, stop, slope)
+def contract(task, x, w, bias, y, in_rows, out_rows, tiles, offsets, sizes, slope):
+    """A task is a share of the rows and columns of one group: a picture, or a chunk of pictures with a partial sum.
 
-
-@jit
-def correlate(task, x, dz, partial, positions, in_rows, out_rows, sizes):
-    """partial[row] = Σ_positions x[row + position] · dz[position], over the pictures of this task's share; dz is packed."""
-    images, x_image, chunks, row_parts, columns, out_size = (
+    A group takes one step after the other: taps of a kernel, or pictures of its chunk. Later ones add to y.
+    """
+    groups, steps, shared, scatter, row_parts, panel_parts = (
         sizes[0],
         sizes[1],
         sizes[2],
@@ -88,33 +59,42 @@ def correlate(task, x, dz, partial, positions, in_rows, out_rows, sizes):
         sizes[4],
         sizes[5],
     )
-    chunk, row_part = divmod(task, row_parts)
-    panels, tiles = (columns + WIDTH - 1) // WIDTH, in_rows.size // ROWS
-    stop = chunk * out_size + columns
-    first_image = images * chunk // chunks
-    for image in range(first_image, images * (chunk + 1) // chunks):
-        for panel in range(panels):
-            column = chunk * out_size + panel * WIDTH
-            for tile in range(tiles * row_part // row_parts, tiles * (row_part + 1) // row_parts):
-                rows = row_offsets(in_rows, tile * ROWS)
-                outs = row_offsets(out_rows, tile * ROWS)
-                sums = zeros() if image == first_image else resume(partial, outs, column, stop)
-                j = (image * panels + panel) * positions.size * WIDTH
-                for p in range(positions.size):
-                    sums = outer(sums, x, rows, image * x_image + positions[p], dz, j)
+    x_group, x_step, y_group, columns = sizes[6], sizes[7], sizes[8], sizes[9]
+    group, part = divmod(task, row_parts * panel_parts)
+    row_part, panel_part = divmod(part, panel_parts)
+    panels = (columns + WIDTH - 1) // WIDTH
+    first_panel, last_panel = panels * panel_part // panel_parts, panels * (panel_part + 1) // panel_parts
+    stop = group * y_group + columns
+    if scatter:
+        for row in range(group * y_group, (group + 1) * y_group, columns):
+            clear(y, row + first_panel * WIDTH, row + min(columns, last_panel * WIDTH))
+    first_step, last_step = (steps * group // groups, steps * (group + 1) // groups) if shared else (0, steps)
+    for step in range(first_step, last_step):
+        first_tile, count = tiles[2 * step], tiles[2 * step + 1] - tiles[2 * step]
+        origin = group * x_group + step * x_step
+        for panel in range(first_panel, last_panel):
+            column = group * y_group + panel * WIDTH
+            for tile in range(count * row_part // row_parts, count * (row_part + 1) // row_parts):
+                rows = row_offsets(in_rows, (first_tile + tile) * ROWS)
+                outs = row_offsets(out_rows, (first_tile + tile) * ROWS)
+                fresh = step == first_step and not scatter
+                sums = start(bias, panel * WIDTH) if fresh else resume(y, outs, column, stop)
+                j = (step * panels + panel) * offsets.size * WIDTH
+                for k in range(offsets.size):
+                    sums = outer(sums, x, rows, origin + offsets[k], w, j)
                     j += WIDTH
-                finish(sums, partial, outs, column, stop, np.float32(1))
+                finish(sums, y, outs, column, stop, slope)
 
 
 @jit
-def pack(task, w, packed, depth, columns, tap_size, row_step, column_step):
-    """packed[tap, panel, k, j] = w[tap · tap_size + k · row_step + (panel · WIDTH + j) · column_step], 0 beyond the columns."""
-    tap, panel = divmod(task, (columns + WIDTH - 1) // WIDTH)
+def pack(task, w, packed, depth, columns, step_size, row_step, column_step):
+    """packed[step, panel, k, j] = w[step · step_size + k · row_step + (panel · WIDTH + j) · column_step], 0 beyond the columns."""
+    step, panel = divmod(task, (columns + WIDTH - 1) // WIDTH)
     first = panel * WIDTH
     whole = column_step == 1 and first + WIDTH <= columns
     at = task * depth * WIDTH
     for k in range(depth):
-        source = tap * tap_size + k * row_step + first * column_step
+        source = step * step_size + k * row_step + first * column_step
         if whole:
             store(packed, at, load(w, source))
             store(packed, at + LANES, load(w, source + LANES))
@@ -125,76 +105,76 @@ def pack(task, w, packed, depth, columns, tap_size, row_step, column_step):
 
 
 def packed_panels(
-    w: np.ndarray, taps: int, depth: int, columns: int, row_step: int, column_step: int
+    w: np.ndarray, steps: int, depth: int, columns: int, row_step: int, column_step: int
 ) -> np.ndarray:
-    """The weights in the order in which `contract` reads them: taps × panels × depth × WIDTH."""
+    """The weights in the order in which `contract` reads them: steps × panels × depth × WIDTH."""
     panels = -(-columns // WIDTH)
-    packed = memory.empty((taps * panels * depth * WIDTH,))
-    pack(taps * panels, packed.size, w, packed, depth, columns, depth * columns, row_step, column_step)
+    packed = memory.empty((steps * panels * depth * WIDTH,))
+    pack(steps * panels, packed.size, flat(w), packed, depth, columns, depth * columns, row_step, column_step)
     return packed
 
 
-def run(plan: Plan, x, w, bias, y, columns: int, packed: bool, slope: float = 1.0) -> None:
-    """Run `contract` on flat arrays; w is packed, or a matrix of rows of `columns` elements, a multiple of WIDTH."""
-    depth = plan.segments.size * plan.length
-    taps = plan.tiles.size - 1
-    sizes = _sizes(
-        plan.length,
-        plan.x_image,
-        plan.y_image,
-        plan.row_parts,
-        plan.panel_parts,
-        columns,
-        depth,
-        taps,
-        packed,
+def run(plan: Plan, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None = None, slope=ONE) -> np.ndarray:
+    """The result of a plan; w is packed; negative sums are multiplied with `slope`."""
+    y = memory.empty(plan.shape)
+    bias = padded_bias(bias, plan.shape[-1])
+    tables = plan.in_rows, plan.out_rows, plan.tiles, plan.offsets, plan.sizes
+    contract(plan.tasks, plan.work, flat(x), w, bias, y.reshape(-1), *tables, slope)
+    return y
+
+
+def make_plan(
+    shape: tuple[int, ...],
+    rows: list[tuple],
+    offsets,
+    groups: int = 1,
+    x_group: int = 0,
+    row_parts: int = 1,
+    panel_parts: int = 1,
+    scatter: bool = False,
+    pictures: int | None = None,
+) -> Plan:
+    """Lay out a contraction whose result has the given shape, the last axis being the columns.
+
+    rows: for each step where its rows begin in x and in y; offsets: what is summed over. The groups split the first axis of the
+    result; each takes all steps, or, with `pictures`, its share of so many, which all have the one list of rows.
+    """
+    columns, depth = shape[-1], len(offsets)
+    in_rows, out_rows = ([_whole_tiles(r[side]) for r in rows] for side in (0, 1))
+    ends = np.cumsum([0, *(r.size // ROWS for r in in_rows)])
+    tiles = np.stack([ends[:-1], ends[1:]], axis=1)
+    if pictures is not None:
+        tiles = np.repeat(tiles, pictures, axis=0)
+    x_step = x_group if pictures is not None else 0
+    x_group = 0 if pictures is not None else x_group
+    row_parts = min(row_parts, int(ends[1]))
+    sizes = [groups, len(tiles), pictures is not None, scatter, row_parts, panel_parts, x_group, x_step]
+    sizes += [math.prod(shape) // groups, columns]
+    passes = pictures if pictures is not None else groups
+    return Plan(
+        shape,
+        groups * row_parts * panel_parts,
+        passes * int(ends[-1]) * ROWS * depth * columns // 16,
+        np.concatenate(in_rows),
+        np.concatenate(out_rows),
+        np.ascontiguousarray(tiles, np.int64).reshape(-1),
+        np.ascontiguousarray(offsets, np.int64),
+        np.array(sizes, np.int64),
     )
-    tasks = plan.images * plan.row_parts * plan.panel_parts
-    work = plan.images * plan.in_rows.size * depth * columns // 16
-    contract(
-        tasks,
-        work,
-        x,
-        w,
-        bias,
-        y,
-        plan.in_rows,
-        plan.out_rows,
-        plan.tiles,
-        plan.segments,
-        sizes,
-        np.float32(slope),
-    )
 
 
-@functools.lru_cache(maxsize=512)
-def _sizes(length, x_image, y_image, row_parts, panel_parts, columns, depth, taps, packed):
-    panels = -(-columns // WIDTH)
-    strides = (depth * WIDTH, WIDTH, panels * depth * WIDTH) if packed else (WIDTH, columns, depth * columns)
-    return np.array([length, x_image, y_image, row_parts, panel_parts, columns, *strides], np.int64)
-
-
-def whole_tiles(rows) -> np.ndarray:
+def _whole_tiles(rows) -> np.ndarray:
     """A table of row offsets, its last row repeated up to a multiple of ROWS."""
     rows = np.asarray(rows, np.int64).reshape(-1)
     return np.concatenate([rows, np.repeat(rows[-1:], -rows.size % ROWS)])
 
 
-def whole_columns(x: np.ndarray) -> np.ndarray:
-    """A matrix (…, n) as (rows, n rounded up to WIDTH), zeros behind; not copied where n fits."""
-    columns = x.shape[-1]
-    if columns % WIDTH == 0:
-        return x
-    wide = np.zeros((x.size // columns, columns + -columns % WIDTH), np.float32)
-    wide[:, :columns] = x.reshape(-1, columns)
-    return wide
-
-
 def padded_bias(bias: np.ndarray | None, columns: int) -> np.ndarray:
     """A bias as long as the panels; zeros for None."""
+    missing = -columns % WIDTH
     if bias is None:
-        return _zeros(columns + -columns % WIDTH)
-    return whole_columns(flat(bias)).reshape(-1)
+        return _zeros(columns + missing)
+    return np.concatenate([flat(bias), _zeros(missing)]) if missing else flat(bias)
 
 
 @functools.lru_cache(maxsize=64)

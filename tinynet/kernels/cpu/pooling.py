@@ -47,7 +47,9 @@ def _hand_back(x, dx, best, todo, at, part, lines, pixels, line, c, overlap):
             here = at + u * line + v * c
             given = where_equal(load_until(x, here, here + part), best, todo, zero)
             todo = todo - given
-            store_until(dx, here, here + part, given + load_until(dx, here, here + part) if overlap else given)
+            store_until(
+                dx, here, here + part, given + load_until(dx, here, here + part) if overlap else given
+            )
 
 
 @jit

@@ -371,9 +371,9 @@ def where_equal(a, b, yes, no):
 
 
 @elementwise
-def where_positive(x, yes, no):
-    """`yes` where x > 0, `no` elsewhere (and where x is NaN)."""
-    return choose(x > 0.0, yes, no)
+def where_negative(x, yes, no):
+    """`yes` where x < 0, `no` elsewhere (and where x is NaN)."""
+    return choose(x < 0.0, yes, no)
 
 
 def polynomial(x: Value, coefficients) -> Value:

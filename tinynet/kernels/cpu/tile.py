@@ -29,7 +29,6 @@ from .simd import (
     broadcast,
     call,
     choose,
-    constant,
     first_lanes,
     load_at,
     masked_load_at,
@@ -66,16 +65,6 @@ def start(typing_context, bias, column):
         return context.make_tuple(builder, signature.return_type, row * ROWS)
 
     return _sums(bias, types.intp), generate
-
-
-@intrinsic
-def zeros(typing_context):
-    """Sums that are all zero."""
-
-    def generate(context, builder, signature, values):
-        return context.make_tuple(builder, signature.return_type, [constant(0.0)] * (2 * ROWS))
-
-    return _sums(), generate
 
 
 @intrinsic

@@ -8,8 +8,8 @@ import math
 import numpy as np
 from numba.extending import register_jitable
 
-from . import memory
 from ..reference.warp import spline_basis
+from . import memory
 from .flat import flat
 from .jit import jit
 
