@@ -334,7 +334,14 @@ def transparent_white(digit, rng) -> bytes:
 
 
 def palette(digit, rng) -> bytes:
-    image = Image.open(io.BytesIO(coloured(digit, rng))).quantize(int(rng.integers(4, 32)))
+    """A photograph in the 216 dithered colours of the web, or a drawing in 4 to 16 colours; PNG or GIF."""
+    if rng.random() < 0.5:
+        image = Image.open(io.BytesIO(photo(digit, rng))).convert("P")
+    else:
+        coverage = page_of(digit, rng)
+        ink, paper = COLOURS[rng.integers(len(COLOURS))]
+        image = Image.fromarray(np.round(inked(coverage, paper, ink) * 255).astype(np.uint8))
+        image = image.quantize(int(rng.integers(4, 17)))
     return save(image, "GIF" if rng.random() < 0.5 else "PNG")
 
 

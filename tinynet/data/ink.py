@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinynet.data.components import Components, components, dilate, gaussian, opening
+from tinynet.data.components import Components, components, dilate, gaussian, opening, sliding_max
 from tinynet.data.images import opaque, resize
 from tinynet.data.lines import without_lines
 from tinynet.data.mnist_form import centre_of_mass, mnist_form, stroke_thickness
 
-SEARCH_SIDE = 320  # pixels of the longer side while searching; strokes of one pixel in 400 survive
+SEARCH_SIDE = 256  # pixels of the longer side while searching; strokes of one pixel in 400 survive
 SMALL_SIDE = 112  # smaller pictures are enlarged to this first
 CLOSE_SIDE = 200  # pixels of the cut-out in which the strokes are separated from the paper
-STROKES = (1 / 24, 1 / 12, 1 / 6, 1 / 3)  # guesses of the broadest stroke, of the shorter side of the picture
+STROKES = (1 / 24, 1 / 12, 1 / 6, 1 / 3, 1)  # guesses of the broadest stroke, of the shorter side; 1: paper is even
 LEAST_CONTRAST = 0.03  # of the range 0…1, light evened out: less is no ink
 
 
@@ -137,64 +137,72 @@ def _quiet(plane: np.ndarray) -> tuple[np.ndarray, float]:
 
 def _best_guess(plane: np.ndarray) -> Guess | None:
     plane, grain = _quiet(plane)
-    guesses = (_guess(plane, grain, light, part) for light in (False, True) for part in STROKES)
+    step = dilate(plane, 2) + dilate(-plane, 2)
+    guesses = (_guess(plane, step, grain, light, part) for light in (False, True) for part in STROKES)
     return max((g for g in guesses if g is not None), key=lambda g: g.score, default=None)
 
 
-def _guess(plane: np.ndarray, grain: float, light: bool, part: float) -> Guess | None:
-    """The largest group of strokes, if they are light (or dark) and at most `part` of the picture broad."""
-    plane = plane if light else -plane
+def _guess(plane: np.ndarray, step: np.ndarray, grain: float, light: bool, part: float) -> Guess | None:
+    """The largest group of strokes, if they are light (or dark) and at most `part` of the picture broad.
+
+    step: the range of values around each point. grain: standard deviation of the noise.
+    """
     stroke = max(3, round(part * min(plane.shape)))
-    ink = above_paper(plane, stroke)
+    ink = above_paper(plane if light else -plane, stroke)
     floor = max(LEAST_CONTRAST, 5 * grain)
-    strokes = None
-    for _ in range(2):  # the second time without the frames and shadows that the first has found
-        strokes = _strokes(plane, ink, floor, max(2, stroke // 16))
-        if strokes is None:
-            return None
-        kept, gain = strokes
-        if not kept.any():
-            return None
-        ink = np.where(dilate(kept.astype(np.uint8), 2) > 0, ink, 0)
-    return _main_group(kept, gain, light, stroke)
+    mask, gain, clean = _strokes(ink, step, floor)
+    if not clean:  # again, without what turned out to be a frame or the rest of a shadow
+        ink = np.where(dilate(mask.astype(np.uint8), 2) > 0, ink, 0)
+        mask, gain, _ = _strokes(ink, step, floor)
+    return _main_group(mask, gain, light, stroke) if mask.any() else None
 
 
 def above_paper(plane: np.ndarray, stroke: int) -> np.ndarray:
     """How much lighter than the paper each point is, if strokes are at most `stroke` pixels broad."""
+    if stroke >= min(plane.shape):
+        return plane - _darker_half(plane)
     ink = plane - opening(plane, stroke)
-    return ink - np.median(ink)
+    return ink - np.median(ink[::2, ::2])
+
+
+def _darker_half(plane: np.ndarray) -> float:
+    """Mean of the darker of the two kinds of points that Otsu's threshold (1979) separates."""
+    values = np.sort(plane[::2, ::2].ravel()).astype(np.float64)
+    count = np.arange(1, values.size)
+    below = np.cumsum(values)[:-1] / count
+    above = (values.sum() - below * count) / (values.size - count)
+    return float(below[np.argmax(count * (values.size - count) * (above - below) ** 2)])
 
 
 def ink_level(ink: np.ndarray, floor: float) -> float:
     """Typical contrast of the strong ink: faint lines and noise hardly count (Σ ink³ / Σ ink²)."""
     strong = ink[ink > floor].astype(np.float64)
-    return float((strong**3).sum() / (strong**2).sum()) if strong.size else 0.0
+    square = strong * strong
+    return float(square @ strong / square.sum()) if strong.size else 0.0
 
 
-def _strokes(plane, ink, floor: float, reach: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """(mask of the regions that end in edges as ink does, gain of each point of their outline).
+def _strokes(ink: np.ndarray, step: np.ndarray, floor: float) -> tuple[np.ndarray, np.ndarray, bool]:
+    """(mask of the regions that end in edges as ink does, gain of each point of their outline, whether that is all).
 
     What is left of a shadow, of a vignette or of a wrong guess ends where the light fades; a frame, or the desk round
     a sheet, at the border of the picture. The gain of an outline point is its contrast, negative without an edge.
     """
     mask = ink > max(floor, 0.45 * ink_level(ink, floor))
-    if mask.mean() > 0.6:
-        return None
+    gain = np.zeros_like(ink)
+    if mask.mean() > 0.65:
+        return np.zeros_like(mask), gain, True
     found = components(mask)
-    inner = np.pad(mask, 1)
-    inner = inner[:-2, 1:-1] & inner[2:, 1:-1] & inner[1:-1, :-2] & inner[1:-1, 2:]
-    outline = mask & ~inner
-    rim = np.ones_like(mask)
-    rim[1:-1, 1:-1] = False
-    height = dilate(ink, reach)
-    step = dilate(plane, reach) + dilate(-plane, reach)
-    edge = (step > 0.35 * height) & ~rim
-    gain = np.where(edge, height, -height) * outline
-    def total(values):
-        return np.bincount(found.labels[outline], weights=values[outline], minlength=len(found.area) + 1)[1:]
-    length = total(outline)
-    good = (total(edge) > 0.7 * length) & (total(rim) < 0.3 * length)
-    return np.concatenate([[False], good])[found.labels], gain
+    inside = np.pad(mask, 1)
+    inside = inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
+    y, x = np.nonzero(mask & ~inside)
+    height = dilate(ink, 2)[y, x]
+    rim = (y == 0) | (x == 0) | (y == mask.shape[0] - 1) | (x == mask.shape[1] - 1)
+    edge = (step[y, x] > 0.35 * height) & ~rim
+    gain[y, x] = np.where(edge, height, -height)
+    names, count = found.labels[y, x], len(found.area) + 1
+    length, edges, rims = (np.bincount(names, weights, count) for weights in (None, edge, rim))
+    good = (edges > 0.8 * length) & (rims < 0.3 * length)
+    return good[found.labels], gain, bool(found.area[~good[1:]].sum() <= 0.02 * found.area.sum())
 
 
 def _main_group(mask: np.ndarray, gain: np.ndarray, light: bool, stroke: int) -> Guess | None:
@@ -212,7 +220,19 @@ def _main_group(mask: np.ndarray, gain: np.ndarray, light: bool, stroke: int) ->
     digits[pieces] = False
     box = np.concatenate([groups.box[pieces, :2].min(0), groups.box[pieces, 2:].max(0)])
     chosen = np.isin(groups.labels, pieces + 1) & mask
-    return Guess(float(gains[pieces].sum()), light, stroke, box, 1 + int(digits.sum()), chosen)
+    slender = (1 - _broadest(chosen[box[0] : box[2], box[1] : box[3]])) ** 3  # a sheet or a hole in a 0 is not
+    return Guess(slender * float(gains[pieces].sum()), light, stroke, box, 1 + int(digits.sum()), chosen)
+
+
+def _broadest(mask: np.ndarray) -> float:
+    """Side of the largest square within a mask, of the mask's longer side (by bisection)."""
+    low, high = 0, min(mask.shape) + 1
+    holes = ~mask
+    while high - low > 1:
+        side = (low + high) // 2
+        inside = not sliding_max(sliding_max(holes, side, 0), side, 1).all()
+        low, high = (side, high) if inside else (low, side)
+    return low / max(mask.shape)
 
 
 def _pieces(groups: Components, gains: np.ndarray, main: int) -> np.ndarray:
