@@ -14,7 +14,7 @@ import numpy as np
 from tinynet.data.components import Components, components, dilate, gaussian, opening, sliding_max
 from tinynet.data.images import opaque, resize
 from tinynet.data.lines import without_lines
-from tinynet.data.mnist_form import centre_of_mass, mnist_form, stroke_thickness
+from tinynet.data.mnist_form import centre_of_mass, mnist_form
 
 SEARCH_SIDE = 256  # pixels of the longer side while searching; strokes of one pixel in 400 survive
 SMALL_SIDE = 112  # smaller pictures are enlarged to this first
@@ -38,11 +38,11 @@ class DigitPicture:
 
 @dataclass
 class Guess:
-    """What one guess of the strokes finds: score, light or dark, stroke in pixels, box (top, left, bottom, right)."""
+    """What one guess of the strokes finds: score, light or dark, broadest stroke in pixels, box (top, left, bottom, right)."""
 
     score: float
     light: bool
-    stroke: int
+    broadest: int
     box: np.ndarray
     count: int
     mask: np.ndarray
@@ -201,7 +201,7 @@ def _strokes(ink: np.ndarray, step: np.ndarray, floor: float) -> tuple[np.ndarra
     gain[y, x] = np.where(edge, height, -height)
     names, count = found.labels[y, x], len(found.area) + 1
     length, edges, rims = (np.bincount(names, weights, count) for weights in (None, edge, rim))
-    good = (edges > 0.8 * length) & (rims < 0.3 * length)
+    good = (edges > 0.85 * length) & (rims < 0.3 * length)
     return good[found.labels], gain, bool(found.area[~good[1:]].sum() <= 0.02 * found.area.sum())
 
 
@@ -220,19 +220,20 @@ def _main_group(mask: np.ndarray, gain: np.ndarray, light: bool, stroke: int) ->
     digits[pieces] = False
     box = np.concatenate([groups.box[pieces, :2].min(0), groups.box[pieces, 2:].max(0)])
     chosen = np.isin(groups.labels, pieces + 1) & mask
-    slender = (1 - _broadest(chosen[box[0] : box[2], box[1] : box[3]])) ** 3  # a sheet or a hole in a 0 is not
-    return Guess(slender * float(gains[pieces].sum()), light, stroke, box, 1 + int(digits.sum()), chosen)
+    broadest = _broadest(chosen)
+    slender = (1 - broadest / (box[2:] - box[:2]).max()) ** 4  # a sheet of paper and the hole in a 0 are not
+    return Guess(slender * float(gains[pieces].sum()), light, broadest, box, 1 + int(digits.sum()), chosen)
 
 
-def _broadest(mask: np.ndarray) -> float:
-    """Side of the largest square within a mask, of the mask's longer side (by bisection)."""
+def _broadest(mask: np.ndarray) -> int:
+    """Side of the largest square within a mask (by bisection)."""
     low, high = 0, min(mask.shape) + 1
     holes = ~mask
     while high - low > 1:
         side = (low + high) // 2
         inside = not sliding_max(sliding_max(holes, side, 0), side, 1).all()
         low, high = (side, high) if inside else (low, side)
-    return low / max(mask.shape)
+    return low
 
 
 def _pieces(groups: Components, gains: np.ndarray, main: int) -> np.ndarray:
@@ -267,8 +268,7 @@ def _cut_out(picture: np.ndarray, axis: np.ndarray, guess: Guess, scale: np.ndar
         plane, _ = without_lines(plane, least=1)
     plane, grain = _quiet(plane if guess.light else -plane)
     mask = guess.mask[start[0] : stop[0], start[1] : stop[1]].astype(np.float32)
-    broadest = 2.5 * stroke_thickness(mask) + 2
-    ink = above_paper(plane, max(3, round(min(broadest, guess.stroke) * zoom)))
+    ink = above_paper(plane, round((1.5 * guess.broadest + 3) * zoom))
     near = resize(dilate(mask, 1), *shape) > 0.3
     near = dilate(near.astype(np.uint8), 2 + int(0.5 * zoom)) > 0
     level = ink_level(ink[near], max(0.5 * LEAST_CONTRAST, 4 * grain))

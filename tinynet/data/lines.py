@@ -8,7 +8,7 @@ import numpy as np
 
 from tinynet.data.components import opening, sliding_max
 
-STRIPS = 12  # the page is cut into this many; a line has to show in three quarters of them
+STRIPS = 12  # the page is cut into this many; a line has to show in two thirds of them
 STEEPEST = 0.14  # 8 degrees
 WIDEST = 1 / 40  # of the page's shorter side
 FAINTEST = 0.012  # contrast of a line, averaged along it
@@ -43,7 +43,7 @@ def find_lines(plane: np.ndarray) -> list[Line]:
     """Dark lines from left to right, at most STEEPEST.
 
     A Hough transform of strips: each strip's rows are averaged, so noise sinks and a line stands out; a line scores
-    what its third weakest strip shows.
+    what its fifth weakest strip shows.
     """
     height, width = plane.shape
     if min(height, width) < 4 * STRIPS:
@@ -58,7 +58,7 @@ def find_lines(plane: np.ndarray) -> list[Line]:
     tolerant = np.pad(sliding_max(np.pad(strips, ((1, 1), (0, 0))), 3, 0), ((reach, reach), (0, 0)))
     shifts = np.round(slopes[:, None] * middle).astype(int) + reach
     rows = np.arange(height)[None, :, None] + shifts[:, None, :]
-    scores = np.partition(tolerant[rows, np.arange(STRIPS)], 3, axis=2)[..., 3]
+    scores = np.partition(tolerant[rows, np.arange(STRIPS)], 4, axis=2)[..., 4]
     return [_traced(ridge, strips, middle, y, slopes[scores[:, y].argmax()]) for y in _peaks(scores.max(axis=0))]
 
 
