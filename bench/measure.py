@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 THREADS = 2
+PAUSE = 0.3
+"""Seconds between blocks; longer than any pool of threads spins."""
 
 
 class Row(NamedTuple):
@@ -23,15 +25,22 @@ class Row(NamedTuple):
     goal: str
 
 
-def alternate(jobs: Sequence[Callable[[], object]], rounds: int, warm: int = 3) -> list[float]:
-    """Median seconds of each job; they run in turn, so that a change of the machine's speed meets all of them."""
+def alternate(jobs: Sequence[Callable[[], object]], calls: int, blocks: int = 8) -> list[float]:
+    """Median seconds of each job, over blocks of calls in turn, so that a change of the machine's speed meets all of them.
+
+    Between blocks there is a pause: the threads of the one before would otherwise spin on while the next is measured.
+    The first fifth of a block is not counted.
+    """
     times: list[list[float]] = [[] for _ in jobs]
-    for turn in range(rounds + warm):
+    for _ in range(blocks):
         for job, own in zip(jobs, times, strict=True):
-            start = time.perf_counter()
-            job()
-            if turn >= warm:
-                own.append(time.perf_counter() - start)
+            time.sleep(PAUSE)
+            block = []
+            for _ in range(max(calls // blocks, 5)):
+                start = time.perf_counter()
+                job()
+                block.append(time.perf_counter() - start)
+            own += block[len(block) // 5 :]
     return [statistics.median(own) for own in times]
 
 

@@ -14,8 +14,9 @@ Each task owns what it writes, and what a task does never depends on the thread 
 number of threads. Threads take the next task from a shared counter, so a thread that is held up does not hold up the rest.
 
 Why not `parallel=True`: its compiler takes twice as long, and a serial twin would have to be compiled beside it. Here
-the same machine code runs in both ways; only its caller tells the helpers of pool.py or does not. It does not for small work,
-with one thread set, and while another thread is inside a parallel kernel.
+the same machine code runs in both ways; only its caller hands one loop to the thread pool (Numba's own) instead of running it.
+The serial way is taken for small work, with one thread set, in a forked child (GNU OpenMP kills a child that uses the
+threads of its parent) and while another thread is inside a parallel kernel (the `workqueue` layer aborts then).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from . import cache, pool
+from . import cache
 
 # Handing work to a second thread that waits costs 2 to 5 µs; this is about 10 µs of one thread's work. The unit of
 # `work` is one float read and written once, or 16 multiply-adds in a tile.
@@ -46,15 +47,17 @@ OPTIONS = {
 }
 
 _I64 = ir.IntType(64)
+_BYTES = ir.IntType(8).as_pointer()
+_WORKER = ir.FunctionType(ir.VoidType(), [_BYTES.as_pointer(), _I64.as_pointer(), _I64.as_pointer(), _BYTES])
 _inside_parallel = threading.Lock()
-_available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-_threads = _available
+_threads = numba.get_num_threads()  # also loads the thread pool, which kernels from the cache link to
 
 
 def set_threads(count: int | None) -> None:
-    """Use at most `count` threads in every kernel from now on; None for one a core."""
+    """Use at most `count` threads in every kernel from now on; None for as many as Numba has."""
     global _threads
-    _threads = _available if count is None else max(1, int(count))
+    available = numba.config.NUMBA_NUM_THREADS
+    _threads = available if count is None else max(1, min(int(count), available))
 
 
 def get_threads() -> int:
@@ -62,13 +65,14 @@ def get_threads() -> int:
     return _threads
 
 
-def _unlock_in_child() -> None:
-    global _inside_parallel
-    _inside_parallel = threading.Lock()  # the thread that held it is not in the child
+def _only_serial_in_child() -> None:
+    global _threads, _inside_parallel
+    _inside_parallel = threading.Lock()
+    _inside_parallel.acquire()  # for ever: every kernel of this process finds it taken and runs serially
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_unlock_in_child)
+    os.register_at_fork(after_in_child=_only_serial_in_child)
 
 
 class Kernel:
@@ -84,19 +88,18 @@ class Kernel:
         """Run tasks 0 … tasks - 1; `work` (all tasks together, unit: see SMALL_WORK) decides whether threads pay."""
         entry = self._entry or self._make_entry()
         if work > SMALL_WORK and tasks > 1 and _threads > 1 and _inside_parallel.acquire(blocking=False):
-            helpers = min(tasks, _threads) - 1
             try:
-                entry(tasks, helpers, pool.board(helpers), *arguments)
+                entry(tasks, min(tasks, _threads), *arguments)
             finally:
                 _inside_parallel.release()
         else:
-            entry(tasks, 0, 0, *arguments)
+            entry(tasks, 1, *arguments)
 
     def _make_entry(self):
         function = self.__wrapped__
         names = ", ".join(list(inspect.signature(function).parameters)[1:])
         # Numba unpacks named parameters faster than *arguments, and cannot make them itself.
-        source = f"def {self.__name__}(tasks, helpers, board, {names}):\n    run(tasks, helpers, board, ({names},))\n"
+        source = f"def {self.__name__}(tasks, workers, {names}):\n    run(tasks, workers, ({names},))\n"
         namespace = {"run": _run_of(function), "__name__": function.__module__}
         exec(compile(source, inspect.getfile(function), "exec"), namespace)
         entry = numba.njit(**OPTIONS)(namespace[self.__name__])
@@ -114,40 +117,34 @@ def jit(function, name: str | None = None) -> Kernel:
 
 
 def _run_of(function):
-    """The intrinsic `run(tasks, helpers, board, arguments)`, which calls `function(task, *arguments)` for every task."""
+    """The intrinsic `run(tasks, workers, arguments)`, which calls `function(task, *arguments)` for every task."""
 
     @intrinsic
-    def run(typing_context, tasks, helpers, board, arguments):
+    def run(typing_context, tasks, workers, arguments):
         body_signature = types.none(types.intp, *arguments.types)
 
         def generate(context, builder, signature, values):
-            tasks, helpers, board, values = values
-            job_type = ir.LiteralStructType([_I64, _I64, _I64, values.type])
-            worker = _build_worker(context, builder, function, body_signature, job_type)
-            job = cgutils.alloca_once(builder, job_type)
-            for i, value in enumerate((builder.ptrtoint(worker, _I64), _I64(0), tasks, values)):
-                builder.store(value, cgutils.gep_inbounds(builder, job, 0, i))
-            job = builder.ptrtoint(job, _I64)
-            with builder.if_else(builder.icmp_signed(">", helpers, _I64(0))) as (several, alone):
-                with several:
-                    pool.work_with_helpers(builder, board, job, helpers)
-                with alone:
-                    builder.call(worker, [job])
+            state_type = ir.LiteralStructType([_I64, _I64, context.get_value_type(arguments)])
+            worker = _build_worker(context, builder, function, body_signature, state_type)
+            state = cgutils.alloca_once(builder, state_type)
+            for i, value in enumerate((_I64(0), values[0], values[2])):
+                builder.store(value, cgutils.gep_inbounds(builder, state, 0, i))
+            _launch(builder, worker, builder.bitcast(state, _BYTES), values[1])
             return context.get_dummy_value()
 
-        return types.void(types.intp, types.intp, types.intp, arguments), generate
+        return types.void(types.intp, types.intp, arguments), generate
 
     return run
 
 
-def _build_worker(context, outer, function, signature, job_type):
-    """Build `worker(job)`: while (task = job.next++) < job.tasks: function(task, *job.arguments)."""
-    worker = ir.Function(outer.module, pool.JOB_FUNCTION, outer.function.name + ".worker")
+def _build_worker(context, outer, function, signature, state_type):
+    """Build `worker(…, state)`: while (task = state.next++) < state.tasks: function(task, *state.arguments)."""
+    worker = ir.Function(outer.module, _WORKER, outer.function.name + ".worker")
     worker.linkage = "internal"
     builder = ir.IRBuilder(worker.append_basic_block("entry"))
     head, body, end = (worker.append_basic_block(name) for name in ("head", "body", "end"))
-    job = builder.inttoptr(worker.args[0], job_type.as_pointer())
-    next_task, tasks, arguments = (cgutils.gep_inbounds(builder, job, 0, i) for i in (1, 2, 3))
+    state = builder.bitcast(worker.args[3], state_type.as_pointer())
+    next_task, tasks, arguments = (cgutils.gep_inbounds(builder, state, 0, i) for i in range(3))
     tasks = builder.load(tasks)
     arguments = cgutils.unpack_tuple(builder, builder.load(arguments), len(signature.args) - 1)
     builder.branch(head)
@@ -161,3 +158,19 @@ def _build_worker(context, outer, function, signature, job_type):
     builder.position_at_end(end)
     builder.ret_void()
     return worker
+
+
+def _launch(builder, worker, state, workers) -> None:
+    """Call `worker` here, or in several threads at once through Numba's thread pool."""
+    arguments = cgutils.alloca_once_value(builder, state)
+    count = cgutils.alloca_once_value(builder, workers)
+    step = cgutils.alloca_once_value(builder, _I64(0))
+    with builder.if_else(builder.icmp_signed(">", workers, _I64(1))) as (several, one):
+        with several:
+            # parallel_for(function, arguments, dimensions, steps, data, inner dimensions, arrays, threads)
+            pool_type = ir.FunctionType(ir.VoidType(), [_BYTES] * 5 + [_I64] * 3)
+            pool = cgutils.get_or_insert_function(builder.module, pool_type, "numba_parallel_for")
+            pointers = [builder.bitcast(p, _BYTES) for p in (worker, arguments, count, step)]
+            builder.call(pool, [*pointers, state, _I64(0), _I64(1), workers])
+        with one:
+            builder.call(worker, [arguments, count, step, state])
