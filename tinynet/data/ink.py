@@ -20,7 +20,7 @@ SEARCH_SIDE = 256  # pixels of the longer side while searching; strokes of one p
 SMALL_SIDE = 112  # smaller pictures are enlarged to this first
 CLOSE_SIDE = 200  # pixels of the cut-out in which the strokes are separated from the paper
 STROKES = (1 / 24, 1 / 12, 1 / 6, 1 / 3, 1)  # guesses of the broadest stroke, of the shorter side; 1: paper is even
-LEAST_CONTRAST = 0.03  # of the range 0…1, light evened out: less is no ink
+LEAST_CONTRAST = 0.04  # of the range 0…1, light evened out: less is no ink
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,11 @@ class DigitPicture:
 
 @dataclass
 class Guess:
-    """What one guess of the strokes finds: score, light or dark, broadest stroke in pixels, box (top, left, bottom, right)."""
+    """What one guess of the strokes finds: score, light or dark, stroke it allowed and broadest it found in pixels, box (top, left, bottom, right)."""
 
     score: float
     light: bool
+    stroke: int
     broadest: int
     box: np.ndarray
     count: int
@@ -59,12 +60,12 @@ def prepare_digit(image: np.ndarray) -> DigitPicture | None:
         return DigitPicture(pixels, 1, (0, 0, 28, 28))
     search = _search_size(picture)
     axis = _colour_axis(search)
-    plane, ruled = without_lines(search @ axis)
-    guess = _best_guess(plane)
+    plane, ruling = without_lines(search @ axis)
+    guess = _best_guess(plane, max(LEAST_CONTRAST, ruling))
     if guess is None:
         return None
     scale = np.array(picture.shape[:2]) / search.shape[:2]
-    alpha = _cut_out(picture, axis, guess, scale, ruled > 0)
+    alpha = _cut_out(picture, axis, guess, scale, ruling > 0)
     if alpha is None:
         return None
     top, left, bottom, right = (int(v) for v in np.round(guess.box * np.tile(scale, 2)))
@@ -130,26 +131,50 @@ def _colour_axis(picture: np.ndarray) -> np.ndarray:
 
 def _quiet(plane: np.ndarray) -> tuple[np.ndarray, float]:
     """(the plane blurred as much as its grain asks for, the standard deviation of what grain is left)."""
-    grain = 1.4826 * float(np.median(np.abs(plane - gaussian(plane, 1.5))))
-    plane = gaussian(plane, 0.4 + min(1.5, 25 * grain))
-    return plane, 1.05 * float(np.median(np.abs(plane[4:] - plane[:-4])))
+    plane = gaussian(plane, 0.4 + min(1.5, 25 * _grain(plane, 1)))
+    return plane, max(_grain(plane, 4), _grain(plane, 10))
 
 
-def _best_guess(plane: np.ndarray) -> Guess | None:
+def _grain(plane: np.ndarray, lag: int) -> float:
+    """Standard deviation of the noise at a distance of `lag`: second differences, which light hardly moves.
+
+    Their lower quartile is taken, which strokes hardly move: 0.3186 standard deviations of normal noise.
+    """
+    if len(plane) <= 2 * lag:
+        return 0.0
+    middle = plane[lag:-lag]
+    return float(np.percentile(np.abs(plane[2 * lag :] - 2 * middle + plane[: -2 * lag]), 25)) / 0.3186 / 6**0.5
+
+
+def _best_guess(plane: np.ndarray, least: float) -> Guess | None:
     plane, grain = _quiet(plane)
+    floor = max(least, 7 * grain)
     step = dilate(plane, 2) + dilate(-plane, 2)
-    guesses = (_guess(plane, step, grain, light, part) for light in (False, True) for part in STROKES)
-    return max((g for g in guesses if g is not None), key=lambda g: g.score, default=None)
+    guesses = (_guess(plane, step, floor, light, part) for light in (False, True) for part in STROKES)
+    guesses = sorted((g for g in guesses if g is not None), key=lambda g: -g.score)
+    return next((g for g in guesses if _is_ink(plane if g.light else -plane, g)), None)
 
 
-def _guess(plane: np.ndarray, step: np.ndarray, grain: float, light: bool, part: float) -> Guess | None:
+def _is_ink(plane: np.ndarray, guess: Guess) -> bool:
+    """Whether the best guess holds: strokes long enough, on quiet paper, none of them part of something broader."""
+    ink = above_paper(plane, guess.stroke)
+    level = ink[guess.mask].mean()
+    mask = guess.mask.astype(np.uint8)
+    around = (dilate(mask, 5) > 0) & (dilate(mask, 2) == 0)
+    if around.any() and np.percentile(ink[around], 90) > 0.5 * level:  # as noisy beside it as in it
+        return False
+    if guess.stroke * 2 > min(plane.shape):
+        return True
+    return bool(above_paper(plane, 2 * guess.stroke)[guess.mask].mean() < 1.6 * level)
+
+
+def _guess(plane: np.ndarray, step: np.ndarray, floor: float, light: bool, part: float) -> Guess | None:
     """The largest group of strokes, if they are light (or dark) and at most `part` of the picture broad.
 
-    step: the range of values around each point. grain: standard deviation of the noise.
+    step: the range of values around each point. floor: the least contrast that is ink.
     """
     stroke = max(3, round(part * min(plane.shape)))
     ink = above_paper(plane if light else -plane, stroke)
-    floor = max(LEAST_CONTRAST, 5 * grain)
     mask, gain, clean = _strokes(ink, step, floor)
     if not clean:  # again, without what turned out to be a frame or the rest of a shadow
         ink = np.where(dilate(mask.astype(np.uint8), 2) > 0, ink, 0)
@@ -219,10 +244,16 @@ def _main_group(mask: np.ndarray, gain: np.ndarray, light: bool, stroke: int) ->
     digits = (size > 0.5 * size[main]) & (gains > 0.25 * gains[main])
     digits[pieces] = False
     box = np.concatenate([groups.box[pieces, :2].min(0), groups.box[pieces, 2:].max(0)])
+    height, width = box[2:] - box[:2]
+    share = gains[pieces].sum() + gains[digits].sum()
+    if share < 0.3 * gains[gains > 0].sum() or width > 3.5 * height:
+        return None  # one speck among many; a bar that lies
     chosen = np.isin(groups.labels, pieces + 1) & mask
+    if (gain[chosen] != 0).sum() < 1.6 * max(height, width):
+        return None  # an outline runs down both sides of a stroke
     broadest = _broadest(chosen)
     slender = (1 - broadest / (box[2:] - box[:2]).max()) ** 4  # a sheet of paper and the hole in a 0 are not
-    return Guess(slender * float(gains[pieces].sum()), light, broadest, box, 1 + int(digits.sum()), chosen)
+    return Guess(slender * float(gains[pieces].sum()), light, stroke, broadest, box, 1 + int(digits.sum()), chosen)
 
 
 def _broadest(mask: np.ndarray) -> int:

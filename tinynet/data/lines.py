@@ -23,20 +23,20 @@ class Line:
     half: int
 
 
-def without_lines(plane: np.ndarray, least: int = 3) -> tuple[np.ndarray, int]:
-    """(the plane without dark lines that cross it from side to side, how many those were).
+def without_lines(plane: np.ndarray, least: int = 3) -> tuple[np.ndarray, float]:
+    """(the plane without dark lines that cross it from side to side, the contrast of those or 0).
 
     Fewer than `least` lines, across and down together, are left alone: they may be strokes. A stroke that crosses a
     line stays whole, because what is painted over the line is interpolated between its two sides.
     """
     across, down = find_lines(plane), find_lines(plane.T)
-    if len(across) + len(down) < least:
-        return plane, 0
+    if len(across) + len(down) < max(least, 1):
+        return plane, 0.0
     for line in across:
         plane = _painted_over(plane, line)
     for line in down:
         plane = _painted_over(plane.T, line).T
-    return plane, len(across) + len(down)
+    return plane, float(np.median([line.contrast for line in across + down]))
 
 
 def find_lines(plane: np.ndarray) -> list[Line]:
@@ -54,6 +54,7 @@ def find_lines(plane: np.ndarray) -> list[Line]:
     strips -= np.median(strips, axis=0)
     middle = (edges[:-1] + edges[1:]) / 2 - width / 2
     slopes = np.linspace(-STEEPEST, STEEPEST, 2 * int(STEEPEST * width / 2) + 1)
+    slopes = slopes[np.argsort(np.abs(slopes))]  # of equals the flattest is taken
     reach = int(STEEPEST * width / 2) + 3
     tolerant = np.pad(sliding_max(np.pad(strips, ((1, 1), (0, 0))), 3, 0), ((reach, reach), (0, 0)))
     shifts = np.round(slopes[:, None] * middle).astype(int) + reach
@@ -70,10 +71,10 @@ def _peaks(score: np.ndarray) -> np.ndarray:
 
 
 def _traced(ridge: np.ndarray, strips: np.ndarray, middle: np.ndarray, row: int, slope: float) -> Line:
-    """Follow a line from strip to strip, a pixel to either side of the straight way."""
+    """Follow a line from strip to strip, two pixels to either side at most of the straight way."""
     height, width = ridge.shape
     straight = np.clip(np.round(row + slope * middle).astype(int), 0, height - 1)
-    near = np.clip(straight[:, None] + np.arange(-1, 2), 0, height - 1)
+    near = np.clip(straight[:, None] + np.array([0, -1, 1, -2, 2]), 0, height - 1)
     found = near[np.arange(STRIPS), strips[near, np.arange(STRIPS)[:, None]].argmax(axis=1)]
     path = np.interp(np.arange(width) - width / 2, middle, found.astype(float))
     centre = np.round(path).astype(int)

@@ -22,7 +22,7 @@ def mnist_form(alpha: np.ndarray) -> np.ndarray:
     if change > 0.5:
         fine = _to_box(_grown(np.pad(fine, 8), change / 2), FINE)
     elif change < -0.5:
-        fine = _to_box(1 - _grown(1 - fine, min(-change / 2, 0.3 * thickness)), FINE)
+        fine = _to_box(_thinned(fine, min(-change / 2, 0.3 * thickness)), FINE)
     small = np.clip(_to_box(fine, 20), 0, 1)
     small /= max(float(np.percentile(small[small > 0.3], 90)) if (small > 0.3).any() else 1.0, 0.3)
     return _centred(np.clip(small, 0, 1))
@@ -55,6 +55,13 @@ def _grown(alpha: np.ndarray, radius: float) -> np.ndarray:
                 shifted = wide[reach + dy : reach + dy + alpha.shape[0], reach + dx : reach + dx + alpha.shape[1]]
                 result = np.maximum(result, weight * shifted)
     return result
+
+
+def _thinned(alpha: np.ndarray, radius: float) -> np.ndarray:
+    """Erode by a disc; what is too thin to survive that stays as it is, so that no stroke breaks."""
+    core = 1 - _grown(np.pad(1 - alpha, 8, constant_values=1.0), radius)
+    lost = np.pad(alpha, 8) * (1 - _grown(core, radius + 1))
+    return np.maximum(core, lost)
 
 
 def _centred(small: np.ndarray) -> np.ndarray:
