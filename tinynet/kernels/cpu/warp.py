@@ -1,9 +1,12 @@
-"""Resampling pictures along an affine map and a smooth random field. A task is a picture; bound by four scattered reads a pixel."""
+"""Resampling pictures along an affine map and a smooth random field.
+
+A task is a picture. Positions are vectors along a line of output pixels, the spline spread along the columns first, once a picture;
+then four reads a pixel, which bound it. The picture is copied with zeros around, so that no read needs a test.
+"""
 
 from __future__ import annotations
 
 import functools
-import math
 
 import numpy as np
 from numba.extending import register_jitable
@@ -12,67 +15,117 @@ from ..reference.warp import spline_basis
 from . import memory
 from .flat import flat
 from .jit import jit
-from .simd import LANES, fma, load, splat, store
+from .simd import LANES, choose, clear, elementwise, fma, load, splat, store
+
+U = np.uint64
+"""Indices in the innermost loop: Numba looks whether a signed one is negative."""
+
+
+@elementwise
+def _floor(x):
+    return x.call("floor")
+
+
+@elementwise
+def _between(x, low, high):
+    """x, or the bound that it is beyond; `low` where it is NaN."""
+    return choose(x > low, choose(x < high, x, high), low)
 
 
 @jit
-def _warp(task, images, matrices, grid, rows, columns, xs, line, out, h, w, c):
-    """`line` holds the input positions of a line of output pixels; it, xs and the lines of `columns` are whole vectors."""
+def _warp(task, images, matrices, grid, rows, columns, xs, padded, scratch, out, h, w, c):
     wide = xs.size
     knots_y, knots_x = rows.size // h, columns.size // wide
-    m = 6 * task
-    first_y, first_x = 2 * task * wide, (2 * task + 1) * wide
+    line = (w + 3) * c
+    picture = task * (h + 3) * line
+    _pad(images, task * h * w * c, padded, picture, h, w * c, line, c)
+    field = task * (2 * knots_y + 4) * wide
+    _spread(grid, 2 * task * knots_y * knots_x, columns, scratch, field, 2 * knots_y, knots_x, wide)
+    places = field + 2 * knots_y * wide
     for i in range(h):
-        y = np.float32(i) - np.float32((h - 1) / 2)
-        for j in range(0, wide, LANES):
-            start_y = splat(matrices[m] * y + matrices[m + 2] + np.float32((h - 1) / 2))
-            start_x = splat(matrices[m + 3] * y + matrices[m + 5] + np.float32((w - 1) / 2))
-            store(line, first_y + j, fma(splat(matrices[m + 1]), load(xs, j), start_y))
-            store(line, first_x + j, fma(splat(matrices[m + 4]), load(xs, j), start_x))
-        for b in range(knots_x):
-            bend_y = bend_x = np.float32(0)
-            for a in range(knots_y):
-                at = (2 * task * knots_y + a) * knots_x + b
-                bend_y += rows[i * knots_y + a] * grid[at]
-                bend_x += rows[i * knots_y + a] * grid[at + knots_y * knots_x]
-            for j in range(0, wide, LANES):
-                column = load(columns, b * wide + j)
-                store(line, first_y + j, fma(splat(bend_y), column, load(line, first_y + j)))
-                store(line, first_x + j, fma(splat(bend_x), column, load(line, first_x + j)))
-        for j in range(w):
-            target = ((task * h + i) * w + j) * c
-            _sample(images, task * h * w * c, h, w, c, line[first_y + j], line[first_x + j], out, target)
+        _positions(matrices, 6 * task, rows, i, xs, scratch, field, places, h, w, knots_y)
+        for channel in range(c):
+            corner = picture + line + c + channel
+            _sample(
+                padded, corner, line, c, scratch, places, wide, out, ((task * h + i) * w) * c + channel, w
+            )
 
 
 @register_jitable
-def _sample(images, picture, h, w, c, y, x, out, target):
-    """out[target + channel] = the picture between its pixels at (y, x); pixels outside, and a position that is NaN, count as 0."""
-    zero, one = np.float32(0), np.float32(1)
-    if not (y > -1 and y < h and x > -1 and x < w):
-        y = x = np.float32(-1)
-    i, j = int(math.floor(y)), int(math.floor(x))
-    down, right = y - np.float32(i), x - np.float32(j)
-    upper, lower = (one - down if i >= 0 else zero), (down if i + 1 < h else zero)
-    before, behind = (one - right if j >= 0 else zero), (right if j + 1 < w else zero)
-    top, bottom = max(i, 0) * w, min(i + 1, h - 1) * w
-    left, far = max(j, 0), min(j + 1, w - 1)
-    p, q = picture + (top + left) * c, picture + (top + far) * c
-    r, s = picture + (bottom + left) * c, picture + (bottom + far) * c
-    for channel in range(c):
-        above = before * images[p + channel] + behind * images[q + channel]
-        below = before * images[r + channel] + behind * images[s + channel]
-        out[target + channel] = upper * above + lower * below
+def _pad(images, source, padded, picture, h, run, line, c):
+    """Copy a picture to where one pixel of zeros is before it and two behind: positions are clamped to [-1, size]."""
+    clear(padded, picture, picture + (h + 3) * line)
+    for i in range(h):
+        for k in range(run):
+            padded[U(picture + (i + 1) * line + c + k)] = images[U(source + i * run + k)]
 
 
-@functools.lru_cache(maxsize=16)
-def _basis(size: int, knots: int, transposed: bool) -> np.ndarray:
-    basis = spline_basis(size, knots)
-    return flat(_whole_vectors(basis.T) if transposed else basis)
+@register_jitable
+def _spread(grid, first, columns, scratch, field, count, knots_x, wide):
+    """Each line of coefficients, spread over the columns of the picture."""
+    for a in range(count):
+        for j in range(0, wide, LANES):
+            sums = splat(np.float32(0))
+            for b in range(knots_x):
+                sums = fma(splat(grid[first + a * knots_x + b]), load(columns, b * wide + j), sums)
+            store(scratch, field + a * wide + j, sums)
 
 
-def _whole_vectors(lines: np.ndarray) -> np.ndarray:
-    """Zeros behind each line up to a multiple of LANES."""
-    return np.pad(lines, [(0, 0), (0, -lines.shape[-1] % LANES)])
+@register_jitable
+def _positions(matrices, m, rows, i, xs, scratch, field, places, h, w, knots_y):
+    """The whole and the broken part of the input positions (y, x) of a line: four lines of `scratch` at `places`."""
+    wide = xs.size
+    low, high_y, high_x = splat(np.float32(-1)), splat(np.float32(h)), splat(np.float32(w))
+    y = np.float32(i) - np.float32((h - 1) / 2)
+    start_y = splat(matrices[m] * y + matrices[m + 2] + np.float32((h - 1) / 2))
+    start_x = splat(matrices[m + 3] * y + matrices[m + 5] + np.float32((w - 1) / 2))
+    for j in range(0, wide, LANES):
+        row = fma(splat(matrices[m + 1]), load(xs, j), start_y)
+        column = fma(splat(matrices[m + 4]), load(xs, j), start_x)
+        for a in range(knots_y):
+            share = splat(rows[i * knots_y + a])
+            row = fma(share, load(scratch, field + a * wide + j), row)
+            column = fma(share, load(scratch, field + (knots_y + a) * wide + j), column)
+        row, column = _between(row, low, high_y), _between(column, low, high_x)
+        store(scratch, places + j, _floor(row))
+        store(scratch, places + wide + j, row - _floor(row))
+        store(scratch, places + 2 * wide + j, _floor(column))
+        store(scratch, places + 3 * wide + j, column - _floor(column))
+
+
+@register_jitable
+def _sample(padded, corner, line, c, scratch, places, wide, out, target, w):
+    """One channel of a line of output pixels, between the four input pixels of each."""
+    for j in range(w):
+        row, column = int(scratch[U(places + j)]), int(scratch[U(places + 2 * wide + j)])
+        down, right = scratch[U(places + wide + j)], scratch[U(places + 3 * wide + j)]
+        at = U(corner + row * line + column * c)
+        p, q = padded[at], padded[at + U(c)]
+        r, s = padded[at + U(line)], padded[at + U(line + c)]
+        # In this form the identity returns the picture to the bit.
+        upper, lower = p + right * (q - p), r + right * (s - r)
+        out[U(target + j * c)] = upper + down * (lower - upper)
+
+
+@functools.lru_cache(maxsize=32)
+def _basis(size: int, knots: int) -> np.ndarray:
+    return flat(spline_basis(size, knots) if knots else np.zeros(0))
+
+
+@functools.lru_cache(maxsize=32)
+def _basis_of_columns(size: int, knots: int) -> np.ndarray:
+    """Transposed, zeros behind each line up to whole vectors."""
+    if not knots:
+        return flat(np.zeros(0))
+    return flat(np.pad(spline_basis(size, knots).T, [(0, 0), (0, -size % LANES)]))
+
+
+@functools.lru_cache(maxsize=32)
+def _from_centre(size: int) -> np.ndarray:
+    return flat(np.arange(size + -size % LANES) - (size - 1) / 2)
+
+
+_NO_GRID = np.zeros((1, 2, 0, 0), np.float32)
 
 
 def warp(images: np.ndarray, matrices: np.ndarray, grid: np.ndarray | None = None) -> np.ndarray:
@@ -82,13 +135,15 @@ def warp(images: np.ndarray, matrices: np.ndarray, grid: np.ndarray | None = Non
     coefficients grid[i] (see the reference). images (n, h, w, c), matrices (n, 2, 3), grid (n, 2, gh, gw) or None.
     """
     n, h, w, c = images.shape
-    out = memory.empty((n * h * w * c,))
-    nothing = np.zeros(0, np.float32)
-    fields = (nothing, nothing, nothing)
-    if grid is not None:
-        fields = (flat(grid), _basis(h, grid.shape[2], False), _basis(w, grid.shape[3], True))
-    xs = flat(_whole_vectors(np.arange(w)[None] - (w - 1) / 2))
-    line = memory.empty((2 * n * xs.size,))
-    if out.size:
-        _warp(n, 8 * out.size, flat(images), flat(matrices), *fields, xs, line, out, h, w, c)
-    return out.reshape(images.shape)
+    out = memory.empty(images.shape)
+    if not out.size:
+        return out
+    grid = _NO_GRID if grid is None else grid
+    knots_y, knots_x = grid.shape[2:]
+    xs = _from_centre(w)
+    padded = memory.empty((n * (h + 3) * (w + 3) * c,))
+    scratch = memory.empty((n * (2 * knots_y + 4) * xs.size,))
+    bases = _basis(h, knots_y), _basis_of_columns(w, knots_x)
+    arrays = flat(images), flat(matrices), flat(grid), *bases, xs, padded, scratch, out.reshape(-1)
+    _warp(n, 8 * out.size, *arrays, h, w, c)
+    return out

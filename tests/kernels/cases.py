@@ -1,0 +1,153 @@
+"""One list of calls that covers every kernel: odd shapes, size 1, the edges of the register tile, all geometry."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tinynet.kernels import reference
+
+
+class Case(NamedTuple):
+    """A call of a kernel; the arrays in `changed` are written to."""
+
+    name: str
+    label: str
+    arguments: tuple
+    changed: tuple[int, ...] = ()
+    tolerance: float = 2e-6
+    """Of the largest absolute value of the result."""
+
+
+def normal(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng((seed, *shape)).standard_normal(shape, np.float32)
+
+
+def positive(*shape: int) -> np.ndarray:
+    return np.abs(normal(*shape)) + np.float32(0.1)
+
+
+NONE = ((0, 0), (0, 0))
+# input (n, h, w, c), kernel (kh, kw, filters), strides, pads, dilation
+CONVOLUTIONS = [
+    ((1, 1, 1, 1), (1, 1, 1), (1, 1), NONE, (1, 1)),
+    ((2, 13, 13, 32), (3, 3, 64), (1, 1), ((0, -1), (0, -1)), (1, 1)),
+    ((3, 28, 28, 1), (3, 3, 32), (1, 1), NONE, (1, 1)),
+    ((2, 9, 8, 3), (3, 2, 5), (2, 1), ((1, 1), (2, 1)), (1, 2)),
+    ((1, 7, 6, 2), (2, 3, 17), (1, 1), ((-1, -2), (0, -1)), (1, 1)),
+    ((2, 8, 9, 4), (3, 3, 15), (3, 2), ((2, -1), (-1, 2)), (2, 1)),
+    ((9, 5, 5, 7), (5, 5, 33), (1, 1), ((2, 2), (2, 2)), (1, 1)),
+    ((1, 3, 3, 2), (1, 1, 31), (2, 2), NONE, (1, 1)),
+    ((2, 2, 2, 3), (2, 2, 16), (1, 1), ((1, 1), (1, 1)), (1, 1)),
+    ((0, 5, 5, 3), (3, 3, 4), (1, 1), NONE, (1, 1)),
+    ((2, 2, 2, 3), (3, 3, 4), (1, 1), NONE, (1, 1)),
+]
+MATRICES = [(1, 1, 1), (1, 300, 40), (1, 7, 13), (5, 3, 16), (6, 9, 32), (7, 33, 17), (13, 64, 10)]
+MATRICES += [(64, 160, 128), (200, 5, 31), (0, 3, 4)]
+POOLS = [
+    ((2, 13, 13, 32), (2, 2), (2, 2), NONE),
+    ((1, 26, 26, 8), (2, 2), (2, 2), NONE),
+    ((2, 7, 8, 3), (3, 2), (1, 2), ((1, 1), (0, 1))),
+    ((1, 6, 5, 9), (2, 2), (2, 2), ((0, -1), (-1, 0))),
+    ((2, 5, 6, 17), (3, 3), (2, 1), ((1, 1), (1, 1))),
+    ((3, 1, 1, 1), (1, 1), (1, 1), NONE),
+    ((2, 4, 5, 5), (2, 3), (3, 3), NONE),
+    ((0, 4, 4, 3), (2, 2), (2, 2), NONE),
+]
+SHAPES = [(1, 1), (3, 7), (5, 8), (2, 3, 16), (4, 9, 2, 33), (700, 31), (0, 5)]
+ACTIVATIONS = ("relu", "leaky_relu", "gelu", "sigmoid", "tanh", "softmax")
+
+
+def convolutions():
+    for shape, (kh, kw, filters), *geometry in CONVOLUTIONS:
+        label = f"{shape}*{kh}x{kw}x{filters}"
+        x, kernel, bias = normal(*shape), normal(kh, kw, shape[3], filters), normal(filters)
+        for name in reference.FUSED if shape[0] == 3 else ("relu",):
+            yield Case("conv2d", f"{label}-{name}", (x, kernel, bias, *geometry, name))
+        yield Case("conv2d", f"{label}-plain", (x, kernel, None, *geometry))
+        dz = normal(*reference.conv2d(x, kernel, None, *geometry).shape)
+        yield Case("conv2d_input_gradient", label, (dz, kernel, shape, *geometry))
+        yield Case("conv2d_kernel_gradient", label, (x, dz, kernel.shape, *geometry))
+
+
+def matrices():
+    for m, k, n in MATRICES:
+        label = f"{m}x{k}x{n}"
+        x, kernel, bias, dz = normal(m, k), normal(k, n), normal(n), normal(m, n)
+        for name in reference.FUSED:
+            yield Case("dense", f"{label}-{name}", (x, kernel, bias, name), (), 1e-5)
+        yield Case("dense", f"{label}-plain", (x, kernel, None))
+        yield Case("dense_input_gradient", label, (dz, kernel))
+        yield Case("dense_kernel_gradient", label, (x, dz))
+
+
+def pools():
+    for shape, *geometry in POOLS:
+        label = f"{shape}-{geometry[0]}"
+        x = np.round(normal(*shape) * 2)  # so that there are ties
+        y = reference.max_pool2d(x, *geometry)
+        dy = normal(*y.shape)
+        yield Case("max_pool2d", label, (x, *geometry))
+        yield Case("max_pool2d_gradient", label, (dy, x, y, *geometry))
+        yield Case("avg_pool2d", label, (x, *geometry))
+        yield Case("avg_pool2d_gradient", label, (dy, shape, *geometry))
+
+
+def elements():
+    for shape in SHAPES:
+        label = "x".join(map(str, shape))
+        z, dy = 3 * normal(*shape), normal(*shape, seed=1)
+        for name in ("linear", *ACTIVATIONS):
+            if z.size or name != "softmax":
+                yield Case("activation", f"{name}-{label}", (z, name))
+                y = reference.activation(z, name)
+                yield Case("activation_gradient", f"{name}-{label}", (dy, y, name, z))
+        yield Case("dropout", label, (z, 0.3, 12345))
+        yield Case("dropout", f"none-{label}", (z, 0.0, -1))
+        yield Case("sum_of_squares", label, (z,))
+        yield Case("bias_gradient", label, (dy,))
+        c = shape[-1]
+        vectors = normal(c), positive(c), positive(c), normal(c)
+        yield Case("batch_norm", label, (z, *vectors, 1e-3))
+        if z.size:
+            yield Case("batch_norm_statistics", label, (z + 2,))
+            statistics = reference.batch_norm_statistics(z)
+            gradient = (dy, z, *statistics, positive(c), 1e-3)
+            yield Case("batch_norm_gradient", label, gradient, (), 1e-5)
+
+
+def losses():
+    for m, c in [(1, 1), (5, 10), (64, 10), (3, 8), (9, 65), (0, 4)]:
+        label = f"{m}x{c}"
+        logits, targets, weights = 4 * normal(m, c), np.abs(normal(m, c, seed=1)) % 1, positive(m)
+        labels = np.arange(m, dtype=np.int64) * 7 % c
+        yield Case("cross_entropy", label, (logits, labels, weights))
+        for name in ("binary_cross_entropy", "mean_squared_error", "mean_absolute_error"):
+            yield Case(name, label, (logits, targets, weights))
+        yield Case("huber", label, (logits, targets, weights, 0.7))
+
+
+def steps():
+    for size in (1, 7, 8, 40_001):
+        p, g, m, s = normal(size), normal(size, seed=1), normal(size, seed=2), positive(size)
+        yield Case("sgd", f"{size}", (p, g, m, 0.1, 0.9, False, 0.01), (0, 2))
+        yield Case("sgd", f"nesterov-{size}", (p, g, m, 0.1, 0.9, True, 0.0), (0, 2))
+        yield Case("rmsprop", f"{size}", (p, g, s, 0.01, 0.9, 1e-7, 0.1), (0, 2))
+        yield Case("adam", f"{size}", (p, g, m, s, 3, 0.01, 0.9, 0.999, 1e-8, 0.1), (0, 2, 3))
+        yield Case("scale", f"{size}", (p, 0.3), (0,))
+        yield Case("blend", f"{size}", (p, g, 0.1), (0,))
+
+
+def warps():
+    for shape in [(3, 28, 28, 1), (2, 5, 9, 3), (1, 1, 1, 1), (0, 4, 4, 1)]:
+        label = "x".join(map(str, shape))
+        images = np.abs(normal(*shape))
+        matrices = 0.3 * normal(shape[0], 2, 3) + np.float32([[1, 0, 0.5], [0, 1, -0.3]])
+        yield Case("warp", label, (images, matrices), (), 1e-5)
+        yield Case("warp", f"bent-{label}", (images, matrices, normal(shape[0], 2, 4, 6)), (), 1e-5)
+
+
+def all_cases() -> list[Case]:
+    families = convolutions, matrices, pools, elements, losses, steps, warps
+    return [case for family in families for case in family()]

@@ -1,0 +1,260 @@
+"""Kernels as loops over single numbers, written from their equations: slow, plain, and sharing nothing with any back end.
+
+Each takes what the kernel of its name takes and returns float64.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+
+def windows(size: int, window: int, stride: int, pads: tuple[int, int], dilation: int = 1) -> list[list[int]]:
+    """For each output position along an axis, the input positions that it meets, None outside of the picture and where it is cropped."""
+    low, high = min(pads[0], 0), min(pads[1], 0)
+    first, last = -pads[0], size - 1 + pads[1]
+    found = []
+    start = first
+    while start + (window - 1) * dilation <= last:
+        places = [start + u * dilation for u in range(window)]
+        found.append([p if 0 - low <= p < size + high else None for p in places])
+        start += stride
+    return found
+
+
+def meetings(shape, window, strides, pads, dilation=(1, 1)):
+    """(i, j, [(u, v, row, column), …]) for each output position; what lies outside is left out."""
+    rows = windows(shape[1], window[0], strides[0], pads[0], dilation[0])
+    columns = windows(shape[2], window[1], strides[1], pads[1], dilation[1])
+    for i, some_rows in enumerate(rows):
+        for j, some_columns in enumerate(columns):
+            yield (
+                i,
+                j,
+                [
+                    (u, v, row, column)
+                    for u, row in enumerate(some_rows)
+                    for v, column in enumerate(some_columns)
+                    if row is not None and column is not None
+                ],
+            )
+
+
+def _output_shape(shape, window, strides, pads, dilation, channels):
+    return (
+        shape[0],
+        len(windows(shape[1], window[0], strides[0], pads[0], dilation[0])),
+        len(windows(shape[2], window[1], strides[1], pads[1], dilation[1])),
+        channels,
+    )
+
+
+def conv2d(x, kernel, bias, strides, pads, dilation, activation="linear"):
+    y = np.zeros(_output_shape(x.shape, kernel.shape[:2], strides, pads, dilation, kernel.shape[3]))
+    for i, j, met in meetings(x.shape, kernel.shape[:2], strides, pads, dilation):
+        for n in range(x.shape[0]):
+            for o in range(kernel.shape[3]):
+                total = 0.0 if bias is None else float(bias[o])
+                for u, v, row, column in met:
+                    for c in range(x.shape[3]):
+                        total += float(x[n, row, column, c]) * float(kernel[u, v, c, o])
+                y[n, i, j, o] = scalar_activation(total, activation)
+    return y
+
+
+def conv2d_input_gradient(dz, kernel, input_shape, strides, pads, dilation):
+    dx = np.zeros(input_shape)
+    for i, j, met in meetings(input_shape, kernel.shape[:2], strides, pads, dilation):
+        for u, v, row, column in met:
+            for n, c, o in np.ndindex(input_shape[0], *kernel.shape[2:]):
+                dx[n, row, column, c] += float(dz[n, i, j, o]) * float(kernel[u, v, c, o])
+    return dx
+
+
+def conv2d_kernel_gradient(x, dz, kernel_shape, strides, pads, dilation):
+    dkernel = np.zeros(kernel_shape)
+    for i, j, met in meetings(x.shape, kernel_shape[:2], strides, pads, dilation):
+        for u, v, row, column in met:
+            for n, c, o in np.ndindex(x.shape[0], *kernel_shape[2:]):
+                dkernel[u, v, c, o] += float(x[n, row, column, c]) * float(dz[n, i, j, o])
+    return dkernel
+
+
+def dense(x, kernel, bias, activation="linear"):
+    y = np.zeros((len(x), kernel.shape[1]))
+    for i, j in np.ndindex(*y.shape):
+        total = 0.0 if bias is None else float(bias[j])
+        for k in range(kernel.shape[0]):
+            total += float(x[i, k]) * float(kernel[k, j])
+        y[i, j] = scalar_activation(total, activation)
+    return y
+
+
+def dense_input_gradient(dz, kernel):
+    dx = np.zeros((len(dz), kernel.shape[0]))
+    for i, k, j in np.ndindex(len(dz), *kernel.shape):
+        dx[i, k] += float(dz[i, j]) * float(kernel[k, j])
+    return dx
+
+
+def dense_kernel_gradient(x, dz):
+    dkernel = np.zeros((x.shape[1], dz.shape[1]))
+    for i, k, j in np.ndindex(len(x), *dkernel.shape):
+        dkernel[k, j] += float(x[i, k]) * float(dz[i, j])
+    return dkernel
+
+
+def max_pool2d(x, window, strides, pads):
+    y = np.zeros(_output_shape(x.shape, window, strides, pads, (1, 1), x.shape[3]))
+    for i, j, met in meetings(x.shape, window, strides, pads):
+        for n, c in np.ndindex(x.shape[0], x.shape[3]):
+            best = -math.inf
+            for _, _, row, column in met:
+                value = float(x[n, row, column, c])
+                if value > best or math.isnan(value):
+                    best = value
+                if math.isnan(best):
+                    break
+            y[n, i, j, c] = best
+    return y
+
+
+def max_pool2d_gradient(dy, x, y, window, strides, pads):
+    dx = np.zeros(x.shape)
+    for i, j, met in meetings(x.shape, window, strides, pads):
+        for n, c in np.ndindex(x.shape[0], x.shape[3]):
+            for _, _, row, column in met:
+                if x[n, row, column, c] == y[n, i, j, c]:
+                    dx[n, row, column, c] += float(dy[n, i, j, c])
+                    break
+    return dx
+
+
+def avg_pool2d(x, window, strides, pads):
+    y = np.zeros(_output_shape(x.shape, window, strides, pads, (1, 1), x.shape[3]))
+    for i, j, met in meetings(x.shape, window, strides, pads):
+        for n, c in np.ndindex(x.shape[0], x.shape[3]):
+            y[n, i, j, c] = sum(float(x[n, row, column, c]) for _, _, row, column in met) / len(met)
+    return y
+
+
+def avg_pool2d_gradient(dy, input_shape, window, strides, pads):
+    dx = np.zeros(input_shape)
+    for i, j, met in meetings(input_shape, window, strides, pads):
+        for _, _, row, column in met:
+            for n, c in np.ndindex(input_shape[0], input_shape[3]):
+                dx[n, row, column, c] += float(dy[n, i, j, c]) / len(met)
+    return dx
+
+
+def scalar_activation(z: float, name: str) -> float:
+    if name == "relu":
+        return z if z > 0 else 0.0
+    if name == "leaky_relu":
+        return z if z > 0 else 0.2 * z
+    if name == "sigmoid":
+        return 1 / (1 + math.exp(-z))
+    if name == "tanh":
+        return math.tanh(z)
+    if name == "gelu":
+        return 0.5 * z * math.erfc(-z / math.sqrt(2))
+    return z
+
+
+def activation(z, name):
+    if name == "softmax":
+        powers = [[math.exp(float(v) - float(row.max())) for v in row] for row in z.reshape(-1, z.shape[-1])]
+        return np.array([[p / sum(row) for p in row] for row in powers]).reshape(z.shape)
+    return np.array([scalar_activation(float(v), name) for v in z.reshape(-1)]).reshape(z.shape)
+
+
+def cross_entropy(logits, labels, weights):
+    loss, gradient = 0.0, np.zeros(logits.shape)
+    for i, row in enumerate(logits):
+        powers = [math.exp(float(v) - float(row.max())) for v in row]
+        loss -= float(weights[i]) * math.log(powers[labels[i]] / sum(powers))
+        for j, p in enumerate(powers):
+            gradient[i, j] = float(weights[i]) * (p / sum(powers) - (j == labels[i]))
+    return loss, gradient
+
+
+def _rows_loss(predictions, targets, weights, loss_of, slope_of):
+    loss, gradient = 0.0, np.zeros(predictions.shape)
+    columns = predictions.shape[1]
+    for i, j in np.ndindex(*predictions.shape):
+        p, t, w = float(predictions[i, j]), float(targets[i, j]), float(weights[i])
+        loss += w / columns * loss_of(p, t)
+        gradient[i, j] = w / columns * slope_of(p, t)
+    return loss, gradient
+
+
+def mean_squared_error(predictions, targets, weights):
+    return _rows_loss(predictions, targets, weights, lambda p, t: (p - t) ** 2, lambda p, t: 2 * (p - t))
+
+
+def mean_absolute_error(predictions, targets, weights):
+    return _rows_loss(predictions, targets, weights, lambda p, t: abs(p - t), lambda p, t: (p > t) - (p < t))
+
+
+def huber(predictions, targets, weights, delta):
+    return _rows_loss(
+        predictions,
+        targets,
+        weights,
+        lambda p, t: (p - t) ** 2 / 2 if abs(p - t) <= delta else delta * (abs(p - t) - delta / 2),
+        lambda p, t: max(-delta, min(delta, p - t)),
+    )
+
+
+def binary_cross_entropy(logits, targets, weights):
+    return _rows_loss(
+        logits,
+        targets,
+        weights,
+        lambda z, t: t * math.log1p(math.exp(-z)) + (1 - t) * math.log1p(math.exp(z)),
+        lambda z, t: 1 / (1 + math.exp(-z)) - t,
+    )
+
+
+def bias_gradient(dz):
+    total = np.zeros(dz.shape[-1])
+    for *place, column in np.ndindex(*dz.shape):
+        total[column] += float(dz[(*place, column)])
+    return total
+
+
+def batch_norm_statistics(x):
+    rows = x.reshape(-1, x.shape[-1])
+    means = [sum(float(v) for v in column) / len(column) for column in rows.T]
+    variances = [
+        sum((float(v) - m) ** 2 for v in column) / len(column)
+        for column, m in zip(rows.T, means, strict=True)
+    ]
+    return np.array(means), np.array(variances)
+
+
+def batch_norm(x, mean, variance, gamma, beta, epsilon):
+    y = np.zeros(x.shape)
+    for place in np.ndindex(*x.shape):
+        c = place[-1]
+        z = (float(x[place]) - float(mean[c])) / math.sqrt(float(variance[c]) + epsilon)
+        y[place] = float(gamma[c]) * z + float(beta[c])
+    return y
+
+
+def warp(images, matrices, grid=None):
+    """Without a grid only."""
+    n, h, w, channels = images.shape
+    out = np.zeros(images.shape)
+    for i, row, column in np.ndindex(n, h, w):
+        place = (row - (h - 1) / 2, column - (w - 1) / 2, 1.0)
+        y, x = (sum(float(m) * p for m, p in zip(line, place, strict=True)) for line in matrices[i])
+        y, x = y + (h - 1) / 2, x + (w - 1) / 2
+        for u in (math.floor(y), math.floor(y) + 1):
+            for v in (math.floor(x), math.floor(x) + 1):
+                if 0 <= u < h and 0 <= v < w:
+                    share = (1 - abs(y - u)) * (1 - abs(x - v))
+                    for c in range(channels):
+                        out[i, row, column, c] += share * float(images[i, u, v, c])
+    return out
