@@ -27,8 +27,11 @@ def render(kind: str, digit: np.ndarray, seed: int = 0) -> bytes:
 
 def encode(colour: Stage, rng=None, format: str = "PNG", **options) -> bytes:
     image = Image.fromarray(np.round(np.clip(colour, 0, 1) * 255).astype(np.uint8))
-    return save(image, "JPEG" if rng is not None else format, **(
-        {"quality": int(rng.integers(30, 81))} if rng is not None else options))
+    return save(
+        image,
+        "JPEG" if rng is not None else format,
+        **({"quality": int(rng.integers(30, 81))} if rng is not None else options),
+    )
 
 
 def save(image: Image.Image, format: str = "PNG", **options) -> bytes:
@@ -41,7 +44,9 @@ def save(image: Image.Image, format: str = "PNG", **options) -> bytes:
 
 
 def resized(plane: Stage, height: int, width: int) -> Stage:
-    return np.asarray(Image.fromarray(plane.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC))
+    return np.asarray(
+        Image.fromarray(plane.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC)
+    )
 
 
 def blurred(plane: Stage, radius: float) -> Stage:
@@ -53,7 +58,9 @@ def blurred(plane: Stage, radius: float) -> Stage:
     weights = (weights / weights.sum()).astype(np.float32)
     for axis in (0, 1):
         wide = np.pad(plane, [(size, size) if i == axis else (0, 0) for i in (0, 1)], mode="edge")
-        plane = sum(w * np.take(wide, np.arange(i, i + plane.shape[axis]), axis) for i, w in enumerate(weights))
+        plane = sum(
+            w * np.take(wide, np.arange(i, i + plane.shape[axis]), axis) for i, w in enumerate(weights)
+        )
     return plane.astype(np.float32)
 
 
@@ -74,33 +81,47 @@ def skeleton(mask: np.ndarray) -> np.ndarray:
     while changed:
         changed = False
         for first in (True, False):
-            ring = [np.roll(mask, shift, (0, 1)) for shift in
-                    ((1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1))]
+            ring = [
+                np.roll(mask, shift, (0, 1))
+                for shift in ((1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1))
+            ]
             north, _, east, _, south, _, west, _ = ring
             neighbours = sum(ring)
             turns = sum((ring[i] == 0) & (ring[(i + 1) % 8] == 1) for i in range(8))
-            thin = (north * east * south, east * south * west) if first else (north * east * west, north * south * west)
-            drop = (mask == 1) & (neighbours >= 2) & (neighbours <= 6) & (turns == 1) & (thin[0] == 0) & (thin[1] == 0)
+            ends = (east & south) * (north | west) if first else (north & west) * (east | south)
+            drop = (mask == 1) & (neighbours >= 2) & (neighbours <= 6) & (turns == 1) & (ends == 0)
             mask[drop] = 0
             changed |= bool(drop.any())
     return mask[1:-1, 1:-1].astype(bool)
 
 
+def joined(mask: np.ndarray, parts: int) -> np.ndarray:
+    """Points (n, 2) of a thin mask, with the ways between neighbours cut into so many parts."""
+    wide = np.pad(mask, 1)
+    points = [np.argwhere(mask).astype(float)]
+    for step in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        starts = np.argwhere(wide & np.roll(wide, np.negative(step), (0, 1))) - 1
+        points += [starts + np.array(step) * i / parts for i in range(1, parts)]
+    return np.concatenate(points)
+
+
 def pen(digit: np.ndarray, height: int, width: float) -> Stage:
     """The digit redrawn with a round pen of constant width, in pixels."""
     base = shape_of(digit, 140) > 0.5
-    line = np.argwhere(skeleton(base)) * (height / 140)
+    line = joined(skeleton(base), max(1, round(height / 70 / width))) * (height / 140)
     shape = [round(side * height / 140) + 2 * int(width) + 4 for side in base.shape]
     coverage = np.zeros(shape, dtype=np.float32)
     reach = int(width / 2 + 2)
     steps = np.arange(-reach, reach + 1)
-    if height > 140:  # fill the gaps between enlarged skeleton points
-        line = np.concatenate([line, *(line + np.array(s) * height / 280 for s in ())])
     for dy in steps:
         for dx in steps:
             spot = np.round(line).astype(int) + int(width) + 2
-            distance = np.hypot(spot[:, 0] + dy - line[:, 0] - int(width) - 2, spot[:, 1] + dx - line[:, 1] - int(width) - 2)
-            np.maximum.at(coverage, (spot[:, 0] + dy, spot[:, 1] + dx), np.clip(width / 2 - distance + 0.5, 0, 1))
+            distance = np.hypot(
+                spot[:, 0] + dy - line[:, 0] - int(width) - 2, spot[:, 1] + dx - line[:, 1] - int(width) - 2
+            )
+            np.maximum.at(
+                coverage, (spot[:, 0] + dy, spot[:, 1] + dx), np.clip(width / 2 - distance + 0.5, 0, 1)
+            )
     return coverage
 
 
@@ -113,12 +134,15 @@ def turned(ink: Stage, rng, degrees: float = 8, shear: float = 0.12) -> Stage:
     cos, sin, keystone = np.cos(angle), np.sin(angle), rng.uniform(-0.15, 0.15) / height
     a, b, d, e = cos, -sin + slant, sin, cos
     cy, cx = height / 2, width / 2
-    # The projective denominator 1 + keystone (y − cy) is written in absolute coordinates and normalised.
-    matrix = np.array([[1, 0, cx], [0, 1, cy], [0, 0, 1.0]]) @ np.array([[a, b, 0], [d, e, 0], [0, keystone, 1.0]])
+    matrix = np.array([[1, 0, cx], [0, 1, cy], [0, 0, 1.0]]) @ np.array(
+        [[a, b, 0], [d, e, 0], [0, keystone, 1.0]]
+    )
     matrix = matrix @ np.array([[1, 0, -cx], [0, 1, -cy], [0, 0, 1.0]])
     data = (matrix / matrix[2, 2]).ravel()[:8]
     image = Image.fromarray(ink.astype(np.float32))
-    return trimmed(np.asarray(image.transform(image.size, Image.Transform.PERSPECTIVE, data, Image.Resampling.BILINEAR)))
+    return trimmed(
+        np.asarray(image.transform(image.size, Image.Transform.PERSPECTIVE, data, Image.Resampling.BILINEAR))
+    )
 
 
 def trimmed(ink: Stage) -> Stage:
@@ -128,10 +152,8 @@ def trimmed(ink: Stage) -> Stage:
 
 def drawn(digit: np.ndarray, rng, height: int, pens: bool = True) -> Stage:
     """A digit of a given height as drawn, or retraced with some pen; slightly turned."""
-    if pens and rng.random() < 0.5:
-        ink = pen(digit, height, height * rng.uniform(0.02, 0.09))
-    else:
-        ink = shape_of(digit, height)
+    retraced = pens and rng.random() < 0.5
+    ink = pen(digit, height, height * rng.uniform(0.02, 0.09)) if retraced else shape_of(digit, height)
     return turned(trimmed(ink), rng)
 
 
@@ -140,7 +162,7 @@ def placed(ink: Stage, height: int, width: int, rng, centred: bool = False) -> S
     ink = ink[:height, :width]
     page = np.zeros((height, width), dtype=np.float32)
     room = height - ink.shape[0], width - ink.shape[1]
-    top, left = ((room[0] // 2, room[1] // 2) if centred else (int(rng.integers(0, r + 1)) for r in room))
+    top, left = (room[0] // 2, room[1] // 2) if centred else (int(rng.integers(0, r + 1)) for r in room)
     page[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
     return page
 
@@ -210,7 +232,9 @@ def white(rng) -> np.ndarray:
 
 def dark(rng) -> np.ndarray:
     """Black, blue or pencil grey."""
-    return np.array([[0.05, 0.05, 0.05], [0.1, 0.15, 0.5], [0.35, 0.35, 0.37]][rng.integers(3)]) * rng.uniform(0.7, 1.2)
+    return np.array(
+        [[0.05, 0.05, 0.05], [0.1, 0.15, 0.5], [0.35, 0.35, 0.37]][rng.integers(3)]
+    ) * rng.uniform(0.7, 1.2)
 
 
 def lines(shape, rng, across: bool, spacing: float, phase: float, tilt: float, width: float) -> Stage:
@@ -228,7 +252,9 @@ def printed(shape, rng, squared: bool) -> tuple[Stage, np.ndarray]:
     cover = lines(shape, rng, True, spacing, rng.random(), tilt, width)
     if squared:
         cover = np.maximum(cover, lines(shape, rng, False, spacing, rng.random(), tilt, width))
-    colour = np.array([[0.55, 0.7, 0.9], [0.7, 0.7, 0.7], [0.6, 0.8, 0.7], [0.45, 0.55, 0.8]][rng.integers(4)])
+    colour = np.array(
+        [[0.55, 0.7, 0.9], [0.7, 0.7, 0.7], [0.6, 0.8, 0.7], [0.45, 0.55, 0.8]][rng.integers(4)]
+    )
     return cover, colour
 
 
@@ -244,7 +270,9 @@ def photo(digit, rng) -> bytes:
 
 def hard_shadow(digit, rng) -> bytes:
     coverage = page_of(digit, rng, 0.4, 0.8)
-    page = inked(coverage, white(rng), dark(rng)) * shadow(coverage.shape, rng, rng.uniform(0.4, 0.7))[..., None]
+    page = (
+        inked(coverage, white(rng), dark(rng)) * shadow(coverage.shape, rng, rng.uniform(0.4, 0.7))[..., None]
+    )
     return encode(camera(page, rng, (0.003, 0.02)), rng)
 
 
@@ -350,7 +378,9 @@ def deep(digit, rng) -> bytes:
     coverage = page_of(digit, rng)
     grey = camera(inked(coverage, white(rng), dark(rng)), rng, (0.001, 0.01))[..., 0]
     top = rng.choice([4095, 16383, 65535])
-    return save(Image.fromarray(np.clip(grey * 0.9 * top, 0, top).astype(np.uint16)), rng.choice(["PNG", "TIFF"]))
+    return save(
+        Image.fromarray(np.clip(grey * 0.9 * top, 0, top).astype(np.uint16)), rng.choice(["PNG", "TIFF"])
+    )
 
 
 def cmyk(digit, rng) -> bytes:
@@ -384,7 +414,10 @@ def pencil(digit, rng) -> bytes:
     coverage = page_of(digit, rng)
     grain = blurred(rng.normal(size=coverage.shape).astype(np.float32), rng.uniform(0.7, 1.6))
     coverage = coverage * np.clip(0.6 + 0.5 * grain / grain.std(), 0, 1)
-    page = inked(coverage, white(rng), np.full(3, rng.uniform(0.3, 0.55))) * texture(coverage.shape, rng)[..., None]
+    page = (
+        inked(coverage, white(rng), np.full(3, rng.uniform(0.3, 0.55)))
+        * texture(coverage.shape, rng)[..., None]
+    )
     return encode(camera(page * uneven_light(coverage.shape, rng, 0.3)[..., None], rng, (0.002, 0.02)), rng)
 
 
@@ -401,12 +434,16 @@ def on_a_desk(digit, rng) -> bytes:
     page = inked(sheet, white(rng), dark(rng))
     rims = [int(r) for r in rng.uniform(0.02, 0.25, 4) * min(sheet.shape)]
     desk = rng.uniform(0.05, 0.6, 3) * rng.uniform(0.4, 1)
-    whole = np.empty((sheet.shape[0] + rims[0] + rims[1], sheet.shape[1] + rims[2] + rims[3], 3), dtype=np.float32)
+    whole = np.empty(
+        (sheet.shape[0] + rims[0] + rims[1], sheet.shape[1] + rims[2] + rims[3], 3), dtype=np.float32
+    )
     whole[:] = desk
     whole *= texture(whole.shape[:2], rng, 0.05)[..., None]
     whole[rims[0] : rims[0] + sheet.shape[0], rims[2] : rims[2] + sheet.shape[1]] = page
     image = Image.fromarray(np.round(np.clip(whole, 0, 1) * 255).astype(np.uint8))
-    image = image.rotate(rng.uniform(-4, 4), Image.Resampling.BICUBIC, fillcolor=tuple(int(c * 255) for c in desk))
+    image = image.rotate(
+        rng.uniform(-4, 4), Image.Resampling.BICUBIC, fillcolor=tuple(int(c * 255) for c in desk)
+    )
     whole = np.asarray(image, dtype=np.float32) / 255 * uneven_light(whole.shape[:2], rng, 0.3)[..., None]
     return encode(camera(whole, rng, (0.002, 0.02)), rng)
 

@@ -10,11 +10,12 @@ import io
 import os
 import sys
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from tinynet.errors import ImageError
+from ..errors import ImageError
 
 MAX_PIXELS = 150_000_000  # the largest phone cameras; more is a mistake or an attack
 MAX_SIDE = 2048  # pixels; what a model reads is far smaller, and a photo of 50 megapixels is slow in full
@@ -70,7 +71,9 @@ def _open(source) -> tuple[str, object]:
 def _check_path(path: str) -> str:
     try:
         if Path(path).is_dir():
-            raise ImageError(f"{path} is a folder; give a picture in it, such as {os.path.join(path, 'NAME.png')}.")
+            raise ImageError(
+                f"{path} is a folder; give a picture in it, such as {os.path.join(path, 'NAME.png')}."
+            )
         if os.stat(path).st_size == 0 and Path(path).is_file():
             raise ImageError(f"{path} is empty (0 bytes); copy it or save it again.")
         with open(path, "rb"):
@@ -125,10 +128,14 @@ def _check_size(name: str, size: tuple[int, int]) -> None:
 def _array(image, max_side: int) -> np.ndarray:
     """Decode a picture, reduced early, turned upright."""
     target = [max(1, side // _factor(image.size, max_side)) for side in image.size]
-    image.draft(None, target)  # JPEG only: decodes an eighth, a quarter or half of each side, at a fraction of the cost
+    image.draft(
+        None, target
+    )  # JPEG only: decodes an eighth, a quarter or half of each side, at a fraction of the cost
     orientation = _orientation(image)
     if image.mode[0] in "IF":
-        array = _reduced(_unit_range(np.array(image, dtype=np.float32)), _factor(image.size, max_side))[..., None]
+        array = _reduced(_unit_range(np.array(image, dtype=np.float32)), _factor(image.size, max_side))[
+            ..., None
+        ]
     else:
         image = _plain(image)
         array = np.asarray(image.reduce(_factor(image.size, max_side)), dtype=np.float32) / 255
@@ -200,8 +207,11 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
         return image
     planes = image[..., None] if image.ndim == 2 else image
     resized = [
-        np.asarray(Image.fromarray(np.ascontiguousarray(planes[..., i], dtype=np.float32)).resize(
-            (width, height), Image.Resampling.BICUBIC))
+        np.asarray(
+            Image.fromarray(np.ascontiguousarray(planes[..., i], dtype=np.float32)).resize(
+                (width, height), Image.Resampling.BICUBIC
+            )
+        )
         for i in range(planes.shape[2])
     ]
     return resized[0] if image.ndim == 2 else np.stack(resized, axis=-1)
@@ -223,21 +233,29 @@ def opaque(image: np.ndarray, background: np.ndarray | float = 1.0) -> np.ndarra
 
 
 def prepare_image(
-    image: np.ndarray, input_shape: tuple[int, int, int], background: str | None = None, trim: bool = False
+    image: np.ndarray, input_shape: tuple[int, ...], background: str | None = None, trim: bool = False
 ) -> np.ndarray:
     """Fit a whole picture into a model's input, its aspect kept, centred on the colour of its own border.
 
     Args:
         image: (h, w, c) as `read_image` gives it; transparent parts are taken as white.
-        input_shape: (height, width, 1) for grey, (height, width, 3) for colour.
+        input_shape: (height, width) or (height, width, 1) for grey, (height, width, 3) for colour.
         background: "dark" or "light" inverts a picture whose border is of the other kind, for models trained on
             things cut out before a black or a white background. None leaves it as it is.
         trim: cut off a border of one colour first.
 
     Returns:
         float32 input_shape, 0…1. A picture that has this shape and background already comes through unchanged.
+
+    Raises:
+        ImageError: input_shape is of another kind, or background none of the three.
     """
-    height, width, channels = input_shape
+    if len(input_shape) not in (2, 3) or input_shape[2:] not in ((), (1,), (3,)) or None in input_shape:
+        raise ImageError(f"a picture becomes height × width × 1 or 3, which the input {input_shape} is not.")
+    if background not in (None, "dark", "light"):
+        raise ImageError(f"the background must be dark or light, not {background!r}.")
+    height, width = input_shape[:2]
+    channels = 3 if input_shape[2:] == (3,) else 1
     image = opaque(image)
     image = to_grey(image) if channels == 1 else np.broadcast_to(image, (*image.shape[:2], 3))
     edge = _border_colour(image)
@@ -245,7 +263,7 @@ def prepare_image(
         image, edge = 1 - image, 1 - edge
     if image.shape[:2] != (height, width):
         image = _fit(_trimmed(image, edge) if trim else image, height, width, edge)
-    return np.ascontiguousarray(np.clip(image, 0, 1), dtype=np.float32)
+    return np.ascontiguousarray(np.clip(image, 0, 1), dtype=np.float32).reshape(input_shape)
 
 
 def _border_colour(image: np.ndarray) -> np.ndarray:
@@ -273,24 +291,49 @@ def _fit(image: np.ndarray, height: int, width: int, edge: np.ndarray) -> np.nda
     return canvas
 
 
-def prepare(image: np.ndarray, spec: dict, input_shape: tuple[int, int, int]) -> np.ndarray | None:
+@dataclass(frozen=True)
+class Prepared:
+    """A model's input, or None where there is nothing to read, and what the user should know about it, if anything."""
+
+    pixels: np.ndarray | None
+    note: str | None = None
+
+
+def prepare_noted(image: np.ndarray, spec: dict, input_shape: tuple[int, ...]) -> Prepared:
     """Prepare a picture as a model's file says: `metadata["input"]`, plain JSON.
 
-    spec is {"kind": "digit"} for `tinynet.data.ink.prepare_digit`, or {"kind": "image"} with the settings of
-    `prepare_image`. Returns float32 input_shape, or None where no digit was found.
+    spec is {"kind": "digit"} for `tinynet.data.ink.prepare_digit`, which notes where there are several digits and
+    finds none in a blank picture, or {"kind": "image"} with the settings of `prepare_image`. The pixels are float32
+    input_shape.
 
     Raises:
-        ImageError: an unknown kind or setting, as from a file of a newer version.
+        ImageError: an unknown kind or setting, as from a file of a newer version, or a shape that is no picture's.
     """
     settings = {key: value for key, value in spec.items() if key != "kind"}
     if spec.get("kind") == "digit" and not settings:
-        from tinynet.data.ink import prepare_digit
-
-        digit = prepare_digit(image)
-        return None if digit is None else digit.pixels.reshape(input_shape)
+        return _prepared_digit(image, input_shape)
     if spec.get("kind") == "image" and set(settings) <= {"background", "trim"}:
-        return prepare_image(image, input_shape, **settings)
-    raise ImageError(f"the model's input is prepared as {spec}, which this version does not know; update tinynet.")
+        return Prepared(prepare_image(image, input_shape, **settings))
+    raise ImageError(
+        f"the model's input is prepared as {spec}, which this version does not know; update tinynet."
+    )
+
+
+def prepare(image: np.ndarray, spec: dict, input_shape: tuple[int, ...]) -> np.ndarray | None:
+    """The pixels of `prepare_noted`: float32 input_shape, or None where there is nothing to read."""
+    return prepare_noted(image, spec, input_shape).pixels
+
+
+def _prepared_digit(image: np.ndarray, input_shape: tuple[int, ...]) -> Prepared:
+    from .ink import prepare_digit
+
+    if input_shape not in ((28, 28), (28, 28, 1)):
+        raise ImageError(f"digits are prepared as 28×28 pictures, which do not fit the input {input_shape}.")
+    digit = prepare_digit(image)
+    if digit is None:
+        return Prepared(None)
+    note = f"{digit.count} digits found; reading the largest" if digit.count > 1 else None
+    return Prepared(digit.pixels.reshape(input_shape), note)
 
 
 SHADES = " ░▒▓█"
@@ -298,5 +341,7 @@ SHADES = " ░▒▓█"
 
 def show(pixels: np.ndarray) -> str:
     """A grey picture (h, w) in 0…1 as text: a shade, doubled to be about square, for each pixel; h lines."""
-    levels = np.clip(np.round(np.asarray(pixels).reshape(pixels.shape[:2]) * (len(SHADES) - 1)), 0, len(SHADES) - 1)
+    levels = np.clip(
+        np.round(np.asarray(pixels).reshape(pixels.shape[:2]) * (len(SHADES) - 1)), 0, len(SHADES) - 1
+    )
     return "\n".join("".join(SHADES[level] * 2 for level in row).rstrip() for row in levels.astype(int))

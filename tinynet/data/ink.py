@@ -11,15 +11,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinynet.data.components import Components, components, dilate, gaussian, opening, sliding_max
-from tinynet.data.images import opaque, resize
-from tinynet.data.lines import without_lines
-from tinynet.data.mnist_form import centre_of_mass, mnist_form
+from .components import Components, components, dilate, gaussian, opening, sliding_max
+from .images import opaque, resize
+from .lines import without_lines
+from .mnist_form import centre_of_mass, mnist_form
 
 SEARCH_SIDE = 256  # pixels of the longer side while searching; strokes of one pixel in 400 survive
 SMALL_SIDE = 112  # smaller pictures are enlarged to this first
 CLOSE_SIDE = 200  # pixels of the cut-out in which the strokes are separated from the paper
-STROKES = (1 / 24, 1 / 12, 1 / 6, 1 / 3, 1)  # guesses of the broadest stroke, of the shorter side; 1: paper is even
+STROKES = (
+    1 / 24,
+    1 / 12,
+    1 / 6,
+    1 / 3,
+    1,
+)  # guesses of the broadest stroke, of the shorter side; 1: paper is even
+FAINT_RULING = (
+    0.12  # on paper with printed lines what is fainter than they are, and than this, is left of them
+)
 LEAST_CONTRAST = 0.04  # of the range 0…1, light evened out: less is no ink
 
 
@@ -38,9 +47,14 @@ class DigitPicture:
 
 @dataclass
 class Guess:
-    """What one guess of the strokes finds: score, light or dark, stroke it allowed and broadest it found in pixels, box (top, left, bottom, right)."""
+    """What one guess of the strokes finds; lengths in pixels of the search.
+
+    score: the support of its outline, less for blobs; gain: that support. light: light ink on dark. stroke: the
+    broadest that it allowed; broadest: what it found. box: top, left, bottom, right. count: digits. mask: (h, w) bool.
+    """
 
     score: float
+    gain: float
     light: bool
     stroke: int
     broadest: int
@@ -61,7 +75,7 @@ def prepare_digit(image: np.ndarray) -> DigitPicture | None:
     search = _search_size(picture)
     axis = _colour_axis(search)
     plane, ruling = without_lines(search @ axis)
-    guess = _best_guess(plane, max(LEAST_CONTRAST, ruling))
+    guess = _best_guess(plane, max(LEAST_CONTRAST, min(ruling, FAINT_RULING)))
     if guess is None:
         return None
     scale = np.array(picture.shape[:2]) / search.shape[:2]
@@ -143,7 +157,9 @@ def _grain(plane: np.ndarray, lag: int) -> float:
     if len(plane) <= 2 * lag:
         return 0.0
     middle = plane[lag:-lag]
-    return float(np.percentile(np.abs(plane[2 * lag :] - 2 * middle + plane[: -2 * lag]), 25)) / 0.3186 / 6**0.5
+    return (
+        float(np.percentile(np.abs(plane[2 * lag :] - 2 * middle + plane[: -2 * lag]), 25)) / 0.3186 / 6**0.5
+    )
 
 
 def _best_guess(plane: np.ndarray, least: float) -> Guess | None:
@@ -152,7 +168,14 @@ def _best_guess(plane: np.ndarray, least: float) -> Guess | None:
     step = dilate(plane, 2) + dilate(-plane, 2)
     guesses = (_guess(plane, step, floor, light, part) for light in (False, True) for part in STROKES)
     guesses = sorted((g for g in guesses if g is not None), key=lambda g: -g.score)
-    return next((g for g in guesses if _is_ink(plane if g.light else -plane, g)), None)
+    best = next((g for g in guesses if _is_ink(plane if g.light else -plane, g)), None)
+    return best and max((g for g in guesses if _completes(g, best)), key=lambda g: g.gain)
+
+
+def _completes(guess: Guess, part: Guess) -> bool:
+    """Whether a guess covers another of the same digit: broader strokes may show more of it."""
+    size, whole = ((g.box[2:] - g.box[:2]).max() for g in (part, guess))
+    return guess.light == part.light and whole <= 1.25 * size and guess.mask[part.mask].mean() > 0.9
 
 
 def _is_ink(plane: np.ndarray, guess: Guess) -> bool:
@@ -230,10 +253,12 @@ def _strokes(ink: np.ndarray, step: np.ndarray, floor: float) -> tuple[np.ndarra
     return good[found.labels], gain, bool(found.area[~good[1:]].sum() <= 0.02 * found.area.sum())
 
 
-def _main_group(mask: np.ndarray, gain: np.ndarray, light: bool, stroke: int) -> Guess | None:
+def _main_group(mask: np.ndarray, outline: np.ndarray, light: bool, stroke: int) -> Guess | None:
     gap = min(3, max(1, stroke // 8))
     groups = components(dilate(mask.astype(np.uint8), gap) > 0)
-    gains = np.bincount(groups.labels.ravel(), weights=(gain * mask).ravel(), minlength=len(groups.area) + 1)[1:]
+    gains = np.bincount(
+        groups.labels.ravel(), weights=(outline * mask).ravel(), minlength=len(groups.area) + 1
+    )[1:]
     groups.box[:, :2] += gap
     groups.box[:, 2:] -= gap
     size = (groups.box[:, 2:] - groups.box[:, :2]).max(1)
@@ -249,11 +274,12 @@ def _main_group(mask: np.ndarray, gain: np.ndarray, light: bool, stroke: int) ->
     if share < 0.3 * gains[gains > 0].sum() or width > 3.5 * height:
         return None  # one speck among many; a bar that lies
     chosen = np.isin(groups.labels, pieces + 1) & mask
-    if (gain[chosen] != 0).sum() < 1.6 * max(height, width):
+    if (outline[chosen] != 0).sum() < 1.6 * max(height, width):
         return None  # an outline runs down both sides of a stroke
     broadest = _broadest(chosen)
-    slender = (1 - broadest / (box[2:] - box[:2]).max()) ** 4  # a sheet of paper and the hole in a 0 are not
-    return Guess(slender * float(gains[pieces].sum()), light, stroke, broadest, box, 1 + int(digits.sum()), chosen)
+    slender = (1 - broadest / max(height, width)) ** 6  # a sheet of paper and the hole in a 0 are not
+    gain = float(gains[pieces].sum())
+    return Guess(slender * gain, gain, light, stroke, broadest, box, 1 + int(digits.sum()), chosen)
 
 
 def _broadest(mask: np.ndarray) -> int:
@@ -284,7 +310,9 @@ def _pieces(groups: Components, gains: np.ndarray, main: int) -> np.ndarray:
 # ---- cutting out
 
 
-def _cut_out(picture: np.ndarray, axis: np.ndarray, guess: Guess, scale: np.ndarray, ruled: bool) -> np.ndarray | None:
+def _cut_out(
+    picture: np.ndarray, axis: np.ndarray, guess: Guess, scale: np.ndarray, ruled: bool
+) -> np.ndarray | None:
     """Ink coverage 0…1 of the digit that was found, from the full picture around it."""
     size = (guess.box[2:] - guess.box[:2]).max()
     margin = 4 + int(0.3 * size)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinynet.data.components import opening, sliding_max
+from .components import opening, sliding_max
 
 STRIPS = 12  # the page is cut into this many; a line has to show in two thirds of them
 STEEPEST = 0.14  # 8 degrees
@@ -60,7 +60,9 @@ def find_lines(plane: np.ndarray) -> list[Line]:
     shifts = np.round(slopes[:, None] * middle).astype(int) + reach
     rows = np.arange(height)[None, :, None] + shifts[:, None, :]
     scores = np.partition(tolerant[rows, np.arange(STRIPS)], 4, axis=2)[..., 4]
-    return [_traced(ridge, strips, middle, y, slopes[scores[:, y].argmax()]) for y in _peaks(scores.max(axis=0))]
+    return [
+        _traced(ridge, strips, middle, y, slopes[scores[:, y].argmax()]) for y in _peaks(scores.max(axis=0))
+    ]
 
 
 def _peaks(score: np.ndarray) -> np.ndarray:
@@ -79,7 +81,8 @@ def _traced(ridge: np.ndarray, strips: np.ndarray, middle: np.ndarray, row: int,
     path = np.interp(np.arange(width) - width / 2, middle, found.astype(float))
     centre = np.round(path).astype(int)
     profile = [
-        float(np.median(ridge[np.clip(centre + offset, 0, height - 1), np.arange(width)])) for offset in range(-4, 5)
+        float(np.median(ridge[np.clip(centre + offset, 0, height - 1), np.arange(width)]))
+        for offset in range(-4, 5)
     ]
     contrast = max(profile[3:6])
     half = next((i for i in range(1, 4) if max(profile[3 - i], profile[5 + i]) < 0.3 * contrast), 4)

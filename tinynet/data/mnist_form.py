@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinynet.data.images import resize
+from .images import resize
 
 FINE = 80  # pixels of the box while the strokes are measured: 4 to one of MNIST
 THICKNESS = 1.9 * 4, 3.1 * 4  # of most MNIST strokes, at that size
@@ -52,7 +52,9 @@ def _grown(alpha: np.ndarray, radius: float) -> np.ndarray:
         for dx in range(-reach, reach + 1):
             weight = min(1.0, radius + 1 - np.hypot(dy, dx))
             if weight > 0 and (dy or dx):
-                shifted = wide[reach + dy : reach + dy + alpha.shape[0], reach + dx : reach + dx + alpha.shape[1]]
+                shifted = wide[
+                    reach + dy : reach + dy + alpha.shape[0], reach + dx : reach + dx + alpha.shape[1]
+                ]
                 result = np.maximum(result, weight * shifted)
     return result
 
