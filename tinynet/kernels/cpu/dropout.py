@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numba.extending import register_jitable
 
 from . import memory
 from .flat import CHUNK, chunks, flat
-from .jit import jit
+from .jit import helper, jit
 
 U = np.uint32
 
 
-@register_jitable
+@helper
 def _mix(h):
     """The 32-bit finaliser of MurmurHash3 (Appleby)."""
     h = U(U(h ^ (h >> U(16))) * U(0x85EBCA6B))

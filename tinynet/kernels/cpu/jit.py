@@ -29,7 +29,7 @@ import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic, register_jitable
 
 from . import cache
 
@@ -106,6 +106,11 @@ class Kernel:
         entry._cache = cache.KernelCache(f"{function.__module__.rsplit('.', 1)[-1]}.{self.__name__}")
         self._entry = entry
         return entry
+
+
+def helper(function):
+    """Make a function that kernels call; LLVM inlines it where that pays."""
+    return register_jitable(**OPTIONS, no_cpython_wrapper=True)(function)
 
 
 def jit(function, name: str | None = None) -> Kernel:

@@ -9,25 +9,24 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from numba.extending import register_jitable
 
 from . import memory
 from .flat import flat
-from .jit import jit
+from .jit import helper, jit
 from .simd import LANES, clear, load_until, maximum, splat, store_until, where_equal
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
 
 
-@register_jitable
+@helper
 def _reach(position, stride, before, window, size):
     """The part [first, last) of an axis that the window at an output position covers."""
     first = position * stride - before
     return max(0, first), min(size, first + window)
 
 
-@register_jitable
+@helper
 def _largest(x, at, part, lines, pixels, line, c):
     """The largest of a window of lines × pixels, for the vector of channels at `at`."""
     best = load_until(x, at, at + part)
@@ -38,7 +37,7 @@ def _largest(x, at, part, lines, pixels, line, c):
     return best
 
 
-@register_jitable
+@helper
 def _largest_of_four(x, at, part, line, c):
     """The usual window, 2 × 2, without loops."""
     below = at + line
@@ -47,7 +46,7 @@ def _largest_of_four(x, at, part, line, c):
     return maximum(upper, lower)
 
 
-@register_jitable
+@helper
 def _hand_back(x, dx, best, todo, at, part, lines, pixels, line, c, overlap):
     """Add `todo` to dx where x is the first `best` of its window."""
     zero = splat(np.float32(0))

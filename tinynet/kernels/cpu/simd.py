@@ -18,7 +18,9 @@ import numpy as np
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, lower_builtin, models, register_jitable, register_model, type_callable
+from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
+
+from .jit import helper
 
 
 def _host_lanes() -> int:
@@ -457,7 +459,7 @@ def gelu_slope(x):
     return x.fma(density, _gauss(x))
 
 
-@register_jitable
+@helper
 def largest_of(x, first, stop):
     """The largest of x[first:stop], NaN if there is one."""
     top = x[first]
@@ -473,7 +475,7 @@ def largest_of(x, first, stop):
     return top
 
 
-@register_jitable
+@helper
 def clear(x, first, stop):
     """x[first:stop] = 0."""
     for i in range(first, stop, LANES):

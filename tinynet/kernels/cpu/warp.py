@@ -9,12 +9,11 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from numba.extending import register_jitable
 
 from ..reference.warp import spline_basis
 from . import memory
 from .flat import flat
-from .jit import jit
+from .jit import helper, jit
 from .simd import LANES, choose, clear, elementwise, fma, load, splat, store
 
 U = np.uint64
@@ -51,7 +50,7 @@ def _warp(task, images, matrices, grid, rows, columns, xs, padded, scratch, out,
             )
 
 
-@register_jitable
+@helper
 def _pad(images, source, padded, picture, h, run, line, c):
     """Copy a picture to where one pixel of zeros is before it and two behind: positions are clamped to [-1, size]."""
     clear(padded, picture, picture + (h + 3) * line)
@@ -60,7 +59,7 @@ def _pad(images, source, padded, picture, h, run, line, c):
             padded[U(picture + (i + 1) * line + c + k)] = images[U(source + i * run + k)]
 
 
-@register_jitable
+@helper
 def _spread(grid, first, columns, scratch, field, count, knots_x, wide):
     """Each line of coefficients, spread over the columns of the picture."""
     for a in range(count):
@@ -71,7 +70,7 @@ def _spread(grid, first, columns, scratch, field, count, knots_x, wide):
             store(scratch, field + a * wide + j, sums)
 
 
-@register_jitable
+@helper
 def _positions(matrices, m, rows, i, xs, scratch, field, places, h, w, knots_y):
     """The whole and the broken part of the input positions (y, x) of a line: four lines of `scratch` at `places`."""
     wide = xs.size
@@ -93,7 +92,7 @@ def _positions(matrices, m, rows, i, xs, scratch, field, places, h, w, knots_y):
         store(scratch, places + 3 * wide + j, column - _floor(column))
 
 
-@register_jitable
+@helper
 def _sample(padded, corner, line, c, scratch, places, wide, out, target, w):
     """One channel of a line of output pixels, between the four input pixels of each."""
     for j in range(w):
