@@ -16,10 +16,9 @@ from tinynet.kernels import reference
 
 pytest.importorskip("numba")
 
-from kernels.cases import ACTIVATIONS, Case, all_cases, normal  # noqa: E402
-
-from tinynet.kernels import cpu  # noqa: E402
-from tinynet.kernels.cpu import jit, simd, tile  # noqa: E402
+from kernels.cases import ACTIVATIONS, Case, all_cases, normal
+from tinynet.kernels import cpu
+from tinynet.kernels.cpu import jit, simd, tile
 
 CASES = all_cases()
 FUNCTIONS = [name for name in cpu.__all__ if callable(getattr(cpu, name))]

@@ -8,6 +8,7 @@ cannot be written is replaced by a temporary one, and that by nothing: kernels a
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -54,10 +55,8 @@ class KernelCache(_Cache):
 
     def save_overload(self, sig, data) -> None:
         """Keep a compiled kernel; a full or vanished disk is no reason to stop."""
-        try:
+        with contextlib.suppress(OSError):
             _write(self._path(sig), dumps(data._reduce()))
-        except OSError:
-            pass
 
     def enable(self) -> None:
         """Numba's interface; the cache is always on."""

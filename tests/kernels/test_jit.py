@@ -1,0 +1,185 @@
+"""Compilation, its cache, and the launch on threads: what must never be in a user's way."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from tinynet.kernels.cpu import cache, jit
+
+ROOT = Path(__file__).parents[2]
+RECTIFY = """
+import sys
+import numpy as np
+from tinynet.kernels.cpu import cache
+compiled = []
+cache.on_compile = compiled.append
+from tinynet.kernels import cpu
+assert not compiled, compiled
+y = cpu.activation(np.float32([-1, 0, 2]), "relu")
+assert y.tolist() == [0, 0, 2], y
+print(compiled)
+"""
+
+
+def rectify(cache_home: Path, **environment: str) -> str:
+    """Run one kernel in a new process; returns what was compiled."""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache_home), "PYTHONPATH": str(ROOT), **environment}
+    result = subprocess.run(
+        [sys.executable, "-c", RECTIFY], env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.split("]")[0] + "]"
+
+
+linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="the cache folder is given by XDG_CACHE_HOME on Linux"
+)
+
+
+@linux
+def test_a_second_process_compiles_nothing(tmp_path):
+    assert rectify(tmp_path) == "['activation.relu']"
+    assert rectify(tmp_path) == "[]"
+
+
+@linux
+def test_a_damaged_file_is_compiled_again(tmp_path):
+    rectify(tmp_path)
+    (file,) = tmp_path.rglob("activation.relu-*.bin")
+    whole = file.read_bytes()
+    for damaged in (whole[:1000], b"", whole[:-1] + bytes([whole[-1] ^ 1]), os.urandom(5000)):
+        file.write_bytes(damaged)
+        assert rectify(tmp_path) == "['activation.relu']"
+        assert rectify(tmp_path) == "[]"
+
+
+@linux
+def test_a_home_that_cannot_be_written(tmp_path):
+    """Kernels then lie in the temporary folder, and only for their owner."""
+    (tmp_path / "file").touch()
+    (tmp_path / "temporary").mkdir()
+    assert rectify(tmp_path / "file" / "home", TMPDIR=str(tmp_path / "temporary")) == "['activation.relu']"
+    assert rectify(tmp_path / "file" / "home", TMPDIR=str(tmp_path / "temporary")) == "[]"
+    (file,) = (tmp_path / "temporary").rglob("activation.relu-*.bin")
+    assert not file.parent.stat().st_mode & 0o077
+
+
+@pytest.fixture
+def fresh_cache(monkeypatch):
+    """The cache finds its place anew in this test and afterwards."""
+    cache.folder.cache_clear()
+    cache.key.cache_clear()
+    yield monkeypatch
+    monkeypatch.undo()
+    cache.folder.cache_clear()
+    cache.key.cache_clear()
+
+
+def test_nowhere_to_write(tmp_path, fresh_cache):
+    (tmp_path / "file").touch()
+    fresh_cache.setattr(cache, "user_folder", lambda: tmp_path / "file" / "a")
+    fresh_cache.setattr(cache, "_temporary_folder", lambda: tmp_path / "file" / "b")
+    assert cache.folder() is None
+    kernel, counts = jit.jit(_count), np.zeros(5, np.int64)
+    kernel(5, 0, counts, 0)
+    assert counts.tolist() == [1] * 5
+
+
+def test_changed_sources_and_other_lanes_have_another_key(tmp_path, fresh_cache):
+    copy = tmp_path / "cpu"
+    shutil.copytree(Path(cache.__file__).parent, copy)
+    before = cache.key()
+    fresh_cache.setattr(cache, "__file__", str(copy / "cache.py"))
+    cache.key.cache_clear()
+    assert cache.key() == before
+    with open(copy / "tile.py", "a") as file:
+        file.write("# changed\n")
+    cache.key.cache_clear()
+    changed = cache.key()
+    fresh_cache.setenv("TINYNET_LANES", "4")
+    cache.key.cache_clear()
+    assert len({before, changed, cache.key()}) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="owners of files")
+def test_a_folder_that_others_may_write_is_not_trusted(tmp_path, fresh_cache):
+    fresh_cache.setattr(cache, "user_folder", lambda: tmp_path / "open")
+    fresh_cache.setattr(cache, "_temporary_folder", lambda: tmp_path / "own")
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    assert cache.folder().parent == tmp_path / "own"
+
+
+def _count(task, counts, spin):
+    total = 0
+    for i in range(spin):
+        total ^= i
+    counts[task] += 1 if total >= 0 else 2
+
+
+count = jit.jit(_count)
+
+
+@pytest.fixture
+def threads():
+    before = jit.get_threads()
+    yield jit.set_threads
+    jit.set_threads(before)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_each_task_runs_once(number, threads):
+    threads(number)
+    for tasks in (1, 2, 7, 100):
+        counts = np.zeros(tasks, np.int64)
+        for _ in range(200):
+            count(tasks, 10**9, counts, 50)
+        assert (counts == 200).all()
+
+
+def test_no_task_is_no_work(threads):
+    threads(2)
+    count(0, 10**9, np.zeros(0, np.int64), 0)
+
+
+def test_threads_are_kept_within_what_there_is(threads):
+    threads(10_000)
+    assert 1 <= jit.get_threads() <= 10_000
+    threads(None)
+    assert jit.get_threads() >= 1
+
+
+def test_callers_at_once(threads):
+    """One launches on threads, the others run alone meanwhile."""
+    threads(2)
+    arrays = [np.zeros(64, np.int64) for _ in range(4)]
+
+    def work(counts):
+        for _ in range(300):
+            count(64, 10**9, counts, 20)
+
+    callers = [threading.Thread(target=work, args=(a,)) for a in arrays]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert all((a == 300).all() for a in arrays)
+
+
+def test_the_setting_does_not_reach_the_users_own_numba(threads):
+    import numba
+
+    before = numba.get_num_threads()
+    threads(1)
+    count(8, 10**9, np.zeros(8, np.int64), 0)
+    assert numba.get_num_threads() == before
