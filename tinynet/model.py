@@ -63,7 +63,7 @@ class Sequential:
             layer.name = f"{kind}_{counts[kind]}"
 
     def _build(self, seed: int | None) -> None:
-        """Create the parameters, and let a convolution leave out what the pooling behind it never reads."""
+        """Create the parameters, and join convolutions with the pooling behind them."""
         rng = None if seed is None else np.random.default_rng(seed)
         self.shapes: list[Shape] = [self.input_shape]
         for layer in self.layers:
@@ -74,6 +74,7 @@ class Sequential:
         for layer, follower, shape in zip(self.layers, self.layers[1:], self.shapes[1:], strict=False):
             if isinstance(layer, Convolution) and isinstance(follower, Pooling):
                 layer.trimmed = follower.spatial_size_read(shape)
+                follower.take_activation(layer)
         self._flops = sum(layer.flops(shape) for layer, shape in zip(self.layers, self.shapes, strict=False))
 
     @property
@@ -163,8 +164,14 @@ class Sequential:
 
     def _infer(self, x: np.ndarray, run: Run) -> np.ndarray:
         """The output alone: nothing is kept for a backward pass."""
+        convolution = None
         for layer in self.layers:
-            x, _ = layer.forward(x, run)
+            if convolution is not None:
+                x, convolution = layer.infer_with(convolution, x, run), None
+            elif isinstance(layer, Convolution) and layer.activation_left:
+                convolution = layer
+            else:
+                x, _ = layer.forward(x, run)
         return x
 
     def fit(self, x: Any, y: Any, **settings: Any) -> History:

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 
 from .base import Gradients, Layer, Run, Shape, check_choice, check_counts
-from .conv import PADDINGS, Pads, Sizes, as_picture, windows
+from .conv import PADDINGS, Convolution, Pads, Sizes, as_picture, windows
+
+RISING = ("relu", "leaky_relu", "sigmoid", "tanh")
+"""Fused activations that never fall, so that max f(x) = f(max x)."""
 
 
 class Pooling(Layer):
@@ -17,6 +20,8 @@ class Pooling(Layer):
 
     rank: int
     largest: bool
+    activation_taken: str = "linear"
+    """The activation of the convolution before, where this layer applies it; set by Sequential."""
 
     def check(self) -> None:
         self.pool_size = check_counts(self.name, "pool_size", self.pool_size, self.rank)
@@ -55,18 +60,33 @@ class Pooling(Layer):
 
     def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
         pool = run.kernels.max_pool2d if self.largest else run.kernels.avg_pool2d
-        y = pool(as_picture(x, self.rank), *self._geometry(x.shape[1:-1]))
-        y = y if self.rank == 2 else y[:, 0]
-        return y, (x, y)
+        z = pool(as_picture(x, self.rank), *self._geometry(x.shape[1:-1]))
+        y = run.kernels.activation(z, self.activation_taken)
+        return y if self.rank == 2 else y[:, 0], (x, z, y)
 
     def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
-        x, y = (as_picture(a, self.rank) for a in saved)
-        dy, geometry = dy.reshape(y.shape), self._geometry(saved[0].shape[1:-1])
+        x, z, y = saved
+        geometry = self._geometry(x.shape[1:-1])
+        picture, dz = as_picture(x, self.rank), dy.reshape(z.shape)
+        if self.activation_taken != "linear":
+            dz = run.kernels.activation_gradient(dz, y, self.activation_taken)
         if self.largest:
-            dx = run.kernels.max_pool2d_gradient(dy, x, y, *geometry)
+            dx = run.kernels.max_pool2d_gradient(dz, picture, z, *geometry)
         else:
-            dx = run.kernels.avg_pool2d_gradient(dy, x.shape, *geometry)
-        return dx.reshape(saved[0].shape), {}
+            dx = run.kernels.avg_pool2d_gradient(dz, picture.shape, *geometry)
+        return dx.reshape(x.shape), {}
+
+    def take_activation(self, convolution: Convolution) -> None:
+        """Apply the activation of the convolution before: the maximum commutes with functions that rise, and is smaller."""
+        if self.largest and self.rank == convolution.rank and convolution.activation in RISING:
+            self.activation_taken, convolution.activation_left = convolution.activation, True
+
+    def infer_with(self, convolution: Convolution, x: np.ndarray, run: Run) -> np.ndarray:
+        """The output for the input of the convolution whose activation was taken."""
+        operands = convolution.operands(x)
+        geometry = self._geometry(convolution.spatial_output(x.shape[1:-1]))
+        y = run.kernels.conv2d_max_pool2d(*operands, self.activation_taken, *geometry)
+        return y if self.rank == 2 else y[:, 0]
 
 
 @dataclass(eq=False)

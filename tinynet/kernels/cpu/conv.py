@@ -41,11 +41,11 @@ def conv2d(
     x (n, h, w, c), kernel W (kh, kw, c, o), bias (o,) or None, pads ((top, bottom), (left, right)), which crop where negative;
     `activation` is one of those that are fused. Returns (n, height, width, o).
     """
-    x, pads = _with_zeros_around(x, pads)
+    x, pads = with_zeros_around(x, pads)
     shape = _output_shape(x.shape, kernel.shape, strides, pads, dilation)
     if 0 in shape:
         return np.zeros(shape, np.float32)
-    plan = _forward_plan(x.shape, kernel.shape, strides, pads, dilation)
+    plan = forward_plan(x.shape, kernel.shape, strides, pads, dilation)
     columns = shape[3]
     w = packed_panels(kernel, 1, plan.offsets.size, columns, columns, 1)
     return finish(run(plan, x, w, bias, fused_slope(activation)), activation)
@@ -76,7 +76,7 @@ def conv2d_kernel_gradient(
     """dW[u, v, c, o] = Σ x[n, i·sy + u·dy, j·sx + v·dx, c] · dz[n, i, j, o] over pictures and output pixels."""
     if not dz.size or not x.size:
         return np.zeros(kernel_shape, np.float32)
-    x, pads = _with_zeros_around(x, pads)
+    x, pads = with_zeros_around(x, pads)
     n, height, width, filters = dz.shape
     plan = _kernel_gradient_plan(x.shape, tuple(kernel_shape), dz.shape, strides, pads, dilation)
     partial = run(plan, x, packed_panels(dz, n, height * width, filters, filters, 1))
@@ -94,7 +94,7 @@ def _output_shape(input_shape, kernel_shape, strides, pads, dilation) -> tuple[i
     return (input_shape[0], *(max(size, 0) for size in sizes), kernel_shape[3])
 
 
-def _with_zeros_around(x: np.ndarray, pads: Pads) -> tuple[np.ndarray, Pads]:
+def with_zeros_around(x: np.ndarray, pads: Pads) -> tuple[np.ndarray, Pads]:
     """Put positive padding into the picture; what is left of the pads is ≤ 0."""
     (top, bottom), (left, right) = pads
     if top <= 0 and bottom <= 0 and left <= 0 and right <= 0:
@@ -125,7 +125,7 @@ def _patch(kernel_shape: tuple[int, ...], dilation: Pair, line: int) -> np.ndarr
 
 
 @functools.lru_cache(maxsize=256)
-def _forward_plan(input_shape, kernel_shape, strides, pads, dilation) -> Plan:
+def forward_plan(input_shape, kernel_shape, strides, pads, dilation) -> Plan:
     n, h, w, c = input_shape
     shape = _output_shape(input_shape, kernel_shape, strides, pads, dilation)
     pixels = _pixels(*shape[1:3], strides, pads, w * c, c)

@@ -37,6 +37,8 @@ from . import cache
 # `work` is one float read and written once, or 16 multiply-adds in a tile.
 SMALL_WORK = 20_000
 
+SPIN_COUNT = "5000"
+
 # Without `nnan` and `ninf`: a NaN must come out of a diverged network.
 OPTIONS = {
     "nogil": True,
@@ -46,11 +48,25 @@ OPTIONS = {
     "fastmath": {"nsz", "arcp", "contract", "afn", "reassoc"},
 }
 
+
+def _load_threads() -> int:
+    """Load Numba's thread pool, which kernels from the cache link to; returns the number of its threads.
+
+    GNU OpenMP's threads watch for work before they sleep, by default for 4 ms. On a computer that is busy with something else too,
+    they then keep from its core the very thread that they wait for, twice in every kernel.
+    """
+    given = os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+    threads = numba.get_num_threads()
+    if given is SPIN_COUNT:
+        del os.environ["GOMP_SPINCOUNT"]
+    return threads
+
+
 _I64 = ir.IntType(64)
 _BYTES = ir.IntType(8).as_pointer()
 _WORKER = ir.FunctionType(ir.VoidType(), [_BYTES.as_pointer(), _I64.as_pointer(), _I64.as_pointer(), _BYTES])
 _inside_parallel = threading.Lock()
-_threads = numba.get_num_threads()  # also loads the thread pool, which kernels from the cache link to
+_threads = _load_threads()
 
 
 def set_threads(count: int | None) -> None:

@@ -61,7 +61,7 @@ def _hand_back(x, dx, best, todo, at, part, lines, pixels, line, c, overlap):
 
 
 @jit
-def _max_pool(task, x, y, sizes):
+def max_pool(task, x, y, sizes):
     h, w, c, height, width = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
     image, i = divmod(task, height)
     top, bottom = _reach(i, sizes[7], sizes[9], sizes[5], h)
@@ -139,7 +139,7 @@ def _average_pool_gradient(task, dy, dx, sizes):
 
 
 @functools.lru_cache(maxsize=256)
-def _sizes(shape: tuple[int, ...], window: Pair, strides: Pair, pads: Pads) -> np.ndarray:
+def pool_sizes(shape: tuple[int, ...], window: Pair, strides: Pair, pads: Pads) -> np.ndarray:
     """What the kernels need to know about their shapes, as an array of integers."""
     _, h, w, c = shape
     out = [
@@ -153,10 +153,10 @@ def max_pool2d(x: np.ndarray, window: Pair, strides: Pair, pads: Pads) -> np.nda
 
     x (n, h, w, c), pads ((top, bottom), (left, right)), which crop where negative. Returns (n, height, width, c).
     """
-    sizes = _sizes(x.shape, window, strides, pads)
+    sizes = pool_sizes(x.shape, window, strides, pads)
     y = memory.empty((len(x), int(sizes[3]), int(sizes[4]), x.shape[3]))
     if y.size:
-        _max_pool(len(x) * y.shape[1], x.size, flat(x), y.reshape(-1), sizes)
+        max_pool(len(x) * y.shape[1], x.size, flat(x), y.reshape(-1), sizes)
     return y
 
 
@@ -166,14 +166,14 @@ def max_pool2d_gradient(
     """Hand dy to the first maximum of each window, in row-major order; dy and y (n, height, width, c), x (n, h, w, c)."""
     dx = memory.empty(x.shape)
     if dx.size:
-        sizes = _sizes(x.shape, window, strides, pads)
+        sizes = pool_sizes(x.shape, window, strides, pads)
         _max_pool_gradient(len(x), 3 * x.size, flat(dy), flat(x), flat(y), dx.reshape(-1), sizes)
     return dx
 
 
 def avg_pool2d(x: np.ndarray, window: Pair, strides: Pair, pads: Pads) -> np.ndarray:
     """The mean of the true pixels of each window; padding is not counted. Shapes as in max_pool2d."""
-    sizes = _sizes(x.shape, window, strides, pads)
+    sizes = pool_sizes(x.shape, window, strides, pads)
     y = memory.empty((len(x), int(sizes[3]), int(sizes[4]), x.shape[3]))
     if y.size:
         _average_pool(len(x) * y.shape[1], x.size, flat(x), y.reshape(-1), sizes)
@@ -186,6 +186,6 @@ def avg_pool2d_gradient(
     """Hand every true pixel of a window dy divided by their number."""
     dx = memory.empty(input_shape)
     if dx.size:
-        sizes = _sizes(tuple(input_shape), window, strides, pads)
+        sizes = pool_sizes(tuple(input_shape), window, strides, pads)
         _average_pool_gradient(len(dx), 2 * dx.size, flat(dy), dx.reshape(-1), sizes)
     return dx
