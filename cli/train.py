@@ -62,7 +62,7 @@ def command(data: str, output: Path | None, force: bool, resume: bool, time_limi
     for warning in plan.warnings:
         note(f"note: {warning}")
     note(plan.reason)
-    trained = _train(plan, output, resume, time_limit)
+    trained = _train(plan, data, output, resume, time_limit)
     if history is not None:
         trained.draw(history) if history.suffix == ".png" else trained.save_csv(history)
     return 130 if trained.interrupted else 0
@@ -80,8 +80,10 @@ def _check_output(output: Path, force: bool) -> None:
     check_writable(output)
 
 
-def _train(plan: Plan, output: Path, resume: bool, time_limit: float | None) -> History:
+def _train(plan: Plan, data: str, output: Path, resume: bool, time_limit: float | None) -> History:
     """Train, save, and say what came of it."""
+    from tinynet.errors import TinynetError
+
     checkpoint = output.with_suffix(".checkpoint.npz")
     trained = plan.model.fit(
         plan.x,
@@ -93,14 +95,15 @@ def _train(plan: Plan, output: Path, resume: bool, time_limit: float | None) -> 
         time_limit=time_limit,
         verbose=True,
     )
+    if not trained.epochs:
+        raise TinynetError("training was stopped before its first step; nothing is saved")
     best = trained.epochs[(trained.best_epoch or len(trained.epochs)) - 1]
     plan.model.metadata["training"] = {
-        "data": plan.name,
+        "data": data,
         "samples": len(plan.x),
         "epochs": len(trained.epochs),
-        "best_epoch": best["epoch"],
-        "val_accuracy": round(best["val_accuracy"], 5),
-        "val_loss": round(best["val_loss"], 5),
+        "best epoch": best["epoch"],
+        "validation accuracy": round(best["val_accuracy"], 5),
         "seed": plan.settings["seed"],
     }
     plan.model.save(output, dtype="float16")

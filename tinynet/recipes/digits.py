@@ -23,5 +23,6 @@ def plan(choices: Choices) -> Plan:
         preparation={"kind": "digit"},
         epochs=10,
         augment=DIGITS,
+        dropout=0.25,
         about="reads one handwritten digit",
     )
