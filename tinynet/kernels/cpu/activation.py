@@ -41,36 +41,43 @@ def _map_two(function):
 
 @elementwise
 def relu(z):
+    """max(z, 0); NaN stays."""
     return choose(z < 0.0, 0.0, z)
 
 
 @elementwise
 def leaky_relu(z):
+    """z, times LEAKY_SLOPE where negative."""
     return choose(z < 0.0, z * LEAKY_SLOPE, z)
 
 
 @elementwise
 def relu_gradient(dy, y):
+    """dy where y is above 0, else 0."""
     return choose(y <= 0.0, 0.0, dy)
 
 
 @elementwise
 def leaky_relu_gradient(dy, y):
+    """dy, times LEAKY_SLOPE where y is negative."""
     return choose(y < 0.0, dy * LEAKY_SLOPE, dy)
 
 
 @elementwise
 def sigmoid_gradient(dy, y):
+    """dy y (1 - y)."""
     return dy * y * (1.0 - y)
 
 
 @elementwise
 def tanh_gradient(dy, y):
+    """dy (1 - y²)."""
     return dy * (1.0 - y * y)
 
 
 @elementwise
 def gelu_gradient(dy, z):
+    """dy (Φ(z) + z Φ'(z))."""
     return dy * simd.gelu_slope.of(z)
 
 

@@ -126,6 +126,7 @@ def _patch(kernel_shape: tuple[int, ...], dilation: Pair, line: int) -> np.ndarr
 
 @functools.lru_cache(maxsize=256)
 def forward_plan(input_shape, kernel_shape, strides, pads, dilation) -> Plan:
+    """Lay out a convolution: a row is the patch of an output pixel."""
     n, h, w, c = input_shape
     shape = _output_shape(input_shape, kernel_shape, strides, pads, dilation)
     pixels = _pixels(*shape[1:3], strides, pads, w * c, c)

@@ -81,27 +81,32 @@ def _pointwise(loss, gradient):
 
 @elementwise
 def squared(p, t, delta):
+    """(p - t)²."""
     return (p - t) * (p - t)
 
 
 @elementwise
 def squared_gradient(p, t, delta):
+    """2 (p - t)."""
     return 2.0 * (p - t)
 
 
 @elementwise
 def absolute(p, t, delta):
+    """|p - t|."""
     return (p - t).call("fabs")
 
 
 @elementwise
 def absolute_gradient(p, t, delta):
+    """The sign of p - t; NaN stays."""
     e = p - t
     return choose(e > 0.0, 1.0, choose(e < 0.0, -1.0, e))
 
 
 @elementwise
 def huber_loss(p, t, delta):
+    """e² / 2 where |e| ≤ delta, else delta (|e| - delta / 2), with e = p - t."""
     e = p - t
     slope = huber_gradient.of(p, t, delta)
     return slope * (e - 0.5 * slope)
@@ -109,6 +114,7 @@ def huber_loss(p, t, delta):
 
 @elementwise
 def huber_gradient(p, t, delta):
+    """p - t, held between -delta and delta."""
     e = p - t
     return choose(e > delta, delta, choose(e < -delta, -delta, e))
 
@@ -124,6 +130,7 @@ def logistic(z, t, delta):
 
 @elementwise
 def logistic_gradient(z, t, delta):
+    """sigmoid(z) - t."""
     return sigmoid.of(z) - t
 
 

@@ -62,6 +62,7 @@ def _hand_back(x, dx, best, todo, at, part, lines, pixels, line, c, overlap):
 
 @jit
 def max_pool(task, x, y, sizes):
+    """One line of maxima."""
     h, w, c, height, width = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
     image, i = divmod(task, height)
     top, bottom = _reach(i, sizes[7], sizes[9], sizes[5], h)
