@@ -6,7 +6,7 @@ import os
 import platform
 
 import click
-from tinynet.cli.options import device_options, json_option, print_json, table
+from tinynet.cli.options import device_options, json_option, print_json
 
 
 @click.command("doctor")
@@ -18,7 +18,9 @@ def command(as_json: bool) -> None:
     if as_json:
         print_json(facts)
     else:
-        click.echo(table([(key, str(value)) for key, value in facts.items()]))
+        width = max(map(len, facts))
+        for name, fact in facts.items():
+            click.echo(f"{name:<{width}}  {fact}")
 
 
 def _versions() -> dict[str, str]:

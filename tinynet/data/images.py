@@ -12,6 +12,7 @@ import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -23,7 +24,7 @@ BIT_DEPTHS = (1, 255, 1023, 4095, 16383, 65535)  # largest values of what scanne
 ORIENTATION = 0x0112  # the EXIF tag
 
 
-def read_image(source, max_side: int = MAX_SIDE) -> np.ndarray:
+def read_image(source: str | os.PathLike | bytes | BinaryIO, max_side: int = MAX_SIDE) -> np.ndarray:
     """Read a picture of any kind that Pillow knows.
 
     Args:

@@ -84,7 +84,7 @@ def choose(flops: float | None = None) -> tuple[str, str]:
         return "cpu", "long work pays for loading Numba"
     seconds = _setting.rented + flops / REFERENCE_FLOPS
     if seconds < CPU_START_SECONDS:
-        return "reference", f"about {seconds:.2f} s of work is done sooner than Numba is loaded"
+        return "reference", f"{1e3 * seconds:.0f} ms of work is done sooner than Numba is loaded"
     return "cpu", f"about {seconds:.1f} s of work on NumPy pays for loading Numba"
 
 
