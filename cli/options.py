@@ -24,6 +24,7 @@ def device_options(function: Callable) -> Callable:
     def wrapper(*arguments: Any, device: str, threads: int | None, **options: Any) -> Any:
         from tinynet import kernels
 
+        kernels.tell_compilation(_announce_once())
         if device != "auto":
             kernels.set_device(device)
         if threads is not None:
@@ -31,6 +32,18 @@ def device_options(function: Callable) -> Callable:
         return function(*arguments, **options)
 
     return wrapper
+
+
+def _announce_once() -> Callable[[str], None]:
+    """A listener that says why the first kernel takes its time."""
+    told: list[str] = []
+
+    def announce(kernel: str) -> None:
+        if not told:
+            note("compiling kernels, once for this machine: about ten seconds …")
+        told.append(kernel)
+
+    return announce
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")

@@ -11,6 +11,7 @@ import functools
 import importlib.util
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -28,6 +29,7 @@ class _Setting:
     device: str = "auto"
     threads: int | None = None
     rented: float = 0.0
+    on_compile: Callable[[str], None] | None = None
 
 
 _setting = _Setting()
@@ -49,6 +51,13 @@ def set_threads(threads: int | None) -> None:
     _setting.threads = threads
     if cpu_loaded():
         _apply_threads()
+
+
+def tell_compilation(listener: Callable[[str], None] | None) -> None:
+    """Have a function called with the name of each kernel just before it is compiled, never when it comes from the cache."""
+    _setting.on_compile = listener
+    if cpu_loaded():
+        _apply_listener()
 
 
 def threads() -> int:
@@ -97,6 +106,7 @@ def backend(flops: float | None = None) -> ModuleType:
 
         if fresh:
             _apply_threads()
+            _apply_listener()
         return cpu
     from . import reference
 
@@ -108,3 +118,9 @@ def _apply_threads() -> None:
     from .cpu import jit
 
     jit.set_threads(threads())
+
+
+def _apply_listener() -> None:
+    from .cpu import cache
+
+    cache.on_compile = _setting.on_compile
