@@ -175,12 +175,12 @@ def _best_guess(plane: np.ndarray, least: float) -> Guess | None:
 def _completes(guess: Guess, part: Guess) -> bool:
     """Whether a guess covers another of the same digit: broader strokes may show more of it."""
     size, whole = ((g.box[2:] - g.box[:2]).max() for g in (part, guess))
-    return guess.light == part.light and whole <= 1.25 * size and guess.mask[part.mask].mean() > 0.9
+    return guess.light == part.light and whole <= 1.5 * size and guess.mask[part.mask].mean() > 0.9
 
 
 def _is_ink(plane: np.ndarray, guess: Guess) -> bool:
     """Whether the best guess holds: strokes long enough, on quiet paper, none of them part of something broader."""
-    ink = above_paper(plane, guess.stroke)
+    ink, _ = above_paper(plane, guess.stroke)
     level = ink[guess.mask].mean()
     mask = guess.mask.astype(np.uint8)
     around = (dilate(mask, 5) > 0) & (dilate(mask, 2) == 0)
@@ -188,7 +188,7 @@ def _is_ink(plane: np.ndarray, guess: Guess) -> bool:
         return False
     if guess.stroke * 2 > min(plane.shape):
         return True
-    return bool(above_paper(plane, 2 * guess.stroke)[guess.mask].mean() < 1.6 * level)
+    return bool(above_paper(plane, 2 * guess.stroke)[0][guess.mask].mean() < 1.6 * level)
 
 
 def _guess(plane: np.ndarray, step: np.ndarray, floor: float, light: bool, part: float) -> Guess | None:
@@ -197,7 +197,8 @@ def _guess(plane: np.ndarray, step: np.ndarray, floor: float, light: bool, part:
     step: the range of values around each point. floor: the least contrast that is ink.
     """
     stroke = max(3, round(part * min(plane.shape)))
-    ink = above_paper(plane if light else -plane, stroke)
+    ink, lit = above_paper(plane if light else -plane, stroke)
+    step = step / lit
     mask, gain, clean = _strokes(ink, step, floor)
     if not clean:  # again, without what turned out to be a frame or the rest of a shadow
         ink = np.where(dilate(mask.astype(np.uint8), 2) > 0, ink, 0)
@@ -205,12 +206,23 @@ def _guess(plane: np.ndarray, step: np.ndarray, floor: float, light: bool, part:
     return _main_group(mask, gain, light, stroke) if mask.any() else None
 
 
-def above_paper(plane: np.ndarray, stroke: int) -> np.ndarray:
-    """How much lighter than the paper each point is, if strokes are at most `stroke` pixels broad."""
+def above_paper(plane: np.ndarray, stroke: int) -> tuple[np.ndarray, np.ndarray]:
+    """(ink, light): how much lighter than the paper each point is, if strokes are at most `stroke` pixels broad.
+
+    Dark ink (a plane that was turned round) is measured relative to the light on its paper, so that it counts as much
+    in a shadow; light is that of each point, of the brighter part.
+    """
     if stroke >= min(plane.shape):
-        return plane - _darker_half(plane)
-    ink = plane - opening(plane, stroke)
-    return ink - np.median(ink[::2, ::2])
+        return plane - _darker_half(plane), np.ones_like(plane)
+    paper = opening(plane, stroke)
+    ink = plane - paper
+    bright = -paper
+    light = (
+        np.clip(bright / np.percentile(bright[::4, ::4], 75), 0.4, 1)
+        if bright.min() > 0
+        else np.ones_like(plane)
+    )
+    return (ink - np.median(ink[::2, ::2])) / light, light
 
 
 def _darker_half(plane: np.ndarray) -> float:
@@ -327,7 +339,7 @@ def _cut_out(
         plane, _ = without_lines(plane, least=1)
     plane, grain = _quiet(plane if guess.light else -plane)
     mask = guess.mask[start[0] : stop[0], start[1] : stop[1]].astype(np.float32)
-    ink = above_paper(plane, round((1.5 * guess.broadest + 3) * zoom))
+    ink, _ = above_paper(plane, round((1.5 * guess.broadest + 3) * zoom))
     near = resize(dilate(mask, 1), *shape) > 0.3
     near = dilate(near.astype(np.uint8), 2 + int(0.5 * zoom)) > 0
     level = ink_level(ink[near], max(0.5 * LEAST_CONTRAST, 4 * grain))
