@@ -42,7 +42,7 @@ def conv2d(
     `activation` is one of those that are fused. Returns (n, height, width, o).
     """
     x, pads = with_zeros_around(x, pads)
-    shape = _output_shape(x.shape, kernel.shape, strides, pads, dilation)
+    shape = output_shape(x.shape, kernel.shape, strides, pads, dilation)
     if 0 in shape:
         return np.zeros(shape, np.float32)
     plan = forward_plan(x.shape, kernel.shape, strides, pads, dilation)
@@ -84,7 +84,8 @@ def conv2d_kernel_gradient(
 
 
 @functools.lru_cache(maxsize=256)
-def _output_shape(input_shape, kernel_shape, strides, pads, dilation) -> tuple[int, ...]:
+def output_shape(input_shape, kernel_shape, strides, pads, dilation) -> tuple[int, ...]:
+    """Of a convolution: (n, height, width, filters)."""
     sizes = [
         (size + sum(pad) - d * (window - 1) - 1) // stride + 1
         for size, pad, d, window, stride in zip(
@@ -128,7 +129,7 @@ def _patch(kernel_shape: tuple[int, ...], dilation: Pair, line: int) -> np.ndarr
 def forward_plan(input_shape, kernel_shape, strides, pads, dilation) -> Plan:
     """Lay out a convolution: a row is the patch of an output pixel."""
     n, h, w, c = input_shape
-    shape = _output_shape(input_shape, kernel_shape, strides, pads, dilation)
+    shape = output_shape(input_shape, kernel_shape, strides, pads, dilation)
     pixels = _pixels(*shape[1:3], strides, pads, w * c, c)
     return make_plan(
         shape,

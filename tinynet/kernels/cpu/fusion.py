@@ -14,7 +14,7 @@ from numba.extending import register_jitable
 from . import memory
 from .activation import finish, fused_slope
 from .contract import contract, packed_panels, padded_bias
-from .conv import CHUNKS, conv2d, forward_plan, with_zeros_around
+from .conv import CHUNKS, conv2d, forward_plan, output_shape, with_zeros_around
 from .flat import flat
 from .jit import jit
 from .pooling import max_pool, max_pool2d, pool_sizes
@@ -51,12 +51,12 @@ def conv2d_max_pool2d(
     pool_pads: Pads,
 ) -> np.ndarray:
     """max_pool2d(conv2d(x, kernel, …, activation), window, …); shapes as there. Fused activations rise: they commute with max."""
-    padded, left = with_zeros_around(x, pads)
-    plan = forward_plan(padded.shape, kernel.shape, strides, left, dilation)
-    shape = plan.shape
+    shape = output_shape(x.shape, kernel.shape, strides, pads, dilation)
     if len(x) < CHUNKS or 0 in shape or shape[1] * shape[2] * shape[3] > LARGEST:
         convolved = conv2d(x, kernel, bias, strides, pads, dilation, activation)
         return max_pool2d(convolved, window, pool_strides, pool_pads)
+    padded, left = with_zeros_around(x, pads)
+    plan = forward_plan(padded.shape, kernel.shape, strides, left, dilation)
     pool = pool_sizes(shape, window, pool_strides, pool_pads)
     y = memory.empty((shape[0], int(pool[3]), int(pool[4]), shape[3]))
     w = packed_panels(kernel, 1, plan.offsets.size, shape[3], shape[3], 1)

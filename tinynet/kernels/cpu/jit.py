@@ -33,11 +33,12 @@ from numba.extending import intrinsic, register_jitable
 
 from . import cache
 
-# Handing work to a second thread that waits costs 2 to 5 µs; this is about 10 µs of one thread's work. The unit of
-# `work` is one float read and written once, or 16 multiply-adds in a tile.
-SMALL_WORK = 20_000
+# About 100 µs of one thread's work, unit: one float read and written once, or 16 multiply-adds in a tile. A second thread that
+# waits would share it within 5 µs; one that sleeps, or whose core is busy, comes too late: one picture is faster on one thread.
+SMALL_WORK = 220_000
 
 SPIN_COUNT = "5000"
+"""Glances that GNU OpenMP's threads take at the job board before they sleep, about 0.1 ms."""
 
 # Without `nnan` and `ninf`: a NaN must come out of a diverged network.
 OPTIONS = {
