@@ -46,7 +46,7 @@ class Augment:
             raise TinynetError(f"augmentation shear must be below 90 degrees, not {self.shear}")
 
 
-DIGITS = Augment(shift=0.07, rotate=12.0, scale=0.12, shear=10.0, elastic=0.035)
+DIGITS = Augment(shift=0.05, rotate=10.0, scale=0.1, shear=7.0, elastic=0.025)
 """For handwritten characters: everything but mirroring, which would make other characters of them."""
 FASHION = Augment(shift=0.06, rotate=4.0, scale=0.08, flip=True)
 """For objects centred on black that look the same from both sides."""
