@@ -1,0 +1,45 @@
+"""Every shipped model has a card, and what the card says is true."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+import tinynet as tn
+from tinynet.recipes import test_data as data_of
+from tinynet.storage import shipped_models
+
+ROOT = Path(__file__).parent.parent
+GOALS = {"digits": 0.995, "fashion": 0.92}
+shipped = pytest.mark.parametrize("name", sorted(shipped_models()))
+
+
+def card(name: str) -> str:
+    """The text of a model's card."""
+    return (ROOT / "weights" / f"{name}.md").read_text()
+
+
+@shipped
+def test_a_card_says_size_parameters_data_and_command(name):
+    text, model = card(name), tn.load(name)
+    assert f"{model.parameter_count():,} parameters" in text
+    assert f"{shipped_models()[name].stat().st_size:,} bytes" in text
+    assert f"tinynet train {model.metadata['training']['data']} " in text
+    assert f"--random-seed {model.metadata['training']['seed']}" in text
+
+
+@shipped
+@pytest.mark.skipif("TINYNET_DATA" not in os.environ, reason="TINYNET_DATA is not set: no test set here")
+def test_the_accuracy_on_the_card_is_reached(name):
+    model = tn.load(name)
+    accuracy = model.evaluate(*data_of(model.metadata["training"]["data"], model))["accuracy"]
+    said = float(re.search(r"test accuracy \| ([\d.]+) %", card(name)).group(1))
+    assert accuracy >= GOALS[name]
+    assert abs(100 * accuracy - said) < 0.02
+
+
+def test_all_shipped_models_are_small():
+    assert sum(path.stat().st_size for path in shipped_models().values()) < 10e6
