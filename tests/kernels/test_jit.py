@@ -87,7 +87,7 @@ def fresh_cache(monkeypatch):
 
 def test_nowhere_to_write(tmp_path, fresh_cache):
     (tmp_path / "file").touch()
-    fresh_cache.setattr(cache, "user_folder", lambda: tmp_path / "file" / "a")
+    fresh_cache.setattr(cache, "user_folder", lambda kind: tmp_path / "file" / "a")
     fresh_cache.setattr(cache, "_temporary_folder", lambda: tmp_path / "file" / "b")
     assert cache.folder() is None
     kernel, counts = jit.jit(_count), np.zeros(5, np.int64)
@@ -113,10 +113,10 @@ def test_changed_sources_and_other_lanes_have_another_key(tmp_path, fresh_cache)
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="owners of files")
 def test_a_folder_that_others_may_write_is_not_trusted(tmp_path, fresh_cache):
-    fresh_cache.setattr(cache, "user_folder", lambda: tmp_path / "open")
+    fresh_cache.setattr(cache, "user_folder", lambda kind: tmp_path / "open")
     fresh_cache.setattr(cache, "_temporary_folder", lambda: tmp_path / "own")
-    (tmp_path / "open").mkdir()
-    (tmp_path / "open").chmod(0o777)
+    (tmp_path / "open" / "kernels").mkdir(parents=True)
+    (tmp_path / "open" / "kernels").chmod(0o777)
     assert cache.folder().parent == tmp_path / "own"
 
 

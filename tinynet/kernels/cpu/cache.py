@@ -26,6 +26,8 @@ from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
+from ...files import user_folder
+
 # Called with a kernel's name just before it is compiled, never when it is loaded: for «compiling …» messages.
 on_compile: Callable[[str], None] | None = None
 
@@ -97,7 +99,7 @@ def _write(path: Path | None, payload: bytes) -> None:
 @functools.cache
 def folder() -> Path | None:
     """The folder of this version's kernels, made if need be; None where nothing can be written."""
-    for place in (user_folder(), _temporary_folder()):
+    for place in (user_folder("cache") / "kernels", _temporary_folder()):
         try:
             place = place / key()
             place.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -107,17 +109,6 @@ def folder() -> Path | None:
         if _is_ours(place):
             return place
     return None
-
-
-def user_folder() -> Path:
-    """Where this user's programs keep what they can make again."""
-    if sys.platform == "win32":
-        root = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        root = Path.home() / "Library" / "Caches"
-    else:
-        root = os.environ.get("XDG_CACHE_HOME") or Path(os.path.expanduser("~")) / ".cache"
-    return Path(root) / "tinynet" / "kernels"
 
 
 def _temporary_folder() -> Path:
