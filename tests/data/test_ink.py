@@ -86,7 +86,8 @@ def test_the_drawn_digits_both_ways(number):
     ink = on_page(drawn(number, 120), 300, 400, 100, 40)
     dark, light = read(1 - ink), read(ink)
     assert nearest(dark.pixels) == nearest(light.pixels) == number
-    np.testing.assert_allclose(dark.pixels, light.pixels, atol=0.02)
+    # Dark ink alone is measured against the light on its paper, so the greys at its edges differ a little.
+    np.testing.assert_allclose(dark.pixels, light.pixels, atol=0.1)
     assert dark.count == light.count == 1
 
 
