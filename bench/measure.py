@@ -6,6 +6,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -52,18 +53,28 @@ class Run(NamedTuple):
     output: str
 
 
+LAUNCHER = """
+import os, sys
+process = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(process, 0)
+print(usage.ru_maxrss, file=open(os.environ["PEAK_FILE"], "w"))
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""A process begins with the peak of the one that starts it: so start it from a small one, not from a benchmark."""
+
+
 def run_process(command: Sequence[str], **environment: str) -> Run:
     """Run a command to its end; seconds of wall time and the peak of its memory. Raises when it fails."""
-    before = time.perf_counter()
-    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(command, env={**os.environ, **environment}, **pipe)
-    output, errors = process.stdout.read(), process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - before
-    if status:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{errors}")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Run(seconds, usage.ru_maxrss * unit / 1e6, output)
+    with tempfile.NamedTemporaryFile("r") as peak:
+        launcher = [sys.executable, "-S", "-E", "-c", LAUNCHER, *command]
+        variables = {**os.environ, **environment, "PEAK_FILE": peak.name}
+        before = time.perf_counter()
+        run = subprocess.run(launcher, env=variables, capture_output=True, text=True)
+        seconds = time.perf_counter() - before
+        if run.returncode:
+            raise RuntimeError(f"{' '.join(command)} failed:\n{run.stderr}")
+        unit = 1 if sys.platform == "darwin" else 1024
+        return Run(seconds, int(peak.read()) * unit / 1e6, run.stdout)
 
 
 def alternate_processes(commands: Sequence[Sequence[str]], rounds: int) -> list[Run]:
