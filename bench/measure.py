@@ -54,10 +54,11 @@ class Run(NamedTuple):
 
 
 LAUNCHER = """
-import os, sys
+import os, sys, time
+start = time.perf_counter()
 process = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)
 _, status, usage = os.wait4(process, 0)
-print(usage.ru_maxrss, file=open(os.environ["PEAK_FILE"], "w"))
+print(time.perf_counter() - start, usage.ru_maxrss, file=open(os.environ["REPORT"], "w"))
 sys.exit(os.waitstatus_to_exitcode(status))
 """
 """A process begins with the peak of the one that starts it: so start it from a small one, not from a benchmark."""
@@ -65,16 +66,15 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 def run_process(command: Sequence[str], **environment: str) -> Run:
     """Run a command to its end; seconds of wall time and the peak of its memory. Raises when it fails."""
-    with tempfile.NamedTemporaryFile("r") as peak:
+    with tempfile.NamedTemporaryFile("r") as report:
         launcher = [sys.executable, "-S", "-E", "-c", LAUNCHER, *command]
-        variables = {**os.environ, **environment, "PEAK_FILE": peak.name}
-        before = time.perf_counter()
+        variables = {**os.environ, **environment, "REPORT": report.name}
         run = subprocess.run(launcher, env=variables, capture_output=True, text=True)
-        seconds = time.perf_counter() - before
         if run.returncode:
             raise RuntimeError(f"{' '.join(command)} failed:\n{run.stderr}")
         unit = 1 if sys.platform == "darwin" else 1024
-        return Run(seconds, int(peak.read()) * unit / 1e6, run.stdout)
+        seconds, peak = report.read().split()
+        return Run(float(seconds), int(peak) * unit / 1e6, run.stdout)
 
 
 def alternate_processes(commands: Sequence[Sequence[str]], rounds: int) -> list[Run]:
