@@ -21,16 +21,17 @@ class Components:
 
 
 def sliding_max(plane: np.ndarray, size: int, axis: int) -> np.ndarray:
-    """Maximum over every window of `size` elements that fits; the axis gets size − 1 shorter.
+    """Maximum over every window of `size` elements that fits, down (axis 0) or across (1); size − 1 shorter.
 
     Windows double, so it takes log2(size) passes (van Herk's trick needs fewer, but not in NumPy).
     """
-    plane, reach = np.moveaxis(plane, axis, 0), 1
+    reach = 1
     while reach < size:
         step = min(reach, size - reach)
-        plane = np.maximum(plane[:-step], plane[step:])
+        first, last = (plane[:-step], plane[step:]) if axis == 0 else (plane[:, :-step], plane[:, step:])
+        plane = np.maximum(first, last)
         reach += step
-    return np.moveaxis(plane, 0, axis)
+    return plane
 
 
 def dilate(plane: np.ndarray, radius: int) -> np.ndarray:
