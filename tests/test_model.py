@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from helpers import close, numeric_gradient, randomise
+from helpers import BACK_ENDS, back_end, close, numeric_gradient, randomise
 
 import tinynet as tn
 from tinynet import kernels
@@ -242,7 +242,10 @@ def test_evaluate_names_the_labels_that_do_not_fit():
         digit_net().evaluate(pictures(2), np.array([0, 5]))
 
 
-def test_threads_may_share_a_model():
+@pytest.mark.parametrize("device", BACK_ENDS)
+def test_threads_may_share_a_model(device):
+    back_end(device)
+    tn.set_device(device)
     net, x = digit_net(), pictures(64)
     expected = net.predict(x, batch_size=8)
     with ThreadPoolExecutor(4) as pool:
