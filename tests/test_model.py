@@ -398,9 +398,9 @@ def test_an_unknown_device_is_refused_with_the_list():
         tn.set_device("gpu")
 
 
-@pytest.mark.parametrize("threads", [0, -2])
-def test_less_than_one_thread_is_refused(threads):
-    with pytest.raises(TinynetError, match=f"at least 1, not {threads}"):
+@pytest.mark.parametrize("threads", [0, -2, 1.5, "two"])
+def test_what_is_no_number_of_threads_is_refused(threads):
+    with pytest.raises(TinynetError, match=f"at least 1, not {threads!r}"):
         tn.set_threads(threads)
 
 

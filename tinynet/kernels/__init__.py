@@ -46,8 +46,8 @@ def set_device(device: str) -> None:
 
 def set_threads(threads: int | None) -> None:
     """Number of threads of the cpu back end; None is one a core that this process may use."""
-    if threads is not None and threads < 1:
-        raise TinynetError(f"the number of threads must be at least 1, not {threads}")
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise TinynetError(f"the number of threads must be a whole number of at least 1, not {threads!r}")
     _setting.threads = threads
     if cpu_loaded():
         _apply_threads()
