@@ -37,6 +37,8 @@ from .simd import (
     vector,
 )
 
+_ARM = platform.machine().lower() in ("aarch64", "arm64")
+_VECTOR_REGISTER = "w" if _ARM else "v" if LANES == 16 else "x"
 ROWS = 12 if LANES == 16 or platform.machine().lower() in ("aarch64", "arm64") else 6
 WIDTH = 2 * LANES
 _sums = types.UniTuple(vector, 2 * ROWS)
@@ -97,9 +99,20 @@ def outer(typing_context, sums, a, rows, k, w, j):
             factor = broadcast(builder, builder.load(builder.gep(base, [builder.extract_value(rows, i)])))
             for v in range(2):
                 result.append(call(builder, "fma", factor, row[v], builder.extract_value(sums, 2 * i + v)))
+            base = _after(builder, base, *result[-2:])
         return context.make_tuple(builder, signature.return_type, result)
 
     return _sums(_sums, a, _rows, types.intp, w, types.intp), generate
+
+
+def _after(builder, pointer, *values):
+    """The pointer, which the compiler takes to depend on `values`: no load through it is moved before they are computed.
+
+    Its scheduler would else load the factors of all rows first, and spill sums to make room for them: twice the time.
+    """
+    kind = ir.FunctionType(pointer.type, [pointer.type, *[value.type for value in values]])
+    constraints = ",".join(["=r", "0", *[_VECTOR_REGISTER] * len(values)])
+    return builder.call(ir.InlineAsm(kind, "", constraints, side_effect=True), [pointer, *values])
 
 
 @intrinsic
