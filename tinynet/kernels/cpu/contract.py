@@ -5,8 +5,9 @@
 Which memory a row is and what is summed over are tables, made once per shape by conv.py and dense.py and cached with it in a `Plan`:
 a sum over the elements of a patch for a convolution, over the pixels of pictures for the gradient of its kernel.
 
-Blocking: w lies packed in panels of WIDTH columns, so that the few dozen kilobytes of a panel are read one after the other and stay in the
-first cache while all tiles of a picture pass. Bound by the multipliers; small shapes by the launch.
+Blocking: w is read in panels of WIDTH columns, whose few dozen kilobytes stay in the first caches while all tiles of a picture pass.
+A panel is packed, its lines one after the other, where lines would end inside it, where w is transposed, or where it is read so often
+that half of the first cache's sets are too few. Bound by the multipliers; small shapes by the launch.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class Plan(NamedTuple):
     """From a row's begin to each of the elements that are summed over."""
     sizes: np.ndarray
     """The integers that `contract` starts with reading."""
+    packing: tuple[int, ...] | None
+    """(steps, depth, columns, row step, column step) of weights that have to be packed in panels."""
 
 
 @jit
@@ -60,6 +63,7 @@ def contract(task, x, w, bias, y, in_rows, out_rows, tiles, offsets, sizes, slop
         sizes[5],
     )
     x_group, x_step, y_group, columns = sizes[6], sizes[7], sizes[8], sizes[9]
+    w_step, w_panel, w_line = sizes[10], sizes[11], sizes[12]
     group, part = divmod(task, row_parts * panel_parts)
     row_part, panel_part = divmod(part, panel_parts)
     panels = (columns + WIDTH - 1) // WIDTH
@@ -78,11 +82,11 @@ def contract(task, x, w, bias, y, in_rows, out_rows, tiles, offsets, sizes, slop
                 rows = row_offsets(in_rows, (first_tile + tile) * ROWS)
                 outs = row_offsets(out_rows, (first_tile + tile) * ROWS)
                 fresh = step == first_step and not scatter
-                sums = start(bias, panel * WIDTH) if fresh else resume(y, outs, column, stop)
-                j = (step * panels + panel) * offsets.size * WIDTH
+                sums = start(bias, panel * WIDTH, columns) if fresh else resume(y, outs, column, stop)
+                j = step * w_step + panel * w_panel
                 for k in range(offsets.size):
                     sums = outer(sums, x, rows, origin + offsets[k], w, j)
-                    j += WIDTH
+                    j += w_line
                 finish(sums, y, outs, column, stop, slope)
 
 
@@ -104,22 +108,23 @@ def pack(task, w, packed, depth, columns, step_size, row_step, column_step):
         at += WIDTH
 
 
-def packed_panels(
-    w: np.ndarray, steps: int, depth: int, columns: int, row_step: int, column_step: int
-) -> np.ndarray:
-    """The weights in the order in which `contract` reads them: steps × panels × depth × WIDTH."""
-    panels = -(-columns // WIDTH)
-    packed = memory.empty((steps * panels * depth * WIDTH,))
-    pack(steps * panels, packed.size, flat(w), packed, depth, columns, depth * columns, row_step, column_step)
-    return packed
+def operands(plan: Plan, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None) -> tuple[np.ndarray, ...]:
+    """x, w and bias as `contract` reads them: the weights packed in panels where they cannot be read where they lie."""
+    w = flat(w)
+    if plan.packing is not None:
+        steps, depth, columns, row_step, column_step = plan.packing
+        panels = -(-columns // WIDTH)
+        packed = memory.empty((steps * panels * depth * WIDTH,))
+        pack(steps * panels, packed.size, w, packed, depth, columns, depth * columns, row_step, column_step)
+        w = packed
+    return flat(x), w, no_bias(plan.shape[-1]) if bias is None else flat(bias)
 
 
 def run(plan: Plan, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None = None, slope=ONE) -> np.ndarray:
-    """The result of a plan; w is packed; negative sums are multiplied with `slope`."""
+    """The result of a plan; negative sums are multiplied with `slope`."""
     y = memory.empty(plan.shape)
-    bias = padded_bias(bias, plan.shape[-1])
     tables = plan.in_rows, plan.out_rows, plan.tiles, plan.offsets, plan.sizes
-    contract(plan.tasks, plan.work, flat(x), w, bias, y.reshape(-1), *tables, slope)
+    contract(plan.tasks, plan.work, *operands(plan, x, w, bias), y.reshape(-1), *tables, slope)
     return y
 
 
@@ -133,11 +138,14 @@ def make_plan(
     panel_parts: int = 1,
     scatter: bool = False,
     pictures: int | None = None,
+    transposed: bool = False,
+    packed: bool = False,
 ) -> Plan:
     """Lay out a contraction whose result has the given shape, the last axis being the columns.
 
     rows: for each step where its rows begin in x and in y; offsets: what is summed over. The groups split the first axis of the
-    result; each takes all steps, or, with `pictures`, its share of so many, which all have the one list of rows.
+    result; each takes all steps, or, with `pictures`, its share of so many, which all have the one list of rows. The weights of
+    a step are (depth, columns), or, transposed, (columns, depth); `packed` asks for a copy in panels even where none is needed.
     """
     columns, depth = shape[-1], len(offsets)
     in_rows, out_rows = ([_whole_tiles(r[side]) for r in rows] for side in (0, 1))
@@ -150,6 +158,12 @@ def make_plan(
     row_parts = min(row_parts, int(ends[1]))
     sizes = [groups, len(tiles), pictures is not None, scatter, row_parts, panel_parts, x_group, x_step]
     sizes += [math.prod(shape) // groups, columns]
+    if transposed or packed or columns % WIDTH:
+        packing = len(tiles), depth, columns, *((1, depth) if transposed else (columns, 1))
+        sizes += [-(-columns // WIDTH) * depth * WIDTH, depth * WIDTH, WIDTH]
+    else:
+        packing = None
+        sizes += [depth * columns, WIDTH, columns]
     passes = pictures if pictures is not None else groups
     return Plan(
         shape,
@@ -160,6 +174,7 @@ def make_plan(
         np.ascontiguousarray(tiles, np.int64).reshape(-1),
         np.ascontiguousarray(offsets, np.int64),
         np.array(sizes, np.int64),
+        packing,
     )
 
 
@@ -169,14 +184,7 @@ def _whole_tiles(rows) -> np.ndarray:
     return np.concatenate([rows, np.repeat(rows[-1:], -rows.size % ROWS)])
 
 
-def padded_bias(bias: np.ndarray | None, columns: int) -> np.ndarray:
-    """A bias as long as the panels; zeros for None."""
-    missing = -columns % WIDTH
-    if bias is None:
-        return _zeros(columns + missing)
-    return np.concatenate([flat(bias), _zeros(missing)]) if missing else flat(bias)
-
-
 @functools.lru_cache(maxsize=64)
-def _zeros(count: int) -> np.ndarray:
+def no_bias(count: int) -> np.ndarray:
+    """Zeros, where a layer has no bias."""
     return np.zeros(count, np.float32)

@@ -18,7 +18,7 @@ import numpy as np
 
 from . import memory
 from .activation import finish, fused_slope
-from .contract import Plan, make_plan, packed_panels, run
+from .contract import Plan, make_plan, run
 from .tile import WIDTH
 
 Pair = tuple[int, int]
@@ -46,9 +46,7 @@ def conv2d(
     if 0 in shape:
         return np.zeros(shape, np.float32)
     plan = forward_plan(x.shape, kernel.shape, strides, pads, dilation)
-    columns = shape[3]
-    w = packed_panels(kernel, 1, plan.offsets.size, columns, columns, 1)
-    return finish(run(plan, x, w, bias, fused_slope(activation)), activation)
+    return finish(run(plan, x, kernel, bias, fused_slope(activation)), activation)
 
 
 def conv2d_input_gradient(
@@ -65,9 +63,8 @@ def conv2d_input_gradient(
     """
     if not dz.size or 0 in input_shape:
         return np.zeros(input_shape, np.float32)
-    kh, kw, channels, filters = kernel.shape
     plan = _input_gradient_plan(dz.shape, kernel.shape, tuple(input_shape), strides, pads, dilation)
-    return run(plan, dz, packed_panels(kernel, kh * kw, filters, channels, 1, filters))
+    return run(plan, dz, kernel)
 
 
 def conv2d_kernel_gradient(
@@ -77,9 +74,8 @@ def conv2d_kernel_gradient(
     if not dz.size or not x.size:
         return np.zeros(kernel_shape, np.float32)
     x, pads = with_zeros_around(x, pads)
-    n, height, width, filters = dz.shape
     plan = _kernel_gradient_plan(x.shape, tuple(kernel_shape), dz.shape, strides, pads, dilation)
-    partial = run(plan, x, packed_panels(dz, n, height * width, filters, filters, 1))
+    partial = run(plan, x, dz)
     return partial.sum(axis=0).reshape(kernel_shape)
 
 
@@ -138,6 +134,7 @@ def forward_plan(input_shape, kernel_shape, strides, pads, dilation) -> Plan:
         groups=n,
         x_group=h * w * c,
         row_parts=-(-CHUNKS // n) if n < CHUNKS else 1,
+        packed=n >= CHUNKS and shape[3] > WIDTH,
     )
 
 
@@ -161,6 +158,7 @@ def _input_gradient_plan(dz_shape, kernel_shape, input_shape, strides, pads, dil
         x_group=height * width * filters,
         panel_parts=min(-(-c // WIDTH), -(-CHUNKS // n)),
         scatter=True,
+        transposed=True,
     )
 
 

@@ -1,7 +1,7 @@
 """The affine map and its gradients: products of matrices on the loops of contract.py, where a row is a row of a matrix.
 
-One row alone (a single example) is the product of a vector and a matrix, bound by the memory that the matrix comes from:
-each task reads a share of its lines once, where they lie, and adds them up in the first cache.
+A few rows (a single example) are products of a vector and a matrix, bound by the memory that the matrix comes from: each task
+reads its columns once, where they lie.
 """
 
 from __future__ import annotations
@@ -11,62 +11,52 @@ import functools
 import numpy as np
 
 from .activation import finish, fused_slope
-from .contract import Plan, make_plan, packed_panels, padded_bias, run
+from .contract import Plan, make_plan, no_bias, run
 from .flat import flat
-from .jit import jit
+from .jit import helper, jit
 from .norm import column_sums
-from .simd import LANES, clear, fma, load_until, splat, store_until, where_negative
+from .simd import LANES, fma, load_until, splat, store_until, where_negative
 from .tile import WIDTH
 
-LINES_PER_TASK = 256
 FEW_ROWS = 4
-"""Up to so many rows the matrix is read once for each, where it lies: packing it costs more than it saves."""
+"""Up to so many rows the matrix is read once for each, where it lies."""
+BROAD = 4 * LANES
+"""Columns of a task that has one row: their sums, for two lines of the matrix at a time, stay in eight registers."""
+
+
+@helper
+def _add_line(w, at, end, factor, s0, s1, s2, s3):
+    """The four sums, plus factor times a line of the matrix from `at` on."""
+    return (
+        fma(factor, load_until(w, at, end), s0),
+        fma(factor, load_until(w, at + LANES, end), s1),
+        fma(factor, load_until(w, at + 2 * LANES, end), s2),
+        fma(factor, load_until(w, at + 3 * LANES, end), s3),
+    )
 
 
 @jit
-def _row_shares(task, x, w, partial, n):
-    """partial[task] = Σ x[k] w[k] over the task's lines, four lines at a time."""
-    first, last = task * LINES_PER_TASK, min(x.size, (task + 1) * LINES_PER_TASK)
-    base, stop = task * n, (task + 1) * n
-    clear(partial, base, stop)
-    fours = first + (last - first) // 4 * 4
-    for k in range(first, fours, 4):
-        a, b, c, d = splat(x[k]), splat(x[k + 1]), splat(x[k + 2]), splat(x[k + 3])
-        for j in range(0, n, LANES):
-            at, end = k * n + j, (k + 1) * n
-            sums = load_until(partial, base + j, stop)
-            sums = fma(a, load_until(w, at, end), sums)
-            sums = fma(b, load_until(w, at + n, end + n), sums)
-            sums = fma(c, load_until(w, at + 2 * n, end + 2 * n), sums)
-            sums = fma(d, load_until(w, at + 3 * n, end + 3 * n), sums)
-            store_until(partial, base + j, stop, sums)
-    for k in range(fours, last):
-        for j in range(0, n, LANES):
-            sums = fma(
-                splat(x[k]), load_until(w, k * n + j, (k + 1) * n), load_until(partial, base + j, stop)
-            )
-            store_until(partial, base + j, stop, sums)
-
-
-@jit
-def _add_shares(task, partial, bias, y, slope):
-    """y = activation(bias + Σ partial), in order."""
-    n = y.size
-    for j in range(0, n, LANES):
-        sums = load_until(bias, j, n)
-        for at in range(j, partial.size, n):
-            sums += load_until(partial, at, at - j + n)
-        below = splat(slope) * sums if slope != 0 else splat(slope)
-        store_until(y, j, n, where_negative(sums, below, sums))
-
-
-def _dense_row(x, kernel, bias, n: int, slope) -> np.ndarray:
-    y = np.empty((1, n), np.float32)
-    shares = -(-x.size // LINES_PER_TASK)
-    partial = np.empty(shares * n, np.float32)
-    _row_shares(shares, kernel.size, x, kernel, partial, n)
-    _add_shares(1, n, partial, bias, y.reshape(-1), slope)
-    return y
+def _few_rows(task, x, w, bias, y, n, slope):
+    """y[row, columns of the task] = activation(bias + Σ_k x[row, k] w[k])."""
+    depth, parts = w.size // n, (n + BROAD - 1) // BROAD
+    row, part = divmod(task, parts)
+    column, source = part * BROAD, row * depth
+    s0, s1 = load_until(bias, column, n), load_until(bias, column + LANES, n)
+    s2, s3 = load_until(bias, column + 2 * LANES, n), load_until(bias, column + 3 * LANES, n)
+    zero = splat(np.float32(0))
+    t0, t1, t2, t3 = zero, zero, zero, zero
+    for k in range(0, depth - 1, 2):
+        at, end = k * n + column, (k + 1) * n
+        s0, s1, s2, s3 = _add_line(w, at, end, splat(x[source + k]), s0, s1, s2, s3)
+        t0, t1, t2, t3 = _add_line(w, at + n, end + n, splat(x[source + k + 1]), t0, t1, t2, t3)
+    if depth % 2:
+        at = (depth - 1) * n + column
+        s0, s1, s2, s3 = _add_line(w, at, depth * n, splat(x[source + depth - 1]), s0, s1, s2, s3)
+    out, stop = row * n + column, (row + 1) * n
+    for sums in (s0 + t0, s1 + t1, s2 + t2, s3 + t3):
+        below = splat(slope) * sums if slope != 0 else zero
+        store_until(y, out, stop, where_negative(sums, below, sums))
+        out += LANES
 
 
 def dense(
@@ -78,10 +68,10 @@ def dense(
     if not m or not n:
         return np.zeros((m, n), np.float32)
     if m <= FEW_ROWS:
-        w, b = flat(kernel), padded_bias(bias, n)
-        y = np.concatenate([_dense_row(flat(row), w, b, n, slope) for row in x])
+        y, b = np.empty((m, n), np.float32), no_bias(n) if bias is None else flat(bias)
+        _few_rows(m * -(-n // BROAD), m * kernel.size, flat(x), flat(kernel), b, y.reshape(-1), n, slope)
     else:
-        y = run(_plan(m, k, n), x, packed_panels(kernel, 1, k, n, n, 1), bias, slope)
+        y = run(_plan(m, k, n), x, kernel, bias, slope)
     return finish(y, activation)
 
 
@@ -90,7 +80,7 @@ def dense_input_gradient(dz: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     m, (k, n) = len(dz), kernel.shape
     if not m or not k:
         return np.zeros((m, k), np.float32)
-    return run(_plan(m, n, k), dz, packed_panels(kernel, 1, n, k, 1, n))
+    return run(_plan(m, n, k, True), dz, kernel)
 
 
 def dense_kernel_gradient(x: np.ndarray, dz: np.ndarray) -> np.ndarray:
@@ -98,7 +88,7 @@ def dense_kernel_gradient(x: np.ndarray, dz: np.ndarray) -> np.ndarray:
     (m, k), n = x.shape, dz.shape[1]
     if not k or not n:
         return np.zeros((k, n), np.float32)
-    return run(_kernel_gradient_plan(m, k, n), x, packed_panels(dz, 1, m, n, n, 1))
+    return run(_kernel_gradient_plan(m, k, n), x, dz)
 
 
 def bias_gradient(dz: np.ndarray) -> np.ndarray:
@@ -107,12 +97,12 @@ def bias_gradient(dz: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=256)
-def _plan(m: int, depth: int, columns: int) -> Plan:
+def _plan(m: int, depth: int, columns: int, transposed: bool = False) -> Plan:
     """A product of matrices: rows lie one after the other."""
     rows = np.arange(m) * depth, np.arange(m) * columns
     panel_parts = min(-(-columns // WIDTH), 8)
-    row_parts = -(-8 // panel_parts)
-    return make_plan((m, columns), [rows], np.arange(depth), row_parts=row_parts, panel_parts=panel_parts)
+    parts = {"row_parts": -(-8 // panel_parts), "panel_parts": panel_parts}
+    return make_plan((m, columns), [rows], np.arange(depth), **parts, transposed=transposed)
 
 
 @functools.lru_cache(maxsize=256)

@@ -13,11 +13,11 @@ from numba.extending import register_jitable
 
 from . import memory
 from .activation import finish, fused_slope
-from .contract import contract, packed_panels, padded_bias
+from .contract import contract, operands
 from .conv import CHUNKS, conv2d, forward_plan, output_shape, with_zeros_around
-from .flat import flat
 from .jit import jit
 from .pooling import max_pool, max_pool2d, pool_sizes
+from .simd import LANES
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
@@ -31,7 +31,8 @@ _contract, _max_pool_line = register_jitable(contract.__wrapped__), register_jit
 def convolve_and_pool(task, x, w, bias, y, in_rows, out_rows, tiles, offsets, sizes, slope, pool):
     """One picture: `contract`, then `max_pool` line by line."""
     x_size, y_size = sizes[6], pool[3] * pool[4] * pool[2]
-    convolved = np.empty(pool[0] * pool[1] * pool[2], np.float32)
+    room = np.empty(pool[0] * pool[1] * pool[2] + LANES, np.float32)
+    convolved = room[-(room.ctypes.data // 4) % LANES :]  # from a cache line on: see memory.py
     picture, maxima = x[task * x_size : (task + 1) * x_size], y[task * y_size : (task + 1) * y_size]
     _contract(0, picture, w, bias, convolved, in_rows, out_rows, tiles, offsets, sizes, slope)
     for line in range(pool[3]):
@@ -59,9 +60,8 @@ def conv2d_max_pool2d(
     plan = forward_plan(padded.shape, kernel.shape, strides, left, dilation)
     pool = pool_sizes(shape, window, pool_strides, pool_pads)
     y = memory.empty((shape[0], int(pool[3]), int(pool[4]), shape[3]))
-    w = packed_panels(kernel, 1, plan.offsets.size, shape[3], shape[3], 1)
     tables = plan.in_rows, plan.out_rows, plan.tiles, plan.offsets, _one_picture(plan.sizes.tobytes())
-    arguments = flat(padded), w, padded_bias(bias, shape[3]), y.reshape(-1), *tables
+    arguments = *operands(plan, padded, kernel, bias), y.reshape(-1), *tables
     convolve_and_pool(shape[0], plan.work, *arguments, fused_slope(activation), pool)
     return finish(y, activation)
 

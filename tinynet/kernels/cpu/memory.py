@@ -17,29 +17,48 @@ SMALL = 16_384
 """Results of fewer elements come from NumPy, which keeps small blocks by itself."""
 LIMIT = 128 * 2**20
 """Bytes that the pool keeps at most; what is larger or beyond goes back to the system when it is dropped."""
+ALIGNMENT = 64
+"""Bytes of a cache line: a vector of AVX-512 that does not begin at one costs two accesses."""
 
-_buffers: dict[int, deque[np.ndarray]] = {}
+_buffers: dict[int, deque[tuple[np.ndarray, int]]] = {}
 _kept = 0
 
 
 def empty(shape: tuple[int, ...]) -> np.ndarray:
-    """An uninitialised float32 array."""
+    """An uninitialised float32 array; a large one begins at a cache line."""
     size = math.prod(shape)
     if size < SMALL:
         return np.empty(shape, np.float32)
-    capacity = _rounded(size)
+    buffer, first = _from_pool(_rounded(size))
+    return buffer[first : first + size].reshape(shape)
+
+
+def _from_pool(capacity: int) -> tuple[np.ndarray, int]:
+    """A free buffer, and where in it the aligned elements begin."""
+    global _kept
     buffers = _buffers.setdefault(capacity, deque())
     for _ in range(len(buffers)):
         try:
-            buffer = buffers.pop()  # out of the other threads' sight while it is looked at
+            buffer, first = buffers.pop()  # out of the other threads' sight while it is looked at
         except IndexError:
             break
         if sys.getrefcount(buffer) == _FREE:
-            result = buffer[:size].reshape(shape)
-            buffers.append(buffer)
-            return result
-        buffers.appendleft(buffer)
-    return _new_buffer(capacity)[:size].reshape(shape)
+            buffers.append((buffer, first))
+            return buffer, first
+        buffers.appendleft((buffer, first))
+    buffer, first = _new_buffer(capacity)
+    if _kept + buffer.nbytes > LIMIT:
+        _buffers.clear()  # sizes have changed: start again with those in use now
+        _kept = 0
+    if buffer.nbytes <= LIMIT // 2:
+        _buffers.setdefault(capacity, deque()).append((buffer, first))
+        _kept += buffer.nbytes
+    return buffer, first
+
+
+def _new_buffer(size: int) -> tuple[np.ndarray, int]:
+    buffer = np.empty(size + ALIGNMENT // 4, np.float32)
+    return buffer, -buffer.__array_interface__["data"][0] % ALIGNMENT // 4
 
 
 def _rounded(size: int) -> int:
@@ -48,21 +67,9 @@ def _rounded(size: int) -> int:
     return -(-size // step) * step
 
 
-def _new_buffer(capacity: int) -> np.ndarray:
-    global _kept
-    buffer = np.empty(capacity, np.float32)
-    if _kept + buffer.nbytes > LIMIT:
-        _buffers.clear()  # sizes have changed: start again with those in use now
-        _kept = 0
-    if buffer.nbytes <= LIMIT // 2:
-        _buffers.setdefault(capacity, deque()).append(buffer)
-        _kept += buffer.nbytes
-    return buffer
-
-
 def _references_when_free() -> int:
-    buffers = deque([np.empty(1)])
-    buffer = buffers.pop()
+    buffers = deque([(np.empty(1), 0)])
+    buffer, _ = buffers.pop()
     return sys.getrefcount(buffer)
 
 

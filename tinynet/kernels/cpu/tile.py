@@ -1,6 +1,6 @@
 """The register tile: ROWS × WIDTH float32 sums that a loop carries in vector registers.
 
-    sums = start(bias, column)                     every row is bias[column : column + WIDTH]
+    sums = start(bias, column, stop)               every row is bias[column : column + WIDTH], zero from `stop` on
     sums = outer(sums, a, rows, k, w, j)           sums[i] += a[rows[i] + k] · w[j : j + WIDTH]
     finish(sums, y, rows, column, stop, …)         y[rows[i] + column :] = activation(sums[i]), nothing from column `stop` on
 
@@ -58,15 +58,17 @@ def row_offsets(typing_context, table, first):
 
 
 @intrinsic
-def start(typing_context, bias, column):
-    """Sums whose every row is bias[column : column + WIDTH]."""
+def start(typing_context, bias, column, stop):
+    """Sums whose every row is bias[column : column + WIDTH], zero from `stop` on."""
 
     def generate(context, builder, signature, values):
-        pointer = address(context, builder, signature.args[0], *values)
-        row = [load_at(builder, builder.gep(pointer, [INTP(j)])) for j in (0, LANES)]
+        _, column, stop = values
+        base = address(context, builder, signature.args[0], *values[:2])
+        pointers = [builder.gep(base, [INTP(j)]) for j in (0, LANES)]
+        row = _load_either(builder, column, stop, pointers)
         return context.make_tuple(builder, signature.return_type, row * ROWS)
 
-    return _sums(bias, types.intp), generate
+    return _sums(bias, types.intp, types.intp), generate
 
 
 @intrinsic
@@ -76,10 +78,7 @@ def resume(typing_context, y, rows, column, stop):
     def generate(context, builder, signature, values):
         _, rows, column, stop = values
         pointers = _pointers(context, builder, signature.args[0], values[0], rows, column)
-        with_all = lambda: [load_at(builder, p) for p in pointers]  # noqa: E731
-        masks = lambda: _masks(builder, column, stop) * ROWS  # noqa: E731
-        with_some = lambda: [masked_load_at(builder, p, m) for p, m in zip(pointers, masks(), strict=True)]  # noqa: E731
-        sums = _either(builder, column, stop, with_all, with_some)
+        sums = _load_either(builder, column, stop, pointers)
         return context.make_tuple(builder, signature.return_type, sums)
 
     return _sums(y, _rows, types.intp, types.intp), generate
@@ -117,7 +116,7 @@ def _after(builder, pointer, *values):
 
 @intrinsic
 def finish(typing_context, sums, y, rows, column, stop, slope):
-    """y[rows[i] + column :] = sums[i] where ≥ 0, elsewhere slope · sums[i]; nothing from column `stop` on.
+    """y[rows[i] + column :] = sums[i] where ≥ 0, elsewhere slope · sums[i], 0 ≤ slope ≤ 1; nothing from column `stop` on.
 
     So slope 1 is the identity and 0 is ReLU, of -inf too; NaN stays NaN.
     """
@@ -150,6 +149,19 @@ def _pointers(context, builder, array_type, array, rows, column):
     return [builder.gep(p, [INTP(j)]) for p in starts for j in (0, LANES)]
 
 
+def _load_either(builder, column, stop, pointers):
+    """The vectors at pairs of pointers, zero from column `stop` on."""
+
+    def whole():
+        return [load_at(builder, pointer) for pointer in pointers]
+
+    def part():
+        masks = _masks(builder, column, stop) * (len(pointers) // 2)
+        return [masked_load_at(builder, *place) for place in zip(pointers, masks, strict=True)]
+
+    return _either(builder, column, stop, whole, part)
+
+
 def _masks(builder, column, stop):
     """The masks of the two vectors of a row."""
     left = builder.sub(stop, column)
@@ -157,13 +169,17 @@ def _masks(builder, column, stop):
 
 
 def _either(builder, column, stop, whole, part):
-    """Emit `whole` for a tile inside the columns, `part` for one that `stop` cuts; merge the values they return."""
-    inside = builder.icmp_signed("<=", builder.add(column, INTP(WIDTH)), stop)
-    with builder.if_else(inside, likely=True) as (yes, no):
+    """`whole` for a tile inside the columns, `part` for one that `stop` cuts."""
+    return _branch(builder, builder.icmp_signed("<=", builder.add(column, INTP(WIDTH)), stop), whole, part)
+
+
+def _branch(builder, condition, if_true, if_false):
+    """Emit one of two ways, the first being the likely one; merge the values they return."""
+    with builder.if_else(condition, likely=True) as (yes, no):
         with yes:
-            first, first_block = whole(), builder.block
+            first, first_block = if_true(), builder.block
         with no:
-            second, second_block = part(), builder.block
+            second, second_block = if_false(), builder.block
     if first is None:
         return None
     merged = []
@@ -176,12 +192,15 @@ def _either(builder, column, stop, whole, part):
 
 
 def _activated(builder, sums, slope):
+    """The sums where ≥ 0, elsewhere times slope; for ReLU, which is one instruction, zero."""
+    values = [Value(builder, value) for value in sums]
     is_relu = builder.fcmp_ordered("==", slope, ir.Constant(slope.type, 0.0))
-    slope = Value(builder, broadcast(builder, slope))
-    zero = slope.lift(0.0)
-    results = []
-    for value in sums:
-        z = Value(builder, value)
-        below = Value(builder, builder.select(is_relu, zero.value, (z * slope).value))
-        results.append(choose(z < 0.0, below, z).value)
-    return results
+    factor = Value(builder, broadcast(builder, slope))
+
+    def relu():
+        return [choose(z < 0.0, 0.0, z).value for z in values]
+
+    def leaky():
+        return [choose(z * factor > z, z * factor, z).value for z in values]
+
+    return _branch(builder, is_relu, relu, leaky)
