@@ -30,6 +30,8 @@ class _Setting:
     threads: int | None = None
     rented: float = 0.0
     on_compile: Callable[[str], None] | None = None
+    told: bool = False
+    """Whether the cpu back end knows of the threads and of on_compile."""
 
 
 _setting = _Setting()
@@ -101,12 +103,12 @@ def backend(flops: float | None = None) -> ModuleType:
     """The module of kernels to use for so many floating-point operations; None means long work, as training is."""
     name, _ = choose(flops)
     if name == "cpu":
-        fresh = not cpu_loaded()
         from . import cpu
 
-        if fresh:
+        if not _setting.told:
             _apply_threads()
             _apply_listener()
+            _setting.told = True
         return cpu
     from . import reference
 

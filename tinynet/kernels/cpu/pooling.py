@@ -13,7 +13,7 @@ import numpy as np
 from . import memory
 from .flat import flat
 from .jit import helper, jit
-from .simd import LANES, clear, load_until, maximum, splat, store_until, where_equal
+from .simd import LANES, clear, load_until, maximum, maximum_of_four, splat, store_until, where_equal
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
@@ -41,9 +41,12 @@ def _largest(x, at, part, lines, pixels, line, c):
 def _largest_of_four(x, at, part, line, c):
     """The usual window, 2 × 2, without loops."""
     below = at + line
-    upper = maximum(load_until(x, at, at + part), load_until(x, at + c, at + c + part))
-    lower = maximum(load_until(x, below, below + part), load_until(x, below + c, below + c + part))
-    return maximum(upper, lower)
+    return maximum_of_four(
+        load_until(x, at, at + part),
+        load_until(x, at + c, at + c + part),
+        load_until(x, below, below + part),
+        load_until(x, below + c, below + c + part),
+    )
 
 
 @helper

@@ -11,6 +11,7 @@ Their relative error is a few units in the last place: below 1e-6 unless the fun
 from __future__ import annotations
 
 import inspect
+import math
 import operator
 import os
 
@@ -253,6 +254,10 @@ class Value:
         values = [self.value, self.lift(factor).value, self.lift(addend).value]
         return Value(self.builder, call(self.builder, "fma", *values))
 
+    def unordered(self, other) -> Value:
+        """The mask of lanes where self or other is NaN."""
+        return Value(self.builder, self.builder.fcmp_unordered("uno", self.value, other.value))
+
     def call(self, name: str) -> Value:
         """An LLVM intrinsic of one vector."""
         return Value(self.builder, call(self.builder, name, self.value))
@@ -358,6 +363,14 @@ def fma(a, b, c):
 def maximum(a, b):
     """The larger of a and b; NaN if either is."""
     return choose((a > b) | ~(a == a), a, b)
+
+
+@elementwise
+def maximum_of_four(a, b, c, d):
+    """The largest of four; NaN if any is. One comparison finds a NaN in two of them."""
+    top = choose(a > b, a, b)
+    top = choose(top > c, top, c)
+    return choose(a.unordered(b) | c.unordered(d), math.nan, choose(top > d, top, d))
 
 
 @elementwise
