@@ -13,7 +13,7 @@ from . import kernels, storage
 from .errors import ShapeError, TinynetError
 from .layers.base import Layer, Run, Shape, check_count, check_shape, show_shape, snake_case
 from .layers.conv import Convolution
-from .layers.pooling import Pooling
+from .layers.pooling import ConvolutionAndMaxPool, Pooling
 
 if TYPE_CHECKING:
     from .training import History
@@ -71,11 +71,24 @@ class Sequential:
         # Only when all fits: a layer that has parameters belongs to a network.
         for layer, shape in zip(self.layers, self.shapes, strict=False):
             layer.build(shape, rng)
-        for layer, follower, shape in zip(self.layers, self.layers[1:], self.shapes[1:], strict=False):
-            if isinstance(layer, Convolution) and isinstance(follower, Pooling):
-                layer.trimmed = follower.spatial_size_read(shape)
-                follower.take_activation(layer)
+        self._steps = self._join(self.layers)
         self._flops = sum(layer.flops(shape) for layer, shape in zip(self.layers, self.shapes, strict=False))
+
+    def _join(self, layers: Sequence[Layer]) -> list[tuple[int, Layer | ConvolutionAndMaxPool]]:
+        """The steps of a pass, each with the index of its layer: a convolution and the max-pooling behind it are one."""
+        steps: list[tuple[int, Layer | ConvolutionAndMaxPool]] = []
+        joined = False
+        for index, layer in enumerate(layers):
+            follower = layers[index + 1] if index + 1 < len(layers) else None
+            if isinstance(layer, Convolution) and isinstance(follower, Pooling):
+                layer.trimmed = follower.spatial_size_read(self.shapes[index + 1])
+            if joined:
+                joined = False
+            elif joined := follower is not None and ConvolutionAndMaxPool.fits(layer, follower):
+                steps.append((index, ConvolutionAndMaxPool(layer, follower)))
+            else:
+                steps.append((index, layer))
+        return steps
 
     @property
     def output_shape(self) -> Shape:
@@ -85,7 +98,7 @@ class Sequential:
     # ---- passes ----
 
     def _runs(self, run: Run) -> list[Run]:
-        """What each layer is told: a seed of its own; only the last leaves out its activation."""
+        """What each step is told: a seed of its own; only the last leaves out its activation."""
         trained = (index for index, layer in enumerate(self.layers) if layer.parameters)
         first = next(trained, len(self.layers))
         last = len(self.layers) - 1
@@ -95,27 +108,27 @@ class Sequential:
                 logits=run.logits and index == last and self.logits_activation is not None,
                 input_gradient=index > first,
             )
-            for index in range(len(self.layers))
+            for index, _ in self._steps
         ]
 
     def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, list[Any]]:
         """The output for a prepared batch, and what `backward` needs."""
         saved = []
-        for layer, layer_run in zip(self.layers, self._runs(run), strict=True):
-            x, kept = layer.forward(x, layer_run)
+        for (_, step), step_run in zip(self._steps, self._runs(run), strict=True):
+            x, kept = step.forward(x, step_run)
             saved.append(kept)
         return x, saved
 
     def backward(self, dy: np.ndarray, saved: list[Any], run: Run) -> dict[str, np.ndarray]:
         """Gradients by "layer.parameter", from the gradient at the output (with run.logits: at the logits)."""
         gradients = {}
-        steps = list(zip(self.layers, saved, self._runs(run), strict=True))
+        steps = list(zip(self._steps, saved, self._runs(run), strict=True))
         while steps and dy is not None:
-            layer, kept, layer_run = steps.pop()
-            if not layer.parameters and not layer_run.input_gradient:
+            (_, step), kept, step_run = steps.pop()
+            if not step.parameters and not step_run.input_gradient:
                 break
-            dy, own = layer.backward(dy, kept, layer_run)
-            gradients.update({f"{layer.name}.{key}": value for key, value in own.items()})
+            dy, own = step.backward(dy, kept, step_run)
+            gradients.update({f"{step.name}.{key}": value for key, value in own.items()})
         return gradients
 
     @property
@@ -164,14 +177,8 @@ class Sequential:
 
     def _infer(self, x: np.ndarray, run: Run) -> np.ndarray:
         """The output alone: nothing is kept for a backward pass."""
-        convolution = None
-        for layer in self.layers:
-            if convolution is not None:
-                x, convolution = layer.infer_with(convolution, x, run), None
-            elif isinstance(layer, Convolution) and layer.activation_left:
-                convolution = layer
-            else:
-                x, _ = layer.forward(x, run)
+        for _, step in self._steps:
+            x = step.infer(x, run)
         return x
 
     def fit(self, x: Any, y: Any, **settings: Any) -> History:

@@ -78,14 +78,27 @@ def convolutions_and_pools():
         (9, 8, 3, 5),
         (8, 13, 32, 64),
         (10, 28, 1, 32),
+        (3, 7, 2, 33),
         (0, 6, 2, 3),
     ]:
         x, kernel, bias = normal(n, size, size, channels), normal(3, 3, channels, filters), normal(filters)
-        for activation in ("relu", "tanh", "linear"):
+        for activation in ("relu", "tanh", "linear", "leaky_relu"):
             geometry = (1, 1), ((0, -1), (1, 0)), (1, 1), activation, (2, 2), (2, 2), NONE
-            yield Case("conv2d_max_pool2d", f"{x.shape}-{activation}", (x, kernel, bias, *geometry), (), 1e-5)
+            yield from _joined(x, kernel, bias, geometry)
         overlapping = (2, 1), ((1, 1), (1, 1)), (1, 2), "leaky_relu", (3, 2), (2, 1), ((1, 1), (0, 1))
-        yield Case("conv2d_max_pool2d", f"{x.shape}-overlapping", (x, kernel, None, *overlapping))
+        yield from _joined(x, kernel, None, overlapping)
+        spread = (1, 1), NONE, (1, 1), "relu", (1, 2), (2, 3), ((0, 0), (1, 0))
+        yield from _joined(x, kernel, bias, spread)
+
+
+def _joined(x, kernel, bias, geometry):
+    label = f"{x.shape}-{geometry[3]}-{geometry[4]}"
+    yield Case("conv2d_max_pool2d", label, (x, kernel, bias, *geometry), (), 1e-5)
+    yield Case("conv2d_max_pool2d_traced", label, (x, kernel, bias, *geometry), (), 1e-5)
+    y, places = reference.conv2d_max_pool2d_traced(x, kernel, bias, *geometry)
+    for input_gradient in (True, False):
+        arguments = normal(*y.shape), y, places, x, kernel, *geometry, input_gradient
+        yield Case("conv2d_max_pool2d_gradient", f"{label}-{input_gradient}", arguments, (), 1e-5)
 
 
 def matrices():

@@ -43,7 +43,7 @@ def outputs(module, case: Case, dtype=np.float32) -> list[np.ndarray]:
     ]
     result = getattr(module, case.name)(*arguments)
     results = result if isinstance(result, tuple) else [] if result is None else [result]
-    return [np.asarray(r) for r in [*results, *(arguments[i] for i in case.changed)]]
+    return [np.asarray(r) for r in [*results, *(arguments[i] for i in case.changed)] if r is not None]
 
 
 def assert_close(actual: list[np.ndarray], expected: list[np.ndarray], tolerance: float) -> None:

@@ -147,20 +147,26 @@ def test_what_a_pooling_of_a_sequence_never_reads_is_left_out_without_a_trace(
 
 
 def check_trim(net, conv, shape):
-    """Outputs and all gradients, with what the pooling leaves unread computed and not computed."""
+    """Outputs and all gradients, with what the pooling leaves unread computed and not computed, layer by layer and as the network does."""
     rng = np.random.default_rng(1)
     randomise(conv, rng)
     x, run = rng.standard_normal((2, *shape)), Run(reference, training=True)
     trimmed, results = conv.trimmed, []
     assert trimmed is not None
-    for conv.trimmed in (trimmed, None):
-        y, (kept, pool_kept) = net.forward(x, run)
-        assert conv.trimmed in (None, pool_kept[0].shape[1:-1]), "no more is computed than is read"
-        dy, _ = net.layers[1].backward(np.cos(np.arange(y.size)).reshape(y.shape), pool_kept, run)
-        dx, gradients = conv.backward(dy, kept, run)
+    for conv.trimmed in (None, trimmed):
+        convolved, kept = conv.forward(x, run)
+        assert conv.trimmed in (None, convolved.shape[1:-1]), "no more is computed than is read"
+        y, pool_kept = net.layers[1].forward(convolved, run)
+        dy = np.cos(np.arange(y.size)).reshape(y.shape)
+        dx, gradients = conv.backward(net.layers[1].backward(dy, pool_kept, run)[0], kept, run)
         results.append({"y": y, "dx": dx, **gradients})
-    for name, value in results[0].items():
-        close(value, results[1][name], 1e-12)
+    y, saved = net.forward(x, run)
+    close(net._infer(x, run), y, 1e-12)
+    gradients = net.backward(dy, saved, run)
+    results.append({"y": y, **{name.split(".")[1]: value for name, value in gradients.items()}})
+    for result in results[1:]:
+        for name, value in result.items():
+            close(value, results[0][name], 1e-12)
 
 
 def test_the_digit_network_leaves_out_the_eleventh_row():

@@ -69,6 +69,10 @@ class Layer:
         """The output, and whatever `backward` needs."""
         raise NotImplementedError
 
+    def infer(self, x: np.ndarray, run: Run) -> np.ndarray:
+        """The output alone, where nobody will ask for gradients."""
+        return self.forward(x, run)[0]
+
     def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray | None, Gradients]:
         """From the gradient at the output: the gradient at the input, and one for each parameter."""
         raise NotImplementedError

@@ -73,8 +73,6 @@ class Convolution(Layer):
     rank: int
     trimmed: tuple[int, ...] | None = None
     """Spatial output size that the next layer reads, where that is less than the whole; set by Sequential."""
-    activation_left: bool = False
-    """True where the pooling behind applies the activation, to fewer values; set by Sequential."""
 
     def check(self) -> None:
         self.filters = check_count(self.name, "filters", self.filters)
@@ -108,7 +106,7 @@ class Convolution(Layer):
         positions = math.prod(self.trimmed or self.output_shape(input_shape)[:-1])
         return 2 * positions * self.filters * input_shape[-1] * math.prod(self.kernel_size)
 
-    def _geometry(self, sizes: Sizes) -> tuple[Sizes, Pads, Sizes]:
+    def geometry(self, sizes: Sizes) -> tuple[Sizes, Pads, Sizes]:
         """(strides, pads, dilation) of two axes."""
         settings = (self.kernel_size, self.strides, self.padding, self.dilation_rate)
         pads = cropped_pads(sizes, *settings, self.trimmed)
@@ -116,37 +114,26 @@ class Convolution(Layer):
             return (1, *self.strides), ((0, 0), *pads), (1, *self.dilation_rate)
         return self.strides, pads, self.dilation_rate
 
-    @property
-    def own_activation(self) -> str:
-        """What this layer applies itself."""
-        return "linear" if self.activation_left else self.activation
-
     def spatial_output(self, sizes: Sizes) -> Sizes:
         """Height and width (or length) of what `forward` returns."""
         return self.trimmed or tuple(out for out, _ in self._windows(sizes))
 
-    def operands(self, x: np.ndarray) -> tuple:
-        """What `kernels.conv2d` takes for this layer, but its activation."""
-        return (
-            as_picture(x, self.rank),
-            self._kernel(),
-            self.parameters.get("bias"),
-            *self._geometry(x.shape[1:-1]),
-        )
-
-    def _kernel(self) -> np.ndarray:
+    def picture_kernel(self) -> np.ndarray:
+        """The kernel as that of a picture one pixel high, where it is one of a sequence."""
         kernel = self.parameters["kernel"]
         return kernel if self.rank == 2 else kernel[None]
 
     def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
-        y, z = parameterised_activation(run, run.kernels.conv2d, self.own_activation, *self.operands(x))
+        geometry = self.geometry(x.shape[1:-1])
+        operands = as_picture(x, self.rank), self.picture_kernel(), self.parameters.get("bias"), *geometry
+        y, z = parameterised_activation(run, run.kernels.conv2d, self.activation, *operands)
         return y if self.rank == 2 else y[:, 0], (x, y, z)
 
     def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
         x, y, z = saved
-        kernel, geometry = self._kernel(), self._geometry(x.shape[1:-1])
+        kernel, geometry = self.picture_kernel(), self.geometry(x.shape[1:-1])
         picture = as_picture(x, self.rank)
-        dz = activation_gradient(run, dy.reshape(y.shape), y, z, self.own_activation)
+        dz = activation_gradient(run, dy.reshape(y.shape), y, z, self.activation)
         dkernel = run.kernels.conv2d_kernel_gradient(picture, dz, kernel.shape, *geometry)
         gradients = {"kernel": dkernel.reshape(self.parameters["kernel"].shape)}
         if self.use_bias:

@@ -11,8 +11,8 @@ import numpy as np
 from .base import Gradients, Layer, Run, Shape, check_choice, check_counts
 from .conv import PADDINGS, Convolution, Pads, Sizes, as_picture, windows
 
-RISING = ("relu", "leaky_relu", "sigmoid", "tanh")
-"""Fused activations that never fall, so that max f(x) = f(max x)."""
+RISING = ("linear", "relu", "leaky_relu", "sigmoid", "tanh")
+"""Fused activations: they never fall, so that max f(x) = f(max x)."""
 
 
 class Pooling(Layer):
@@ -20,8 +20,6 @@ class Pooling(Layer):
 
     rank: int
     largest: bool
-    activation_taken: str = "linear"
-    """The activation of the convolution before, where this layer applies it; set by Sequential."""
 
     def check(self) -> None:
         self.pool_size = check_counts(self.name, "pool_size", self.pool_size, self.rank)
@@ -51,7 +49,7 @@ class Pooling(Layer):
     def flops(self, input_shape: Shape) -> int:
         return math.prod(self.output_shape(input_shape)) * math.prod(self.pool_size)
 
-    def _geometry(self, sizes: Sizes) -> tuple[Sizes, Sizes, Pads]:
+    def geometry(self, sizes: Sizes) -> tuple[Sizes, Sizes, Pads]:
         """(window, strides, pads) of two axes."""
         pads = tuple(pad for _, pad in self._windows(sizes))
         if self.rank == 1:
@@ -60,33 +58,68 @@ class Pooling(Layer):
 
     def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
         pool = run.kernels.max_pool2d if self.largest else run.kernels.avg_pool2d
-        z = pool(as_picture(x, self.rank), *self._geometry(x.shape[1:-1]))
-        y = run.kernels.activation(z, self.activation_taken)
-        return y if self.rank == 2 else y[:, 0], (x, z, y)
+        y = pool(as_picture(x, self.rank), *self.geometry(x.shape[1:-1]))
+        return y if self.rank == 2 else y[:, 0], (x, y)
 
     def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
-        x, z, y = saved
-        geometry = self._geometry(x.shape[1:-1])
-        picture, dz = as_picture(x, self.rank), dy.reshape(z.shape)
-        if self.activation_taken != "linear":
-            dz = run.kernels.activation_gradient(dz, y, self.activation_taken)
+        x, y = saved
+        geometry = self.geometry(x.shape[1:-1])
+        picture, dy = as_picture(x, self.rank), dy.reshape(y.shape)
         if self.largest:
-            dx = run.kernels.max_pool2d_gradient(dz, picture, z, *geometry)
+            dx = run.kernels.max_pool2d_gradient(dy, picture, y, *geometry)
         else:
-            dx = run.kernels.avg_pool2d_gradient(dz, picture.shape, *geometry)
+            dx = run.kernels.avg_pool2d_gradient(dy, picture.shape, *geometry)
         return dx.reshape(x.shape), {}
 
-    def take_activation(self, convolution: Convolution) -> None:
-        """Apply the activation of the convolution before: the maximum commutes with functions that rise, and is smaller."""
-        if self.largest and self.rank == convolution.rank and convolution.activation in RISING:
-            self.activation_taken, convolution.activation_left = convolution.activation, True
 
-    def infer_with(self, convolution: Convolution, x: np.ndarray, run: Run) -> np.ndarray:
-        """The output for the input of the convolution whose activation was taken."""
-        operands = convolution.operands(x)
-        geometry = self._geometry(convolution.spatial_output(x.shape[1:-1]))
-        y = run.kernels.conv2d_max_pool2d(*operands, self.activation_taken, *geometry)
-        return y if self.rank == 2 else y[:, 0]
+class ConvolutionAndMaxPool:
+    """A convolution and the max-pooling behind it as one step: y = activation(max over the window of (x * W + b)).
+
+    The maximum commutes with activations that rise, and most of what lies between is forgotten at once. Which values were the
+    largest is all that backward needs of it.
+    """
+
+    def __init__(self, convolution: Convolution, pooling: Pooling) -> None:
+        self.convolution, self.pooling = convolution, pooling
+        self.name, self.parameters = convolution.name, convolution.parameters
+
+    @staticmethod
+    def fits(first: Layer, second: Layer) -> bool:
+        """Whether two layers can be one step."""
+        if not (isinstance(first, Convolution) and isinstance(second, Pooling) and second.largest):
+            return False
+        return first.rank == second.rank and first.activation in RISING
+
+    def _settings(self, sizes: Sizes) -> tuple:
+        convolution = self.convolution
+        pooling = self.pooling.geometry(convolution.spatial_output(sizes))
+        return *convolution.geometry(sizes), convolution.activation, *pooling
+
+    def _operands(self, x: np.ndarray) -> tuple:
+        own = self.convolution.picture_kernel(), self.parameters.get("bias")
+        return as_picture(x, self.pooling.rank), *own, *self._settings(x.shape[1:-1])
+
+    def infer(self, x: np.ndarray, run: Run) -> np.ndarray:
+        """The output alone."""
+        y = run.kernels.conv2d_max_pool2d(*self._operands(x))
+        return y if self.pooling.rank == 2 else y[:, 0]
+
+    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
+        """The output, and what backward needs."""
+        y, places = run.kernels.conv2d_max_pool2d_traced(*self._operands(x))
+        return y if self.pooling.rank == 2 else y[:, 0], (x, y, places)
+
+    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray | None, Gradients]:
+        """The gradients of the input and of the convolution's parameters."""
+        x, y, places = saved
+        operands = as_picture(x, self.pooling.rank), self.convolution.picture_kernel()
+        dx, dkernel, dbias = run.kernels.conv2d_max_pool2d_gradient(
+            dy.reshape(y.shape), y, places, *operands, *self._settings(x.shape[1:-1]), run.input_gradient
+        )
+        gradients = {"kernel": dkernel.reshape(self.parameters["kernel"].shape)}
+        if self.convolution.use_bias:
+            gradients["bias"] = dbias
+        return None if dx is None else dx.reshape(x.shape), gradients
 
 
 @dataclass(eq=False)

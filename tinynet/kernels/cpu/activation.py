@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import memory, simd
+from . import functions, memory
 from .flat import CHUNK, chunks, flat, row_tasks
+from .functions import exp, largest_of
 from .jit import jit
-from .simd import LANES, choose, elementwise, exp, largest_of, load_until, splat, store_until, total
+from .simd import LANES, choose, elementwise, load_until, splat, store_until, total
 
 LEAKY_SLOPE = 0.2
 FUSED = ("linear", "relu", "leaky_relu", "sigmoid", "tanh")
@@ -78,10 +79,12 @@ def tanh_gradient(dy, y):
 @elementwise
 def gelu_gradient(dy, z):
     """dy (Φ(z) + z Φ'(z))."""
-    return dy * simd.gelu_slope.of(z)
+    return dy * functions.gelu_slope.of(z)
 
 
-_FORWARD = {f.__name__: _map(f) for f in (relu, leaky_relu, simd.sigmoid, simd.tanh, simd.gelu)}
+_FORWARD = {
+    f.__name__: _map(f) for f in (relu, leaky_relu, functions.sigmoid, functions.tanh, functions.gelu)
+}
 _BACKWARD = {
     f.__name__.removesuffix("_gradient"): _map_two(f)
     for f in (relu_gradient, leaky_relu_gradient, sigmoid_gradient, tanh_gradient, gelu_gradient)
@@ -161,7 +164,12 @@ def fused_slope(name: str) -> np.float32:
 
 def finish(y: np.ndarray, name: str) -> np.ndarray:
     """Apply in place what the register tile cannot, so that a dense layer or a convolution ends with any FUSED activation."""
-    if name in ("sigmoid", "tanh"):
+    return activate(y, name) if name in ("sigmoid", "tanh") else y
+
+
+def activate(y: np.ndarray, name: str) -> np.ndarray:
+    """Apply an activation in place, element by element."""
+    if name != "linear":
         x = y.reshape(-1)
         _FORWARD[name](chunks(x), 4 * x.size, x, x)
     return y

@@ -20,11 +20,14 @@ import numpy as np
 
 from . import memory
 from .flat import flat
+from .functions import clear
 from .jit import jit
-from .simd import LANES, clear, load, store
+from .simd import LANES, transpose
 from .tile import ROWS, WIDTH, finish, outer, resume, row_offsets, start
 
 ONE = np.float32(1)
+BIAS, CLEAR, ADD = 0, 1, 2
+"""What the sums begin with: the bias; zeros, so that rows may be met again; or what is there."""
 
 
 class Plan(NamedTuple):
@@ -44,8 +47,13 @@ class Plan(NamedTuple):
     """From a row's begin to each of the elements that are summed over."""
     sizes: np.ndarray
     """The integers that `contract` starts with reading."""
-    packing: tuple[int, ...] | None
-    """(steps, depth, columns, row step, column step) of weights that have to be packed in panels."""
+    packing: tuple[int, int, int, bool] | None
+    """(steps, depth, columns, transposed) of weights that have to be packed in panels."""
+
+    @property
+    def tables(self) -> tuple[np.ndarray, ...]:
+        """The arrays that `contract` takes after its operands."""
+        return self.in_rows, self.out_rows, self.tiles, self.offsets, self.sizes
 
 
 @jit
@@ -54,7 +62,7 @@ def contract(task, x, w, bias, y, in_rows, out_rows, tiles, offsets, sizes, slop
 
     A group takes one step after the other: taps of a kernel, or pictures of its chunk. Later ones add to y.
     """
-    groups, steps, shared, scatter, row_parts, panel_parts = (
+    groups, steps, shared, begin, row_parts, panel_parts = (
         sizes[0],
         sizes[1],
         sizes[2],
@@ -69,7 +77,7 @@ def contract(task, x, w, bias, y, in_rows, out_rows, tiles, offsets, sizes, slop
     panels = (columns + WIDTH - 1) // WIDTH
     first_panel, last_panel = panels * panel_part // panel_parts, panels * (panel_part + 1) // panel_parts
     stop = group * y_group + columns
-    if scatter:
+    if begin == CLEAR:
         for row in range(group * y_group, (group + 1) * y_group, columns):
             clear(y, row + first_panel * WIDTH, row + min(columns, last_panel * WIDTH))
     first_step, last_step = (steps * group // groups, steps * (group + 1) // groups) if shared else (0, steps)
@@ -81,7 +89,7 @@ def contract(task, x, w, bias, y, in_rows, out_rows, tiles, offsets, sizes, slop
             for tile in range(count * row_part // row_parts, count * (row_part + 1) // row_parts):
                 rows = row_offsets(in_rows, (first_tile + tile) * ROWS)
                 outs = row_offsets(out_rows, (first_tile + tile) * ROWS)
-                fresh = step == first_step and not scatter
+                fresh = step == first_step and begin == BIAS
                 sums = start(bias, panel * WIDTH, columns) if fresh else resume(y, outs, column, stop)
                 j = step * w_step + panel * w_panel
                 for k in range(offsets.size):
@@ -91,40 +99,44 @@ def contract(task, x, w, bias, y, in_rows, out_rows, tiles, offsets, sizes, slop
 
 
 @jit
-def pack(task, w, packed, depth, columns, step_size, row_step, column_step):
-    """packed[step, panel, k, j] = w[step · step_size + k · row_step + (panel · WIDTH + j) · column_step], 0 beyond the columns."""
+def pack(task, w, packed, depth, columns, transposed):
+    """packed[step, panel, k, j] = w[step, k, panel · WIDTH + j] or, transposed, w[step, panel · WIDTH + j, k]; 0 beyond the columns."""
     step, panel = divmod(task, (columns + WIDTH - 1) // WIDTH)
     first = panel * WIDTH
-    whole = column_step == 1 and first + WIDTH <= columns
-    at = task * depth * WIDTH
-    for k in range(depth):
-        source = step * step_size + k * row_step + first * column_step
-        if whole:
-            store(packed, at, load(w, source))
-            store(packed, at + LANES, load(w, source + LANES))
-        else:
-            for j in range(WIDTH):
-                packed[at + j] = w[source + j * column_step] if first + j < columns else np.float32(0)
-        at += WIDTH
+    at, source = task * depth * WIDTH, step * depth * columns + (first * depth if transposed else first)
+    whole = 0
+    if first + WIDTH <= columns and transposed:
+        whole = depth // LANES * LANES
+        for k in range(0, whole, LANES):
+            transpose(w, source + k, depth, packed, at + k * WIDTH, WIDTH)
+            transpose(w, source + LANES * depth + k, depth, packed, at + k * WIDTH + LANES, WIDTH)
+    for k in range(whole, depth):
+        for j in range(WIDTH):
+            place = source + (j * depth + k if transposed else k * columns + j)
+            packed[at + k * WIDTH + j] = w[place] if first + j < columns else np.float32(0)
+
+
+def weights(plan: Plan, w: np.ndarray) -> np.ndarray:
+    """The weights as `contract` reads them: packed in panels where they cannot be read where they lie."""
+    w = flat(w)
+    if plan.packing is None:
+        return w
+    steps, depth, columns, transposed = plan.packing
+    panels = -(-columns // WIDTH)
+    packed = memory.empty((steps * panels * depth * WIDTH,))
+    pack(steps * panels, packed.size, w, packed, depth, columns, transposed)
+    return packed
 
 
 def operands(plan: Plan, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None) -> tuple[np.ndarray, ...]:
-    """x, w and bias as `contract` reads them: the weights packed in panels where they cannot be read where they lie."""
-    w = flat(w)
-    if plan.packing is not None:
-        steps, depth, columns, row_step, column_step = plan.packing
-        panels = -(-columns // WIDTH)
-        packed = memory.empty((steps * panels * depth * WIDTH,))
-        pack(steps * panels, packed.size, w, packed, depth, columns, depth * columns, row_step, column_step)
-        w = packed
-    return flat(x), w, no_bias(plan.shape[-1]) if bias is None else flat(bias)
+    """x, w and bias as `contract` takes them."""
+    return flat(x), weights(plan, w), no_bias(plan.shape[-1]) if bias is None else flat(bias)
 
 
 def run(plan: Plan, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None = None, slope=ONE) -> np.ndarray:
     """The result of a plan; negative sums are multiplied with `slope`."""
     y = memory.empty(plan.shape)
-    tables = plan.in_rows, plan.out_rows, plan.tiles, plan.offsets, plan.sizes
-    contract(plan.tasks, plan.work, *operands(plan, x, w, bias), y.reshape(-1), *tables, slope)
+    contract(plan.tasks, plan.work, *operands(plan, x, w, bias), y.reshape(-1), *plan.tables, slope)
     return y
 
 
@@ -136,16 +148,18 @@ def make_plan(
     x_group: int = 0,
     row_parts: int = 1,
     panel_parts: int = 1,
-    scatter: bool = False,
+    begin: int = BIAS,
     pictures: int | None = None,
     transposed: bool = False,
     packed: bool = False,
+    line: int | None = None,
 ) -> Plan:
     """Lay out a contraction whose result has the given shape, the last axis being the columns.
 
     rows: for each step where its rows begin in x and in y; offsets: what is summed over. The groups split the first axis of the
     result; each takes all steps, or, with `pictures`, its share of so many, which all have the one list of rows. The weights of
-    a step are (depth, columns), or, transposed, (columns, depth); `packed` asks for a copy in panels even where none is needed.
+    a step are (depth, columns), or, transposed, (columns, depth); `packed` asks for a copy in panels even where none is needed; lines
+    that are longer than the columns, a multiple of WIDTH, need none.
     """
     columns, depth = shape[-1], len(offsets)
     in_rows, out_rows = ([_whole_tiles(r[side]) for r in rows] for side in (0, 1))
@@ -156,14 +170,15 @@ def make_plan(
     x_step = x_group if pictures is not None else 0
     x_group = 0 if pictures is not None else x_group
     row_parts = min(row_parts, int(ends[1]))
-    sizes = [groups, len(tiles), pictures is not None, scatter, row_parts, panel_parts, x_group, x_step]
+    sizes = [groups, len(tiles), pictures is not None, begin, row_parts, panel_parts, x_group, x_step]
     sizes += [math.prod(shape) // groups, columns]
-    if transposed or packed or columns % WIDTH:
-        packing = len(tiles), depth, columns, *((1, depth) if transposed else (columns, 1))
+    line = line or columns
+    if transposed or packed or line % WIDTH:
+        packing = len(tiles), depth, columns, transposed
         sizes += [-(-columns // WIDTH) * depth * WIDTH, depth * WIDTH, WIDTH]
     else:
         packing = None
-        sizes += [depth * columns, WIDTH, columns]
+        sizes += [depth * line, WIDTH, line]
     passes = pictures if pictures is not None else groups
     return Plan(
         shape,

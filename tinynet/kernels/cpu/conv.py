@@ -18,7 +18,7 @@ import numpy as np
 
 from . import memory
 from .activation import finish, fused_slope
-from .contract import Plan, make_plan, run
+from .contract import ADD, CLEAR, Plan, make_plan, run
 from .tile import WIDTH
 
 Pair = tuple[int, int]
@@ -63,7 +63,7 @@ def conv2d_input_gradient(
     """
     if not dz.size or 0 in input_shape:
         return np.zeros(input_shape, np.float32)
-    plan = _input_gradient_plan(dz.shape, kernel.shape, tuple(input_shape), strides, pads, dilation)
+    plan = input_gradient_plan(dz.shape, kernel.shape, tuple(input_shape), strides, pads, dilation)
     return run(plan, dz, kernel)
 
 
@@ -122,8 +122,8 @@ def _patch(kernel_shape: tuple[int, ...], dilation: Pair, line: int) -> np.ndarr
 
 
 @functools.lru_cache(maxsize=256)
-def forward_plan(input_shape, kernel_shape, strides, pads, dilation) -> Plan:
-    """Lay out a convolution: a row is the patch of an output pixel."""
+def forward_plan(input_shape, kernel_shape, strides, pads, dilation, calls: int | None = None) -> Plan:
+    """Lay out a convolution: a row is the patch of an output pixel; of a picture alone, if it is one of so many calls."""
     n, h, w, c = input_shape
     shape = output_shape(input_shape, kernel_shape, strides, pads, dilation)
     pixels = _pixels(*shape[1:3], strides, pads, w * c, c)
@@ -133,31 +133,36 @@ def forward_plan(input_shape, kernel_shape, strides, pads, dilation) -> Plan:
         _patch(kernel_shape, dilation, w * c),
         groups=n,
         x_group=h * w * c,
-        row_parts=-(-CHUNKS // n) if n < CHUNKS else 1,
-        packed=n >= CHUNKS and shape[3] > WIDTH,
+        row_parts=-(-CHUNKS // n) if n < CHUNKS and calls is None else 1,
+        packed=(calls or n) >= CHUNKS and shape[3] > WIDTH,
     )
 
 
 @functools.lru_cache(maxsize=256)
-def _input_gradient_plan(dz_shape, kernel_shape, input_shape, strides, pads, dilation) -> Plan:
+def input_gradient_plan(
+    dz_shape, kernel_shape, input_shape, strides, pads, dilation, line: int | None = None
+) -> Plan:
+    """Lay out the gradient of the input: a row is a pixel of dz, whose lines may be longer than its filters."""
     n, height, width, filters = dz_shape
     _, h, w, c = input_shape
     kh, kw = kernel_shape[:2]
+    parts = min(-(-c // WIDTH), -(-CHUNKS // n)) if line is None else 1
+    line = line or filters
     rows = []
     for u in range(kh):
         for v in range(kw):
             row = np.arange(height) * strides[0] + u * dilation[0] - pads[0][0]
             column = np.arange(width) * strides[1] + v * dilation[1] - pads[1][0]
             i, j = np.nonzero((row >= 0) & (row < h))[0], np.nonzero((column >= 0) & (column < w))[0]
-            rows.append(((i[:, None] * width + j) * filters, (row[i][:, None] * w + column[j]) * c))
+            rows.append(((i[:, None] * width + j) * line, (row[i][:, None] * w + column[j]) * c))
     return make_plan(
         input_shape,
         rows,
         np.arange(filters),
         groups=n,
-        x_group=height * width * filters,
-        panel_parts=min(-(-c // WIDTH), -(-CHUNKS // n)),
-        scatter=True,
+        x_group=height * width * line,
+        panel_parts=parts,
+        begin=CLEAR,
         transposed=True,
     )
 
@@ -175,4 +180,20 @@ def _kernel_gradient_plan(input_shape, kernel_shape, dz_shape, strides, pads, di
         x_group=h * w * c,
         row_parts=-(-CHUNKS // chunks),
         pictures=n,
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def picture_kernel_gradient_plan(
+    input_shape, kernel_shape, dz_shape, strides, pads, dilation, line: int
+) -> Plan:
+    """Lay out what one picture, the lines of whose dz have a length of their own, adds to the gradient of the kernel."""
+    _, _, w, c = input_shape
+    patch = _patch(kernel_shape, dilation, w * c)
+    return make_plan(
+        (patch.size, kernel_shape[3]),
+        [(patch, np.arange(patch.size) * kernel_shape[3])],
+        _pixels(*dz_shape[1:3], strides, pads, w * c, c),
+        begin=ADD,
+        line=line,
     )

@@ -13,9 +13,10 @@ import numpy as np
 from .activation import finish, fused_slope
 from .contract import Plan, make_plan, no_bias, run
 from .flat import flat
+from .functions import fma, where_negative
 from .jit import helper, jit
 from .norm import column_sums
-from .simd import LANES, fma, load_until, splat, store_until, where_negative
+from .simd import LANES, load_until, splat, store_until
 from .tile import WIDTH
 
 FEW_ROWS = 4

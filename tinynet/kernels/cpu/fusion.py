@@ -1,42 +1,96 @@
-"""A convolution and the max-pooling behind it in one kernel, for inference, where nobody asks for what lies between.
+"""A convolution and the max-pooling behind it in one kernel: what lies between them never leaves the second cache.
 
-Blocking: a task is one picture. Its convolution goes into memory of the task's own, small enough for the second cache, and from there only
-the maxima come out: of the digit network's first layer 21 kilobytes a picture instead of 86, which took longer to move than to compute.
+Blocking: a task is one picture, for gradients a chunk of pictures, which go one after the other through memory of the task's own. Of
+the digit network's first layer 21 kilobytes a picture come out instead of 86, which took longer to move than to compute; and the
+gradient, three quarters zeros, is spread out, multiplied with the picture and with the weights, and forgotten. Bound by the multipliers.
 """
 
 from __future__ import annotations
-
-import functools
 
 import numpy as np
 from numba.extending import register_jitable
 
 from . import memory
-from .activation import finish, fused_slope
-from .contract import contract, operands
-from .conv import CHUNKS, conv2d, forward_plan, output_shape, with_zeros_around
-from .jit import jit
-from .pooling import max_pool, max_pool2d, pool_sizes
+from .activation import activate, activation_gradient
+from .contract import ONE, contract, no_bias, weights
+from .conv import (
+    CHUNKS,
+    conv2d,
+    forward_plan,
+    input_gradient_plan,
+    output_shape,
+    picture_kernel_gradient_plan,
+    with_zeros_around,
+)
+from .flat import flat
+from .functions import clear
+from .jit import helper, jit
+from .pooling import hand_back, max_pool, max_pool2d, pool_sizes, traced_max_pool
 from .simd import LANES
+from .tile import WIDTH
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
 LARGEST = 1 << 18
 """Elements of a convolved picture; what is larger does not stay in the second cache anyway."""
 
-_contract, _max_pool_line = register_jitable(contract.__wrapped__), register_jitable(max_pool.__wrapped__)
+_contract, _max_pool, _traced_max_pool, _hand_back = (
+    register_jitable(kernel.__wrapped__) for kernel in (contract, max_pool, traced_max_pool, hand_back)
+)
+
+
+@helper
+def _scratch(size):
+    """Memory of a task's own, from a cache line on (see memory.py)."""
+    room = np.empty(size + LANES, np.float32)
+    return room[-(room.ctypes.data // 4) % LANES :]
 
 
 @jit
-def convolve_and_pool(task, x, w, bias, y, in_rows, out_rows, tiles, offsets, sizes, slope, pool):
+def convolve_and_pool(task, x, w, bias, y, tables, pool, rectify):
     """One picture: `contract`, then `max_pool` line by line."""
-    x_size, y_size = sizes[6], pool[3] * pool[4] * pool[2]
-    room = np.empty(pool[0] * pool[1] * pool[2] + LANES, np.float32)
-    convolved = room[-(room.ctypes.data // 4) % LANES :]  # from a cache line on: see memory.py
+    x_size, y_size = x.size // (y.size // (pool[3] * pool[4] * pool[2])), pool[3] * pool[4] * pool[2]
+    convolved = _scratch(pool[0] * pool[1] * pool[2])
     picture, maxima = x[task * x_size : (task + 1) * x_size], y[task * y_size : (task + 1) * y_size]
-    _contract(0, picture, w, bias, convolved, in_rows, out_rows, tiles, offsets, sizes, slope)
+    _contract(0, picture, w, bias, convolved, *tables, ONE)
     for line in range(pool[3]):
-        _max_pool_line(line, convolved, maxima, pool)
+        _max_pool(line, convolved, maxima, pool, rectify)
+
+
+@jit
+def convolve_and_trace(task, x, w, bias, y, places, tables, pool, rectify):
+    """One picture: `contract`, then `traced_max_pool` line by line."""
+    x_size, y_size = x.size // (y.size // (pool[3] * pool[4] * pool[2])), pool[3] * pool[4] * pool[2]
+    convolved = _scratch(pool[0] * pool[1] * pool[2])
+    first, last = task * y_size, (task + 1) * y_size
+    _contract(0, x[task * x_size : (task + 1) * x_size], w, bias, convolved, *tables, ONE)
+    for line in range(pool[3]):
+        _traced_max_pool(line, convolved, y[first:last], places[first:last], pool, rectify)
+
+
+@jit
+def hand_back_and_convolve(
+    task, dy, y, places, x, w, dx, dkernel, dbias, kernel_tables, input_tables, pool, line, rectify, pictures
+):
+    """A chunk of pictures: `hand_back` into dz; then what dz adds to the gradients of kernel and bias, and dx if asked for."""
+    x_size, y_size = x.size // pictures, y.size // pictures
+    size, filters, chunks = dkernel.size // (dbias.size // pool[2]), pool[2], dbias.size // pool[2]
+    dz = _scratch(pool[0] * pool[1] * line)
+    clear(dz, 0, pool[0] * pool[1] * line)
+    own_kernel, own_bias = (
+        dkernel[task * size : (task + 1) * size],
+        dbias[task * filters : (task + 1) * filters],
+    )
+    clear(own_kernel, 0, size)
+    clear(own_bias, 0, filters)
+    for picture in range(pictures * task // chunks, pictures * (task + 1) // chunks):
+        first, last = picture * y_size, (picture + 1) * y_size
+        _hand_back(0, dy[first:last], y[first:last], places[first:last], dz, own_bias, pool, line, rectify)
+        source = x[picture * x_size : (picture + 1) * x_size]
+        _contract(0, source, dz, own_bias, own_kernel, *kernel_tables, ONE)
+        if dx.size:
+            size_in = dx.size // pictures
+            _contract(0, dz, w, own_bias, dx[picture * size_in : (picture + 1) * size_in], *input_tables, ONE)
 
 
 def conv2d_max_pool2d(
@@ -56,19 +110,88 @@ def conv2d_max_pool2d(
     if len(x) < CHUNKS or 0 in shape or shape[1] * shape[2] * shape[3] > LARGEST:
         convolved = conv2d(x, kernel, bias, strides, pads, dilation, activation)
         return max_pool2d(convolved, window, pool_strides, pool_pads)
-    padded, left = with_zeros_around(x, pads)
-    plan = forward_plan(padded.shape, kernel.shape, strides, left, dilation)
     pool = pool_sizes(shape, window, pool_strides, pool_pads)
     y = memory.empty((shape[0], int(pool[3]), int(pool[4]), shape[3]))
-    tables = plan.in_rows, plan.out_rows, plan.tiles, plan.offsets, _one_picture(plan.sizes.tobytes())
-    arguments = *operands(plan, padded, kernel, bias), y.reshape(-1), *tables
-    convolve_and_pool(shape[0], plan.work, *arguments, fused_slope(activation), pool)
-    return finish(y, activation)
+    operands, work = _one_picture(x, kernel, bias, strides, pads, dilation)
+    *operands, tables = operands
+    convolve_and_pool(shape[0], work, *operands, y.reshape(-1), tables, pool, activation == "relu")
+    return _rest(y, activation)
 
 
-@functools.lru_cache(maxsize=256)
-def _one_picture(sizes: bytes) -> np.ndarray:
-    """The integers of a plan as if it were for one picture."""
-    sizes = np.frombuffer(sizes, np.int64).copy()
-    sizes[0] = 1
-    return sizes
+def conv2d_max_pool2d_traced(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    bias: np.ndarray | None,
+    strides: Pair,
+    pads: Pads,
+    dilation: Pair,
+    activation: str,
+    window: Pair,
+    pool_strides: Pair,
+    pool_pads: Pads,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(conv2d_max_pool2d(…), where in its window, counted line by line, each maximum of the convolution is met first)."""
+    shape = output_shape(x.shape, kernel.shape, strides, pads, dilation)
+    pool = pool_sizes(shape, window, pool_strides, pool_pads)
+    y = memory.empty((shape[0], int(pool[3]), int(pool[4]), shape[3]))
+    places = memory.empty(y.shape)
+    if y.size and 0 not in shape:
+        operands, work = _one_picture(x, kernel, bias, strides, pads, dilation)
+        *operands, tables = operands
+        outputs = y.reshape(-1), places.reshape(-1)
+        convolve_and_trace(shape[0], work, *operands, *outputs, tables, pool, activation == "relu")
+    return _rest(y, activation), places
+
+
+def conv2d_max_pool2d_gradient(
+    dy: np.ndarray,
+    y: np.ndarray,
+    places: np.ndarray,
+    x: np.ndarray,
+    kernel: np.ndarray,
+    strides: Pair,
+    pads: Pads,
+    dilation: Pair,
+    activation: str,
+    window: Pair,
+    pool_strides: Pair,
+    pool_pads: Pads,
+    input_gradient: bool,
+) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+    """(dx, dW, db) of conv2d_max_pool2d_traced, from dy at its output; dx is None where it is not asked for."""
+    n, filters = len(x), kernel.shape[3]
+    dz_shape = output_shape(x.shape, kernel.shape, strides, pads, dilation)
+    if not dy.size or 0 in dz_shape or not kernel.size:
+        dx = np.zeros(x.shape, np.float32) if input_gradient else None
+        return dx, np.zeros(kernel.shape, np.float32), np.zeros(filters, np.float32)
+    if activation not in ("linear", "relu"):
+        dy = activation_gradient(dy, y, activation)
+    padded, left = with_zeros_around(x, pads)
+    line, chunks = -(-filters // WIDTH) * WIDTH, min(n, CHUNKS)
+    one = (1, *dz_shape[1:])
+    for_kernel = picture_kernel_gradient_plan(
+        (1, *padded.shape[1:]), kernel.shape, one, strides, left, dilation, line
+    )
+    for_input = input_gradient_plan(one, kernel.shape, (1, *x.shape[1:]), strides, pads, dilation, line)
+    dx = memory.empty(x.shape if input_gradient else (0,))
+    dkernel, dbias = memory.empty((chunks, kernel.size)), memory.empty((chunks, filters))
+    hand_back_and_convolve(
+        chunks, n * (for_kernel.work + for_input.work * input_gradient),
+        flat(dy), flat(y), flat(places), flat(padded), weights(for_input, kernel) if input_gradient else flat(kernel),
+        dx.reshape(-1), dkernel.reshape(-1), dbias.reshape(-1), for_kernel.tables, for_input.tables,
+        pool_sizes(dz_shape, window, pool_strides, pool_pads), line, activation == "relu", n,
+    )  # fmt: skip
+    return dx if input_gradient else None, dkernel.sum(axis=0).reshape(kernel.shape), dbias.sum(axis=0)
+
+
+def _one_picture(x, kernel, bias, strides, pads, dilation) -> tuple[tuple, int]:
+    """What `contract` takes for each picture of x: (x, weights, bias, tables); and the work for all of them."""
+    x, left = with_zeros_around(x, pads)
+    plan = forward_plan((1, *x.shape[1:]), kernel.shape, strides, left, dilation, len(x))
+    b = no_bias(kernel.shape[3]) if bias is None else flat(bias)
+    return (flat(x), weights(plan, kernel), b, plan.tables), len(x) * plan.work
+
+
+def _rest(y: np.ndarray, activation: str) -> np.ndarray:
+    """What the kernels do not apply themselves."""
+    return y if activation == "relu" else activate(y, activation)

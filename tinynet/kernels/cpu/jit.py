@@ -190,7 +190,9 @@ def _build_worker(context, outer, function, signature, state_type):
     own = builder.sub(*(builder.ptrtoint(p, _I64) for p in (builder.load(worker.args[0]), worker.args[3])))
     with cgutils.for_range(builder, workers) as loop:
         share = builder.urem(builder.add(own, loop.index), workers)
-        first, last = (builder.udiv(builder.mul(tasks, k), workers) for k in (share, builder.add(share, _I64(1))))
+        first, last = (
+            builder.udiv(builder.mul(tasks, k), workers) for k in (share, builder.add(share, _I64(1)))
+        )
         counter = builder.gep(counters, [builder.mul(share, _I64(LINE))])
         head, body, end = (builder.append_basic_block(name) for name in ("head", "body", "end"))
         builder.branch(head)

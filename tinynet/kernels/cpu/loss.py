@@ -8,21 +8,9 @@ import numpy as np
 
 from . import memory
 from .flat import flat, row_tasks
+from .functions import exp, largest_of, polynomial, sigmoid
 from .jit import jit
-from .simd import (
-    LANES,
-    choose,
-    elementwise,
-    exp,
-    largest_of,
-    load_until,
-    polynomial,
-    sigmoid,
-    splat,
-    store_until,
-    total,
-    zero_from,
-)
+from .simd import LANES, choose, elementwise, load_until, splat, store_until, total, zero_from
 
 Loss = tuple[float, np.ndarray]
 

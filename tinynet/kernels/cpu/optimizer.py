@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from .flat import CHUNK, chunks, flat
+from .functions import square_root
 from .jit import jit
-from .simd import LANES, load_until, splat, square_root, store_until
+from .simd import LANES, load_until, splat, store_until
 
 F = np.float32
 

@@ -12,8 +12,17 @@ import numpy as np
 
 from . import memory
 from .flat import flat
+from .functions import (
+    clear,
+    maximum,
+    maximum_of_four,
+    where_equal,
+    where_larger,
+    where_negative,
+    where_positive,
+)
 from .jit import helper, jit
-from .simd import LANES, clear, load_until, maximum, maximum_of_four, splat, store_until, where_equal
+from .simd import LANES, load_until, splat, store_until
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
@@ -64,8 +73,8 @@ def _hand_back(x, dx, best, todo, at, part, lines, pixels, line, c, overlap):
 
 
 @jit
-def max_pool(task, x, y, sizes):
-    """One line of maxima."""
+def max_pool(task, x, y, sizes, rectify):
+    """One line of maxima, through ReLU if asked for."""
     h, w, c, height, width = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
     image, i = divmod(task, height)
     top, bottom = _reach(i, sizes[7], sizes[9], sizes[5], h)
@@ -80,7 +89,101 @@ def max_pool(task, x, y, sizes):
                 best = _largest(x, at + channel, part, bottom - top, right - left, w * c, c)
             else:
                 best = splat(np.float32(-np.inf))
+            if rectify:
+                best = where_negative(best, splat(np.float32(0)), best)
             store_until(y, out + channel, out + c, best)
+
+
+@helper
+def _first_largest(x, at, part, first, lines, pixels, line, c, window):
+    """The largest of a window of lines × pixels and, counting from `first`, where in the window it is met first; a NaN counts as large."""
+    best, place = splat(np.float32(-np.inf)), splat(np.float32(0))
+    for u in range(lines):
+        for v in range(pixels):
+            here = at + u * line + v * c
+            value = load_until(x, here, here + part)
+            place = where_larger(value, best, splat(np.float32(first + u * window + v)), place)
+            best = where_larger(value, best, value, best)
+    return best, place
+
+
+@jit
+def traced_max_pool(task, x, y, places, sizes, rectify):
+    """One line of maxima, through ReLU if asked for, and where in its window each was found."""
+    h, w, c, height, width = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
+    image, i = divmod(task, height)
+    top, bottom = _reach(i, sizes[7], sizes[9], sizes[5], h)
+    for j in range(width):
+        left, right = _reach(j, sizes[8], sizes[10], sizes[6], w)
+        first = (top - i * sizes[7] + sizes[9]) * sizes[6] + left - j * sizes[8] + sizes[10]
+        at, out = ((image * h + top) * w + left) * c, (task * width + j) * c
+        for channel in range(0, c, LANES):
+            part = c - channel
+            if (
+                first == 0 and bottom - top == 2 and right - left == 2 and sizes[6] == 2
+            ):  # the usual window: unrolled
+                best, place = _first_largest(x, at + channel, part, 0, 2, 2, w * c, c, 2)
+            else:
+                lines, pixels = bottom - top, right - left
+                best, place = _first_largest(x, at + channel, part, first, lines, pixels, w * c, c, sizes[6])
+            if rectify:
+                best = where_negative(best, splat(np.float32(0)), best)
+            store_until(y, out + channel, out + c, best)
+            store_until(places, out + channel, out + c, place)
+
+
+@jit
+def hand_back(task, dy, y, places, dx, sums, sizes, line, rectify):
+    """One picture: dy to where the maxima were found, in dx, whose pixels are `line` apart; Σ dy is added to `sums`."""
+    h, w, c, height, width = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
+    overlap = sizes[5] > sizes[7] or sizes[6] > sizes[8]
+    if overlap:
+        clear(dx, task * h * w * line, (task + 1) * h * w * line)
+    for i in range(height):
+        top, bottom = _reach(i, sizes[7], sizes[9], sizes[5], h)
+        for j in range(width):
+            left, right = _reach(j, sizes[8], sizes[10], sizes[6], w)
+            first = (top - i * sizes[7] + sizes[9]) * sizes[6] + left - j * sizes[8] + sizes[10]
+            at, out = ((task * h + top) * w + left) * line, ((task * height + i) * width + j) * c
+            for channel in range(0, c, LANES):
+                part = c - channel
+                given = load_until(dy, out + channel, out + c)
+                if rectify:
+                    given = where_positive(load_until(y, out + channel, out + c), given)
+                store_until(sums, channel, c, load_until(sums, channel, c) + given)
+                place = load_until(places, out + channel, out + c)
+                if first == 0 and bottom - top == 2 and right - left == 2 and sizes[6] == 2 and not overlap:
+                    _place(dx, at + channel, part, place, given, 0, 2, 2, w * line, line, 2, False)
+                else:
+                    lines, pixels = bottom - top, right - left
+                    window = sizes[6]
+                    _place(
+                        dx,
+                        at + channel,
+                        part,
+                        place,
+                        given,
+                        first,
+                        lines,
+                        pixels,
+                        w * line,
+                        line,
+                        window,
+                        overlap,
+                    )
+
+
+@helper
+def _place(dx, at, part, place, given, first, lines, pixels, line, c, window, overlap):
+    """Put `given` where it belongs in a window of lines × pixels, zeros elsewhere; or add it, where windows overlap."""
+    zero = splat(np.float32(0))
+    for u in range(lines):
+        for v in range(pixels):
+            here = at + u * line + v * c
+            value = where_equal(place, splat(np.float32(first + u * window + v)), given, zero)
+            store_until(
+                dx, here, here + part, value + load_until(dx, here, here + part) if overlap else value
+            )
 
 
 @jit
@@ -160,7 +263,7 @@ def max_pool2d(x: np.ndarray, window: Pair, strides: Pair, pads: Pads) -> np.nda
     sizes = pool_sizes(x.shape, window, strides, pads)
     y = memory.empty((len(x), int(sizes[3]), int(sizes[4]), x.shape[3]))
     if y.size:
-        max_pool(len(x) * y.shape[1], x.size, flat(x), y.reshape(-1), sizes)
+        max_pool(len(x) * y.shape[1], x.size, flat(x), y.reshape(-1), sizes, False)
     return y
 
 

@@ -1,27 +1,23 @@
 """A vector of LANES float32 as a Numba value, so that a kernel says what is computed and runs on the widest registers.
 
-`load`, `store`, `splat`, arithmetic and the functions at the end work in any kernel. One source gives 16 lanes
+`load`, `store`, `splat` and arithmetic work in any kernel. One source gives 16 lanes
 with AVX-512, 8 with AVX2 and 4 with NEON or SSE; TINYNET_LANES in the environment overrides that (for tests).
 
-Functions of a vector are written once as Python on `Value`, a symbolic vector whose operators emit LLVM instructions, and
-made usable in kernels by `@elementwise`: that compiles ten times faster than letting Numba infer types through a polynomial.
-Their relative error is a few units in the last place: below 1e-6 unless the function says otherwise.
+Functions of a vector (functions.py) are written once as Python on `Value`, a symbolic vector whose operators emit LLVM
+instructions, and made usable in kernels by `@elementwise`: that compiles ten times faster than letting Numba infer types through a
+polynomial.
 """
 
 from __future__ import annotations
 
 import inspect
-import math
 import operator
 import os
 
-import numpy as np
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
-
-from .jit import helper
 
 
 def _host_lanes() -> int:
@@ -177,6 +173,32 @@ def store_until(typing_context, array, index, stop, value):
 
 
 @intrinsic
+def transpose(typing_context, x, first, line, y, out, out_line):
+    """y[out + i · out_line + j] = x[first + j · line + i] for i, j < LANES."""
+
+    def generate(context, builder, signature, values):
+        _, first, line, _, out, out_line = values
+        source = address(context, builder, signature.args[0], values[0], first)
+        target = address(context, builder, signature.args[3], values[3], out)
+        rows = [load_at(builder, builder.gep(source, [builder.mul(line, INTP(j))])) for j in range(LANES)]
+        half = LANES // 2
+        halves = [
+            ir.Constant(INTS, [k // 2 + LANES * (k % 2) for k in range(begin, begin + LANES)])
+            for begin in (0, LANES)
+        ]
+        for _ in range(
+            LANES.bit_length() - 1
+        ):  # each round interleaves the first half of the rows with the second
+            pairs = zip(rows[:half], rows[half:], strict=True)
+            rows = [builder.shuffle_vector(*pair, order) for pair in pairs for order in halves]
+        for i, row in enumerate(rows):
+            store_at(builder, row, builder.gep(target, [builder.mul(out_line, INTP(i))]))
+        return context.get_dummy_value()
+
+    return types.void(x, types.intp, types.intp, y, types.intp, types.intp), generate
+
+
+@intrinsic
 def splat(typing_context, x):
     """LANES times the number x."""
 
@@ -239,7 +261,7 @@ def _larger(builder, a, b):
 
 
 class Value:
-    """A vector in the code being generated. Comparisons give masks for `choose`; `&`, `|` and `~` combine masks."""
+    """A vector in the code being generated. Comparisons give masks for `choose`; `&` and `|` combine masks."""
 
     def __init__(self, builder, value):
         self.builder = builder
@@ -268,9 +290,6 @@ class Value:
         biased = self.builder.add(exponent, ir.Constant(INTS, [127] * LANES))
         bits = self.builder.shl(biased, ir.Constant(INTS, [23] * LANES))
         return Value(self.builder, self.builder.bitcast(bits, VECTOR))
-
-    def __invert__(self):
-        return Value(self.builder, self.builder.not_(self.value))
 
     def __neg__(self):
         return self.lift(0.0) - self
@@ -348,148 +367,3 @@ for _operation, _emit in _OPERATIONS.items():
         return _emit(*[Value(builder, value) for value in values]).value
 
     lower_builtin(_operation, VectorType, VectorType)(_lower_operation)
-
-
-# --- functions ------------------------------------------------------------------------------------------------------
-
-
-@elementwise
-def fma(a, b, c):
-    """a · b + c, rounded once."""
-    return a.fma(b, c)
-
-
-@elementwise
-def maximum(a, b):
-    """The larger of a and b; NaN if either is."""
-    return choose((a > b) | ~(a == a), a, b)
-
-
-@elementwise
-def maximum_of_four(a, b, c, d):
-    """The largest of four; NaN if any is. One comparison finds a NaN in two of them."""
-    top = choose(a > b, a, b)
-    top = choose(top > c, top, c)
-    return choose(a.unordered(b) | c.unordered(d), math.nan, choose(top > d, top, d))
-
-
-@elementwise
-def square_root(x):
-    """√x."""
-    return x.call("sqrt")
-
-
-@elementwise
-def where_equal(a, b, yes, no):
-    """`yes` where a = b or both are NaN, `no` elsewhere."""
-    return choose((a == b) | (~(a == a) & ~(b == b)), yes, no)
-
-
-@elementwise
-def where_negative(x, yes, no):
-    """`yes` where x < 0, `no` elsewhere (and where x is NaN)."""
-    return choose(x < 0.0, yes, no)
-
-
-def polynomial(x: Value, coefficients) -> Value:
-    """c₀ xⁿ + … + cₙ, by Horner's rule."""
-    result = x.lift(coefficients[0])
-    for c in coefficients[1:]:
-        result = result.fma(x, c)
-    return result
-
-
-@elementwise
-def exp(x):
-    """eˣ = 2ⁿ eʳ with n = round(x / ln 2); eʳ by the polynomial of Cephes' expf (Moshier)."""
-    x = choose(x < -104.0, -104.0, choose(x > 89.0, 89.0, x))  # NaN stays NaN
-    n = (x * 1.44269504088896341).call("rint")
-    r = n.fma(-0.693359375, x)
-    r = n.fma(2.12194440e-4, r)
-    terms = (
-        1.9875691500e-4,
-        1.3981999507e-3,
-        8.3334519073e-3,
-        4.1665795894e-2,
-        1.6666665459e-1,
-        5.0000001201e-1,
-    )
-    p = polynomial(r, terms).fma(r * r, r + 1.0)
-    half = (n * 0.5).call("floor")  # in two steps, so that neither power leaves the range of float32
-    return p * half.power_of_two() * (n - half).power_of_two()
-
-
-@elementwise
-def sigmoid(x):
-    """1 / (1 + e⁻ˣ)."""
-    return 1.0 / (1.0 + exp.of(-x))
-
-
-@elementwise
-def tanh(x):
-    """Near 0 a polynomial, further out 1 - 2 / (e²ˣ + 1) (Cephes' tanhf, Moshier)."""
-    square = x * x
-    terms = (-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1)
-    near = polynomial(square, terms).fma(square * x, x)
-    far = 1.0 - 2.0 / (exp.of(x + x) + 1.0)
-    return choose(x.call("fabs") < 0.625, near, far)
-
-
-def _gauss(x: Value) -> Value:
-    """The standard normal distribution function Φ(x) = erfc(-x / √2) / 2.
-
-    erfc(z) = t exp(-z² + P(t)) with t = 1 / (1 + z / 2), relative error 1.2e-7 (Press et al., Numerical Recipes, 6.2); in float32 the
-    error of exp's argument adds x² · 6e-8.
-    """
-    z = x.call("fabs") * 0.70710678118654752
-    t = 1.0 / z.fma(0.5, 1.0)
-    terms = (
-        0.17087277,
-        -0.82215223,
-        1.48851587,
-        -1.13520398,
-        0.27886807,
-        -0.18628806,
-        0.09678418,
-        0.37409196,
-        1.00002368,
-        -1.26551223,
-    )
-    tail = 0.5 * t * exp.of(z.fma(-z, polynomial(t, terms)))
-    return choose(x < 0.0, tail, 1.0 - tail)
-
-
-@elementwise
-def gelu(x):
-    """x Φ(x)."""
-    return x * _gauss(x)
-
-
-@elementwise
-def gelu_slope(x):
-    """Φ(x) + x φ(x), the derivative of gelu."""
-    density = 0.3989422804014327 * exp.of(x * x * -0.5)
-    return x.fma(density, _gauss(x))
-
-
-@helper
-def largest_of(x, first, stop):
-    """The largest of x[first:stop], NaN if there is one."""
-    top = x[first]
-    whole = first + (stop - first) // LANES * LANES
-    if whole > first:
-        tops = load(x, first)
-        for i in range(first + LANES, whole, LANES):
-            tops = maximum(tops, load(x, i))
-        top = largest(tops)
-    for i in range(whole, stop):
-        if not x[i] <= top:  # also where x[i] is NaN; where top is NaN it must stay
-            top = x[i] if top == top else top
-    return top
-
-
-@helper
-def clear(x, first, stop):
-    """x[first:stop] = 0."""
-    for i in range(first, stop, LANES):
-        store_until(x, i, stop, splat(np.float32(0)))

@@ -194,7 +194,7 @@ def _branch(builder, condition, if_true, if_false):
 def _activated(builder, sums, slope):
     """The sums where ≥ 0, elsewhere times slope; for ReLU, which is one instruction, zero."""
     values = [Value(builder, value) for value in sums]
-    is_relu = builder.fcmp_ordered("==", slope, ir.Constant(slope.type, 0.0))
+    is_relu, is_linear = (builder.fcmp_ordered("==", slope, ir.Constant(slope.type, x)) for x in (0.0, 1.0))
     factor = Value(builder, broadcast(builder, slope))
 
     def relu():
@@ -203,4 +203,7 @@ def _activated(builder, sums, slope):
     def leaky():
         return [choose(z * factor > z, z * factor, z).value for z in values]
 
-    return _branch(builder, is_relu, relu, leaky)
+    def rising():
+        return _branch(builder, is_relu, relu, leaky)
+
+    return _branch(builder, is_linear, lambda: sums, rising)

@@ -13,8 +13,9 @@ import numpy as np
 from ..reference.warp import spline_basis
 from . import memory
 from .flat import flat
+from .functions import clear, fma
 from .jit import helper, jit
-from .simd import LANES, choose, clear, elementwise, fma, load, splat, store
+from .simd import LANES, choose, elementwise, load, splat, store
 
 U = np.uint64
 """Indices in the innermost loop: Numba looks whether a signed one is negative."""

@@ -4,7 +4,7 @@ from .activation import FUSED, LEAKY_SLOPE, activation, activation_gradient
 from .conv import conv2d, conv2d_input_gradient, conv2d_kernel_gradient
 from .dense import bias_gradient, dense, dense_input_gradient, dense_kernel_gradient
 from .dropout import dropout
-from .fusion import conv2d_max_pool2d
+from .fusion import conv2d_max_pool2d, conv2d_max_pool2d_gradient, conv2d_max_pool2d_traced
 from .loss import binary_cross_entropy, cross_entropy, huber, mean_absolute_error, mean_squared_error
 from .norm import batch_norm, batch_norm_gradient, batch_norm_statistics
 from .optimizer import adam, blend, rmsprop, scale, sgd, sum_of_squares
@@ -29,6 +29,8 @@ __all__ = [
     "conv2d_input_gradient",
     "conv2d_kernel_gradient",
     "conv2d_max_pool2d",
+    "conv2d_max_pool2d_gradient",
+    "conv2d_max_pool2d_traced",
     "cross_entropy",
     "dense",
     "dense_input_gradient",
