@@ -61,7 +61,7 @@ def step_function(model: tn.Sequential, x: np.ndarray, y: np.ndarray):
     def step() -> None:
         logits, saved = model.forward(x, run)
         _, gradient = k.cross_entropy(logits, y, weights)
-        optimizer.update(k, parameters, model.backward(gradient, saved, run), state, 1e-3)
+        optimizer.update(k, parameters, model.backward(gradient, saved), state, 1e-3)
 
     return step
 

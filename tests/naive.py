@@ -141,7 +141,7 @@ def conv2d_max_pool2d_traced(
 ):
     z = conv2d(x, kernel, bias, strides, pads, dilation)
     y = max_pool2d(z, window, pool_strides, pool_pads)
-    places = np.zeros(y.shape)
+    places = np.zeros(y.shape, np.uint8)
     for i, j, met in meetings(z.shape, window, pool_strides, pool_pads):
         for n, c in np.ndindex(len(x), z.shape[3]):
             place = next((u, v) for u, v, row, column in met if z[n, row, column, c] == y[n, i, j, c])

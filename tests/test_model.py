@@ -92,7 +92,7 @@ def test_gradients_of_a_whole_network(loss, last, logits):
         return kernel(net.forward(x, run)[0], targets, weights)[0]
 
     y, saved = net.forward(x, run)
-    gradients = net.backward(kernel(y, targets, weights)[1], saved, run)
+    gradients = net.backward(kernel(y, targets, weights)[1], saved)
     assert gradients.keys() == net.parameters().keys()
     for name, parameter in net.parameters().items():
         close(gradients[name], numeric_gradient(value, parameter), 1e-8)
@@ -133,14 +133,14 @@ def test_the_gradient_stops_at_the_first_layer_with_parameters():
     net = tn.Sequential([Watch(), tn.Dense(3), tn.Dense(2)], (2, 2))
     run = Run(reference, training=True)
     y, saved = net.forward(np.ones((1, 2, 2), np.float32), run)
-    assert net.backward(y, saved, run).keys() == net.parameters().keys()
+    assert net.backward(y, saved).keys() == net.parameters().keys()
 
 
 def test_a_network_without_parameters_has_no_gradients():
     net = tn.Sequential([tn.Flatten(), tn.Activation("relu")], (2, 2))
     run = Run(reference, training=True)
     y, saved = net.forward(np.ones((1, 2, 2), np.float32), run)
-    assert net.backward(y, saved, run) == {}
+    assert net.backward(y, saved) == {}
 
 
 def test_two_dropouts_drop_different_values():

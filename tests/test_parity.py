@@ -251,7 +251,7 @@ def test_a_whole_network_and_its_loss(device, dtype):
     run = Run(kernels, training=True, logits=True)
     logits, saved = net.forward(x, run)
     loss, dlogits = kernels.cross_entropy(logits, labels, np.full(8, 1 / 8, dtype))
-    gradients = net.backward(dlogits, saved, run)
+    gradients = net.backward(dlogits, saved)
 
     tensors = {name: torch.tensor(value, requires_grad=True) for name, value in net.parameters().items()}
     hidden = torch.tensor(x)

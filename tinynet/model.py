@@ -116,16 +116,14 @@ class Sequential:
         saved = []
         for (_, step), step_run in zip(self._steps, self._runs(run), strict=True):
             x, kept = step.forward(x, step_run)
-            saved.append(kept)
+            saved.append((kept, step_run))
         return x, saved
 
-    def backward(self, dy: np.ndarray, saved: list[Any], run: Run) -> dict[str, np.ndarray]:
+    def backward(self, dy: np.ndarray, saved: list[Any]) -> dict[str, np.ndarray]:
         """Gradients by "layer.parameter", from the gradient at the output (with run.logits: at the logits)."""
         gradients = {}
-        steps = list(zip(self._steps, saved, self._runs(run), strict=True))
-        while steps and dy is not None:
-            (_, step), kept, step_run = steps.pop()
-            if not step.parameters and not step_run.input_gradient:
+        for (_, step), (kept, step_run) in zip(reversed(self._steps), reversed(saved), strict=True):
+            if dy is None or not (step.parameters or step_run.input_gradient):
                 break
             dy, own = step.backward(dy, kept, step_run)
             gradients.update({f"{step.name}.{key}": value for key, value in own.items()})

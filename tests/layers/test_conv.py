@@ -162,7 +162,7 @@ def check_trim(net, conv, shape):
         results.append({"y": y, "dx": dx, **gradients})
     y, saved = net.forward(x, run)
     close(net._infer(x, run), y, 1e-12)
-    gradients = net.backward(dy, saved, run)
+    gradients = net.backward(dy, saved)
     results.append({"y": y, **{name.split(".")[1]: value for name, value in gradients.items()}})
     for result in results[1:]:
         for name, value in result.items():

@@ -15,6 +15,10 @@ RISING = ("linear", "relu", "leaky_relu", "sigmoid", "tanh")
 """Fused activations: they never fall, so that max f(x) = f(max x)."""
 
 
+LARGEST_WINDOW = 256
+"""Values in a window whose places fit one byte."""
+
+
 class Pooling(Layer):
     """What all pooling layers with a window share; `rank` is the number of spatial axes, `largest` max or mean."""
 
@@ -88,7 +92,8 @@ class ConvolutionAndMaxPool:
         """Whether two layers can be one step."""
         if not (isinstance(first, Convolution) and isinstance(second, Pooling) and second.largest):
             return False
-        return first.rank == second.rank and first.activation in RISING
+        small = math.prod(second.pool_size) <= LARGEST_WINDOW
+        return first.rank == second.rank and first.activation in RISING and small
 
     def _settings(self, sizes: Sizes) -> tuple:
         convolution = self.convolution

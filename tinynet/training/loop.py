@@ -167,7 +167,7 @@ class Training:
         if not math.isfinite(value):
             self._diverged()
         self.sums.add(self.loss, value, outputs, batch)
-        gradients = self.model.backward(gradient, saved, run)
+        gradients = self.model.backward(gradient, saved)
         position = Position(self.step, self.total_steps, self.epoch, self.history.epochs)
         self.learning_rate = self.optimizer.update(
             self.kernels, self.parameters, gradients, self.state, position

@@ -19,10 +19,10 @@ from typing import NamedTuple
 import numpy as np
 
 from . import memory
-from .flat import flat
+from .flat import CHUNK, chunks, flat
 from .functions import clear
 from .jit import jit
-from .simd import LANES, transpose
+from .simd import LANES, load_until, store_until, transpose
 from .tile import ROWS, WIDTH, finish, outer, resume, row_offsets, start
 
 ONE = np.float32(1)
@@ -137,6 +137,24 @@ def run(plan: Plan, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None = None
     """The result of a plan; negative sums are multiplied with `slope`."""
     y = memory.empty(plan.shape)
     contract(plan.tasks, plan.work, *operands(plan, x, w, bias), y.reshape(-1), *plan.tables, slope)
+    return y
+
+
+@jit
+def _add_parts(task, parts, y):
+    """y = Σ parts, in order."""
+    stop = min(y.size, (task + 1) * CHUNK)
+    for i in range(task * CHUNK, stop, LANES):
+        sums = load_until(parts, i, stop)
+        for at in range(y.size, parts.size, y.size):
+            sums += load_until(parts, at + i, at + stop)
+        store_until(y, i, stop, sums)
+
+
+def add_parts(parts: np.ndarray) -> np.ndarray:
+    """The sum over the first axis, flat: partial sums of tasks."""
+    y = np.empty(parts.size // len(parts), np.float32)
+    _add_parts(chunks(y), parts.size, flat(parts), y)
     return y
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from . import memory
 from .activation import finish, fused_slope
-from .contract import ADD, CLEAR, Plan, make_plan, run
+from .contract import ADD, CLEAR, Plan, add_parts, make_plan, run
 from .tile import WIDTH
 
 Pair = tuple[int, int]
@@ -76,7 +76,7 @@ def conv2d_kernel_gradient(
     x, pads = with_zeros_around(x, pads)
     plan = _kernel_gradient_plan(x.shape, tuple(kernel_shape), dz.shape, strides, pads, dilation)
     partial = run(plan, x, dz)
-    return partial.sum(axis=0).reshape(kernel_shape)
+    return add_parts(partial).reshape(kernel_shape)
 
 
 @functools.lru_cache(maxsize=256)

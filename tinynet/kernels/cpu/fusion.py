@@ -12,7 +12,7 @@ from numba.extending import register_jitable
 
 from . import memory
 from .activation import activate, activation_gradient
-from .contract import ONE, contract, no_bias, weights
+from .contract import ONE, add_parts, contract, no_bias, weights
 from .conv import (
     CHUNKS,
     conv2d,
@@ -130,11 +130,11 @@ def conv2d_max_pool2d_traced(
     pool_strides: Pair,
     pool_pads: Pads,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(conv2d_max_pool2d(…), where in its window, counted line by line, each maximum of the convolution is met first)."""
+    """(conv2d_max_pool2d(…), where in its window, counted line by line, each maximum of the convolution is met first, uint8)."""
     shape = output_shape(x.shape, kernel.shape, strides, pads, dilation)
     pool = pool_sizes(shape, window, pool_strides, pool_pads)
     y = memory.empty((shape[0], int(pool[3]), int(pool[4]), shape[3]))
-    places = memory.empty(y.shape)
+    places = np.empty(y.shape, np.uint8)
     if y.size and 0 not in shape:
         operands, work = _one_picture(x, kernel, bias, strides, pads, dilation)
         *operands, tables = operands
@@ -175,13 +175,13 @@ def conv2d_max_pool2d_gradient(
     for_input = input_gradient_plan(one, kernel.shape, (1, *x.shape[1:]), strides, pads, dilation, line)
     dx = memory.empty(x.shape if input_gradient else (0,))
     dkernel, dbias = memory.empty((chunks, kernel.size)), memory.empty((chunks, filters))
-    hand_back_and_convolve(
-        chunks, n * (for_kernel.work + for_input.work * input_gradient),
-        flat(dy), flat(y), flat(places), flat(padded), weights(for_input, kernel) if input_gradient else flat(kernel),
-        dx.reshape(-1), dkernel.reshape(-1), dbias.reshape(-1), for_kernel.tables, for_input.tables,
-        pool_sizes(dz_shape, window, pool_strides, pool_pads), line, activation == "relu", n,
-    )  # fmt: skip
-    return dx if input_gradient else None, dkernel.sum(axis=0).reshape(kernel.shape), dbias.sum(axis=0)
+    w = weights(for_input, kernel) if input_gradient else flat(kernel)
+    given = flat(dy), flat(y), np.ascontiguousarray(places).reshape(-1), flat(padded), w
+    gradients = dx.reshape(-1), dkernel.reshape(-1), dbias.reshape(-1)
+    tables = for_kernel.tables, for_input.tables, pool_sizes(dz_shape, window, pool_strides, pool_pads)
+    work = n * (for_kernel.work + for_input.work * input_gradient)
+    hand_back_and_convolve(chunks, work, *given, *gradients, *tables, line, activation == "relu", n)
+    return dx if input_gradient else None, add_parts(dkernel).reshape(kernel.shape), add_parts(dbias)
 
 
 def _one_picture(x, kernel, bias, strides, pads, dilation) -> tuple[tuple, int]:

@@ -38,8 +38,8 @@ from . import cache
 # waits would share it within 5 µs; one that sleeps, or whose core is busy, comes too late: one picture is faster on one thread.
 SMALL_WORK = 220_000
 
-SPIN_COUNT = "5000"
-"""Glances that GNU OpenMP's threads take at the job board before they sleep, about 0.1 ms."""
+SPIN_COUNT = "20000"
+"""Glances that GNU OpenMP's threads take at the job board before they sleep, longer than Python takes between kernels."""
 
 # Without `nnan` and `ninf`: a NaN must come out of a diverged network.
 OPTIONS = {

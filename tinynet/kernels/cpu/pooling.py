@@ -22,7 +22,7 @@ from .functions import (
     where_positive,
 )
 from .jit import helper, jit
-from .simd import LANES, load_until, splat, store_until
+from .simd import LANES, load_bytes_until, load_until, splat, store_bytes_until, store_until
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
@@ -129,7 +129,7 @@ def traced_max_pool(task, x, y, places, sizes, rectify):
             if rectify:
                 best = where_negative(best, splat(np.float32(0)), best)
             store_until(y, out + channel, out + c, best)
-            store_until(places, out + channel, out + c, place)
+            store_bytes_until(places, out + channel, out + c, place)
 
 
 @jit
@@ -151,7 +151,7 @@ def hand_back(task, dy, y, places, dx, sums, sizes, line, rectify):
                 if rectify:
                     given = where_positive(load_until(y, out + channel, out + c), given)
                 store_until(sums, channel, c, load_until(sums, channel, c) + given)
-                place = load_until(places, out + channel, out + c)
+                place = load_bytes_until(places, out + channel, out + c)
                 if first == 0 and bottom - top == 2 and right - left == 2 and sizes[6] == 2 and not overlap:
                     _place(dx, at + channel, part, place, given, 0, 2, 2, w * line, line, 2, False)
                 else:

@@ -32,6 +32,7 @@ INT = ir.IntType(32)
 INTP = ir.IntType(64)
 VECTOR = ir.VectorType(FLOAT, LANES)
 INTS = ir.VectorType(INT, LANES)
+BYTES = ir.VectorType(ir.IntType(8), LANES)
 MASK = ir.VectorType(ir.IntType(1), LANES)
 
 
@@ -87,22 +88,27 @@ def first_lanes(builder, count):
     return builder.icmp_signed("<", lanes, counts)
 
 
-def masked_load_at(builder, pointer, mask):
+def masked_load_at(builder, pointer, mask, kind=VECTOR):
     """The lanes of a mask from memory, zero elsewhere; memory outside the mask is not touched."""
-    kind = ir.FunctionType(VECTOR, [VECTOR.as_pointer(), INT, MASK, VECTOR])
-    name = f"llvm.masked.load.v{LANES}f32.p0v{LANES}f32"
-    function = cgutils.get_or_insert_function(builder.module, kind, name)
-    return builder.call(
-        function, [builder.bitcast(pointer, VECTOR.as_pointer()), INT(4), mask, constant(0.0)]
-    )
+    zero = ir.Constant(kind, [ir.Constant(kind.element, 0)] * LANES)
+    signature = ir.FunctionType(kind, [kind.as_pointer(), INT, MASK, kind])
+    name = f"llvm.masked.load.v{LANES}{_short(kind)}.p0v{LANES}{_short(kind)}"
+    function = cgutils.get_or_insert_function(builder.module, signature, name)
+    return builder.call(function, [builder.bitcast(pointer, kind.as_pointer()), INT(1), mask, zero])
 
 
 def masked_store_at(builder, value, pointer, mask) -> None:
     """Write the lanes of a mask; memory outside the mask is not touched."""
-    kind = ir.FunctionType(ir.VoidType(), [VECTOR, VECTOR.as_pointer(), INT, MASK])
-    name = f"llvm.masked.store.v{LANES}f32.p0v{LANES}f32"
-    function = cgutils.get_or_insert_function(builder.module, kind, name)
-    builder.call(function, [value, builder.bitcast(pointer, VECTOR.as_pointer()), INT(4), mask])
+    kind = value.type
+    signature = ir.FunctionType(ir.VoidType(), [kind, kind.as_pointer(), INT, MASK])
+    name = f"llvm.masked.store.v{LANES}{_short(kind)}.p0v{LANES}{_short(kind)}"
+    function = cgutils.get_or_insert_function(builder.module, signature, name)
+    builder.call(function, [value, builder.bitcast(pointer, kind.as_pointer()), INT(1), mask])
+
+
+def _short(kind) -> str:
+    """f32 or i8, as LLVM's intrinsics are named."""
+    return "f32" if kind.element == FLOAT else "i8"
 
 
 def call(builder, name: str, *values):
@@ -167,6 +173,31 @@ def store_until(typing_context, array, index, stop, value):
                 store_at(builder, values[3], pointer)
             with part:
                 masked_store_at(builder, values[3], pointer, first_lanes(builder, left))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, vector), generate
+
+
+@intrinsic
+def load_bytes_until(typing_context, array, index, stop):
+    """As `load_until` from an array of uint8."""
+
+    def generate(context, builder, signature, values):
+        pointer = address(context, builder, signature.args[0], *values[:2])
+        mask = first_lanes(builder, builder.sub(values[2], values[1]))
+        return builder.uitofp(masked_load_at(builder, pointer, mask, BYTES), VECTOR)
+
+    return vector(array, types.intp, types.intp), generate
+
+
+@intrinsic
+def store_bytes_until(typing_context, array, index, stop, value):
+    """As `store_until` of whole numbers from 0 to 255 into an array of uint8."""
+
+    def generate(context, builder, signature, values):
+        pointer = address(context, builder, signature.args[0], *values[:2])
+        mask = first_lanes(builder, builder.sub(values[2], values[1]))
+        masked_store_at(builder, builder.fptoui(values[3], BYTES), pointer, mask)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp, vector), generate

@@ -51,12 +51,12 @@ def conv2d_max_pool2d_traced(
     pool_strides: Pair,
     pool_pads: Pads,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(conv2d_max_pool2d(…), where in its window, counted line by line, each maximum of the convolution is met first)."""
+    """(conv2d_max_pool2d(…), where in its window, counted line by line, each maximum of the convolution is met first, uint8)."""
     z = conv2d(x, kernel, bias, strides, pads, dilation)
     out = [output_size(z.shape[i + 1], window[i], pool_strides[i], pool_pads[i]) for i in (0, 1)]
     padded = pad2d(z, pool_pads, -np.inf)
     largest = np.full((len(z), *out, z.shape[3]), -np.inf, z.dtype)
-    places = np.zeros(largest.shape, z.dtype)
+    places = np.zeros(largest.shape, np.uint8)
     for u, v, at in taps(window, out, pool_strides):
         places[(padded[at] > largest) | np.isnan(padded[at])] = u * window[1] + v
         np.maximum(largest, padded[at], out=largest)
