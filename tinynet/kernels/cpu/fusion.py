@@ -1,6 +1,6 @@
 """A convolution and the max-pooling behind it in one kernel: what lies between them never leaves the second cache.
 
-Blocking: a task is one picture, for gradients a chunk of pictures, which go one after the other through memory of the task's own. Of
+Blocking: a task is a few pictures, which go one after the other through memory of the task's own. Of
 the digit network's first layer 21 kilobytes a picture come out instead of 86, which took longer to move than to compute; and the
 gradient, three quarters zeros, is spread out, multiplied with the picture and with the weights, and forgotten. Bound by the multipliers.
 """
@@ -31,6 +31,8 @@ from .tile import WIDTH
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
+SHARE = 4
+"""Pictures of a task: in threads the system maps memory anew for each allocation, which takes as long as a picture."""
 LARGEST = 1 << 18
 """Elements of a convolved picture; what is larger does not stay in the second cache anyway."""
 
@@ -47,25 +49,28 @@ def _scratch(size):
 
 
 @jit
-def convolve_and_pool(task, x, w, bias, y, tables, pool, rectify):
-    """One picture: `contract`, then `max_pool` line by line."""
-    x_size, y_size = x.size // (y.size // (pool[3] * pool[4] * pool[2])), pool[3] * pool[4] * pool[2]
+def convolve_and_pool(task, x, w, bias, y, tables, pool, rectify, pictures):
+    """A share of the pictures: `contract`, then `max_pool` line by line."""
+    x_size, y_size = x.size // pictures, y.size // pictures
     convolved = _scratch(pool[0] * pool[1] * pool[2])
-    picture, maxima = x[task * x_size : (task + 1) * x_size], y[task * y_size : (task + 1) * y_size]
-    _contract(0, picture, w, bias, convolved, *tables, ONE)
-    for line in range(pool[3]):
-        _max_pool(line, convolved, maxima, pool, rectify)
+    for picture in range(task * SHARE, min(pictures, (task + 1) * SHARE)):
+        _contract(0, x[picture * x_size : (picture + 1) * x_size], w, bias, convolved, *tables, ONE)
+        maxima = y[picture * y_size : (picture + 1) * y_size]
+        for line in range(pool[3]):
+            _max_pool(line, convolved, maxima, pool, rectify)
 
 
 @jit
-def convolve_and_trace(task, x, w, bias, y, places, tables, pool, rectify):
-    """One picture: `contract`, then `traced_max_pool` line by line."""
-    x_size, y_size = x.size // (y.size // (pool[3] * pool[4] * pool[2])), pool[3] * pool[4] * pool[2]
+def convolve_and_trace(task, x, w, bias, y, places, tables, pool, rectify, pictures):
+    """A share of the pictures: `contract`, then `traced_max_pool` line by line."""
+    x_size, y_size = x.size // pictures, y.size // pictures
     convolved = _scratch(pool[0] * pool[1] * pool[2])
-    first, last = task * y_size, (task + 1) * y_size
-    _contract(0, x[task * x_size : (task + 1) * x_size], w, bias, convolved, *tables, ONE)
-    for line in range(pool[3]):
-        _traced_max_pool(line, convolved, y[first:last], places[first:last], pool, rectify)
+    for picture in range(task * SHARE, min(pictures, (task + 1) * SHARE)):
+        first, last = picture * y_size, (picture + 1) * y_size
+        _contract(0, x[picture * x_size : (picture + 1) * x_size], w, bias, convolved, *tables, ONE)
+        maxima, found = y[first:last], places[first:last]
+        for line in range(pool[3]):
+            _traced_max_pool(line, convolved, maxima, found, pool, rectify)
 
 
 @jit
@@ -114,7 +119,8 @@ def conv2d_max_pool2d(
     y = memory.empty((shape[0], int(pool[3]), int(pool[4]), shape[3]))
     operands, work = _one_picture(x, kernel, bias, strides, pads, dilation)
     *operands, tables = operands
-    convolve_and_pool(shape[0], work, *operands, y.reshape(-1), tables, pool, activation == "relu")
+    tasks, settings = -(-len(x) // SHARE), (tables, pool, activation == "relu", len(x))
+    convolve_and_pool(tasks, work, *operands, y.reshape(-1), *settings)
     return _rest(y, activation)
 
 
@@ -139,7 +145,8 @@ def conv2d_max_pool2d_traced(
         operands, work = _one_picture(x, kernel, bias, strides, pads, dilation)
         *operands, tables = operands
         outputs = y.reshape(-1), places.reshape(-1)
-        convolve_and_trace(shape[0], work, *operands, *outputs, tables, pool, activation == "relu")
+        tasks, settings = -(-len(x) // SHARE), (tables, pool, activation == "relu", len(x))
+        convolve_and_trace(tasks, work, *operands, *outputs, *settings)
     return _rest(y, activation), places
 
 

@@ -187,6 +187,7 @@ def _build_worker(context, outer, function, signature, state_type):
         builder.load(cgutils.gep_inbounds(builder, state, 0, i)) for i in range(4)
     )
     arguments = cgutils.unpack_tuple(builder, arguments, len(signature.args) - 1)
+    arguments = [_lent(context, builder, *pair) for pair in zip(signature.args[1:], arguments, strict=True)]
     own = builder.sub(*(builder.ptrtoint(p, _I64) for p in (builder.load(worker.args[0]), worker.args[3])))
     with cgutils.for_range(builder, workers) as loop:
         share = builder.urem(builder.add(own, loop.index), workers)
@@ -206,6 +207,20 @@ def _build_worker(context, outer, function, signature, state_type):
         builder.position_at_end(end)
     builder.ret_void()
     return worker
+
+
+def _lent(context, builder, kind, value):
+    """An argument without its counts of references, which all threads would write to at every slice: the caller holds it."""
+    if isinstance(kind, types.BaseTuple):
+        items = cgutils.unpack_tuple(builder, value, len(kind))
+        lent = [_lent(context, builder, *pair) for pair in zip(kind, items, strict=True)]
+        return context.make_tuple(builder, kind, lent)
+    if not isinstance(kind, types.Array):
+        return value
+    array = context.make_array(kind)(context, builder, value)
+    array.meminfo = cgutils.get_null_value(array.meminfo.type)
+    array.parent = cgutils.get_null_value(array.parent.type)
+    return array._getvalue()
 
 
 def _launch(builder, worker, state, workers) -> None:
