@@ -13,12 +13,15 @@ from . import kernels, storage
 from .errors import ShapeError, TinynetError
 from .layers.base import Layer, Run, Shape, check_count, check_shape, show_shape, snake_case
 from .layers.conv import Convolution
+from .layers.initializers import aligned
 from .layers.pooling import ConvolutionAndMaxPool, Pooling
 
 if TYPE_CHECKING:
     from .training import History
 
 BATCH_SIZE = 256
+FEW_SAMPLES, CALLS_BEFORE_RECORDING, MOST_RECORDINGS = 16, 3, 16
+"""Up to so many samples, Python may take longer than kernels: inputs of a shape that comes again are worth a recording."""
 
 
 class Sequential:
@@ -71,7 +74,12 @@ class Sequential:
         # Only when all fits: a layer that has parameters belongs to a network.
         for layer, shape in zip(self.layers, self.shapes, strict=False):
             layer.build(shape, rng)
+            layer.parameters.update({key: aligned(value) for key, value in layer.parameters.items()})
         self._steps = self._join(self.layers)
+        self._groups = [
+            group for layer in self.layers for group in (layer.parameters, layer.statistics) if group
+        ]
+        self._recordings: dict[tuple, Any] = {}
         self._flops = sum(layer.flops(shape) for layer, shape in zip(self.layers, self.shapes, strict=False))
 
     def _join(self, layers: Sequence[Layer]) -> list[tuple[int, Layer | ConvolutionAndMaxPool]]:
@@ -139,6 +147,9 @@ class Sequential:
 
     def check_input(self, x: Any) -> np.ndarray:
         """x as a C-contiguous float32 batch; uint8 pictures are scaled to 0…1. Raises ShapeError."""
+        usual = type(x) is np.ndarray and x.dtype == np.float32 and x.flags.c_contiguous and x.ndim
+        if usual and x.shape[1:] == self.input_shape:
+            return x
         try:
             x = np.asarray(x)
         except ValueError:
@@ -175,9 +186,32 @@ class Sequential:
 
     def _infer(self, x: np.ndarray, run: Run) -> np.ndarray:
         """The output alone: nothing is kept for a backward pass."""
+        if len(x) <= FEW_SAMPLES and (recording := self._recording(x, run)):
+            y = recording(x)
+            if y is not None:
+                return y
+        return self._call_steps(x, run)
+
+    def _call_steps(self, x: np.ndarray, run: Run) -> np.ndarray:
         for _, step in self._steps:
             x = step.infer(x, run)
         return x
+
+    def _recording(self, x: np.ndarray, run: Run) -> Callable[[np.ndarray], np.ndarray | None] | None:
+        """The kernels for such an input as one, once it has come CALLS_BEFORE_RECORDING times."""
+        key = (run.kernels, x.shape, *[id(array) for group in self._groups for array in group.values()])
+        found = self._recordings.get(key, 0)
+        if isinstance(found, int):
+            if len(self._recordings) > MOST_RECORDINGS:
+                self._recordings.clear()
+            ready = found == CALLS_BEFORE_RECORDING
+            found = run.kernels.record(lambda v: self._call_steps(v, run), x) if ready else found + 1
+            self._recordings[key] = found
+        return found if callable(found) else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is copied and pickled: all but recordings, which belong to this process and these arrays."""
+        return {**self.__dict__, "_recordings": {}}
 
     def fit(self, x: Any, y: Any, **settings: Any) -> History:
         """Train on samples and targets; the settings are those of `tinynet.training.fit`."""

@@ -59,3 +59,12 @@ INITIALIZERS = {f.__name__: f for f in (glorot_uniform, he_normal, he_uniform, o
 def initialise(name: str, shape: Shape, rng: np.random.Generator | None) -> np.ndarray:
     """A parameter's starting values; zeros without a generator, when a file is about to fill it."""
     return zeros(shape, rng) if rng is None else INITIALIZERS[name](shape, rng)
+
+
+def aligned(array: np.ndarray) -> np.ndarray:
+    """A copy that begins at a cache line, of 64 bytes: the widest vectors are else read in two accesses each."""
+    room = np.empty(array.nbytes + 64, np.uint8)
+    first = -room.ctypes.data % 64
+    copy = room[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy

@@ -9,6 +9,7 @@ from .loss import binary_cross_entropy, cross_entropy, huber, mean_absolute_erro
 from .norm import batch_norm, batch_norm_gradient, batch_norm_statistics
 from .optimizer import adam, blend, rmsprop, scale, sgd, sum_of_squares
 from .pooling import avg_pool2d, avg_pool2d_gradient, max_pool2d, max_pool2d_gradient
+from .recording import record
 from .warp import warp
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "max_pool2d_gradient",
     "mean_absolute_error",
     "mean_squared_error",
+    "record",
     "rmsprop",
     "scale",
     "sgd",

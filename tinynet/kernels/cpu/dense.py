@@ -21,13 +21,13 @@ from .tile import WIDTH
 
 FEW_ROWS = 4
 """Up to so many rows the matrix is read once for each, where it lies."""
-BROAD = 4 * LANES
-"""Columns of a task that has one row: their sums, for two lines of the matrix at a time, stay in eight registers."""
+BROAD = 8 * LANES
+"""Columns of a task that has one row: their sums stay in eight registers, enough to keep the multipliers busy."""
 
 
 @helper
 def _add_line(w, at, end, factor, s0, s1, s2, s3):
-    """The four sums, plus factor times a line of the matrix from `at` on."""
+    """The four sums, plus factor times four vectors of a line of the matrix from `at` on."""
     return (
         fma(factor, load_until(w, at, end), s0),
         fma(factor, load_until(w, at + LANES, end), s1),
@@ -36,26 +36,36 @@ def _add_line(w, at, end, factor, s0, s1, s2, s3):
     )
 
 
+@helper
+def _load_four(x, at, end):
+    """Four vectors from `at` on, zero from `end` on."""
+    return (
+        load_until(x, at, end),
+        load_until(x, at + LANES, end),
+        load_until(x, at + 2 * LANES, end),
+        load_until(x, at + 3 * LANES, end),
+    )
+
+
 @jit
 def _few_rows(task, x, w, bias, y, n, slope):
     """y[row, columns of the task] = activation(bias + Σ_k x[row, k] w[k])."""
     depth, parts = w.size // n, (n + BROAD - 1) // BROAD
     row, part = divmod(task, parts)
-    column, source = part * BROAD, row * depth
-    s0, s1 = load_until(bias, column, n), load_until(bias, column + LANES, n)
-    s2, s3 = load_until(bias, column + 2 * LANES, n), load_until(bias, column + 3 * LANES, n)
-    zero = splat(np.float32(0))
-    t0, t1, t2, t3 = zero, zero, zero, zero
-    for k in range(0, depth - 1, 2):
-        at, end = k * n + column, (k + 1) * n
-        s0, s1, s2, s3 = _add_line(w, at, end, splat(x[source + k]), s0, s1, s2, s3)
-        t0, t1, t2, t3 = _add_line(w, at + n, end + n, splat(x[source + k + 1]), t0, t1, t2, t3)
-    if depth % 2:
-        at = (depth - 1) * n + column
-        s0, s1, s2, s3 = _add_line(w, at, depth * n, splat(x[source + depth - 1]), s0, s1, s2, s3)
+    column, half = part * BROAD, 4 * LANES
+    s0, s1, s2, s3 = _load_four(bias, column, n)
+    s4, s5, s6, s7 = _load_four(bias, column + half, n)
+    at, end = column, n
+    for k in range(row * depth, (row + 1) * depth):
+        factor = splat(x[k])
+        s0, s1, s2, s3 = _add_line(w, at, end, factor, s0, s1, s2, s3)
+        if n - column > half:
+            s4, s5, s6, s7 = _add_line(w, at + half, end, factor, s4, s5, s6, s7)
+        at += n
+        end += n
     out, stop = row * n + column, (row + 1) * n
-    for sums in (s0 + t0, s1 + t1, s2 + t2, s3 + t3):
-        below = splat(slope) * sums if slope != 0 else zero
+    for sums in (s0, s1, s2, s3, s4, s5, s6, s7):
+        below = splat(slope) * sums if slope != 0 else splat(slope)
         store_until(y, out, stop, where_negative(sums, below, sums))
         out += LANES
 

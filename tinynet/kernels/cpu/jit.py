@@ -25,6 +25,7 @@ from __future__ import annotations
 import inspect
 import os
 import threading
+from collections.abc import Callable
 
 import numba
 from llvmlite import ir
@@ -67,10 +68,15 @@ def _load_threads() -> int:
 _I64 = ir.IntType(64)
 LINE = 8
 """Integers in a cache line."""
+RECORD_BYTES = 8192
+"""Of memory that a recorded call takes at most."""
 _BYTES = ir.IntType(8).as_pointer()
-_WORKER = ir.FunctionType(ir.VoidType(), [_BYTES.as_pointer(), _I64.as_pointer(), _I64.as_pointer(), _BYTES])
+WORKER = ir.FunctionType(ir.VoidType(), [_BYTES.as_pointer(), _I64.as_pointer(), _I64.as_pointer(), _BYTES])
 _inside_parallel = threading.Lock()
 _threads = _load_threads()
+
+# Called after every kernel, with what it was called with: see recording.py.
+recorder: Callable[[Kernel, int, int, tuple], None] | None = None
 
 
 def set_threads(count: int | None) -> None:
@@ -83,6 +89,16 @@ def set_threads(count: int | None) -> None:
 def get_threads() -> int:
     """How many threads a large kernel uses."""
     return _threads
+
+
+def enter_parallel() -> bool:
+    """Take the right to use several threads, if nobody has it; give it back with `leave_parallel`."""
+    return _inside_parallel.acquire(blocking=False)
+
+
+def leave_parallel() -> None:
+    """Give back what `enter_parallel` took."""
+    _inside_parallel.release()
 
 
 def _only_serial_in_child() -> None:
@@ -107,19 +123,25 @@ class Kernel:
     def __call__(self, tasks: int, work: int, *arguments) -> None:
         """Run tasks 0 … tasks - 1; `work` (all tasks together, unit: see SMALL_WORK) decides whether threads pay."""
         entry = self._entry or self._make_entry()
-        if work > SMALL_WORK and tasks > 1 and _threads > 1 and _inside_parallel.acquire(blocking=False):
+        if work > SMALL_WORK and tasks > 1 and _threads > 1 and enter_parallel():
             try:
-                entry(tasks, min(tasks, _threads), *arguments)
+                entry(tasks, min(tasks, _threads), 0, *arguments)
             finally:
-                _inside_parallel.release()
+                leave_parallel()
         else:
-            entry(tasks, 1, *arguments)
+            entry(tasks, 1, 0, *arguments)
+        if recorder is not None:
+            recorder(self, tasks, work, arguments)
+
+    def write_record(self, record: int, tasks: int, arguments: tuple) -> None:
+        """Write a call that was made to the RECORD_BYTES of memory at an address; `recording.py` repeats it, on one thread."""
+        self._entry(tasks, 1, record, *arguments)
 
     def _make_entry(self):
         function = self.__wrapped__
         names = ", ".join(list(inspect.signature(function).parameters)[1:])
         # Numba unpacks named parameters faster than *arguments, and cannot make them itself.
-        source = f"def {self.__name__}(tasks, workers, {names}):\n    run(tasks, workers, ({names},))\n"
+        source = f"def {self.__name__}(tasks, workers, record, {names}):\n    run(tasks, workers, record, ({names},))\n"
         namespace = {"run": _run_of(function), "__name__": function.__module__}
         exec(compile(source, inspect.getfile(function), "exec"), namespace)
         entry = numba.njit(**OPTIONS)(namespace[self.__name__])
@@ -142,35 +164,61 @@ def jit(function, name: str | None = None) -> Kernel:
 
 
 def _run_of(function):
-    """The intrinsic `run(tasks, workers, arguments)`, which calls `function(task, *arguments)` for every task."""
+    """The intrinsic `run(tasks, workers, record, arguments)`, which calls `function(task, *arguments)` for every task.
+
+    With an address as `record`, all that such a call needs is written there instead.
+    """
 
     @intrinsic
-    def run(typing_context, tasks, workers, arguments):
+    def run(typing_context, tasks, workers, record, arguments):
         body_signature = types.none(types.intp, *arguments.types)
 
         def generate(context, builder, signature, values):
+            tasks, workers, record, arguments = values
             state_type = ir.LiteralStructType(
-                [_I64.as_pointer(), _I64, _I64, context.get_value_type(arguments)]
+                [_I64.as_pointer(), _I64, _I64, context.get_value_type(signature.args[3])]
             )
             worker = _build_worker(context, builder, function, body_signature, state_type)
-            state = cgutils.alloca_once(builder, state_type)
-            counters = _zeroed(builder, values[1])
-            for i, value in enumerate((counters, *values)):
-                builder.store(value, cgutils.gep_inbounds(builder, state, 0, i))
-            _launch(builder, worker, builder.bitcast(state, _BYTES), values[1])
+            with builder.if_else(builder.icmp_signed("==", record, _I64(0)), likely=True) as (now, later):
+                with now:
+                    state = cgutils.alloca_once(builder, state_type)
+                    counters = builder.alloca(_I64, builder.mul(workers, _I64(LINE)))
+                    fill(builder, state, (counters, tasks, workers, arguments))
+                    clear_counters(builder, counters, workers)
+                    launch(builder, worker, builder.bitcast(state, _BYTES), workers)
+                with later:
+                    size = -(-context.get_abi_sizeof(state_type) // (8 * LINE)) * LINE
+                    _write_record(builder, worker, record, size, state_type, (tasks, workers, arguments))
             return context.get_dummy_value()
 
-        return types.void(types.intp, types.intp, arguments), generate
+        return types.void(types.intp, types.intp, types.intp, arguments), generate
 
     return run
 
 
-def _zeroed(builder, count):
-    """That many integers, each on a cache line of its own."""
-    counters = builder.alloca(_I64, builder.mul(count, _I64(LINE)))
+def fill(builder, state, values) -> None:
+    """Write the fields of a structure."""
+    for i, value in enumerate(values):
+        builder.store(value, cgutils.gep_inbounds(builder, state, 0, i))
+
+
+def _write_record(builder, worker, record, size: int, state_type, values) -> None:
+    """A record is a line with the addresses of `worker` and of its counter; the state, which takes `size` integers; the counter."""
+    if 8 * (size + 2 * LINE) > RECORD_BYTES:
+        raise NotImplementedError(f"the arguments of a kernel take {8 * size} bytes")
+    base = builder.inttoptr(record, _I64.as_pointer())
+    counter = builder.gep(base, [_I64(LINE + size)])
+    for i, value in enumerate((worker, counter)):
+        builder.store(builder.ptrtoint(value, _I64), builder.gep(base, [_I64(i)]))
+    fill(
+        builder, builder.bitcast(builder.gep(base, [_I64(LINE)]), state_type.as_pointer()), (counter, *values)
+    )
+
+
+def clear_counters(builder, counters, count) -> None:
+    """Set so many counters, each on a cache line of its own, to zero."""
     with cgutils.for_range(builder, count) as loop:
         builder.store(_I64(0), builder.gep(counters, [builder.mul(loop.index, _I64(LINE))]))
-    return counters
 
 
 def _build_worker(context, outer, function, signature, state_type):
@@ -179,7 +227,7 @@ def _build_worker(context, outer, function, signature, state_type):
     share k: while (task = first_k + counters[k]++) < last_k: function(task, *state.arguments).
     Which share is its own the thread pool says by the address that it hands over: `state` + k.
     """
-    worker = ir.Function(outer.module, _WORKER, outer.function.name + ".worker")
+    worker = ir.Function(outer.module, WORKER, outer.function.name + ".worker")
     worker.linkage = "internal"
     builder = ir.IRBuilder(worker.append_basic_block("entry"))
     state = builder.bitcast(worker.args[3], state_type.as_pointer())
@@ -223,7 +271,7 @@ def _lent(context, builder, kind, value):
     return array._getvalue()
 
 
-def _launch(builder, worker, state, workers) -> None:
+def launch(builder, worker, state, workers) -> None:
     """Call `worker` here, or in several threads at once through Numba's thread pool."""
     arguments = cgutils.alloca_once_value(builder, state)
     count = cgutils.alloca_once_value(builder, workers)

@@ -10,6 +10,7 @@ import numpy as np
 
 from . import memory
 from .flat import flat, row_tasks
+from .functions import square_root
 from .jit import jit
 from .simd import LANES, load_until, splat, store_until
 
@@ -48,13 +49,14 @@ def _products(task, a, x, mean, squares, partial, c, rows):
 
 
 @jit
-def _normalise(task, x, mean, factor, shift, y, c, rows):
-    """y = factor (x - mean) + shift."""
-    for row in range(task * rows, min(x.size // c, (task + 1) * rows)):
-        for channel in range(0, c, LANES):
+def _normalise(task, x, mean, variance, gamma, beta, epsilon, y, c, rows):
+    """y = γ / √(σ² + ε) (x - mean) + β."""
+    for channel in range(0, c, LANES):
+        spread = square_root(load_until(variance, channel, c) + splat(epsilon))
+        factor, shift = load_until(gamma, channel, c) / spread, load_until(beta, channel, c)
+        for row in range(task * rows, min(x.size // c, (task + 1) * rows)):
             difference = load_until(x, row * c + channel, row * c + c) - load_until(mean, channel, c)
-            value = difference * load_until(factor, channel, c) + load_until(shift, channel, c)
-            store_until(y, row * c + channel, row * c + c, value)
+            store_until(y, row * c + channel, row * c + c, difference * factor + shift)
 
 
 @jit
@@ -119,8 +121,8 @@ def batch_norm(
     y = memory.empty(source.shape)
     tasks, rows = row_tasks(source.size // max(c, 1), c)
     if source.size:
-        factor = gamma / np.sqrt(variance + np.float32(epsilon))
-        _normalise(tasks, source.size, source, flat(mean), flat(factor), flat(beta), y, c, rows)
+        vectors = flat(mean), flat(variance), flat(gamma), flat(beta)
+        _normalise(tasks, source.size, source, *vectors, np.float32(epsilon), y, c, rows)
     return y.reshape(x.shape)
 
 

@@ -1,0 +1,139 @@
+"""Chains of kernels that are repeated without Python in between."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import threading
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+from tinynet import kernels
+
+pytest.importorskip("numba")
+
+from tinynet.kernels import cpu
+from tinynet.kernels.cpu import jit, recording
+from tinynet.layers import Run
+from tinynet.model import CALLS_BEFORE_RECORDING
+
+RUN = Run(cpu)
+
+
+@pytest.fixture(autouse=True)
+def on_cpu():
+    kernels.set_device("cpu")
+    yield
+    kernels.set_device("auto")
+
+
+NETWORKS = {
+    "digits": lambda: tn.Sequential(
+        [tn.Conv2D(8, 3, activation="relu"), tn.MaxPool2D(2), tn.Flatten(), tn.Dense(20, activation="tanh"),
+         tn.Dense(5, activation="softmax")], (10, 10, 1)),
+    "normalised": lambda: tn.Sequential([tn.Dense(7), tn.BatchNorm(), tn.Activation("gelu"), tn.Dropout(0.5)], (5,)),
+    "padded": lambda: tn.Sequential(
+        [tn.Conv2D(4, 3, padding="same", activation="sigmoid"), tn.AvgPool2D(2), tn.GlobalMaxPool2D()], (6, 6, 2)),
+    "sequence": lambda: tn.Sequential(
+        [tn.Conv1D(4, 3, activation="leaky_relu"), tn.MaxPool1D(2), tn.AvgPool1D(2), tn.Reshape((-1,)), tn.Dense(3)], (14, 3)),
+    "pooled": lambda: tn.Sequential([tn.MaxPool2D(2), tn.GlobalAveragePool2D(), tn.Activation("softmax")], (4, 4, 3)),
+}  # fmt: skip
+
+
+def inputs(net: tn.Sequential, count: int = 1) -> np.ndarray:
+    return np.random.default_rng(count).standard_normal((count, *net.input_shape), np.float32)
+
+
+def predict_often(net: tn.Sequential, x: np.ndarray) -> np.ndarray:
+    """The prediction at a call that a recording answers, where there is one."""
+    return [net.predict(x) for _ in range(CALLS_BEFORE_RECORDING + 3)][-1]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_is_repeated_is_what_the_layers_compute(name, count):
+    net = NETWORKS[name]()
+    x = inputs(net, count)
+    predict_often(net, x)
+    for value in (x, -2 * x, x + 1):
+        assert net.predict(value).tobytes() == net._call_steps(value, RUN).tobytes()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_weights_that_change_in_place_are_seen(name):
+    net = NETWORKS[name]()
+    x = inputs(net)
+    predict_often(net, x)
+    for array in net.state().values():
+        array += np.abs(np.random.default_rng(1).standard_normal(array.shape, np.float32))
+    assert net.predict(x).tobytes() == net._call_steps(x, RUN).tobytes()
+
+
+def test_arrays_that_are_replaced_are_seen():
+    net = NETWORKS["digits"]()
+    x = inputs(net)
+    predict_often(net, x)
+    net.layers[0].parameters["kernel"] = net.layers[0].parameters["kernel"] + 1
+    assert net.predict(x).tobytes() == net._call_steps(x, RUN).tobytes()
+
+
+@pytest.mark.parametrize("name", ["digits", "normalised", "pooled"])
+def test_small_networks_are_recorded(name):
+    net = NETWORKS[name]()
+    predict_often(net, inputs(net))
+    assert any(isinstance(found, recording.Recording) for found in net._recordings.values())
+
+
+def test_a_result_stays_the_callers_own():
+    net = NETWORKS["digits"]()
+    x = inputs(net)
+    first = predict_often(net, x)
+    kept = first.copy()
+    net.predict(-x)
+    assert np.array_equal(first, kept)
+
+
+def test_work_that_numpy_does_in_between_is_never_repeated_wrongly():
+    assert recording.record(lambda x: np.sin(cpu.activation(x, "relu")), np.ones((1, 4), np.float32)) is None
+    assert recording.record(lambda x: cpu.activation(np.sin(x), "relu"), np.ones((1, 4), np.float32)) is None
+
+
+def test_large_work_is_left_to_the_threads(monkeypatch):
+    monkeypatch.setattr(jit, "SMALL_WORK", 10)
+    assert recording.record(lambda x: cpu.activation(x, "relu"), np.ones((1, 400), np.float32)) is None
+
+
+def test_threads_that_share_a_network_get_their_own_results():
+    net = NETWORKS["digits"]()
+    predict_often(net, inputs(net))
+    xs = [inputs(net) * factor for factor in (1, -1, 2, 3)]
+    expected = [net._call_steps(x, RUN) for x in xs]
+    wrong = []
+
+    def work(x, y):
+        wrong.extend(1 for _ in range(300) if net.predict(x).tobytes() != y.tobytes())
+
+    threads = [threading.Thread(target=work, args=pair) for pair in zip(xs, expected, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
+def test_a_network_with_recordings_can_be_copied(copied):
+    net = NETWORKS["digits"]()
+    x = inputs(net)
+    y = predict_often(net, x)
+    assert np.array_equal(predict_often(copied(net), x), y)
+
+
+def test_many_shapes_do_not_pile_up():
+    net = NETWORKS["normalised"]()
+    for count in range(1, 16):
+        for _ in range(4):
+            net.predict(inputs(net, count))
+    assert len(net._recordings) <= 17
