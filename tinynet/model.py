@@ -13,7 +13,6 @@ from . import kernels, storage
 from .errors import ShapeError, TinynetError
 from .layers.base import Layer, Run, Shape, check_count, check_shape, show_shape, snake_case
 from .layers.conv import Convolution
-from .layers.initializers import aligned
 from .layers.pooling import ConvolutionAndMaxPool, Pooling
 
 if TYPE_CHECKING:
@@ -74,7 +73,6 @@ class Sequential:
         # Only when all fits: a layer that has parameters belongs to a network.
         for layer, shape in zip(self.layers, self.shapes, strict=False):
             layer.build(shape, rng)
-            layer.parameters.update({key: aligned(value) for key, value in layer.parameters.items()})
         self._steps = self._join(self.layers)
         self._groups = [
             group for layer in self.layers for group in (layer.parameters, layer.statistics) if group

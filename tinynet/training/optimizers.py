@@ -16,7 +16,6 @@ from typing import ClassVar
 import numpy as np
 
 from ..errors import TinynetError
-from ..layers.initializers import aligned
 from .schedules import Position, Schedule, check_number, check_rate, rate_at
 
 Arrays = dict[str, np.ndarray]
@@ -56,7 +55,7 @@ class Optimizer:
     def start(self, parameters: Arrays) -> State:
         """A fresh state for these parameters."""
         return State(
-            {slot: {name: aligned(np.zeros_like(p)) for name, p in parameters.items()} for slot in self.slots}
+            {slot: {name: np.zeros_like(p) for name, p in parameters.items()} for slot in self.slots}
         )
 
     def update(
