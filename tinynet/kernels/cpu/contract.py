@@ -90,7 +90,7 @@ def contract(task, x, w, bias, y, in_rows, out_rows, tiles, offsets, sizes, slop
                 rows = row_offsets(in_rows, (first_tile + tile) * ROWS)
                 outs = row_offsets(out_rows, (first_tile + tile) * ROWS)
                 fresh = step == first_step and begin == BIAS
-                sums = start(bias, panel * WIDTH, columns) if fresh else resume(y, outs, column, stop)
+                sums = start(bias, rows, panel * WIDTH, columns) if fresh else resume(y, outs, column, stop)
                 j = step * w_step + panel * w_panel
                 for k in range(offsets.size):
                     sums = outer(sums, x, rows, origin + offsets[k], w, j)

@@ -1,10 +1,10 @@
 """The register tile: ROWS × WIDTH float32 sums that a loop carries in vector registers.
 
-    sums = start(bias, column, stop)               every row is bias[column : column + WIDTH], zero from `stop` on
+    sums = start(bias, rows, column, stop)         every row is bias[column : column + WIDTH], zero from `stop` on
     sums = outer(sums, a, rows, k, w, j)           sums[i] += a[rows[i] + k] · w[j : j + WIDTH]
     finish(sums, y, rows, column, stop, …)         y[rows[i] + column :] = activation(sums[i]), nothing from column `stop` on
 
-`rows` is a tuple of ROWS offsets, read from a table with `row_offsets`: any places in memory. So a convolution with strides and
+`rows` is a tuple of ROWS offsets, or of SHORT, read from a table with `row_offsets`: any places in memory. So a convolution with strides and
 dilation, the gradients of it, a matrix product and its transposes are all short loops round `outer`: no operand is rearranged
 first. A table that ends inside a tile repeats its last row: that row is computed twice and written twice.
 
@@ -41,34 +41,44 @@ _ARM = platform.machine().lower() in ("aarch64", "arm64")
 _VECTOR_REGISTER = "w" if _ARM else "v" if LANES == 16 else "x"
 ROWS = 12 if LANES == 16 or platform.machine().lower() in ("aarch64", "arm64") else 6
 WIDTH = 2 * LANES
-_sums = types.UniTuple(vector, 2 * ROWS)
-_rows = types.UniTuple(types.intp, ROWS)
+SHORT = 8 if ROWS == 12 else ROWS
+"""Rows of a shorter tile, for batches that are to be shared out evenly: it still keeps the multipliers nearly as busy."""
+
+
+def _offsets_of(count: int):
+    @intrinsic
+    def row_offsets(typing_context, table, first):
+        def generate(context, builder, signature, values):
+            pointer = address(context, builder, signature.args[0], *values)
+            offsets = [builder.load(builder.gep(pointer, [INTP(i)])) for i in range(count)]
+            return context.make_tuple(builder, signature.return_type, offsets)
+
+        return types.UniTuple(types.intp, count)(table, types.intp), generate
+
+    row_offsets.__doc__ = f"The offsets of {count} rows: entries `first` … of an int64 table."
+    return row_offsets
+
+
+row_offsets, short_row_offsets = _offsets_of(ROWS), _offsets_of(SHORT)
+
+
+def _sums_of(rows):
+    """The type of the sums of so many rows."""
+    return types.UniTuple(vector, 2 * len(rows))
 
 
 @intrinsic
-def row_offsets(typing_context, table, first):
-    """The offsets of ROWS rows: entries `first` … `first + ROWS - 1` of an int64 table."""
-
-    def generate(context, builder, signature, values):
-        pointer = address(context, builder, signature.args[0], *values)
-        offsets = [builder.load(builder.gep(pointer, [INTP(i)])) for i in range(ROWS)]
-        return context.make_tuple(builder, signature.return_type, offsets)
-
-    return _rows(table, types.intp), generate
-
-
-@intrinsic
-def start(typing_context, bias, column, stop):
+def start(typing_context, bias, rows, column, stop):
     """Sums whose every row is bias[column : column + WIDTH], zero from `stop` on."""
 
     def generate(context, builder, signature, values):
-        _, column, stop = values
-        base = address(context, builder, signature.args[0], *values[:2])
+        bias, _, column, stop = values
+        base = address(context, builder, signature.args[0], bias, column)
         pointers = [builder.gep(base, [INTP(j)]) for j in (0, LANES)]
         row = _load_either(builder, column, stop, pointers)
-        return context.make_tuple(builder, signature.return_type, row * ROWS)
+        return context.make_tuple(builder, signature.return_type, row * len(signature.args[1]))
 
-    return _sums(bias, types.intp, types.intp), generate
+    return _sums_of(rows)(bias, rows, types.intp, types.intp), generate
 
 
 @intrinsic
@@ -81,7 +91,7 @@ def resume(typing_context, y, rows, column, stop):
         sums = _load_either(builder, column, stop, pointers)
         return context.make_tuple(builder, signature.return_type, sums)
 
-    return _sums(y, _rows, types.intp, types.intp), generate
+    return _sums_of(rows)(y, rows, types.intp, types.intp), generate
 
 
 @intrinsic
@@ -94,14 +104,14 @@ def outer(typing_context, sums, a, rows, k, w, j):
         row = [load_at(builder, builder.gep(pointer, [INTP(i)])) for i in (0, LANES)]
         base = address(context, builder, signature.args[1], a, k)
         result = []
-        for i in range(ROWS):
+        for i in range(len(signature.args[2])):
             factor = broadcast(builder, builder.load(builder.gep(base, [builder.extract_value(rows, i)])))
             for v in range(2):
                 result.append(call(builder, "fma", factor, row[v], builder.extract_value(sums, 2 * i + v)))
             base = _after(builder, base, *result[-2:])
         return context.make_tuple(builder, signature.return_type, result)
 
-    return _sums(_sums, a, _rows, types.intp, w, types.intp), generate
+    return sums(sums, a, rows, types.intp, w, types.intp), generate
 
 
 def _after(builder, pointer, *values):
@@ -124,7 +134,9 @@ def finish(typing_context, sums, y, rows, column, stop, slope):
     def generate(context, builder, signature, values):
         sums, y, rows, column, stop, slope = values
         pointers = _pointers(context, builder, signature.args[1], y, rows, column)
-        outputs = _activated(builder, [builder.extract_value(sums, i) for i in range(2 * ROWS)], slope)
+        outputs = _activated(
+            builder, [builder.extract_value(sums, i) for i in range(len(signature.args[0]))], slope
+        )
 
         def store_all():
             for value, pointer in zip(outputs, pointers, strict=True):
@@ -132,20 +144,20 @@ def finish(typing_context, sums, y, rows, column, stop, slope):
 
         def store_some():
             for value, pointer, mask in zip(
-                outputs, pointers, _masks(builder, column, stop) * ROWS, strict=True
+                outputs, pointers, _masks(builder, column, stop) * len(signature.args[2]), strict=True
             ):
                 masked_store_at(builder, value, pointer, mask)
 
         _either(builder, column, stop, store_all, store_some)
         return context.get_dummy_value()
 
-    return types.void(_sums, y, _rows, types.intp, types.intp, types.float32), generate
+    return types.void(sums, y, rows, types.intp, types.intp, types.float32), generate
 
 
 def _pointers(context, builder, array_type, array, rows, column):
-    """The places of the 2 · ROWS vectors of a tile, row by row."""
+    """The places of the two vectors of each row of a tile, row by row."""
     base = address(context, builder, array_type, array, column)
-    starts = [builder.gep(base, [builder.extract_value(rows, i)]) for i in range(ROWS)]
+    starts = [builder.gep(base, [builder.extract_value(rows, i)]) for i in range(rows.type.count)]
     return [builder.gep(p, [INTP(j)]) for p in starts for j in (0, LANES)]
 
 
