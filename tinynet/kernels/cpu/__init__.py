@@ -1,5 +1,18 @@
 """The CPU back end: every kernel in Numba, on a portable SIMD type and one register tile. Definitions: the reference."""
 
+from ..reference.embedding import embedding, embedding_gradient
+from ..reference.recurrent import gru, gru_gradient, lstm, lstm_gradient, rnn, rnn_gradient
+from ..reference.sequence import (
+    keep_steps,
+    merge,
+    merge_gradient,
+    repeat_steps,
+    reverse_steps,
+    sequence_dropout,
+    state_gradient,
+    step_mask,
+    sum_steps,
+)
 from .activation import FUSED, LEAKY_SLOPE, activation, activation_gradient
 from .conv import conv2d, conv2d_input_gradient, conv2d_kernel_gradient
 from .dense import bias_gradient, dense, dense_input_gradient, dense_kernel_gradient
@@ -36,14 +49,31 @@ __all__ = [
     "dense_input_gradient",
     "dense_kernel_gradient",
     "dropout",
+    "embedding",
+    "embedding_gradient",
+    "gru",
+    "gru_gradient",
     "huber",
+    "keep_steps",
+    "lstm",
+    "lstm_gradient",
     "max_pool2d",
     "max_pool2d_gradient",
     "mean_absolute_error",
     "mean_squared_error",
+    "merge",
+    "merge_gradient",
+    "repeat_steps",
+    "reverse_steps",
     "rmsprop",
+    "rnn",
+    "rnn_gradient",
     "scale",
+    "sequence_dropout",
     "sgd",
+    "state_gradient",
+    "step_mask",
     "sum_of_squares",
+    "sum_steps",
     "warp",
 ]
