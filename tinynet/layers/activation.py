@@ -20,6 +20,8 @@ class Activation(Layer):
 
     activation: str
 
+    timewise = True
+
     def check(self) -> None:
         self.activation = check_activation(self.name, self.activation)
 

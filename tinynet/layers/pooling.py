@@ -76,7 +76,7 @@ class Pooling(Layer):
         return dx.reshape(x.shape), {}
 
 
-class ConvolutionAndMaxPool:
+class ConvolutionAndMaxPool(Layer):
     """A convolution and the max-pooling behind it as one step: y = activation(max over the window of (x * W + b)).
 
     The maximum commutes with activations that rise, and most of what lies between is forgotten at once. Which values were the

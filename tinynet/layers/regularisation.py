@@ -21,6 +21,8 @@ class Dropout(Layer):
 
     rate: float
 
+    timewise = True
+
     def check(self) -> None:
         self.rate = check_fraction(self.name, "rate", self.rate)
 
@@ -46,6 +48,8 @@ class BatchNorm(Layer):
 
     momentum: float = 0.99
     epsilon: float = 1e-3
+
+    timewise = True
 
     def check(self) -> None:
         self.momentum = check_fraction(self.name, "momentum", self.momentum)
