@@ -209,8 +209,10 @@ class Sequential:
         """A state for so many sequences, as float32; layers that it leaves out start from zeros. Raises TinynetError."""
         if not state:
             return None
+        if not isinstance(state, Mapping):
+            raise TinynetError(f"a state is a dict such as `step` returns, not {type(state).__name__}")
         sizes = {layer.name: layer.state_sizes for layer in self.layers if layer.state_sizes}
-        for name, arrays in state.items() if isinstance(state, Mapping) else [(state, ())]:
+        for name, arrays in state.items():
             if name not in sizes:
                 known = ", ".join(sizes) or "no layer"
                 raise TinynetError(f"{self.name} has a state for {known}, but is given one for {name!r}")
