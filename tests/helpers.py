@@ -98,10 +98,12 @@ def check_layer(
     expected: Callable[..., np.ndarray] | None = None,
     output_shape: tuple[int, ...] | None = None,
     x: np.ndarray | None = None,
+    **conditions: Any,
 ) -> None:
     """Check shape, dtype, values and gradients of a layer, in training, in float64 and float32 on the reference.
 
     expected(x, **parameters) gives the output; output_shape is what the layer should announce, when that is known.
+    `conditions`, a mask or a state, are those of the run. Ids have no gradient.
     """
     rng = np.random.default_rng(5)
     announced = layer.output_shape(input_shape)
@@ -112,35 +114,38 @@ def check_layer(
     )
     randomise(layer, rng)
     x = rng.uniform(-1, 1, (batch, *input_shape)) if x is None else x
-    run = Run(reference, training=True, seed=3)
+    run = Run(reference, training=True, seed=3, **conditions)
     y, dy, gradients = check_operation(
         lambda: layer.forward(x, run),
         lambda dy, saved: _named(layer.backward(dy, saved, run)),
-        {"input": x, **layer.parameters},
+        {**({} if layer.takes_ids else {"input": x}), **layer.parameters},
         shape=(len(x), *announced),
         expected=None if expected is None else expected(x, **layer.parameters),
     )
-    _check_without_input_gradient(layer, x, dy, gradients)
-    _check_float32(layer, x, y, dy, gradients)
+    _check_without_input_gradient(layer, x, dy, gradients, run)
+    _check_float32(layer, x, y, dy, gradients, run)
 
 
 def _named(result: tuple[np.ndarray | None, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     dx, gradients = result
-    return {"input": dx, **gradients}
+    return {**({} if dx is None else {"input": dx}), **gradients}
 
 
-def _check_without_input_gradient(layer: Layer, x: np.ndarray, dy: np.ndarray, gradients: dict) -> None:
-    run = Run(reference, training=True, seed=3, input_gradient=False)
+def _check_without_input_gradient(
+    layer: Layer, x: np.ndarray, dy: np.ndarray, gradients: dict, run: Run
+) -> None:
+    run = run._replace(input_gradient=False)
     _, own = layer.backward(dy, layer.forward(x, run)[1], run)
     for name, gradient in own.items():
         close(gradient, gradients[name], 1e-15)
 
 
-def _check_float32(layer: Layer, x: np.ndarray, y: np.ndarray, dy: np.ndarray, gradients: dict) -> None:
+def _check_float32(
+    layer: Layer, x: np.ndarray, y: np.ndarray, dy: np.ndarray, gradients: dict, run: Run
+) -> None:
     for group in (layer.parameters, layer.statistics):
         group.update({name: value.astype(np.float32) for name, value in group.items()})
-    run = Run(reference, training=True, seed=3)
-    single, saved = layer.forward(x.astype(np.float32), run)
+    single, saved = layer.forward(x if layer.takes_ids else x.astype(np.float32), run)
     found = {"output": single, **_named(layer.backward(dy.astype(np.float32), saved, run))}
     for name, value in {"output": y, **gradients}.items():
         assert found[name].dtype == np.float32, name

@@ -291,3 +291,190 @@ def test_no_sample_and_one_sample(count, device, dtype):
         randomise(layer, np.random.default_rng(0), dtype)
     y, _ = net.forward(np.ones((count, 5, 5, 2), dtype), Run(kernels))
     assert y.shape == (count, 4) and y.dtype == dtype
+
+
+# ---- sequences ----
+
+RECURRENT = {"RNN": torch.nn.RNN, "LSTM": torch.nn.LSTM, "GRU": torch.nn.GRU}
+
+
+def torch_recurrent(layers, dtype):
+    """PyTorch's stack of the same recurrent layers, all of one kind, with their weights."""
+    inner = [getattr(layer, "layer", layer) for layer in layers]
+    kind, two_ways = type(inner[0]).__name__, isinstance(layers[0], tn.Bidirectional)
+    inputs = next(iter(layers[0].parameters.values())).shape[0]
+    more = {"nonlinearity": inner[0].activation} if kind == "RNN" else {}
+    peer = RECURRENT[kind](
+        inputs,
+        inner[0].units,
+        len(layers),
+        bias=inner[0].use_bias,
+        batch_first=True,
+        bidirectional=two_ways,
+        dtype=torch.tensor(np.zeros(0, dtype)).dtype,
+        **more,
+    )
+    with torch.no_grad():
+        for name, parameter in peer.named_parameters():
+            value = own_array(layers, name)
+            parameter.copy_(torch.tensor(value) if value is not None else torch.zeros_like(parameter))
+    return peer
+
+
+def own_array(layers, name, arrays=None):
+    """What tinynet calls PyTorch's `weight_hh_l1_reverse`, in PyTorch's layout; None for a bias that only PyTorch has."""
+    kind, which, place, *back = name.split("_")
+    layer = layers[int(place[1:])]
+    own = {
+        ("weight", "ih"): "kernel",
+        ("weight", "hh"): "recurrent_kernel",
+        ("bias", "ih"): "bias",
+        ("bias", "hh"): "recurrent_bias",
+    }[kind, which]
+    if isinstance(layer, tn.Bidirectional):
+        own = f"{'backward' if back else 'forward'}_{own}"
+    value = (layer.parameters if arrays is None else arrays[int(place[1:])]).get(own)
+    return None if value is None else value.T
+
+
+def torch_state(arrays, layers):
+    """States layer by layer, and in each both directions, as PyTorch stacks them: (h,) or (h, c)."""
+    ways = 2 if isinstance(layers[0], tn.Bidirectional) else 1
+    kinds = len(arrays[0]) // ways
+    return [
+        np.stack([own[way * kinds + kind] for own in arrays for way in range(ways)]) for kind in range(kinds)
+    ]
+
+
+CELLS = [
+    lambda **more: tn.RNN(5, "tanh", **more),
+    lambda **more: tn.RNN(5, "relu", **more),
+    lambda **more: tn.LSTM(5, **more),
+    lambda **more: tn.GRU(5, **more),
+]
+each_cell = pytest.mark.parametrize("cell", CELLS, ids=["rnn", "rnn-relu", "lstm", "gru"])
+
+
+@ON
+@each_cell
+@pytest.mark.parametrize("use_bias", [True, False])
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("two_ways", [False, True], ids=["forwards", "both"])
+@pytest.mark.parametrize("lengths", [None, (7, 2, 5)], ids=["whole", "padded"])
+def test_recurrent(cell, use_bias, depth, two_ways, lengths, device, dtype):
+    kernels, rng = back_end(device), np.random.default_rng(4)
+    layers = [cell(use_bias=use_bias, return_sequences=True) for _ in range(depth)]
+    layers = [tn.Bidirectional(layer) if two_ways else layer for layer in layers]
+    net = tn.Sequential(layers, (None, 3))
+    for layer in net.layers:
+        randomise(layer, rng, dtype)
+    x = rng.standard_normal((3, 7, 3)).astype(dtype)
+    first = [tuple(rng.standard_normal((3, 5)).astype(dtype) for _ in layer.state_sizes) for layer in layers]
+    mask = None if lengths is None else np.arange(7) < np.array(lengths)[:, None]
+    state = {layer.name: own for layer, own in zip(layers, first, strict=True)}
+    run = Run(kernels, training=True, mask=mask, state=state)
+    y, saved = net.forward(x, run)
+    dy = rng.standard_normal(y.shape).astype(dtype)
+    if mask is not None:
+        dy[~mask] = 0
+    gradients = net.backward(dy, saved)
+
+    peer, tx = torch_recurrent(layers, dtype), torch.tensor(x)
+    given = [torch.tensor(array, requires_grad=True) for array in torch_state(first, layers)]
+    given = tuple(given) if len(given) == 2 else given[0]
+    if lengths is None:
+        ty, final = peer(tx, given)
+    else:
+        pack = torch.nn.utils.rnn.pack_padded_sequence(tx, lengths, batch_first=True, enforce_sorted=False)
+        ty, final = peer(pack, given)
+        ty, _ = torch.nn.utils.rnn.pad_packed_sequence(ty, batch_first=True)
+        y = np.where(mask[..., None], y, 0)
+    ty.backward(torch.tensor(dy))
+    close(y, ty.detach().numpy(), TOLERANCES[dtype])
+    ours = torch_state([net.final_state(saved)[layer.name] for layer in layers], layers)
+    for found, expected in zip(ours, final if isinstance(final, tuple) else (final,), strict=True):
+        close(found, expected.detach().numpy(), TOLERANCES[dtype])
+    arrays = [
+        {
+            name: gradients[f"{layer.name}.{name}"]
+            for name in layer.parameters
+            if f"{layer.name}.{name}" in gradients
+        }
+        for layer in layers
+    ]
+    assert len(gradients) == len(net.parameters())
+    for name, parameter in peer.named_parameters():
+        gradient = own_array(layers, name, arrays)
+        if gradient is not None:
+            assert gradient.dtype == dtype
+            close(gradient, parameter.grad.numpy(), 2 * TOLERANCES[dtype])
+
+
+@ON
+@each_cell
+@pytest.mark.parametrize("backwards", [False, True])
+def test_recurrent_gradients_at_the_input(cell, backwards, device, dtype):
+    layer = cell(go_backwards=backwards)
+
+    def peer(x, **parameters):
+        module = torch_recurrent([layer], dtype)
+        names = {
+            "weight_ih_l0": "kernel",
+            "weight_hh_l0": "recurrent_kernel",
+            "bias_ih_l0": "bias",
+            "bias_hh_l0": "recurrent_bias",
+        }
+        own = {
+            name: torch.movedim(parameters[ours], -1, 0)
+            if ours in parameters
+            else torch.zeros_like(getattr(module, name))
+            for name, ours in names.items()
+        }
+        y, _ = torch.func.functional_call(module, own, (x.flip(1) if backwards else x,))
+        return y[:, -1]
+
+    check(layer, (9, 4), peer, device, dtype)
+
+
+@ON
+def test_embedding(device, dtype):
+    kernels, layer = back_end(device), tn.Embedding(11, 6)
+    rng = np.random.default_rng(0)
+    layer.build((None,), rng)
+    randomise(layer, rng, dtype)
+    ids = rng.integers(0, 11, (4, 9)).astype(np.int32)
+    run = Run(kernels, training=True)
+    y, saved = layer.forward(ids, run)
+    dy = rng.standard_normal(y.shape).astype(dtype)
+    table = torch.tensor(layer.parameters["embeddings"], requires_grad=True)
+    ty = F.embedding(torch.tensor(ids), table)
+    ty.backward(torch.tensor(dy))
+    close(y, ty.detach().numpy(), 0)
+    close(layer.backward(dy, saved, run)[1]["embeddings"], table.grad.numpy(), TOLERANCES[dtype])
+
+
+@ON
+def test_a_character_model_and_its_loss(device, dtype):
+    kernels, rng = back_end(device), np.random.default_rng(6)
+    net = tn.Sequential(
+        [tn.Embedding(13, 6), tn.LSTM(8, return_sequences=True), tn.Dense(13, "softmax")], (None,)
+    )
+    for layer in net.layers:
+        randomise(layer, rng, dtype)
+    ids, labels = rng.integers(0, 13, (2, 5, 20))
+    logits, saved = net.forward(ids, Run(kernels, training=True, logits=True))
+    flat = logits.reshape(-1, 13), labels.reshape(-1)
+    loss, dlogits = kernels.cross_entropy(*flat, np.full(100, 1 / 100, dtype))
+    gradients = net.backward(dlogits.reshape(logits.shape), saved)
+
+    embedding, lstm, dense = net.layers
+    table = torch.tensor(embedding.parameters["embeddings"], requires_grad=True)
+    kernel, bias = (torch.tensor(value, requires_grad=True) for value in dense.parameters.values())
+    peer = torch_recurrent([lstm], dtype)
+    hidden, _ = peer(F.embedding(torch.tensor(ids), table))
+    expected = F.cross_entropy((hidden @ kernel + bias).reshape(-1, 13), torch.tensor(labels).reshape(-1))
+    expected.backward()
+    close(loss, expected.item(), TOLERANCES[dtype])
+    close(gradients["embedding_1.embeddings"], table.grad.numpy(), TOLERANCES[dtype])
+    close(gradients["lstm_1.recurrent_kernel"], peer.weight_hh_l0.grad.numpy().T, TOLERANCES[dtype])
+    close(gradients["dense_1.kernel"], kernel.grad.numpy(), TOLERANCES[dtype])

@@ -129,6 +129,17 @@ def every_layer():
     yield [tn.MaxPool2D(), tn.GlobalMaxPool2D(), tn.Dense(3, use_bias=False)], (4, 4, 2)
     yield [tn.Reshape((-1, 2)), tn.BatchNorm(0.5, 0.1), tn.Dropout(0.2), tn.Flatten()], (3, 4)
     yield [tn.Dense(3, "sigmoid", kernel_initializer="he_normal")], (None, 4)
+    yield (
+        [tn.RNN(3, "relu", return_sequences=True), tn.LSTM(2, unit_forget_bias=False, go_backwards=True)],
+        (None, 4),
+    )
+    yield (
+        [tn.GRU(3, False, "he_uniform", dropout=0.1, reset_after=False), tn.RepeatVector(2), tn.GRU(3)],
+        (5, 4),
+    )
+    yield [tn.Masking(-1), tn.Bidirectional(tn.GRU(3, return_sequences=True), "mul"), tn.LSTM(2)], (5, 4)
+    yield [tn.Embedding(9, 3, True, "zeros"), tn.TimeDistributed(tn.Dense(2, "softmax"))], (None,)
+    yield [tn.TimeDistributed(tn.Bidirectional(tn.LSTM(2))), tn.TimeDistributed(tn.BatchNorm(0.5))], (3, 4, 2)
 
 
 @pytest.mark.parametrize("layers, shape", list(every_layer()))
@@ -139,8 +150,24 @@ def test_the_settings_of_every_layer_come_back(tmp_path, layers, shape):
     assert [type(layer) for layer in back.layers] == [type(layer) for layer in layers]
     assert [vars(layer).keys() for layer in back.layers] == [vars(layer).keys() for layer in layers]
     assert [layer.settings() for layer in back.layers] == [layer.settings() for layer in layers]
-    x = np.random.default_rng(0).random((2, *(size or 5 for size in shape)), np.float32)
+    x = 9 * np.random.default_rng(0).random((2, *(size or 5 for size in shape)), np.float32)
+    x = x.astype(int) if layers[0].takes_ids else x
     assert np.array_equal(back.predict(x), net.predict(x))
+
+
+def test_layers_inside_layers_are_written_as_layers(tmp_path):
+    net = tn.Sequential([tn.Bidirectional(tn.LSTM(3, return_sequences=True), "sum")], (None, 2))
+    net.save(tmp_path / "net.npz")
+    assert read_config(tmp_path / "net.npz")["layers"] == [
+        {
+            "type": "Bidirectional",
+            "layer": {"type": "LSTM", "units": 3, "return_sequences": True},
+            "merge_mode": "sum",
+        }
+    ]
+    names = {name.removesuffix(".npy") for name in entries(tmp_path / "net.npz")} - {"config"}
+    ways = [f"bidirectional_1.{way}" for way in ("forward", "backward")]
+    assert names == {f"{way}_{name}" for way in ways for name in ("kernel", "recurrent_kernel", "bias")}
 
 
 def test_the_file_is_read_by_numpy_alone(file):
@@ -536,6 +563,35 @@ def test_unknown_and_missing_entries_of_the_config(file):
         ({"layers": [{"type": "Dense"}]}, "Dense has a setting .*'units'"),
         ({"layers": [{"type": "Dense", "units": "4"}]}, "units must be a whole number"),
         ({"layers": ["Dense"]}, "the layer type None is unknown"),
+        ({"layers": [{"type": "Bidirectional"}]}, "the layer type None is unknown"),
+        ({"layers": [{"type": "Bidirectional", "layer": "LSTM"}]}, "the layer type None is unknown"),
+        (
+            {"layers": [{"type": "Bidirectional", "layer": {"type": "LSTN"}}]},
+            "the layer type 'LSTN' is unknown",
+        ),
+        (
+            {"layers": [{"type": "Bidirectional", "layer": {"type": "LSTM", "units": 3, "colour": 1}}]},
+            "LSTM has a setting .*'colour'",
+        ),
+        (
+            {"layers": [{"type": "Bidirectional", "layer": {"type": "Flatten"}}]},
+            "must be an RNN, LSTM or GRU",
+        ),
+        (
+            {
+                "layers": [
+                    {
+                        "type": "TimeDistributed",
+                        "layer": {"type": "Embedding", "input_dim": 2, "output_dim": 2},
+                    }
+                ]
+            },
+            "must be a layer that takes numbers",
+        ),
+        (
+            {"layers": [{"type": "Dense", "units": 4, "layer": {"type": "Flatten"}}]},
+            "Dense has a setting .*'layer'",
+        ),
         ({"layers": {}}, "`layers` must be a list"),
         ({"layers": [], "labels": None}, "holds an array"),
         ({"input_shape": [8, 8]}, r"conv2d_1 takes .* but is given \(8, 8\)"),
@@ -667,6 +723,10 @@ def huge_layers():
     yield [{"type": "Dense", "units": 20_000}] * 100, [20_000]
     yield [{"type": "Dense", "units": 10**30}], [8]
     yield [{"type": "Flatten"}, {"type": "Dense", "units": 1}], [2**30] * 9
+    yield [{"type": "Embedding", "input_dim": 2**40, "output_dim": 2**20}], [1]
+    yield [{"type": "Embedding", "input_dim": 1_500_000_000, "output_dim": 1}], [1]
+    yield [{"type": "LSTM", "units": 30_000}], [1, 1]
+    yield [{"type": "Bidirectional", "layer": {"type": "GRU", "units": 2**31}}], [1, 1]
 
 
 @pytest.mark.parametrize("layers, shape", list(huge_layers()))
@@ -706,6 +766,16 @@ def test_a_header_that_claims_more_than_its_layer_is_not_unpacked(file):
     refused(file, "has the shape")
     text = npy("x").replace(b"<U1'", b"<U900000000'")[:-8]
     put_array(file, "config", text)
+    refused(file, r"net\.npz")
+
+
+@pytest.mark.parametrize("depth", [10, 400, 20_000])
+def test_layers_inside_layers_without_end_are_refused(file, depth):
+    layer = '{"type": "Flatten"}'
+    for _ in range(depth):
+        layer = f'{{"type": "TimeDistributed", "layer": {layer}}}'
+    config = json.dumps({**read_config(file), "layers": ["LAYER"]}).replace('"LAYER"', layer)
+    write_entries(file, {**entries(file), "config.npy": npy(config)})
     refused(file, r"net\.npz")
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import kernels, storage
 from .errors import ShapeError, TinynetError
-from .layers.base import Layer, Run, Shape, check_count, check_shape, show_shape, snake_case
+from .layers.base import Layer, Run, Shape, State, check_count, check_shape, show_shape, snake_case
 from .layers.conv import Convolution
 from .layers.pooling import ConvolutionAndMaxPool, Pooling
 
@@ -57,12 +57,15 @@ class Sequential:
         for layer in self.layers:
             if not isinstance(layer, Layer):
                 raise TinynetError(f"a Sequential is made of layers, not of {layer!r}")
-            if layer.parameters or id(layer) in seen:
+            held = {id(layer), id(getattr(layer, "layer", layer))}
+            if layer.parameters or held & seen:
                 raise TinynetError(f"{layer.name} is used twice; make a new layer for each place")
-            seen.add(id(layer))
+            seen |= held
             kind = snake_case(type(layer).__name__)
             counts[kind] += 1
             layer.name = f"{kind}_{counts[kind]}"
+            if layer.takes_ids and layer is not self.layers[0]:
+                raise TinynetError(f"{layer.name} takes ids, which no layer gives; make it the first layer")
 
     def _build(self, seed: int | None) -> None:
         """Create the parameters, and join convolutions with the pooling behind them."""
@@ -77,8 +80,9 @@ class Sequential:
         self._groups = [
             group for layer in self.layers for group in (layer.parameters, layer.statistics) if group
         ]
+        self._recordable = all(layer.kernels_only for layer in self.layers)
         self._recordings: dict[tuple, Any] = {}
-        self._flops = sum(layer.flops(shape) for layer, shape in zip(self.layers, self.shapes, strict=False))
+        self._flops = self.flops(self.input_shape)
 
     def _join(self, layers: Sequence[Layer]) -> list[tuple[int, Layer | ConvolutionAndMaxPool]]:
         """The steps of a pass, each with the index of its layer: a convolution and the max-pooling behind it are one."""
@@ -101,34 +105,61 @@ class Sequential:
         """Shape of one sample's output."""
         return self.shapes[-1]
 
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Shape of one sample's output for an input of this shape, where `input_shape` leaves sizes open."""
+        for layer in self.layers:
+            input_shape = layer.output_shape(input_shape)
+        return input_shape
+
     # ---- passes ----
 
     def _runs(self, run: Run) -> list[Run]:
         """What each step is told: a seed of its own; only the last leaves out its activation."""
         trained = (index for index, layer in enumerate(self.layers) if layer.parameters)
         first = next(trained, len(self.layers))
-        last = len(self.layers) - 1
+        last, state = len(self.layers) - 1, run.state or {}
         return [
             run._replace(
                 seed=(run.seed * 1_000_003 + index) % 2**32,
                 logits=run.logits and index == last and self.logits_activation is not None,
                 input_gradient=index > first,
+                mask=None,
+                state=state.get(step.name),
             )
-            for index, _ in self._steps
+            for index, step in self._steps
         ]
 
     def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, list[Any]]:
-        """The output for a prepared batch, and what `backward` needs."""
-        saved = []
+        """The output for a prepared batch, and what `backward` needs.
+
+        Recurrent layers start from run.state, and pass over the steps that run.mask, or a layer on the way, leaves out.
+        """
+        saved, mask = [], run.mask
         for (_, step), step_run in zip(self._steps, self._runs(run), strict=True):
+            if mask is not None:
+                step_run = step_run._replace(mask=mask)
+            mask = step.output_mask(x, step_run)
             x, kept = step.forward(x, step_run)
-            saved.append((kept, step_run))
+            saved.append((kept, step_run, mask))
         return x, saved
+
+    def final_state(self, saved: list[Any]) -> State:
+        """Where the recurrent layers stood at the end of a forward pass.
+
+        The next piece of the same sequences starts there: `forward(x, Run(…, state=net.final_state(saved)))`. No gradient
+        goes back from one piece to the one before (truncated back-propagation through time).
+        """
+        passes = zip(self._steps, saved, strict=True)
+        return {step.name: step.final_state(kept) for (_, step), (kept, *_) in passes if step.state_sizes}
+
+    def output_mask(self, saved: list[Any]) -> np.ndarray | None:
+        """Which time steps of a forward pass's output are real, (n, t); None: all."""
+        return saved[-1][2] if saved else None
 
     def backward(self, dy: np.ndarray, saved: list[Any]) -> dict[str, np.ndarray]:
         """Gradients by "layer.parameter", from the gradient at the output (with run.logits: at the logits)."""
         gradients = {}
-        for (_, step), (kept, step_run) in zip(reversed(self._steps), reversed(saved), strict=True):
+        for (_, step), (kept, step_run, _) in zip(reversed(self._steps), reversed(saved), strict=True):
             if dy is None or not (step.parameters or step_run.input_gradient):
                 break
             dy, own = step.backward(dy, kept, step_run)
@@ -144,56 +175,149 @@ class Sequential:
     # ---- use ----
 
     def check_input(self, x: Any) -> np.ndarray:
-        """x as a C-contiguous float32 batch; uint8 pictures are scaled to 0…1. Raises ShapeError."""
+        """x as a C-contiguous float32 batch, or ids as int32; uint8 pictures are scaled to 0…1. Raises ShapeError."""
         usual = type(x) is np.ndarray and x.dtype == np.float32 and x.flags.c_contiguous and x.ndim
-        if usual and x.shape[1:] == self.input_shape:
+        if usual and x.shape[1:] == self.input_shape and self._recordable:
             return x
+        x = self._array(x)
+        expected = self.input_shape
+        if expected[-1:] == (1,) and x.ndim == len(expected) and x.shape[1:] == expected[:-1]:
+            x = x[..., None]
+        if not _fits(x.shape, expected):
+            hint = f"; one sample alone needs a batch axis: x[None], {show_shape((1, *x.shape))}"
+            raise ShapeError(
+                f"{self._first} takes a batch of shape {show_shape((None, *expected))}, but is given {show_shape(x.shape)}"
+                + (hint if len(x.shape) == len(expected) else "")
+            )
+        return self._numbers(x)
+
+    def _array(self, x: Any) -> np.ndarray:
         try:
             x = np.asarray(x)
         except ValueError:
             raise ShapeError(
                 f"{self.name} takes one array of samples, but the samples given differ in shape"
             ) from None
-        if x.dtype == np.uint8:
-            x = x.astype(np.float32) / np.float32(255)
         if x.dtype.kind not in "fiub":
             raise TinynetError(f"{self.name} takes an array of numbers, not of {x.dtype}")
-        expected = self.input_shape
-        if expected[-1:] == (1,) and x.ndim == len(expected) and x.shape[1:] == expected[:-1]:
-            x = x[..., None]
-        fits = x.ndim == len(expected) + 1 and all(
-            want in (None, size) for want, size in zip(expected, x.shape[1:], strict=True)
-        )
-        if not fits:
-            hint = f"; one sample alone needs a batch axis: x[None], {show_shape((1, *x.shape))}"
-            name = self.layers[0].name if self.layers else self.name
-            raise ShapeError(
-                f"{name} takes a batch of shape {show_shape((None, *expected))}, but is given {show_shape(x.shape)}"
-                + (hint if len(x.shape) == len(expected) else "")
-            )
+        return x
+
+    def _numbers(self, x: np.ndarray) -> np.ndarray:
+        """What the first layer takes: ids, or float32, bytes as parts of 255."""
+        if self.layers and self.layers[0].takes_ids:
+            return self.layers[0].check_ids(x)
+        if x.dtype == np.uint8:
+            x = x.astype(np.float32) / np.float32(255)
         return np.ascontiguousarray(x, np.float32)
 
-    def predict(self, x: Any, batch_size: int = BATCH_SIZE) -> np.ndarray:
-        """The outputs (n, …) float32 for a batch of samples (n, *input_shape), in pieces of `batch_size`."""
-        x, batch_size = self.check_input(x), check_count(self.name, "batch_size", batch_size)
-        run = Run(kernels.backend(self.flops() * len(x)))
-        # No sample at all is one empty piece: only the layers know the output's shape where a size is open.
-        starts = range(0, len(x) or 1, batch_size)
-        outputs = [self._infer(x[start : start + batch_size], run) for start in starts]
-        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+    @property
+    def _first(self) -> str:
+        """Who is named when an input does not fit."""
+        return self.layers[0].name if self.layers else self.name
 
-    def _infer(self, x: np.ndarray, run: Run) -> np.ndarray:
-        """The output alone: nothing is kept for a backward pass."""
-        if len(x) <= FEW_SAMPLES and (recording := self._recording(x, run)):
+    def check_state(self, state: State | None, count: int) -> State | None:
+        """A state for so many sequences, as float32; layers that it leaves out start from zeros. Raises TinynetError."""
+        if not state:
+            return None
+        if not isinstance(state, Mapping):
+            raise TinynetError(f"a state is a dict such as `step` returns, not {type(state).__name__}")
+        sizes = {layer.name: layer.state_sizes for layer in self.layers if layer.state_sizes}
+        for name, arrays in state.items():
+            if name not in sizes:
+                known = ", ".join(sizes) or "no layer"
+                raise TinynetError(f"{self.name} has a state for {known}, but is given one for {name!r}")
+            expected = [(count, size) for size in sizes[name]]
+            found = [np.shape(array) for array in arrays]
+            if found != expected:
+                raise ShapeError(f"the state of {name} is arrays of shape {expected}, but is given {found}")
+        return {name: tuple(np.ascontiguousarray(a, np.float32) for a in own) for name, own in state.items()}
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int = BATCH_SIZE,
+        initial_state: State | None = None,
+        return_state: bool = False,
+    ) -> np.ndarray | tuple[np.ndarray, State]:
+        """The outputs (n, …) float32 for a batch of samples (n, *input_shape), in pieces of `batch_size`.
+
+        Recurrent layers start from `initial_state`, {layer's name: arrays (n, units)}, or zeros. With `return_state`, or
+        where a layer says so, returns (outputs, state): from that state the next piece of the same sequences goes on.
+        """
+        returned = return_state or any(getattr(layer, "return_state", False) for layer in self.layers)
+        outputs, state = self._predict(x, batch_size, initial_state, returned)
+        return (outputs, state) if returned else outputs
+
+    def _predict(
+        self, x: Any, batch_size: int = BATCH_SIZE, state: State | None = None, keep_state: bool = False
+    ) -> tuple[np.ndarray, State]:
+        x, batch_size = self.check_input(x), check_count(self.name, "batch_size", batch_size)
+        state = self.check_state(state, len(x))
+        flops = self.flops(x.shape[1:]) if None in self.input_shape else self._flops
+        run = Run(kernels.backend(flops * len(x)))
+        # No sample at all is one empty piece: only the layers know the output's shape where a size is open.
+        pieces = [slice(start, start + batch_size) for start in range(0, len(x) or 1, batch_size)]
+        found = [self._infer(x[p], run._replace(state=_part(state, p)), keep_state) for p in pieces]
+        if len(found) == 1:
+            return found[0]
+        outputs, states = zip(*found, strict=True)
+        return np.concatenate(outputs), {
+            name: tuple(np.concatenate(arrays) for arrays in zip(*(one[name] for one in states), strict=True))
+            for name in states[0]
+        }
+
+    def _infer(self, x: np.ndarray, run: Run, keep_state: bool = False) -> tuple[np.ndarray, State]:
+        """The output, and the state at its end where it is wanted; nothing is kept for a backward pass."""
+        if self._recordable and len(x) <= FEW_SAMPLES and (recording := self._recording(x, run)):
             y = recording(x)
             if y is not None:
-                return y
-        return self._call_steps(x, run)
+                return y, {}
+        return self._infer_from(x, run, keep_state)
 
-    def _call_steps(self, x: np.ndarray, run: Run) -> np.ndarray:
+    def _infer_from(self, x: np.ndarray, run: Run, keep_state: bool) -> tuple[np.ndarray, State]:
+        """The output and, where it is wanted, the state at its end."""
+        mask, given, final = run.mask, run.state or {}, {}
         for _, step in self._steps:
-            x = step.infer(x, run)
-        return x
+            step_run = run
+            if given or mask is not None:
+                step_run = run._replace(mask=mask, state=given.get(step.name))
+            mask = step.output_mask(x, step_run)
+            if keep_state and step.state_sizes:
+                x, kept = step.forward(x, step_run)
+                final[step.name] = step.final_state(kept)
+            else:
+                x = step.infer(x, step_run)
+        return x, final
+
+    def step(self, x_t: Any, state: State | None = None) -> tuple[np.ndarray, State]:
+        """One time step of a stream: the output for x_t, (n, features) or ids (n,), and the state for the next step.
+
+        Without a state a sequence begins. The output (n, …) has no time axis. Step by step, a sequence gives what it gives
+        whole. Raises TinynetError for a network that needs the whole sequence at once, ShapeError for what does not fit.
+        """
+        keeps_time = self._check_stream()
+        x, expected = self._array(x_t), self.input_shape[1:]
+        if not _fits(x.shape, expected):
+            shapes = f"{show_shape((None, *expected))}, but is given {show_shape(x.shape)}"
+            raise ShapeError(f"{self._first} takes one time step of shape {shapes}")
+        x = self._numbers(x[:, None])
+        flops = self._flops // (self.input_shape[0] or 1)
+        run = Run(kernels.backend(flops * len(x)), state=self.check_state(state, len(x)))
+        y, state = self._infer_from(x, run, keep_state=True)
+        return y[:, 0] if keeps_time else y, state
+
+    def _check_stream(self) -> bool:
+        """Whether the output still has a time axis; raises TinynetError where a layer needs the whole sequence."""
+        if not any(layer.state_sizes for layer in self.layers):
+            raise TinynetError(f"{self.name} has no recurrent layer, which step needs; use predict")
+        for layer in self.layers:
+            if not layer.timewise:
+                raise TinynetError(
+                    f"{layer.name} needs the whole sequence at once, not step by step; use predict"
+                )
+            if not getattr(layer, "return_sequences", True):
+                return False
+        return True
 
     def _recording(self, x: np.ndarray, run: Run) -> Callable[[np.ndarray], np.ndarray | None] | None:
         """The kernels for such an input as one, once it has come CALLS_BEFORE_RECORDING times."""
@@ -203,7 +327,11 @@ class Sequential:
             if len(self._recordings) > MOST_RECORDINGS:
                 self._recordings.clear()
             ready = found == CALLS_BEFORE_RECORDING
-            found = run.kernels.record(lambda v: self._call_steps(v, run), x) if ready else found + 1
+            found = (
+                run.kernels.record(lambda v: self._infer_from(v, run, keep_state=False)[0], x)
+                if ready
+                else found + 1
+            )
             self._recordings[key] = found
         return found if callable(found) else None
 
@@ -237,7 +365,7 @@ class Sequential:
                 """set net.metadata["input"], for example to {"kind": "image"}"""
             )
         prepared = prepare(read_image(picture), self.metadata["input"], self.input_shape)
-        return self.rank(self.predict(prepared[None])[0], top) if prepared is not None else []
+        return self.rank(self._predict(prepared[None])[0][0], top) if prepared is not None else []
 
     def rank(self, probabilities: np.ndarray, top: int | None = None) -> list[tuple[str, float]]:
         """The classes of one output, the most probable first."""
@@ -291,9 +419,15 @@ class Sequential:
         """Number of trained values."""
         return sum(layer.parameter_count() for layer in self.layers)
 
-    def flops(self) -> int:
-        """Floating-point operations of one sample's forward pass."""
-        return self._flops
+    def flops(self, input_shape: Shape | None = None) -> int:
+        """Floating-point operations of one sample's forward pass; an open size counts as 1 unless a shape is given."""
+        if input_shape is None:
+            return self._flops
+        total = 0
+        for layer in self.layers:
+            total += layer.flops(input_shape)
+            input_shape = layer.output_shape(input_shape)
+        return total
 
     # ---- files and text ----
 
@@ -304,9 +438,8 @@ class Sequential:
     def summary_rows(self) -> Iterator[tuple[str, str, str]]:
         """(layer, output shape, number of parameters), line by line."""
         for layer, shape in zip(self.layers, self.shapes[1:], strict=True):
-            settings = ", ".join(f"{key}={value}" for key, value in layer.settings().items())
             yield (
-                f"{layer.name}  {type(layer).__name__}({settings})",
+                f"{layer.name}  {layer.description()}",
                 show_shape(shape),
                 f"{layer.parameter_count():,}",
             )
@@ -318,3 +451,14 @@ class Sequential:
         for left, shape, count in rows:
             print_fn(f"{left:<{widths[0]}}  {shape:<{widths[1]}}  {count:>{widths[2]}}".rstrip())
         print_fn(f"{self.parameter_count():,} parameters, {self.flops():,} operations a sample")
+
+
+def _fits(shape: tuple[int, ...], expected: Shape) -> bool:
+    """Whether a batch of this shape holds samples of the expected one."""
+    return len(shape) == len(expected) + 1 and all(
+        want in (None, size) for want, size in zip(expected, shape[1:], strict=True)
+    )
+
+
+def _part(state: State | None, piece: slice) -> State | None:
+    return state and {name: tuple(array[piece] for array in arrays) for name, arrays in state.items()}

@@ -48,7 +48,7 @@ def config(model: Sequential) -> dict[str, Any]:
         "version": FORMAT_VERSION,
         "name": model.name,
         "input_shape": list(model.input_shape),
-        "layers": [{"type": type(layer).__name__, **layer.settings()} for layer in model.layers],
+        "layers": [layer.config() for layer in model.layers],
         "labels": model.labels,
         "vocabulary": model.vocabulary,
         "metadata": model.metadata,
@@ -263,11 +263,14 @@ def _build(found: dict[str, Any], path: Path) -> Sequential:
 
 def _layer(entry: Any) -> Any:
     from .layers import LAYERS
+    from .layers.wrappers import Wrapper
 
     settings = dict(entry) if isinstance(entry, dict) else {}
     kind = settings.pop("type", None)
     if not isinstance(kind, str) or kind not in LAYERS:
         raise TinynetError(f"the layer type {kind!r} is unknown to this version of tinynet")
+    if issubclass(LAYERS[kind], Wrapper):
+        settings["layer"] = _layer(settings.get("layer"))
     try:
         return LAYERS[kind](**settings)
     except TypeError as error:

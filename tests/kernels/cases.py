@@ -178,6 +178,90 @@ def warps():
         yield Case("warp", f"bent-{label}", (images, matrices, normal(shape[0], 2, 4, 6)), (), 1e-5)
 
 
+# sequences, steps, units: the last ones around the tile's edges
+SEQUENCES = [
+    (1, 1, 1),
+    (2, 3, 5),
+    (3, 6, 8),
+    (1, 5, 16),
+    (7, 2, 17),
+    (5, 4, 33),
+    (32, 9, 64),
+    (0, 3, 4),
+    (2, 0, 3),
+]
+
+
+def masks(n, t):
+    """None, padding behind, and padding anywhere with a sequence that is nothing else."""
+    lengths = 1 + np.arange(n) * 5 % max(t, 1)
+    scattered = np.random.default_rng(t).random((n, t)) < 0.6
+    scattered[n // 2 : n // 2 + 1] = False
+    return {"whole": None, "padded": np.arange(t) < lengths[:, None], "scattered": scattered}
+
+
+def cells():
+    for n, t, units in SEQUENCES:
+        h0, c0, dh, dc = (
+            normal(n, units),
+            normal(n, units, seed=1),
+            normal(n, t + 1, units),
+            normal(n, units, seed=2),
+        )
+        for kind, mask in masks(n, t).items():
+            label = f"{n}x{t}x{units}-{kind}"
+            z, recurrent = normal(n, t, units), normal(units, units) / units**0.5
+            for name in ("tanh", "relu"):
+                yield Case("rnn", f"{label}-{name}", (z, recurrent, h0, mask, name), (), 1e-5)
+                h = reference.rnn(z, recurrent, h0, mask, name)
+                yield Case("rnn_gradient", f"{label}-{name}", (dh, h, recurrent, mask, name), (), 2e-5)
+            z, recurrent = normal(n, t, 4 * units), normal(units, 4 * units) / units**0.5
+            yield Case("lstm", label, (z, recurrent, h0, c0, mask), (), 1e-5)
+            trace = reference.lstm(z, recurrent, h0, c0, mask)
+            yield Case("lstm_gradient", label, (dh, dc, *trace, recurrent, mask), (), 2e-5)
+            z, recurrent = normal(n, t, 3 * units), normal(units, 3 * units) / units**0.5
+            for bias, reset_after in ((normal(3 * units), True), (None, True), (None, False)):
+                more = f"{label}-{'bias' if bias is not None else 'plain'}-{'after' if reset_after else 'before'}"
+                yield Case("gru", more, (z, recurrent, bias, h0, mask, reset_after), (), 1e-5)
+                trace = reference.gru(z, recurrent, bias, h0, mask, reset_after)
+                yield Case("gru_gradient", more, (dh, *trace, recurrent, mask, reset_after), (), 2e-5)
+
+
+def sequences():
+    for n, t, units in SEQUENCES:
+        label = f"{n}x{t}x{units}"
+        x, y = normal(n, t, units), normal(n, t, units, seed=1)
+        ids = np.random.default_rng(n).integers(0, 7, (n, t)).astype(np.int32)
+        yield Case("embedding", label, (ids, normal(7, units)))
+        yield Case("embedding_gradient", label, (x, ids, 7), (), 1e-5)
+        yield Case("step_mask", f"{label}-ids", (ids, 0))
+        yield Case("step_mask", f"{label}-features", (np.round(x[..., :2]), 0.0))
+        for kind, mask in masks(n, t).items():
+            yield Case("reverse_steps", f"{label}-{kind}", (x, mask))
+            if mask is not None:
+                yield Case("keep_steps", f"{label}-{kind}", (x, mask))
+        yield Case("repeat_steps", label, (normal(n, units), t + 1))
+        yield Case("sum_steps", label, (x,), (), 1e-5)
+        yield Case("state_gradient", f"{label}-each", (x, t))
+        yield Case("state_gradient", f"{label}-last", (normal(n, units), t))
+        yield Case("sequence_dropout", label, (x, 0.4, 7))
+        for mode in ("concat", "sum", "mul", "ave"):
+            yield Case("merge", f"{label}-{mode}", (x, y, mode))
+            dy = normal(n, t, 2 * units if mode == "concat" else units)
+            yield Case("merge_gradient", f"{label}-{mode}", (dy, x, y, mode))
+
+
 def all_cases() -> list[Case]:
-    families = convolutions, convolutions_and_pools, matrices, pools, elements, losses, steps, warps
+    families = (
+        convolutions,
+        convolutions_and_pools,
+        matrices,
+        pools,
+        elements,
+        losses,
+        steps,
+        warps,
+        cells,
+        sequences,
+    )
     return [case for family in families for case in family() if hasattr(reference, case.name)]

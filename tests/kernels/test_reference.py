@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import naive
 import numpy as np
 import pytest
 from helpers import check_operation, close, numeric_gradient
@@ -144,6 +145,143 @@ def test_batch_norm_is_stable_far_from_zero():
     mean, variance = k.batch_norm_statistics(x)
     close(variance, x.astype(np.float64).var(axis=0), 1e-3)
     assert mean.dtype == variance.dtype == np.float32
+
+
+# ---- sequences ----
+
+
+def recurrent_case(gates, mask_kind):
+    """z, U, h0 and c0 of three sequences of six steps and three units, and a mask."""
+    rng = np.random.default_rng(gates)
+    shapes = {"z": (3, 6, 3 * gates), "recurrent": (3, 3 * gates), "h0": (3, 3), "c0": (3, 3)}
+    arrays = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
+    return arrays, {
+        "whole": None,
+        "padded": np.arange(6) < np.array([[6], [2], [4]]),
+        "scattered": rng.random((3, 6)) < 0.6,
+        "nothing": np.zeros((3, 6), bool),
+    }[mask_kind]
+
+
+def product_gradient(h, dr):
+    return np.einsum("ntk,ntj->kj", h[:, :-1], dr)
+
+
+each_mask = pytest.mark.parametrize("mask_kind", ["whole", "padded", "scattered", "nothing"])
+
+
+@each_mask
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_rnn_and_its_gradient(activation, mask_kind):
+    arrays, mask = recurrent_case(1, mask_kind)
+    del arrays["c0"]
+
+    def forward():
+        h = k.rnn(*arrays.values(), mask, activation)
+        return h, h
+
+    def backward(dh, h):
+        dz, dh0 = k.rnn_gradient(dh, h, arrays["recurrent"], mask, activation)
+        return {"z": dz, "recurrent": product_gradient(h, dz), "h0": dh0}
+
+    expected = naive.rnn(*arrays.values(), mask, activation)
+    check_operation(forward, backward, arrays, shape=(3, 7, 3), expected=expected)
+
+
+@each_mask
+def test_lstm_and_its_gradient(mask_kind):
+    arrays, mask = recurrent_case(4, mask_kind)
+
+    def forward():
+        h, c, gates = k.lstm(*arrays.values(), mask)
+        return np.concatenate((h, c[:, -1:]), axis=1), (h, c, gates)
+
+    def backward(dy, trace):
+        dz, dh0, dc0 = k.lstm_gradient(dy[:, :-1], dy[:, -1], *trace, arrays["recurrent"], mask)
+        return {"z": dz, "recurrent": product_gradient(trace[0], dz), "h0": dh0, "c0": dc0}
+
+    h, c, gates = naive.lstm(*arrays.values(), mask)
+    expected = np.concatenate((h, c[:, -1:]), axis=1)
+    check_operation(forward, backward, arrays, shape=(3, 8, 3), expected=expected)
+    for found, exact in zip(k.lstm(*arrays.values(), mask), (h, c, gates), strict=True):
+        close(found, exact, 1e-12)
+
+
+@each_mask
+@pytest.mark.parametrize("bias, reset_after", [(True, True), (False, True), (False, False)])
+def test_gru_and_its_gradient(bias, reset_after, mask_kind):
+    arrays, mask = recurrent_case(3, mask_kind)
+    del arrays["c0"]
+    if bias:
+        arrays["bias"] = np.random.default_rng(9).standard_normal(9)
+
+    def call(kernels):
+        z, recurrent, h0, *more = arrays.values()
+        return kernels.gru(z, recurrent, *(more or [None]), h0, mask, reset_after)
+
+    def forward():
+        h, gates, inner = call(k)
+        return h, (h, gates, inner)
+
+    def backward(dh, trace):
+        h, _, inner = trace
+        dz, dr, dh0 = k.gru_gradient(dh, *trace, arrays["recurrent"], mask, reset_after)
+        drecurrent = product_gradient(h, dr)
+        if not reset_after:
+            drecurrent[:, 6:] = np.einsum("ntk,ntj->kj", inner, dr[..., 6:])
+        found = {"z": dz, "recurrent": drecurrent, "h0": dh0}
+        return {**found, "bias": dr.sum((0, 1))} if bias else found
+
+    check_operation(forward, backward, arrays, shape=(3, 7, 3), expected=call(naive)[0])
+    for found, exact in zip(call(k), call(naive), strict=True):
+        close(found, exact, 1e-12)
+
+
+def test_a_gradient_through_time_reaches_the_first_of_fifty_steps():
+    rng = np.random.default_rng(2)
+    z, recurrent, h0, c0 = (
+        rng.standard_normal(shape) * 0.7 for shape in ((1, 50, 8), (2, 8), (1, 2), (1, 2))
+    )
+
+    def loss():
+        return float(k.lstm(z, recurrent, h0, c0, None)[0][:, -1].sum())
+
+    trace = k.lstm(z, recurrent, h0, c0, None)
+    dh = k.state_gradient(np.ones((1, 2)), 50)
+    dz, dh0, dc0 = k.lstm_gradient(dh, np.zeros((1, 2)), *trace, recurrent, None)
+    for found, array in ((dz, z), (dh0, h0), (dc0, c0), (product_gradient(trace[0], dz), recurrent)):
+        exact = numeric_gradient(loss, array)
+        assert np.abs(found - exact).max() < 1e-8
+
+
+@pytest.mark.parametrize("mode", ["concat", "sum", "mul", "ave"])
+def test_merge_and_its_gradient(mode):
+    rng = np.random.default_rng(0)
+    arrays = {"a": rng.standard_normal((2, 3, 4)), "b": rng.standard_normal((2, 3, 4))}
+    check_operation(
+        lambda: (k.merge(*arrays.values(), mode), None),
+        lambda dy, _: dict(zip(arrays, k.merge_gradient(dy, *arrays.values(), mode), strict=True)),
+        arrays,
+        shape=(2, 3, 8 if mode == "concat" else 4),
+        expected=naive.merge(*arrays.values(), mode),
+    )
+
+
+def test_a_table_that_is_read_twice_gets_both_gradients():
+    ids, table = np.array([[1, 1, 0], [3, 1, 0]]), np.random.default_rng(0).standard_normal((4, 2))
+    check_operation(
+        lambda: (k.embedding(ids, table), None),
+        lambda dy, _: {"table": k.embedding_gradient(dy, ids, 4)},
+        {"table": table},
+        shape=(2, 3, 2),
+        expected=naive.embedding(ids, table),
+    )
+
+
+def test_dropout_of_a_sequence_drops_the_same_features_at_each_step():
+    y = k.sequence_dropout(np.ones((5, 7, 40)), 0.5, 3)
+    assert (y == y[:, :1]).all() and set(np.unique(y)) == {0, 2}
+    assert 0.3 < (y[:, 0] > 0).mean() < 0.7 and (y[0, 0] != y[1, 0]).any()
 
 
 # ---- dropout: the same bits everywhere ----

@@ -161,7 +161,7 @@ def check_trim(net, conv, shape):
         dx, gradients = conv.backward(net.layers[1].backward(dy, pool_kept, run)[0], kept, run)
         results.append({"y": y, "dx": dx, **gradients})
     y, saved = net.forward(x, run)
-    close(net._infer(x, run), y, 1e-12)
+    close(net._infer(x, run)[0], y, 1e-12)
     gradients = net.backward(dy, saved)
     results.append({"y": y, **{name.split(".")[1]: value for name, value in gradients.items()}})
     for result in results[1:]:

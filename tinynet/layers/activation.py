@@ -20,6 +20,10 @@ class Activation(Layer):
 
     activation: str
 
+    timewise = True
+
+    kernels_only = True
+
     def check(self) -> None:
         self.activation = check_activation(self.name, self.activation)
 

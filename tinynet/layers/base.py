@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -15,6 +15,8 @@ from ..errors import ShapeError, TinynetError
 
 Shape = tuple[int | None, ...]
 Gradients = dict[str, np.ndarray]
+State = dict[str, tuple[np.ndarray, ...]]
+"""Of a network: for each recurrent layer, by name, the arrays (n, units) that it hands from one time step to the next."""
 
 ACTIVATIONS = ("linear", "relu", "leaky_relu", "gelu", "sigmoid", "tanh", "softmax")
 
@@ -32,6 +34,10 @@ class Run(NamedTuple):
     """True where the softmax or sigmoid of the last layer is left to the loss."""
     input_gradient: bool = True
     """False where nobody asks for the gradient at a layer's input: backward may return None for it."""
+    mask: np.ndarray | None = None
+    """Which time steps of the input are real, (n, t) bool; None: all. A recurrent layer passes over the others."""
+    state: Any = None
+    """What recurrent layers start from instead of zeros: for a network a `State`, for a layer its own entry."""
 
 
 class Layer:
@@ -42,8 +48,18 @@ class Layer:
     """
 
     name: str
-    parameters: dict[str, np.ndarray]
-    statistics: dict[str, np.ndarray]
+    parameters: MutableMapping[str, np.ndarray]
+    statistics: MutableMapping[str, np.ndarray]
+
+    takes_ids = False
+    kernels_only = False
+    """True where `infer` leaves all work on arrays to kernels that the back ends wrote themselves, so that its calls can be recorded."""
+    """True for a layer whose input is not numbers but ids, which only a network's first layer can be."""
+    timewise = False
+    """True where a step of the output depends on that step of a sequence alone, and on the state that steps before it left:
+    the mask of the input is the mask of the output, and a sequence may come in pieces."""
+    state_sizes: tuple[int, ...] = ()
+    """Units of each array of the state that is handed from step to step."""
 
     def __post_init__(self) -> None:
         self.name = snake_case(type(self).__name__)
@@ -77,14 +93,32 @@ class Layer:
         """From the gradient at the output: the gradient at the input, and one for each parameter."""
         raise NotImplementedError
 
+    def output_mask(self, x: np.ndarray, run: Run) -> np.ndarray | None:
+        """Which time steps of the output for x are real, (n, t); None: all."""
+        return run.mask if self.timewise else None
+
+    def final_state(self, saved: Any) -> tuple[np.ndarray, ...]:
+        """The state after the last step of a forward pass, from what that kept for `backward`."""
+        return ()
+
     def settings(self) -> dict[str, Any]:
         """The settings that differ from their defaults, as JSON can hold them."""
         differing = {}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.default is dataclasses.MISSING or value != field.default:
-                differing[field.name] = value
+                differing[field.name] = value.config() if isinstance(value, Layer) else value
         return differing
+
+    def config(self) -> dict[str, Any]:
+        """The layer's type and settings, as model files hold them."""
+        return {"type": type(self).__name__, **self.settings()}
+
+    def description(self) -> str:
+        """Type and settings as people read them."""
+        values = {key: getattr(self, key) for key in self.settings()}
+        shown = (f"{k}={v.description() if isinstance(v, Layer) else v}" for k, v in values.items())
+        return f"{type(self).__name__}({', '.join(shown)})"
 
     def parameter_count(self) -> int:
         """Number of trained values."""
@@ -159,6 +193,11 @@ def check_positive(owner: str, setting: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
         raise TinynetError(f"{owner}: {setting} must be a number above 0, not {value!r}")
     return float(value)
+
+
+def as_rows(x: np.ndarray) -> np.ndarray:
+    """All steps of all sequences under one another: (n, t, d) → (n·t, d)."""
+    return x.reshape(x.shape[0] * x.shape[1], x.shape[2])
 
 
 def parameterised_activation(

@@ -71,6 +71,7 @@ class Convolution(Layer):
     """What Conv1D and Conv2D share; `rank` is the number of spatial axes."""
 
     rank: int
+    kernels_only = True
     trimmed: tuple[int, ...] | None = None
     """Spatial output size that the next layer reads, where that is less than the whole; set by Sequential."""
 

@@ -37,6 +37,10 @@ class Dense(Layer):
     use_bias: bool = True
     kernel_initializer: str = "glorot_uniform"
 
+    timewise = True
+
+    kernels_only = True
+
     def check(self) -> None:
         self.units = check_count(self.name, "units", self.units)
         self.activation = check_activation(self.name, self.activation)

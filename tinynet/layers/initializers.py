@@ -43,6 +43,11 @@ def orthogonal(shape: Shape, rng: np.random.Generator) -> np.ndarray:
     return np.ascontiguousarray(q if rows >= columns else q.T, np.float32).reshape(shape)
 
 
+def uniform(shape: Shape, rng: np.random.Generator) -> np.ndarray:
+    """Uniform in ±0.05, as Keras has it for embeddings."""
+    return rng.uniform(-0.05, 0.05, shape).astype(np.float32)
+
+
 def zeros(shape: Shape, rng: np.random.Generator | None = None) -> np.ndarray:
     """All zero."""
     return np.zeros(shape, np.float32)
@@ -53,7 +58,9 @@ def ones(shape: Shape, rng: np.random.Generator | None = None) -> np.ndarray:
     return np.ones(shape, np.float32)
 
 
-INITIALIZERS = {f.__name__: f for f in (glorot_uniform, he_normal, he_uniform, orthogonal, zeros, ones)}
+INITIALIZERS = {
+    f.__name__: f for f in (glorot_uniform, he_normal, he_uniform, orthogonal, uniform, zeros, ones)
+}
 
 
 def initialise(name: str, shape: Shape, rng: np.random.Generator | None) -> np.ndarray:

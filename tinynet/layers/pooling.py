@@ -24,6 +24,7 @@ class Pooling(Layer):
 
     rank: int
     largest: bool
+    kernels_only = True
 
     def check(self) -> None:
         self.pool_size = check_counts(self.name, "pool_size", self.pool_size, self.rank)
@@ -76,7 +77,7 @@ class Pooling(Layer):
         return dx.reshape(x.shape), {}
 
 
-class ConvolutionAndMaxPool:
+class ConvolutionAndMaxPool(Layer):
     """A convolution and the max-pooling behind it as one step: y = activation(max over the window of (x * W + b)).
 
     The maximum commutes with activations that rise, and most of what lies between is forgotten at once. Which values were the
@@ -188,6 +189,7 @@ class GlobalPooling(Layer):
     """One window as large as the picture."""
 
     largest: bool
+    kernels_only = True
 
     def output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 3 or None in input_shape:

@@ -21,6 +21,10 @@ class Dropout(Layer):
 
     rate: float
 
+    timewise = True
+
+    kernels_only = True
+
     def check(self) -> None:
         self.rate = check_fraction(self.name, "rate", self.rate)
 
@@ -46,6 +50,10 @@ class BatchNorm(Layer):
 
     momentum: float = 0.99
     epsilon: float = 1e-3
+
+    timewise = True
+
+    kernels_only = True
 
     def check(self) -> None:
         self.momentum = check_fraction(self.name, "momentum", self.momentum)

@@ -15,6 +15,8 @@ from .base import Gradients, Layer, Run, Shape, check_count, show_shape
 class Rearrangement(Layer):
     """y is x with another shape."""
 
+    kernels_only = True
+
     def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
         return x.reshape(len(x), *self.output_shape(x.shape[1:])), x.shape
 

@@ -163,6 +163,7 @@ class Training:
             x = augmented(x, self.augment, self.kernels, augment_seed)
         run = Run(self.kernels, training=True, seed=seed, logits=self.fused)
         outputs, saved = self.model.forward(x, run)
+        batch = batch.within(self.model.output_mask(saved))
         value, gradient = self.loss(self.kernels, outputs, batch.targets, batch.weights)
         if not math.isfinite(value):
             self._diverged()
@@ -312,7 +313,8 @@ def measure(
     sums = Sums()
     for start in range(0, len(samples), batch_size):
         batch = samples.take(slice(start, start + batch_size))
-        outputs, _ = model.forward(batch.x, run)
+        outputs, saved = model.forward(batch.x, run)
+        batch = batch.within(model.output_mask(saved))
         value, _ = loss(kernels, outputs, batch.targets, batch.weights)
         sums.add(loss, value, outputs, batch)
     return sums.means(loss.metric)

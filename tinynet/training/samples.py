@@ -28,6 +28,17 @@ class Batch(NamedTuple):
     counted: np.ndarray | None
     """Which rows have a weight above 0; None: all."""
 
+    def within(self, mask: np.ndarray | None) -> Batch:
+        """The batch where only the steps (n, t) of a mask count; None: all."""
+        if mask is None:
+            return self
+        real = np.repeat(mask.reshape(-1), len(self.weights) // mask.size) if mask.size else mask.reshape(-1)
+        weights = self.weights * real
+        share = float(weights.sum(dtype=np.float64))
+        weights = weights / np.float32(share) if share > 0 else weights
+        counted = real if self.counted is None else real & self.counted
+        return self._replace(weights=weights, total=self.total * share, counted=counted)
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -77,7 +88,7 @@ def prepare(
     if not len(x):
         raise DataError("there are no samples: x has length 0")
     check_finite(x)
-    targets = loss.targets(y, model.output_shape, len(x))
+    targets = loss.targets(y, model.compute_output_shape(x.shape[1:]), len(x))
     labels = loss.labels(targets)
     rows = labels if labels is not None else targets[..., 0]
     weights = _sample_weights(sample_weight, rows.shape)

@@ -1,15 +1,30 @@
 """The CPU back end: every kernel in Numba, on a portable SIMD type and one register tile. Definitions: the reference."""
 
+from ..reference.embedding import embedding, embedding_gradient
+from ..reference.sequence import (
+    keep_steps,
+    merge,
+    merge_gradient,
+    repeat_steps,
+    reverse_steps,
+    sequence_dropout,
+    state_gradient,
+    step_mask,
+    sum_steps,
+)
 from .activation import FUSED, LEAKY_SLOPE, activation, activation_gradient
 from .conv import conv2d, conv2d_input_gradient, conv2d_kernel_gradient
 from .dense import bias_gradient, dense, dense_input_gradient, dense_kernel_gradient
 from .dropout import dropout
 from .fusion import conv2d_max_pool2d, conv2d_max_pool2d_gradient, conv2d_max_pool2d_traced
+from .gru import gru, gru_gradient
 from .loss import binary_cross_entropy, cross_entropy, huber, mean_absolute_error, mean_squared_error
+from .lstm import lstm, lstm_gradient
 from .norm import batch_norm, batch_norm_gradient, batch_norm_statistics
 from .optimizer import adam, blend, rmsprop, scale, sgd, sum_of_squares
 from .pooling import avg_pool2d, avg_pool2d_gradient, max_pool2d, max_pool2d_gradient
 from .recording import record
+from .rnn import rnn, rnn_gradient
 from .warp import warp
 
 __all__ = [
@@ -37,15 +52,32 @@ __all__ = [
     "dense_input_gradient",
     "dense_kernel_gradient",
     "dropout",
+    "embedding",
+    "embedding_gradient",
+    "gru",
+    "gru_gradient",
     "huber",
+    "keep_steps",
+    "lstm",
+    "lstm_gradient",
     "max_pool2d",
     "max_pool2d_gradient",
     "mean_absolute_error",
     "mean_squared_error",
+    "merge",
+    "merge_gradient",
     "record",
+    "repeat_steps",
+    "reverse_steps",
     "rmsprop",
+    "rnn",
+    "rnn_gradient",
     "scale",
+    "sequence_dropout",
     "sgd",
+    "state_gradient",
+    "step_mask",
     "sum_of_squares",
+    "sum_steps",
     "warp",
 ]

@@ -4,9 +4,9 @@
     sums = outer(sums, a, rows, k, w, j)           sums[i] += a[rows[i] + k] · w[j : j + WIDTH]
     finish(sums, y, rows, column, stop, …)         y[rows[i] + column :] = activation(sums[i]), nothing from column `stop` on
 
-`rows` is a tuple of ROWS offsets, or of SHORT, read from a table with `row_offsets`: any places in memory. So a convolution with strides and
-dilation, the gradients of it, a matrix product and its transposes are all short loops round `outer`: no operand is rearranged
-first. A table that ends inside a tile repeats its last row: that row is computed twice and written twice.
+`rows` is a tuple of ROWS offsets, or of SHORT, read from a table with `row_offsets`: any places in memory. So a convolution with
+strides and dilation, the gradients of it, a matrix product and its transposes are all short loops round `outer`: no operand is
+rearranged first. A table that ends inside a tile repeats its last row: that row is computed twice and written twice.
 
 The tile takes ROWS · 2 registers for sums, 2 for w and 1 for a: 6 rows fit the 16 registers of AVX2 (and SSE), 12 the
 32 of AVX-512 and NEON. Its inner step has 2 · ROWS fused multiply-adds for ROWS + 2 loads, so with operands in the first

@@ -1,0 +1,260 @@
+"""The gated recurrent unit; blocking as recurrent.py says."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import memory
+from .contract import no_bias
+from .flat import flat
+from .functions import fma, sigmoid, tanh
+from .jit import jit
+from .recurrent import (
+    Mask,
+    Shares,
+    copy,
+    flags,
+    is_real,
+    multiply,
+    multiply_row,
+    panels_of,
+    sigmoid_slope,
+    states_from,
+    tanh_slope,
+    whole_rows,
+    whole_tasks,
+)
+from .simd import LANES, elementwise, load_until, splat, store_until
+
+
+@elementwise
+def _blend(u, n, h):
+    """(1 - u) n + u h."""
+    return (u * (h - n)) + n
+
+
+@jit
+def _gru(
+    task,
+    z,
+    u,
+    v,
+    bias,
+    h,
+    gates,
+    inner,
+    product,
+    h_rows,
+    z_rows,
+    i_rows,
+    p_rows,
+    b_rows,
+    mask,
+    steps,
+    units,
+    n,
+    rows,
+    few,
+    reset_after,
+):
+    """u: U, or where the reset comes before, its first two parts; v: then its third; product: room for z's share of the state."""
+    first, last, width = task * rows, min(n, (task + 1) * rows), 3 * units
+    wide = width if reset_after else 2 * units
+    for t in range(steps):
+        now, here = t * units, t * width
+        if few:
+            multiply_row(h, h_rows[first] + now, units, u, width, 0, bias, 0, product, p_rows[first], wide)
+        else:
+            multiply(h, h_rows, now, units, u, bias, b_rows, 0, product, p_rows, 0, wide, first, last)
+        for row in range(first, last):
+            g, p, at, i_at = z_rows[row] + here, p_rows[row], h_rows[row] + now, i_rows[row] + now
+            for j in range(0, units, LANES):
+                r = sigmoid(load_until(z, g + j, g + units) + load_until(product, p + j, p + units))
+                store_until(gates, g + j, g + units, r)
+                second, stop = g + units + j, g + 2 * units
+                keep = sigmoid(
+                    load_until(z, second, stop) + load_until(product, p + units + j, p + 2 * units)
+                )
+                store_until(gates, second, stop, keep)
+                taken = (
+                    load_until(product, p + 2 * units + j, p + width)
+                    if reset_after
+                    else r * load_until(h, at + j, at + units)
+                )
+                store_until(inner, i_at + j, i_at + units, taken)
+        if not reset_after:
+            if few:
+                multiply_row(
+                    inner,
+                    i_rows[first] + now,
+                    units,
+                    u,
+                    width,
+                    wide,
+                    bias,
+                    wide,
+                    product,
+                    p_rows[first] + wide,
+                    units,
+                )
+            else:
+                multiply(
+                    inner,
+                    i_rows,
+                    now,
+                    units,
+                    v,
+                    bias,
+                    b_rows,
+                    wide,
+                    product,
+                    p_rows,
+                    wide,
+                    units,
+                    first,
+                    last,
+                )
+        for row in range(first, last):
+            g, p, at = z_rows[row] + here, p_rows[row] + 2 * units, h_rows[row] + now
+            real, then = is_real(mask, row * steps + t), at + units
+            for j in range(0, units, LANES):
+                r, keep = load_until(gates, g + j, g + units), load_until(gates, g + units + j, g + 2 * units)
+                brought, before = load_until(product, p + j, p + units), load_until(h, at + j, then)
+                third, stop = g + 2 * units + j, g + width
+                m = tanh(load_until(z, third, stop) + (r * brought if reset_after else brought))
+                store_until(gates, third, stop, m)
+                store_until(h, then + j, then + units, _blend(keep, m, before) if real else before)
+
+
+@jit
+def _gru_gradient(
+    task,
+    dh,
+    h,
+    gates,
+    inner,
+    w,
+    v,
+    dz,
+    dr,
+    acc,
+    taken,
+    h_rows,
+    z_rows,
+    i_rows,
+    rows_of,
+    nothing,
+    mask,
+    steps,
+    units,
+    n,
+    rows,
+    reset_after,
+):
+    """w: U transposed, or where the reset comes before, its first two parts; v: then its third; taken: room for dn U_n."""
+    first, last, width = task * rows, min(n, (task + 1) * rows), 3 * units
+    wide = width if reset_after else 2 * units
+    zero, one = splat(np.float32(0)), splat(np.float32(1))
+    for row in range(first, last):
+        copy(dh, h_rows[row] + steps * units, acc, row * units, units)
+    for t in range(steps - 1, -1, -1):
+        here = t * width
+        for row in range(first, last):
+            g, at, own, i_at = (
+                z_rows[row] + here,
+                h_rows[row] + t * units,
+                row * units,
+                i_rows[row] + t * units,
+            )
+            real = is_real(mask, row * steps + t)
+            for j in range(0, units, LANES):
+                dstate = load_until(acc, own + j, own + units)
+                through, around = (dstate, zero) if real else (zero, dstate)
+                r, keep = load_until(gates, g + j, g + units), load_until(gates, g + units + j, g + 2 * units)
+                m, before = load_until(gates, g + 2 * units + j, g + width), load_until(h, at + j, at + units)
+                dn = tanh_slope(through * (one - keep), m)
+                store_until(dz, g + 2 * units + j, g + width, dn)
+                store_until(dr, g + 2 * units + j, g + width, dn * r if reset_after else dn)
+                dkeep = sigmoid_slope(through * (before - m), keep)
+                store_until(dz, g + units + j, g + 2 * units, dkeep)
+                store_until(dr, g + units + j, g + 2 * units, dkeep)
+                reset = sigmoid_slope(dn * load_until(inner, i_at + j, i_at + units), r)
+                store_until(dz, g + j, g + units, reset)
+                store_until(dr, g + j, g + units, reset)
+                rest = load_until(dh, at + j, at + units) + around
+                store_until(acc, own + j, own + units, fma(through, keep, rest))
+        if not reset_after:
+            multiply(
+                dr, z_rows, here + wide, units, v, nothing, rows_of, 0, taken, rows_of, 0, units, first, last
+            )
+            for row in range(first, last):
+                g, at, own = z_rows[row] + here, h_rows[row] + t * units, row * units
+                for j in range(0, units, LANES):
+                    r, back = load_until(gates, g + j, g + units), load_until(taken, own + j, own + units)
+                    reset = sigmoid_slope(back * load_until(h, at + j, at + units), r)
+                    store_until(dz, g + j, g + units, reset)
+                    store_until(dr, g + j, g + units, reset)
+                    store_until(
+                        acc, own + j, own + units, fma(back, r, load_until(acc, own + j, own + units))
+                    )
+        multiply(dr, z_rows, here, wide, w, acc, rows_of, 0, acc, rows_of, 0, units, first, last)
+
+
+def gru(
+    z: np.ndarray,
+    recurrent: np.ndarray,
+    recurrent_bias: np.ndarray | None,
+    h0: np.ndarray,
+    mask: Mask,
+    reset_after: bool,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """h[t + 1] = (1 − u) n + u h[t] with r = σ(z_r + h U_r + b_r), u = σ(z_u + h U_u + b_u), and the candidate
+
+    n = tanh(z_n + r (h U_n + b_n)) where `reset_after`, else tanh(z_n + (r h) U_n + b_n).
+
+    The parts of z, U and b (3 units,), or None, are r, u and n. Returns h, the gates after their activations (n, t, 3 units)
+    and `inner` (n, t, units), which is h U_n + b_n where `reset_after`, else r h.
+    """
+    n, steps, units = z.shape[0], z.shape[1], h0.shape[1]
+    h, gates, inner = states_from(n, steps, h0), memory.empty(z.shape), memory.empty((n, steps, units))
+    if z.size:
+        s = Shares(n, steps, units, 3)
+        u, v = _parts(recurrent, reset_after, False) if not s.few else (flat(recurrent), no_bias(1))
+        bias = no_bias(3 * units) if recurrent_bias is None else flat(recurrent_bias)
+        product = memory.empty((n * 3 * units,))
+        arrays = flat(z), u, v, bias, h.reshape(-1), gates.reshape(-1), inner.reshape(-1), product
+        tables = s.states, s.products, s.inner, s.gates, np.zeros_like(s.gates), flags(mask)
+        _gru(s.tasks, s.work, *arrays, *tables, steps, units, n, s.rows, s.few, reset_after)
+    return h, gates, inner
+
+
+def gru_gradient(
+    dh: np.ndarray,
+    h: np.ndarray,
+    gates: np.ndarray,
+    inner: np.ndarray,
+    recurrent: np.ndarray,
+    mask: Mask,
+    reset_after: bool,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(dz, dr, dh0), dz (n, t, 3 units) the gradient at z and dr, of the same shape, that at the product with U plus b."""
+    n, steps, units = h.shape[0], h.shape[1] - 1, h.shape[2]
+    dz, dr, acc = memory.empty(gates.shape), memory.empty(gates.shape), memory.empty((n, units))
+    if not dz.size:
+        return dz, dr, np.ascontiguousarray(dh[:, -1])
+    s = Shares(n, steps, units, 3)
+    given = flat(dh), flat(h), flat(gates), flat(inner), *_parts(recurrent, reset_after, True)
+    made = dz.reshape(-1), dr.reshape(-1), acc.reshape(-1), memory.empty((n * units,))
+    tables = s.states, s.products, s.inner, s.units, np.zeros(n * units, np.float32), flags(mask)
+    _gru_gradient(
+        whole_tasks(s, n), s.work, *given, *made, *tables, steps, units, n, whole_rows(s), reset_after
+    )
+    return dz, dr, acc
+
+
+def _parts(recurrent: np.ndarray, reset_after: bool, transposed: bool) -> tuple[np.ndarray, np.ndarray]:
+    """U in panels: whole, or the parts of the two gates and of the candidate, which meet the state one after the other."""
+    if reset_after:
+        return panels_of(recurrent, transposed), no_bias(1)
+    split = 2 * recurrent.shape[0]
+    return panels_of(recurrent[:, :split], transposed), panels_of(recurrent[:, split:], transposed)

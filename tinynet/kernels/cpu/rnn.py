@@ -1,0 +1,115 @@
+"""The simple recurrent cell; blocking as recurrent.py says."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import memory
+from .flat import flat
+from .functions import tanh
+from .jit import jit
+from .recurrent import (
+    Mask,
+    Shares,
+    copy,
+    flags,
+    is_real,
+    multiply,
+    multiply_row,
+    panels_of,
+    states_from,
+    tanh_slope,
+    whole_rows,
+    whole_tasks,
+)
+from .simd import LANES, choose, elementwise, load_until, splat, store_until
+
+
+@elementwise
+def _relu_slope(dy, y):
+    """dy where y is above 0."""
+    return choose(y <= 0.0, 0.0, dy)
+
+
+@elementwise
+def _rectified(z):
+    """max(z, 0); NaN stays."""
+    return choose(z < 0.0, 0.0, z)
+
+
+@jit
+def _rnn(task, z, u, h, h_rows, z_rows, mask, steps, units, n, rows, few, rectify):
+    first, last = task * rows, min(n, (task + 1) * rows)
+    for t in range(steps):
+        now, then = t * units, (t + 1) * units
+        if few:
+            multiply_row(
+                h,
+                h_rows[first] + now,
+                units,
+                u,
+                units,
+                0,
+                z,
+                z_rows[first] + now,
+                h,
+                h_rows[first] + then,
+                units,
+            )
+        else:
+            multiply(h, h_rows, now, units, u, z, z_rows, now, h, h_rows, then, units, first, last)
+        for row in range(first, last):
+            at, stop = h_rows[row] + then, h_rows[row] + then + units
+            if is_real(mask, row * steps + t):
+                for j in range(at, stop, LANES):
+                    value = load_until(h, j, stop)
+                    store_until(h, j, stop, _rectified(value) if rectify else tanh(value))
+            else:
+                copy(h, at - units, h, at, units)
+
+
+@jit
+def _rnn_gradient(task, dh, h, w, dz, acc, h_rows, z_rows, rows_of, mask, steps, units, n, rows, rectify):
+    first, last = task * rows, min(n, (task + 1) * rows)
+    for row in range(first, last):
+        copy(dh, h_rows[row] + steps * units, acc, row * units, units)
+    for t in range(steps - 1, -1, -1):
+        for row in range(first, last):
+            state, own, base = h_rows[row] + (t + 1) * units, row * units, h_rows[row] + t * units
+            real = is_real(mask, row * steps + t)
+            for j in range(0, units, LANES):
+                dstate, y = load_until(acc, own + j, own + units), load_until(h, state + j, state + units)
+                zero = splat(np.float32(0))
+                slope = (_relu_slope(dstate, y) if rectify else tanh_slope(dstate, y)) if real else zero
+                at = z_rows[row] + t * units
+                store_until(dz, at + j, at + units, slope)
+                around = zero if real else dstate
+                store_until(acc, own + j, own + units, load_until(dh, base + j, base + units) + around)
+        multiply(dz, z_rows, t * units, units, w, acc, rows_of, 0, acc, rows_of, 0, units, first, last)
+
+
+def rnn(z: np.ndarray, recurrent: np.ndarray, h0: np.ndarray, mask: Mask, activation: str) -> np.ndarray:
+    """h[t + 1] = activation(z[t] + h[t] U); z (n, t, units), U (units, units), h0 (n, units) → h."""
+    n, steps, units = z.shape
+    h = states_from(n, steps, h0)
+    if z.size:
+        s = Shares(n, steps, units, 1)
+        u = flat(recurrent) if s.few else panels_of(recurrent, False)
+        sizes = steps, units, n, s.rows, s.few, activation == "relu"
+        _rnn(s.tasks, s.work, flat(z), u, h.reshape(-1), s.states, s.products, flags(mask), *sizes)
+    return h
+
+
+def rnn_gradient(
+    dh: np.ndarray, h: np.ndarray, recurrent: np.ndarray, mask: Mask, activation: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """(dz (n, t, units), dh0), from the gradient at every state."""
+    n, steps, units = h.shape[0], h.shape[1] - 1, h.shape[2]
+    dz, acc = memory.empty((n, steps, units)), memory.empty((n, units))
+    if not dz.size:
+        return dz, np.ascontiguousarray(dh[:, -1])
+    s = Shares(n, steps, units, 1)
+    arrays = flat(dh), flat(h), panels_of(recurrent, True), dz.reshape(-1), acc.reshape(-1)
+    sizes = steps, units, n, whole_rows(s), activation == "relu"
+    _rnn_gradient(whole_tasks(s, n), s.work, *arrays, s.states, s.products, s.units, flags(mask), *sizes)
+    return dz, acc

@@ -1,0 +1,253 @@
+"""Recurrent layers: a state goes from step to step of a sequence, and each step changes it.
+
+What the inputs bring is one matrix product for all steps; the cells' kernels add what the state brings. A pass starts from
+`run.state`, or zeros, and `final_state(saved)` is where it ended: so a sequence may come in pieces, forwards as well as in
+training (truncated back-propagation through time: no gradient flows from a piece into the one before it).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .base import (
+    Gradients,
+    Layer,
+    Run,
+    Shape,
+    as_rows,
+    check_choice,
+    check_count,
+    check_flag,
+    check_fraction,
+)
+from .initializers import INITIALIZERS, initialise
+
+CELL_ACTIVATIONS = ("tanh", "relu")
+
+
+class Recurrent(Layer):
+    """What RNN, LSTM and GRU share. A trace is what a cell's kernel returns; its first array is h (n, t + 1, units)."""
+
+    gates: int
+    """Parts of units outputs each that the products with W and U have."""
+    carried: int = 1
+    """Arrays of a state; they come first in a trace."""
+
+    FLAGS = ("use_bias", "return_sequences", "return_state", "go_backwards")
+
+    def scan(self, z: np.ndarray, state: tuple[np.ndarray, ...], run: Run) -> tuple[np.ndarray, ...]:
+        """The trace of the cell over all steps, from the product with the inputs and the first state."""
+        raise NotImplementedError
+
+    def scan_gradient(
+        self, dh: np.ndarray, trace: tuple[np.ndarray, ...], run: Run
+    ) -> tuple[np.ndarray, Gradients]:
+        """dz, and the gradients of the parameters that the state meets."""
+        raise NotImplementedError
+
+    def check(self) -> None:
+        self.units = check_count(self.name, "units", self.units)
+        for setting in self.FLAGS:
+            setattr(self, setting, check_flag(self.name, setting, getattr(self, setting)))
+        self.dropout = check_fraction(self.name, "dropout", self.dropout)
+        for setting in ("kernel_initializer", "recurrent_initializer"):
+            check_choice(self.name, setting, getattr(self, setting), INITIALIZERS)
+
+    @property
+    def timewise(self) -> bool:
+        """Not where the last step comes first."""
+        return not self.go_backwards
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        return (self.units,) * self.carried
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 2 or input_shape[-1] is None:
+            raise self.wrong_shape("(steps, features) with a known number of features", input_shape)
+        return (input_shape[0], self.units) if self.return_sequences else (self.units,)
+
+    def output_mask(self, x: np.ndarray, run: Run) -> np.ndarray | None:
+        return run.mask if self.return_sequences else None
+
+    def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
+        outputs = self.gates * self.units
+        self.parameters["kernel"] = initialise(self.kernel_initializer, (input_shape[-1], outputs), rng)
+        shape = (self.units, outputs)
+        self.parameters["recurrent_kernel"] = initialise(self.recurrent_initializer, shape, rng)
+        if self.use_bias:
+            self.parameters["bias"] = np.zeros(outputs, np.float32)
+
+    def flops(self, input_shape: Shape) -> int:
+        return 2 * (input_shape[0] or 1) * (input_shape[1] + self.units) * self.gates * self.units
+
+    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
+        taken = self._drop(x, run)
+        if self.go_backwards:
+            taken = run.kernels.reverse_steps(taken, run.mask)
+        kernel = self.parameters["kernel"]
+        z = run.kernels.dense(as_rows(taken), kernel, self.parameters.get("bias"))
+        z = z.reshape(*x.shape[:2], kernel.shape[1])
+        state = run.state or tuple(np.zeros((len(x), size), z.dtype) for size in self.state_sizes)
+        trace = self.scan(z, state, run)
+        return trace[0][:, 1:] if self.return_sequences else trace[0][:, -1], (taken, trace)
+
+    def final_state(self, saved: Any) -> tuple[np.ndarray, ...]:
+        _, trace = saved
+        return tuple(states[:, -1] for states in trace[: self.carried])
+
+    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray | None, Gradients]:
+        k, (taken, trace) = run.kernels, saved
+        dz, gradients = self.scan_gradient(k.state_gradient(dy, taken.shape[1]), trace, run)
+        gradients["kernel"] = k.dense_kernel_gradient(as_rows(taken), as_rows(dz))
+        if self.use_bias:
+            gradients["bias"] = k.bias_gradient(dz)
+        if not run.input_gradient:
+            return None, gradients
+        dx = k.dense_input_gradient(as_rows(dz), self.parameters["kernel"]).reshape(taken.shape)
+        if self.go_backwards:
+            dx = k.reverse_steps(dx, run.mask)
+        return self._drop(dx, run), gradients
+
+    def _drop(self, x: np.ndarray, run: Run) -> np.ndarray:
+        if not (run.training and self.dropout):
+            return x
+        return run.kernels.sequence_dropout(x, self.dropout, run.seed)
+
+
+def recurrent_gradient(run: Run, h: np.ndarray, dr: np.ndarray) -> np.ndarray:
+    """Gradient of U, from all states and the gradient at their products with it."""
+    return run.kernels.dense_kernel_gradient(as_rows(h[:, :-1]), as_rows(dr))
+
+
+@dataclass(eq=False)
+class RNN(Recurrent):
+    """h[t] = activation(x[t] W + b + h[t − 1] U), activation tanh or relu (Elman 1990).
+
+    Shapes: x (n, steps, inputs), steps may be open → the last h (n, units), or with `return_sequences` each (n, steps, units);
+    W `kernel` (inputs, units), U `recurrent_kernel` (units, units), b `bias` (units,). State: h (n, units).
+    Steps that the mask leaves out carry the state over. `go_backwards` reads the last step first; `return_state` has the
+    network's `predict` hand back its state too; `dropout` drops, in training, the same inputs at all steps of a sequence.
+    Defaults as in Keras: Glorot-uniform W, orthogonal U, zero b. Raises TinynetError for a bad setting, ShapeError for an
+    input that is no sequence.
+    """
+
+    units: int
+    activation: str = "tanh"
+    use_bias: bool = True
+    kernel_initializer: str = "glorot_uniform"
+    recurrent_initializer: str = "orthogonal"
+    dropout: float = 0.0
+    return_sequences: bool = False
+    return_state: bool = False
+    go_backwards: bool = False
+
+    gates = 1
+
+    def check(self) -> None:
+        super().check()
+        check_choice(self.name, "activation", self.activation, CELL_ACTIVATIONS)
+
+    def scan(self, z, state, run):
+        return (run.kernels.rnn(z, self.parameters["recurrent_kernel"], *state, run.mask, self.activation),)
+
+    def scan_gradient(self, dh, trace, run):
+        (h,) = trace
+        recurrent = self.parameters["recurrent_kernel"]
+        dz, _ = run.kernels.rnn_gradient(dh, h, recurrent, run.mask, self.activation)
+        return dz, {"recurrent_kernel": recurrent_gradient(run, h, dz)}
+
+
+@dataclass(eq=False)
+class LSTM(Recurrent):
+    """Long short-term memory (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000):
+
+        i, f, g, o = the four parts of x[t] W + b + h[t − 1] U; σ is applied to i, f and o, tanh to g
+        c[t] = f c[t − 1] + i g;   h[t] = o tanh c[t]
+
+    Shapes, settings, mask and errors as in RNN; W `kernel` (inputs, 4 units), U `recurrent_kernel` (units, 4 units),
+    b `bias` (4 units,), gates in the order i f g o. State: h and c (n, units). The bias of the forget gate begins at 1 with
+    `unit_forget_bias`, Keras's default (Jozefowicz et al. 2015).
+    """
+
+    units: int
+    use_bias: bool = True
+    kernel_initializer: str = "glorot_uniform"
+    recurrent_initializer: str = "orthogonal"
+    unit_forget_bias: bool = True
+    dropout: float = 0.0
+    return_sequences: bool = False
+    return_state: bool = False
+    go_backwards: bool = False
+
+    gates, carried = 4, 2
+    FLAGS = (*Recurrent.FLAGS, "unit_forget_bias")
+
+    def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
+        super().build(input_shape, rng)
+        if self.use_bias and self.unit_forget_bias and rng is not None:
+            self.parameters["bias"][self.units : 2 * self.units] = 1
+
+    def scan(self, z, state, run):
+        return run.kernels.lstm(z, self.parameters["recurrent_kernel"], *state, run.mask)
+
+    def scan_gradient(self, dh, trace, run):
+        h, c, gates = trace
+        dc = np.zeros(c.shape[::2], c.dtype)
+        recurrent = self.parameters["recurrent_kernel"]
+        dz, _, _ = run.kernels.lstm_gradient(dh, dc, h, c, gates, recurrent, run.mask)
+        return dz, {"recurrent_kernel": recurrent_gradient(run, h, dz)}
+
+
+@dataclass(eq=False)
+class GRU(Recurrent):
+    """Gated recurrent unit (Cho et al. 2014):
+
+        r = σ(x[t] W_r + b_r + h[t − 1] U_r + d_r);   z = σ(x[t] W_z + b_z + h[t − 1] U_z + d_z)
+        n = tanh(x[t] W_n + b_n + r (h[t − 1] U_n + d_n))      with `reset_after`, as cuDNN and PyTorch have it,
+            tanh(x[t] W_n + b_n + (r h[t − 1]) U_n)            without, as the paper has it, where there is no d
+        h[t] = (1 − z) n + z h[t − 1]
+
+    Shapes, settings, mask and errors as in RNN; W `kernel` (inputs, 3 units), U `recurrent_kernel` (units, 3 units),
+    b `bias` and, with `reset_after`, d `recurrent_bias` (3 units,), gates in the order r z n. State: h (n, units).
+    """
+
+    units: int
+    use_bias: bool = True
+    kernel_initializer: str = "glorot_uniform"
+    recurrent_initializer: str = "orthogonal"
+    dropout: float = 0.0
+    return_sequences: bool = False
+    return_state: bool = False
+    go_backwards: bool = False
+    reset_after: bool = True
+
+    gates = 3
+    FLAGS = (*Recurrent.FLAGS, "reset_after")
+
+    def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
+        super().build(input_shape, rng)
+        if self.use_bias and self.reset_after:
+            self.parameters["recurrent_bias"] = np.zeros(3 * self.units, np.float32)
+
+    def scan(self, z, state, run):
+        recurrent, bias = self.parameters["recurrent_kernel"], self.parameters.get("recurrent_bias")
+        return run.kernels.gru(z, recurrent, bias, *state, run.mask, self.reset_after)
+
+    def scan_gradient(self, dh, trace, run):
+        h, gates, inner = trace
+        k, recurrent = run.kernels, self.parameters["recurrent_kernel"]
+        dz, dr, _ = k.gru_gradient(dh, h, gates, inner, recurrent, run.mask, self.reset_after)
+        if self.reset_after:
+            gradients = {"recurrent_kernel": recurrent_gradient(run, h, dr)}
+        else:  # U_n meets r h, which is `inner`
+            split = 2 * self.units
+            met_h = recurrent_gradient(run, h, dr[..., :split])
+            met_inner = k.dense_kernel_gradient(as_rows(inner), as_rows(dr[..., split:]))
+            gradients = {"recurrent_kernel": k.merge(met_h, met_inner, "concat")}
+        if "recurrent_bias" in self.parameters:
+            gradients["recurrent_bias"] = k.bias_gradient(dr)
+        return dz, gradients

@@ -1,0 +1,70 @@
+"""Layers that say which steps of a sequence are real, and that make a sequence of one vector."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import TinynetError
+from .base import Gradients, Layer, Run, Shape, check_count
+
+
+@dataclass(eq=False)
+class Masking(Layer):
+    """y[t] = x[t], or zeros where every feature of x[t] is `mask_value`: such steps are padding, which recurrent layers pass over.
+
+    Shapes: (n, steps, features) → the same, steps may be open. Default as in Keras: 0. Raises TinynetError for a value
+    that is no finite number, ShapeError for an input that is no sequence.
+    """
+
+    mask_value: float = 0.0
+
+    timewise = True
+
+    def check(self) -> None:
+        value = self.mask_value
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise TinynetError(f"{self.name}: mask_value must be a finite number, not {value!r}")
+        self.mask_value = float(value)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) < 2:
+            raise self.wrong_shape("(steps, features)", input_shape)
+        return input_shape
+
+    def output_mask(self, x: np.ndarray, run: Run) -> np.ndarray:
+        return run.kernels.step_mask(x, self.mask_value)
+
+    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
+        mask = self.output_mask(x, run)
+        return run.kernels.keep_steps(x, mask), mask
+
+    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
+        return run.kernels.keep_steps(dy, saved), {}
+
+
+@dataclass(eq=False)
+class RepeatVector(Layer):
+    """y[t] = x at each of n steps. Shapes: (batch, features) → (batch, n, features).
+
+    Raises TinynetError for a bad number, ShapeError for an input that is no vector.
+    """
+
+    n: int
+
+    def check(self) -> None:
+        self.n = check_count(self.name, "n", self.n)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 1:
+            raise self.wrong_shape("(features,)", input_shape)
+        return (self.n, *input_shape)
+
+    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
+        return run.kernels.repeat_steps(x, self.n), None
+
+    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
+        return run.kernels.sum_steps(dy), {}
