@@ -26,6 +26,8 @@ from .simd import LANES, load_until, store_until, transpose
 from .tile import ROWS, WIDTH, finish, outer, resume, row_offsets, start
 
 ONE = np.float32(1)
+TILES_WORTH_PACKING = 8
+"""Lines of w that lie far apart fall on the same places of the first cache: so many tiles that read them pay for a copy in panels."""
 BIAS, CLEAR, ADD = 0, 1, 2
 """What the sums begin with: the bias; zeros, so that rows may be met again; or what is there."""
 
@@ -190,8 +192,9 @@ def make_plan(
     row_parts = min(row_parts, int(ends[1]))
     sizes = [groups, len(tiles), pictures is not None, begin, row_parts, panel_parts, x_group, x_step]
     sizes += [math.prod(shape) // groups, columns]
+    often_read = columns > WIDTH and line is None and ends[1] >= TILES_WORTH_PACKING
     line = line or columns
-    if transposed or packed or line % WIDTH:
+    if transposed or packed or often_read or line % WIDTH:
         packing = len(tiles), depth, columns, transposed
         sizes += [-(-columns // WIDTH) * depth * WIDTH, depth * WIDTH, WIDTH]
     else:

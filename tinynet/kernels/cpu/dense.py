@@ -19,6 +19,8 @@ from .norm import column_sums
 from .simd import LANES, load_until, splat, store_until
 from .tile import WIDTH
 
+DEEPEST = 300
+"""Rows of dz in a sum: 32 columns of so many fill most of the first cache."""
 FEW_ROWS = 4
 """Up to so many rows the matrix is read once for each, where it lies."""
 BROAD = 8 * LANES
@@ -118,5 +120,12 @@ def _plan(m: int, depth: int, columns: int, transposed: bool = False) -> Plan:
 
 @functools.lru_cache(maxsize=256)
 def _kernel_gradient_plan(m: int, k: int, n: int) -> Plan:
-    """A product with the first matrix transposed: rows are columns of x, and the sum runs over its rows."""
-    return make_plan((k, n), [(np.arange(k), np.arange(k) * n)], np.arange(m) * k, row_parts=16)
+    """A product with the first matrix transposed: rows are columns of x, and the sum runs over its rows.
+
+    It runs over a part of them at a time, so that what all tiles read of dz stays in the first cache.
+    """
+    depth = next((d for d in range(min(m, DEEPEST), DEEPEST // 3, -1) if m % d == 0), m)
+    rows = [(np.arange(k) + first * k, np.arange(k) * n) for first in range(0, m, depth)]
+    panel_parts = min(-(-n // WIDTH), 16)
+    parts = {"row_parts": -(-16 // panel_parts), "panel_parts": panel_parts}
+    return make_plan((k, n), rows, np.arange(depth) * k, **parts)
