@@ -1,6 +1,5 @@
 """The CPU back end: every kernel in Numba, on a portable SIMD type and one register tile. Definitions: the reference."""
 
-from ..reference.embedding import embedding, embedding_gradient
 from ..reference.sequence import (
     keep_steps,
     merge,
@@ -16,6 +15,7 @@ from .activation import FUSED, LEAKY_SLOPE, activation, activation_gradient
 from .conv import conv2d, conv2d_input_gradient, conv2d_kernel_gradient
 from .dense import bias_gradient, dense, dense_input_gradient, dense_kernel_gradient
 from .dropout import dropout
+from .embedding import embedding, embedding_gradient
 from .fusion import conv2d_max_pool2d, conv2d_max_pool2d_gradient, conv2d_max_pool2d_traced
 from .gru import gru, gru_gradient
 from .loss import binary_cross_entropy, cross_entropy, huber, mean_absolute_error, mean_squared_error

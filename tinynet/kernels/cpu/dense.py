@@ -99,7 +99,7 @@ def dense_input_gradient(dz: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 def dense_kernel_gradient(x: np.ndarray, dz: np.ndarray) -> np.ndarray:
     """dW = xᵀ dz; x (m, k), dz (m, n). Returns (k, n)."""
     (m, k), n = x.shape, dz.shape[1]
-    if not k or not n:
+    if not m or not k or not n:
         return np.zeros((k, n), np.float32)
     return run(_kernel_gradient_plan(m, k, n), x, dz)
 
