@@ -65,6 +65,7 @@ def multiply_row(a, at, depth, w, line, first, base, base_at, y, y_at, columns):
 
 @helper
 def copy(source, at, y, y_at, count):
+    """y[y_at : y_at + count] = source[at : at + count]."""
     for j in range(0, count, LANES):
         store_until(y, y_at + j, y_at + count, load_until(source, at + j, at + count))
 
@@ -99,10 +100,12 @@ def panels_of(w: np.ndarray, transposed: bool) -> np.ndarray:
 
 
 def flags(mask: Mask) -> np.ndarray:
+    """A mask as kernels take it: bytes, none of them where all steps are real."""
     return np.zeros(0, np.uint8) if mask is None else np.ascontiguousarray(mask).view(np.uint8).reshape(-1)
 
 
 def states_from(n: int, steps: int, first: np.ndarray) -> np.ndarray:
+    """Room for the state before the first step and after each, the first filled in."""
     states = memory.empty((n, steps + 1, first.shape[1]))
     states[:, 0] = first
     return states
@@ -114,6 +117,7 @@ def whole_rows(s: Shares) -> int:
 
 
 def whole_tasks(s: Shares, n: int) -> int:
+    """Tasks of `whole_rows` rows."""
     return -(-n // whole_rows(s))
 
 
