@@ -1,0 +1,118 @@
+"""How fast are recurrent networks: a training step of a character model, and writing, beside PyTorch; and what does size cost?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import tinynet as tn
+from tinynet import kernels
+from tinynet.layers import Run
+
+from .measure import THREADS, Row, alternate, faster, milliseconds, print_rows
+
+BATCH, STEPS, CHARACTERS, EMBEDDING = 32, 64, 65, 64
+GOALS = {"LSTM": "≥ 1.3×", "GRU": "≥ 2.5×", "RNN": "≥ 2.2×"}
+
+
+def network(cell: str, units: int) -> tn.Sequential:
+    """Embedding, one recurrent layer, softmax over the characters."""
+    recurrent = getattr(tn, cell)(units, return_sequences=True)
+    layers = [tn.Embedding(CHARACTERS, EMBEDDING), recurrent, tn.Dense(CHARACTERS, activation="softmax")]
+    return tn.Sequential(layers, (None,), vocabulary="".join(map(chr, range(48, 48 + CHARACTERS))))
+
+
+def step_function(cell: str, units: int, batch: int = BATCH, steps: int = STEPS) -> Callable[[], None]:
+    """A closure that does one training step with Adam, as `fit` does it."""
+    k, net = kernels.backend(), network(cell, units)
+    rng = np.random.default_rng(0)
+    x = net.check_input(rng.integers(0, CHARACTERS, (batch, steps)))
+    y, weights = rng.integers(0, CHARACTERS, x.size), np.full(x.size, 1 / x.size, np.float32)
+    optimizer, parameters = tn.Adam(1e-3), net.parameters()
+    state, run = optimizer.start(parameters), Run(k, training=True, logits=True)
+
+    def step() -> None:
+        logits, saved = net.forward(x, run)
+        _, gradient = k.cross_entropy(logits.reshape(-1, CHARACTERS), y, weights)
+        optimizer.update(k, parameters, net.backward(gradient.reshape(logits.shape), saved), state, 1e-3)
+
+    return step
+
+
+def torch_network(cell: str, units: int) -> Any:
+    """The same layers as a PyTorch module: (ids, state) → (logits, state)."""
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(THREADS)
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = nn.Embedding(CHARACTERS, EMBEDDING)
+            self.cell = getattr(nn, cell)(EMBEDDING, units, batch_first=True)
+            self.output = nn.Linear(units, CHARACTERS)
+
+        def forward(self, ids, state=None):
+            h, state = self.cell(self.embedding(ids), state)
+            return self.output(h), state
+
+    return Model()
+
+
+def torch_step(cell: str, units: int) -> Callable[[], None]:
+    """The same training step in PyTorch."""
+    import torch
+
+    model = torch_network(cell, units)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    x, y = torch.randint(0, CHARACTERS, (BATCH, STEPS)), torch.randint(0, CHARACTERS, (BATCH * STEPS,))
+
+    def step() -> None:
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(x)[0].reshape(-1, CHARACTERS), y).backward()
+        optimizer.step()
+
+    return step
+
+
+def training_step(cell: str, units: int, rounds: int = 40) -> Row:
+    """Median of one step: forward, cross-entropy, backward, update, on 32 sequences of 64 characters."""
+    ours, theirs = alternate([step_function(cell, units), torch_step(cell, units)], rounds)
+    job = f"character {cell} of {units} units, training step, batch {BATCH} × {STEPS}, against PyTorch"
+    goal = GOALS[cell] if units == 256 else ""
+    return Row(job, milliseconds(ours), milliseconds(theirs), f"{faster(ours, theirs)} faster", goal)
+
+
+def costs() -> list[Row]:
+    """How the cost of an LSTM's training step grows with units, steps and batch."""
+    cases = [
+        (64, 32, 64),
+        (128, 32, 64),
+        (256, 32, 64),
+        (512, 32, 64),
+        (256, 32, 128),
+        (256, 64, 64),
+        (256, 8, 64),
+    ]
+    rows = []
+    for units, batch, steps in cases:
+        (seconds,) = alternate([step_function("LSTM", units, batch, steps)], 24, blocks=3)
+        operations = 6 * batch * steps * (4 * units * (units + EMBEDDING) + units * CHARACTERS)
+        job = f"LSTM of {units} units, training step, batch {batch} × {steps} steps"
+        rate = f"{operations / seconds / 1e9:.0f} GF/s, {1e6 * seconds / batch / steps:.1f} µs a character"
+        rows.append(Row(job, milliseconds(seconds), "–", rate, ""))
+    return rows
+
+
+def rows() -> list[Row]:
+    """All rows of this question."""
+    kernels.set_device("cpu")
+    kernels.set_threads(THREADS)
+    return [training_step(cell, units) for units in (256, 128) for cell in GOALS]
+
+
+if __name__ == "__main__":
+    print_rows([*rows(), *costs()])
