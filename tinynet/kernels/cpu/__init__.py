@@ -2,6 +2,7 @@
 
 from ..reference.embedding import embedding, embedding_gradient
 from ..reference.recurrent import gru, gru_gradient, lstm, lstm_gradient, rnn, rnn_gradient
+from ..reference.sampling import sample
 from ..reference.sequence import (
     keep_steps,
     merge,
@@ -68,6 +69,7 @@ __all__ = [
     "rmsprop",
     "rnn",
     "rnn_gradient",
+    "sample",
     "scale",
     "sequence_dropout",
     "sgd",
