@@ -173,6 +173,8 @@ class Sequential:
         expected = self.input_shape
         if expected[-1:] == (1,) and x.ndim == len(expected) and x.shape[1:] == expected[:-1]:
             x = x[..., None]
+        elif x.ndim == len(expected) + 2 and x.shape[-1] == 1 and len(expected) == 2:
+            x = x[..., 0]  # grey pictures, for a network that reads their rows
         if not _fits(x.shape, expected):
             hint = f"; one sample alone needs a batch axis: x[None], {show_shape((1, *x.shape))}"
             raise ShapeError(
@@ -325,7 +327,7 @@ class Sequential:
         """
         from .data.images import prepare, read_image
 
-        if "input" not in self.metadata or len(self.input_shape) != 3 or len(self.output_shape) != 1:
+        if "input" not in self.metadata or len(self.output_shape) != 1:
             raise TinynetError(
                 f"{self.name} does not say how a picture becomes its input; "
                 """set net.metadata["input"], for example to {"kind": "image"}"""

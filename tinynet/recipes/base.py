@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import TinynetError
+from ..layers import GRU, LSTM, RNN
 from ..model import Sequential
 
 
@@ -21,6 +22,8 @@ class Choices:
     learning_rate: float | None = None
     seed: int = 0
     augment: bool = True
+    units: int | None = None
+    """Of a recurrent layer."""
 
 
 @dataclass
@@ -37,6 +40,10 @@ class Plan:
     settings: dict[str, Any]
     """Settings of `fit`, the validation data among them."""
     warnings: list[str] = field(default_factory=list)
+
+
+RECURRENT = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
+"""Architectures that read sequences: their layers."""
 
 
 def check_arch(asked: str, offered: tuple[str, ...]) -> str:
