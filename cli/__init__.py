@@ -17,7 +17,8 @@ STARTED = time.perf_counter()
 
 VERBS = {
     "classify": "Name what is in pictures.",
-    "train": "Train a network on digits, fashion or a folder of pictures.",
+    "generate": "Write text, character by character.",
+    "train": "Train a network on digits, fashion, text or a folder of pictures.",
     "evaluate": "Measure a model on data it has not seen.",
     "info": "Show what a model file holds.",
     "models": "List the models that come with tinynet.",

@@ -21,16 +21,21 @@ if TYPE_CHECKING:
 @json_option
 @device_options
 def command(model_name: str, data: str, save_errors: str | None, as_json: bool) -> None:
-    """Measure MODEL on DATA: digits or fashion (their test sets), or a folder with a folder of pictures a class.
+    """Measure MODEL on DATA: digits or fashion (their test sets), a folder with a folder of pictures a class, a .txt file
+    or shakespeare (its last tenth).
 
-    Prints loss and accuracy, a table by class (precision: how often the answer is right where it is given; recall: how
-    often it is given where it is right), and the confusion matrix.
+    For text prints the loss in nats and bits a character, and perplexity. For pictures prints loss and accuracy, a table
+    by class (precision: how often the answer is right where it is given; recall: how often it is given where it is
+    right), and the confusion matrix.
     """
-    from tinynet.recipes import test_data
+    from tinynet.recipes import is_text, test_data
     from tinynet.storage import load
     from tinynet.training.metrics import by_class, confusion_matrix
 
     model = load(model_name)
+    if model.vocabulary is not None or is_text(data):
+        _measure_text(model, data, as_json)
+        return
     x, y = test_data(data, model)
     measured = model.evaluate(x, y)
     probabilities = model.predict(x)
@@ -43,6 +48,17 @@ def command(model_name: str, data: str, save_errors: str | None, as_json: bool) 
         _print(measured, confusion, labels, by_class(confusion))
     if save_errors:
         _save_errors(save_errors, model, x, y, probabilities, labels)
+
+
+def _measure_text(model: Sequential, data: str, as_json: bool) -> None:
+    from tinynet.recipes import text
+
+    measured = text.evaluate(model, data)
+    if as_json:
+        print_json(measured)
+    else:
+        shown = f"{text.show_loss(measured['loss'])}, {percent(measured['accuracy'])} foretold"
+        click.echo(f"loss {shown} ({measured['characters']:,} characters)")
 
 
 def _print(measured: dict, confusion: np.ndarray, labels: list[str], rows: list[dict]) -> None:

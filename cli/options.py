@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -50,8 +51,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 def print_json(value: dict[str, Any]) -> None:
-    """One JSON object on one line of stdout."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    """One JSON object on one line of stdout; where that takes no Unicode, characters are escaped."""
+    unicode = "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
+    click.echo(json.dumps(value, ensure_ascii=not unicode))
 
 
 def note(message: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from tinynet.cli import STARTED
-from tinynet.cli.options import device_options, note, percent
+from tinynet.cli.options import device_options, note
 
 if TYPE_CHECKING:
     from tinynet.recipes.base import Plan
@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 
 @click.command("train")
 @click.argument("data")
-@click.option("--arch", default="auto", show_default=True, help="Kind of network: auto or cnn.")
+@click.option(
+    "--arch", default="auto", show_default=True, help="Kind of network: auto, cnn, lstm, gru or rnn."
+)
 @click.option(
     "--epochs", type=click.IntRange(1), help="Times that each sample is seen.  [default: by the recipe]"
 )
-@click.option("--batch-size", type=click.IntRange(1), help="Samples a step.  [default: 64]")
+@click.option(
+    "--batch-size", type=click.IntRange(1), help="Samples a step, for text: places read side by side."
+)
+@click.option("--units", type=click.IntRange(1), help="Size of a recurrent layer.  [default: by the recipe]")
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True),
-              help="Peak of the learning rate.  [default: 0.003]")  # fmt: skip
+              help="Peak of the learning rate.  [default: by the recipe]")  # fmt: skip
 @click.option(
     "--augment/--no-augment", default=True, help="Whether pictures are shifted, turned and bent at random."
 )
@@ -42,10 +47,10 @@ if TYPE_CHECKING:
 @device_options
 def command(data: str, output: Path | None, force: bool, resume: bool, time_limit: float | None,
             history: Path | None, random_seed: int, **choices: Any) -> int:  # fmt: skip
-    """Train a network on DATA: digits, fashion, or a folder with one folder of pictures a class.
+    """Train a network on DATA: digits, fashion, shakespeare, a .txt file, or a folder with one folder of pictures a class.
 
-    The same seed gives the same weights, whatever the number of threads. Ctrl-C keeps the best weights so far, and
-    --resume goes on from there.
+    Pictures go to a CNN; text goes to an LSTM, which learns what comes next. The same seed gives the same weights,
+    whatever the number of threads. Ctrl-C keeps the best weights so far, and --resume goes on from there.
     """
     from tinynet import recipes
     from tinynet.recipes.base import Choices
@@ -89,7 +94,7 @@ def _train(plan: Plan, data: str, output: Path, resume: bool, time_limit: float 
         plan.x,
         plan.y,
         **plan.settings,
-        callbacks=[_first_step()],
+        callbacks=[_first_step(), *plan.callbacks],
         checkpoint=checkpoint,
         resume=checkpoint if resume else None,
         time_limit=time_limit,
@@ -100,10 +105,9 @@ def _train(plan: Plan, data: str, output: Path, resume: bool, time_limit: float 
     best = trained.epochs[(trained.best_epoch or len(trained.epochs)) - 1]
     plan.model.metadata["training"] = {
         "data": data,
-        "samples": len(plan.x),
         "epochs": len(trained.epochs),
         "best epoch": best["epoch"],
-        "validation accuracy": round(best["val_accuracy"], 5),
+        **plan.record(best),
         "seed": plan.settings["seed"],
     }
     plan.model.save(output, dtype="float16")
@@ -111,7 +115,7 @@ def _train(plan: Plan, data: str, output: Path, resume: bool, time_limit: float 
         checkpoint.unlink(missing_ok=True)
     else:
         note(f"go on with --resume --force: {checkpoint} holds the state")
-    note(f"{output}: {percent(best['val_accuracy'])} of the validation set right, epoch {best['epoch']}")
+    note(f"{output}: {plan.verdict(best)}, epoch {best['epoch']}")
     click.echo(output)
     return trained
 

@@ -526,3 +526,21 @@ def merge_gradient(dy, a, b, mode):
             own = {"sum": (1, 1), "ave": (0.5, 0.5), "mul": (float(b[at]), float(a[at]))}[mode]
             da[at], db[at] = float(dy[at]) * own[0], float(dy[at]) * own[1]
     return da, db
+
+
+def sample(probabilities, temperature, top_k, top_p, u):
+    left = sorted(range(len(probabilities)), key=lambda i: (-float(probabilities[i]), i))
+    if temperature == 0:
+        return np.array(left[0])
+    left = left[: top_k or None]
+    weights = [(float(probabilities[i]) / float(probabilities[left[0]])) ** (1 / temperature) for i in left]
+    kept, total, whole = 0, 0.0, math.fsum(weights)
+    while kept < len(left) and (kept == 0 or total < top_p * whole):
+        total += weights[kept]
+        kept += 1
+    point = u * total
+    for i, weight in zip(left[:kept], weights, strict=False):
+        point -= weight
+        if point < 0:
+            return np.array(i)
+    return np.array(left[kept - 1])

@@ -25,7 +25,7 @@ LEVELS = [
     {"errors", "files", "version"},
     {"kernels"},
     {"layers"},
-    {"model", "storage", "training", "data", "weights"},
+    {"model", "storage", "training", "data", "generation", "weights"},
     {"recipes"},
     {"cli", "__main__"},
 ]

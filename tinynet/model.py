@@ -183,6 +183,8 @@ class Sequential:
         expected = self.input_shape
         if expected[-1:] == (1,) and x.ndim == len(expected) and x.shape[1:] == expected[:-1]:
             x = x[..., None]
+        elif x.ndim == len(expected) + 2 and x.shape[-1] == 1 and len(expected) == 2:
+            x = x[..., 0]  # grey pictures, for a network that reads their rows
         if not _fits(x.shape, expected):
             hint = f"; one sample alone needs a batch axis: x[None], {show_shape((1, *x.shape))}"
             raise ShapeError(
@@ -295,7 +297,7 @@ class Sequential:
         Without a state a sequence begins. The output (n, …) has no time axis. Step by step, a sequence gives what it gives
         whole. Raises TinynetError for a network that needs the whole sequence at once, ShapeError for what does not fit.
         """
-        keeps_time = self._check_stream()
+        keeps_time = self.check_stream()
         x, expected = self._array(x_t), self.input_shape[1:]
         if not _fits(x.shape, expected):
             shapes = f"{show_shape((None, *expected))}, but is given {show_shape(x.shape)}"
@@ -306,7 +308,7 @@ class Sequential:
         y, state = self._infer_from(x, run, keep_state=True)
         return y[:, 0] if keeps_time else y, state
 
-    def _check_stream(self) -> bool:
+    def check_stream(self) -> bool:
         """Whether the output still has a time axis; raises TinynetError where a layer needs the whole sequence."""
         if not any(layer.state_sizes for layer in self.layers):
             raise TinynetError(f"{self.name} has no recurrent layer, which step needs; use predict")
@@ -359,13 +361,19 @@ class Sequential:
         """
         from .data.images import prepare, read_image
 
-        if "input" not in self.metadata or len(self.input_shape) != 3 or len(self.output_shape) != 1:
+        if "input" not in self.metadata or len(self.input_shape) not in (2, 3) or len(self.output_shape) != 1:
             raise TinynetError(
                 f"{self.name} does not say how a picture becomes its input; "
                 """set net.metadata["input"], for example to {"kind": "image"}"""
             )
         prepared = prepare(read_image(picture), self.metadata["input"], self.input_shape)
         return self.rank(self._predict(prepared[None])[0][0], top) if prepared is not None else []
+
+    def generate(self, seed: str = "", length: int = 200, **settings: Any) -> str:
+        """The seed and exactly `length` characters more; the settings are those of `tinynet.generation.generate`."""
+        from .generation import generate
+
+        return generate(self, seed, length, **settings)
 
     def rank(self, probabilities: np.ndarray, top: int | None = None) -> list[tuple[str, float]]:
         """The classes of one output, the most probable first."""

@@ -251,6 +251,21 @@ def sequences():
             yield Case("merge_gradient", f"{label}-{mode}", (dy, x, y, mode))
 
 
+def draws():
+    for classes in (1, 2, 9, 65):
+        p = reference.activation(2 * normal(1, classes), "softmax")[0]
+        for temperature, top_k, top_p in (
+            (0.0, 0, 1.0),
+            (1.0, 0, 1.0),
+            (0.7, 3, 1.0),
+            (2.0, 0, 0.6),
+            (0.5, 8, 0.9),
+        ):
+            for u in (0.0, 0.31, 0.77, 0.999):
+                label = f"{classes}-{temperature}-{top_k}-{top_p}-{u}"
+                yield Case("sample", label, (p, temperature, top_k, top_p, u))
+
+
 def all_cases() -> list[Case]:
     families = (
         convolutions,
@@ -263,5 +278,6 @@ def all_cases() -> list[Case]:
         warps,
         cells,
         sequences,
+        draws,
     )
     return [case for family in families for case in family() if hasattr(reference, case.name)]

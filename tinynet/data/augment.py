@@ -57,7 +57,9 @@ PHOTOS = Augment(shift=0.08, rotate=10.0, scale=0.15, shear=5.0, flip=True)
 def augment(
     images: np.ndarray, settings: Augment, kernels: ModuleType, rng: np.random.Generator | int
 ) -> np.ndarray:
-    """Changed copies of images (n, h, w, c) float32, by the back end's `warp`; 0 comes in from outside the picture.
+    """Changed copies of images (n, h, w, c) or (n, h, w) float32, by the back end's `warp`.
+
+    0 comes in from outside the picture.
 
     The changes depend on rng, a generator or a seed, and nothing else. `Augment()` returns the images themselves.
     Affine distortions and elastic fields as in Simard, Steinkraus & Platt, «Best practices for convolutional neural
@@ -65,6 +67,8 @@ def augment(
     """
     if settings == Augment():
         return images
+    if images.ndim == 3:
+        return augment(images[..., None], settings, kernels, rng)[..., 0]
     rng = np.random.default_rng(rng)
     count, height, width = images.shape[:3]
     matrices = draw_matrices(settings, count, height, width, rng)

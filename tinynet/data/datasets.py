@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from ..files import replacing, user_folder
-from .download import PAUSE, check_packed, fetch, unpack
+from ..files import user_folder
+from .download import PAUSE, keep
 
 IDX_UBYTE = 0x08
 PARTS = {
@@ -138,45 +137,15 @@ def _from_npz(path: Path) -> dict[str, np.ndarray]:
 
 def _from_cache(source: Source, folder: Path, pause: float) -> dict[str, np.ndarray]:
     """The arrays from a folder of gzip files; those that are missing or damaged are downloaded into it first."""
-    arrays = {}
-    for key, file in PARTS.items():
-        path = folder / f"{file}.gz"
-        content = _cached(path, source.sha256[key])
-        if content is None:
-            _download(source, key, path, pause)
-            content = unpack(path.read_bytes())
-        arrays[key] = read_idx(content)
-    return arrays
-
-
-def _cached(path: Path, sha256: str) -> bytes | None:
-    """Content of a cached file, None if it is not there or not what it should be."""
-    try:
-        return check_packed(path.read_bytes(), sha256)
-    except (OSError, ValueError):
-        return None
-
-
-def _download(source: Source, key: str, path: Path, pause: float) -> None:
     hint = (
-        f"place the files {', '.join(f'{file}.gz' for file in PARTS.values())} in {path.parent} by hand, "
+        f"place the files {', '.join(f'{file}.gz' for file in PARTS.values())} in {folder} by hand, "
         f"or set TINYNET_DATA to a folder that holds {source.stem}.npz"
     )
-    urls = [f"{mirror}{path.name}" for mirror in source.mirrors]
-    try:
-        # Before the download, so that nobody waits for a file that cannot be kept.
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-        content = fetch(urls, source.sha256[key], hint, pause)
-        with replacing(path) as file:
-            file.write(content)
-    except OSError as error:
-        reason = error.strerror or error
-        raise DataError(
-            f"{path.name} from {urls[0]} cannot be kept in {path.parent} ({reason}); make room or give write "
-            f"permission there, set XDG_DATA_HOME to another folder, or {hint}"
-        ) from None
+    arrays = {}
+    for key, file in PARTS.items():
+        urls = [f"{mirror}{file}.gz" for mirror in source.mirrors]
+        arrays[key] = read_idx(keep(folder / f"{file}.gz", urls, source.sha256[key], hint, pause))
+    return arrays
 
 
 def read_idx(content: bytes) -> np.ndarray:

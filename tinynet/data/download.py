@@ -6,13 +6,16 @@ import contextlib
 import hashlib
 import http.client
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from ..errors import DataError
+from ..files import replacing
 
 ATTEMPTS = 4
 """Connections to one mirror before the next is tried."""
@@ -33,27 +36,6 @@ class _CutOff(Exception):
     """The transfer stopped or the server was busy; another attempt may go on from here."""
 
 
-def fetch(
-    urls: Sequence[str], sha256: str, help: str, pause: float = PAUSE, timeout: float = TIMEOUT
-) -> bytes:
-    """The gzip file at the first of urls that serves it, still packed, once its unpacked content has this sha256.
-
-    Each mirror gets ATTEMPTS connections with growing pauses; a cut-off transfer is resumed with Range. A progress
-    bar is drawn on stderr if that is a terminal.
-
-    Raises DataError with the reason for every URL, followed by help, a clause that says what to do instead.
-    """
-    reasons = []
-    for url in urls:
-        try:
-            packed = _from_mirror(url, pause, timeout)
-            check_packed(packed, sha256)
-            return packed
-        except (_Refused, ValueError) as error:
-            reasons.append(f"{url} {error}")
-    raise DataError(f"the download failed: {'; '.join(reasons)}; {help}")
-
-
 def unpack(packed: bytes) -> bytes:
     """Content of a gzip file. Raises ValueError, with a reason that follows a name, if it is none or damaged."""
     if packed[:2] != b"\x1f\x8b":
@@ -71,10 +53,73 @@ def unpack(packed: bytes) -> bytes:
 
 def check_packed(packed: bytes, sha256: str) -> bytes:
     """Content of a gzip file whose content has this sha256. Raises ValueError as `unpack` does, or for the checksum."""
-    content = unpack(packed)
+    return check_plain(unpack(packed), sha256)
+
+
+def check_plain(content: bytes, sha256: str) -> bytes:
+    """The content itself, if it has this sha256. Raises ValueError, with a reason that follows a name, if not."""
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ValueError("has the wrong checksum (sha256), so it is not the file that was asked for")
     return content
+
+
+def keep(
+    path: Path,
+    urls: Sequence[str],
+    sha256: str,
+    help: str,
+    pause: float = PAUSE,
+    check: Callable[[bytes, str], bytes] = check_packed,
+) -> bytes:
+    """What `check` makes of the file at path, which is fetched first if it is not there or not what it should be.
+
+    Raises DataError as `fetch` does, and where the file cannot be kept.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        return check(path.read_bytes(), sha256)
+    try:
+        # Before the download, so that nobody waits for a file that cannot be kept.
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+        content = fetch(urls, sha256, help, pause, check=check)
+        with replacing(path) as file:
+            file.write(content)
+    except OSError as error:
+        reason = error.strerror or error
+        raise DataError(
+            f"{path.name} from {urls[0]} cannot be kept in {path.parent} ({reason}); make room or give write "
+            f"permission there, set XDG_DATA_HOME to another folder, or {help}"
+        ) from None
+    return check(content, sha256)
+
+
+def fetch(
+    urls: Sequence[str],
+    sha256: str,
+    help: str,
+    pause: float = PAUSE,
+    timeout: float = TIMEOUT,
+    check: Callable[[bytes, str], bytes] = check_packed,
+) -> bytes:
+    """The file at the first of urls that serves it, as it is there, once `check` finds this sha256 in it.
+
+    check: `check_packed`, the default, for a gzip file, or `check_plain`.
+
+    Each mirror gets ATTEMPTS connections with growing pauses; a cut-off transfer is resumed with Range. A progress
+    bar is drawn on stderr if that is a terminal.
+
+    Raises DataError with the reason for every URL, followed by help, a clause that says what to do instead.
+    """
+    reasons = []
+    for url in urls:
+        try:
+            content = _from_mirror(url, pause, timeout)
+            check(content, sha256)
+            return content
+        except (_Refused, ValueError) as error:
+            reasons.append(f"{url} {error}")
+    raise DataError(f"the download failed: {'; '.join(reasons)}; {help}")
 
 
 def _from_mirror(url: str, pause: float, timeout: float) -> bytes:

@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from .base import Choices, Plan
 
 
+DATA = "digits, fashion, shakespeare, a .txt file, or a folder with one folder of pictures a class"
+"""What there are recipes for."""
+
+
 def plan(data: str, choices: Choices) -> Plan:
-    """The recipe for DATA: "digits", "fashion", or a folder with a folder of pictures a class."""
-    from . import digits, fashion, folder
+    """The recipe for DATA: "digits", "fashion", "shakespeare", a .txt file, or a folder with a folder of pictures a class."""
+    from . import digits, fashion, folder, text
 
     if data == "digits":
         return digits.plan(choices)
@@ -24,17 +28,18 @@ def plan(data: str, choices: Choices) -> Plan:
         return fashion.plan(choices)
     if os.path.isdir(data):
         return folder.plan(data, choices)
-    if os.path.exists(data):
-        raise DataError(
-            f"{data} is a file; DATA is digits, fashion or a folder with one folder of pictures a class"
-        )
-    raise DataError(
-        f"{data} does not exist; DATA is digits, fashion or a folder with one folder of pictures a class"
-    )
+    if is_text(data):
+        return text.plan(data, choices)
+    raise DataError(f"{data} {'is a file' if os.path.exists(data) else 'does not exist'}; DATA is {DATA}")
+
+
+def is_text(data: str) -> bool:
+    """Whether DATA is text: "shakespeare", or a file whose name ends in .txt."""
+    return data == "shakespeare" or (data.lower().endswith(".txt") and os.path.exists(data))
 
 
 def test_data(data: str, model: Sequential) -> tuple[np.ndarray, np.ndarray]:
-    """What a model is measured on: the test set of digits or fashion, or all pictures of a folder, prepared its way."""
+    """Pictures and classes to measure a model on, prepared its way: the test set of digits or fashion, or a whole folder."""
     from ..data.datasets import SOURCES, load
     from ..data.folders import load_folder
 

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import TinynetError
+from ..layers import GRU, LSTM, RNN
 from ..model import Sequential
+from ..training import Callback
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class Choices:
     learning_rate: float | None = None
     seed: int = 0
     augment: bool = True
+    units: int | None = None
+    """Of a recurrent layer."""
 
 
 @dataclass
@@ -37,6 +41,19 @@ class Plan:
     settings: dict[str, Any]
     """Settings of `fit`, the validation data among them."""
     warnings: list[str] = field(default_factory=list)
+    callbacks: list[Callback] = field(default_factory=list)
+
+    def record(self, best: dict[str, Any]) -> dict[str, Any]:
+        """What the model file says about the data and the result, from the best epoch of the history."""
+        return {"samples": len(self.x), "validation accuracy": round(best["val_accuracy"], 5)}
+
+    def verdict(self, best: dict[str, Any]) -> str:
+        """The result as people read it."""
+        return f"{100 * best['val_accuracy']:.2f} % of the validation set right"
+
+
+RECURRENT = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
+"""Architectures that read sequences: their layers."""
 
 
 def check_arch(asked: str, offered: tuple[str, ...]) -> str:

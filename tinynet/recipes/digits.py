@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from ..data.augment import DIGITS
 from ..data.datasets import load_digits
-from . import pictures
-from .base import Choices, Plan
+from . import pictures, rows
+from .base import RECURRENT, Choices, Plan, check_arch
 
 VALIDATION = 5000
 """The last so many training pictures: settings and the best epoch are chosen on them, never on the test set."""
 
 
 def plan(choices: Choices) -> Plan:
-    """The network of the shipped weights; `--epochs 20` is how they were made."""
+    """A CNN, the network of the shipped weights (`--epochs 20` is how they were made), or one that reads row by row."""
+    arch = check_arch(choices.arch, ("cnn", *RECURRENT))
     data = load_digits()
-    return pictures.plan(
+    recipe = pictures if arch == "cnn" else rows
+    return recipe.plan(
         "digits",
         choices,
         (data.x_train[:-VALIDATION], data.y_train[:-VALIDATION]),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..data.augment import Augment
+from ..errors import TinynetError
 from ..layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D
 from ..model import Sequential
 from ..training import Adam, EarlyStopping, OneCycle
@@ -61,6 +62,8 @@ def plan(
 ) -> Plan:
     """The plan for arrays of pictures; the user's choices go before the recipe's."""
     arch = check_arch(choices.arch, ("cnn",))
+    if choices.units is not None:
+        raise TinynetError("--units is the size of a recurrent layer, which a CNN has not; leave it out")
     x, y = training
     model = network(x.shape[1:], labels, dropout, seed=choices.seed, name=f"{name}-{arch}")
     model.metadata.update(about=about, input=preparation)

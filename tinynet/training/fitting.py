@@ -17,7 +17,7 @@ from ..layers.base import check_count
 from .callbacks import Callback, EarlyStopping, Progress, check_monitor
 from .checkpoints import check_writable
 from .history import History
-from .loop import EVALUATION_BATCH, Training, measure
+from .loop import Training, measure
 from .losses import Loss, get_loss
 from .optimizers import MovingAverage, Optimizer, get_optimizer
 from .samples import Samples, prepare
@@ -36,11 +36,12 @@ def fit(
     batch_size: int = 32,
     loss: str | Loss = "cross_entropy",
     optimizer: str | Optimizer | None = None,
-    validation_data: tuple[Any, Any] | None = None,
+    validation_data: tuple[Any, ...] | None = None,
     validation_split: float = 0.0,
     class_weight: Any = None,
     sample_weight: Any = None,
     shuffle: bool = True,
+    stateful: bool = False,
     augment: Augment | None = None,
     callbacks: Sequence[Callback | EarlyStopping] = (),
     seed: int = 0,
@@ -58,9 +59,12 @@ def fit(
     epochs, batch_size: the last batch of an epoch is as short as it falls
     loss: a name or a Loss; cross_entropy and binary_cross_entropy are fused with the last softmax or sigmoid
     optimizer: an Optimizer or its name, default Adam(1e-3); its learning rate may be a Schedule
-    validation_data: (x, y), measured after each epoch; or validation_split, the last fraction of x and y
+    validation_data: (x, y) or (x, y, sample_weight), measured after each epoch; or validation_split, the last fraction
+        of x and y
     class_weight: {class: weight}, 1 where not given; sample_weight: (n,), or shaped like the labels
     shuffle: a new order every epoch; augment: an `Augment`, changes the pictures of each batch
+    stateful: sample i of a batch goes on where sample i of the one before ended: recurrent layers start from the state that
+        they left there, from zeros at the begin of an epoch, and nothing is shuffled (see `data.text.streams`)
     callbacks: see Callback; early_stopping: an EarlyStopping, or its patience
     verbose: None shows progress on stderr where that is a terminal, True shows at least a line an epoch
     clip_norm: limit of the norm of all gradients together, in place of the optimizer's own
@@ -96,6 +100,7 @@ def fit(
         batch_size=check_count("fit", "batch_size", batch_size),
         seed=check_count("fit", "seed", seed, least=0),
         shuffle=shuffle,
+        stateful=_check_stateful(stateful, model, samples, batch_size),
         augment=_check_augment(augment, samples),
         checkpoint=None if checkpoint is None else Path(checkpoint),
         time_limit=_check_time_limit(time_limit),
@@ -110,10 +115,17 @@ def fit(
 
 
 def evaluate(
-    model: Sequential, x: Any, y: Any, *, loss: str | Loss | None = None, batch_size: int = EVALUATION_BATCH
+    model: Sequential,
+    x: Any,
+    y: Any,
+    *,
+    sample_weight: Any = None,
+    loss: str | Loss | None = None,
+    batch_size: int | None = None,
 ) -> dict[str, float]:
     """Mean loss and metric of a model on samples x (n, *input_shape) and labels y: {"loss": …, "accuracy": …}.
 
+    sample_weight: (n,), or shaped like the labels; batch_size: None lets it follow from the length of sequences
     loss: by default the one that the model was trained with, else cross_entropy after a softmax,
     binary_cross_entropy after a sigmoid, mse after anything else. Raises as `fit` does.
     """
@@ -121,13 +133,15 @@ def evaluate(
         usual = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy", None: "mse"}
         loss = model.metadata.get("loss", usual[model.logits_activation])
     loss = get_loss(loss, model.logits_activation)
-    samples = prepare(model, loss, x, y)
-    kernels = devices.backend(model.flops() * len(samples))
-    return measure(model, samples, loss, kernels, check_count("evaluate", "batch_size", batch_size))
+    samples = prepare(model, loss, x, y, sample_weight)
+    if batch_size is not None:
+        batch_size = check_count("evaluate", "batch_size", batch_size)
+    kernels = devices.backend(model.flops(samples.x.shape[1:]) * len(samples))
+    return measure(model, samples, loss, kernels, batch_size)
 
 
 def _validation(
-    model: Sequential, loss: Loss, samples: Samples, data: tuple[Any, Any] | None, fraction: float
+    model: Sequential, loss: Loss, samples: Samples, data: tuple[Any, ...] | None, fraction: float
 ) -> tuple[Samples, Samples | None]:
     """Samples to train on, and those to validate on."""
     check_number("fit", "validation_split", fraction, most=math.nextafter(1, 0))
@@ -135,8 +149,8 @@ def _validation(
         raise TinynetError("fit takes validation_data or validation_split, not both")
     if data is None:
         return samples.split(fraction) if fraction else (samples, None)
-    if not isinstance(data, (tuple, list)) or len(data) != 2:
-        raise TinynetError("validation_data must be a pair (x, y)")
+    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+        raise TinynetError("validation_data must be a pair (x, y), or (x, y, sample_weight)")
     try:
         return samples, prepare(model, loss, *data)
     except TinynetError as error:
@@ -176,9 +190,28 @@ def _progress(verbose: bool | None) -> list[Callback]:
     return [Progress()] if shown else []
 
 
+def _check_stateful(stateful: bool, model: Sequential, samples: Samples, batch_size: int) -> bool:
+    if not stateful:
+        return False
+    recurrent = [layer for layer in model.layers if layer.state_sizes]
+    if not recurrent:
+        raise TinynetError(f"stateful needs a recurrent layer, which {model.name} has not; leave it out")
+    for layer in recurrent:
+        if not layer.timewise:
+            raise TinynetError(f"stateful needs layers that read forwards, which {layer.name} does not")
+    if len(samples) % batch_size:
+        raise TinynetError(
+            f"stateful needs whole batches, but there are {len(samples)} samples for batches of {batch_size}; "
+            "leave out those that are too many"
+        )
+    return True
+
+
 def _check_augment(augment: Augment | None, samples: Samples) -> Augment | None:
-    if augment is not None and samples.x.ndim != 4:
-        raise TinynetError("augment needs pictures, x of shape (n, height, width, channels)")
+    if augment is not None and samples.x.ndim not in (3, 4):
+        raise TinynetError(
+            "augment needs pictures, x of shape (n, height, width, channels) or (n, height, width)"
+        )
     return augment
 
 

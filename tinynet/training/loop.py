@@ -20,6 +20,7 @@ from ..data.augment import Augment
 from ..data.augment import augment as augmented
 from ..errors import TinynetError
 from ..layers.base import Run
+from ..layers.base import State as Carried
 from .callbacks import Callback, EarlyStopping
 from .checkpoints import load_checkpoint, save_checkpoint
 from .history import History
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from ..model import Sequential
 
 EVALUATION_BATCH = 256
+EVALUATION_ROWS = 8192
+"""Positions of sequences that are measured at once: what layers keep of each of them fills memory."""
 
 
 class DivergedError(TinynetError):
@@ -83,6 +86,7 @@ class Training:
     batch_size: int
     seed: int
     shuffle: bool
+    stateful: bool
     augment: Augment | None
     checkpoint: Path | None
     time_limit: float | None
@@ -100,12 +104,16 @@ class Training:
     """Whether the model was given back its best weights at the end."""
     learning_rate: float = math.nan
     """Of the last step."""
+    carried: Carried = field(default_factory=dict)
+    """Where recurrent layers stood at the end of the last batch; empty unless `stateful`."""
 
     def __post_init__(self) -> None:
         self.fused = is_fused(self.loss, self.model)
         self.steps_per_epoch = math.ceil(len(self.samples) / self.batch_size)
         self.total_steps = self.steps_per_epoch * self.epochs
-        self.unit = "images" if len(self.model.input_shape) == 3 else "samples"
+        images = len(self.model.input_shape) == 3
+        self.unit = "images" if images else "windows" if self.stateful else "samples"
+        self._forget()
         self.parameters = self.model.parameters()
         self.arrays = self.model.state()
         self.best = _copy(self.arrays)
@@ -145,7 +153,11 @@ class Training:
     def _run_epoch(self) -> None:
         began = time.perf_counter()
         rng = np.random.default_rng([self.seed, self.epoch])
-        order = rng.permutation(len(self.samples)) if self.shuffle else np.arange(len(self.samples))
+        order = (
+            rng.permutation(len(self.samples))
+            if self.shuffle and not self.stateful
+            else np.arange(len(self.samples))
+        )
         seeds = rng.integers(2**32, size=(self.steps_per_epoch, 2)).tolist()
         self._tell("on_epoch_begin")
         while self.batch < self.steps_per_epoch and not self.history.stopped:
@@ -161,8 +173,10 @@ class Training:
         x = batch.x
         if self.augment is not None:
             x = augmented(x, self.augment, self.kernels, augment_seed)
-        run = Run(self.kernels, training=True, seed=seed, logits=self.fused)
+        run = Run(self.kernels, training=True, seed=seed, logits=self.fused, state=self.carried)
         outputs, saved = self.model.forward(x, run)
+        if self.stateful:
+            self.carried = self.model.check_state(self.model.final_state(saved), len(x))
         batch = batch.within(self.model.output_mask(saved))
         value, gradient = self.loss(self.kernels, outputs, batch.targets, batch.weights)
         if not math.isfinite(value):
@@ -185,9 +199,19 @@ class Training:
             self._record(began)
         if whole:
             self.epoch, self.batch, self.sums = self.epoch + 1, 0, Sums()
+            self._forget()
             self._stop_early()
             self._save_checkpoint()
         self._tell("on_epoch_end")
+
+    def _forget(self) -> None:
+        """An epoch begins with zeros as the state that batches hand on."""
+        if self.stateful:
+            layers = [layer for layer in self.model.layers if layer.state_sizes]
+            self.carried = {
+                layer.name: tuple(np.zeros((self.batch_size, size), np.float32) for size in layer.state_sizes)
+                for layer in layers
+            }
 
     def _stop_early(self) -> None:
         if self.epoch < self.epochs and self.early_stopping.is_over(self.history.epochs):
@@ -263,10 +287,12 @@ class Training:
             "loss": self.loss.name,
             "optimizer": type(self.optimizer).__name__,
             "ema": self.average.decay if self.average else None,
+            "stateful": self.stateful or None,
         }
 
     def _groups(self) -> dict[str, Arrays]:
-        groups = {"model": self.arrays, "best": self.best, **self.state.slots}
+        carried = {f"{name}.{i}": a for name, own in self.carried.items() for i, a in enumerate(own)}
+        groups = {"model": self.arrays, "best": self.best, "carried": carried, **self.state.slots}
         return groups | ({"average": self.average.arrays} if self.average else {})
 
     def _save_checkpoint(self) -> None:
@@ -306,9 +332,11 @@ def measure(
     samples: Samples,
     loss: Loss,
     kernels: ModuleType,
-    batch_size: int = EVALUATION_BATCH,
+    batch_size: int | None = None,
 ) -> dict[str, float]:
-    """Mean loss and metric on samples that are prepared already."""
+    """Mean loss and metric on samples that are prepared already; by default in batches that fit into memory."""
+    if batch_size is None:
+        batch_size = min(EVALUATION_BATCH, max(EVALUATION_ROWS // samples.rows_each, 1))
     run = Run(kernels, logits=is_fused(loss, model))
     sums = Sums()
     for start in range(0, len(samples), batch_size):

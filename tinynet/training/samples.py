@@ -53,6 +53,11 @@ class Samples:
     def __len__(self) -> int:
         return len(self.x)
 
+    @property
+    def rows_each(self) -> int:
+        """Rows of one sample: 1, or the positions of a sequence or picture."""
+        return self.targets.size // (self.row_size * len(self) or 1)
+
     def take(self, index: np.ndarray | slice) -> Batch:
         """The samples of these indices."""
         x, targets = self.x[index], self.targets[index]

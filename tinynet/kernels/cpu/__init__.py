@@ -1,5 +1,6 @@
 """The CPU back end: every kernel in Numba, on a portable SIMD type and one register tile. Definitions: the reference."""
 
+from ..reference.sampling import sample
 from ..reference.sequence import (
     keep_steps,
     merge,
@@ -72,6 +73,7 @@ __all__ = [
     "rmsprop",
     "rnn",
     "rnn_gradient",
+    "sample",
     "scale",
     "sequence_dropout",
     "sgd",

@@ -12,6 +12,7 @@ from .optimizer import adam, blend, rmsprop, scale, sgd, sum_of_squares
 from .pooling import avg_pool2d, avg_pool2d_gradient, max_pool2d, max_pool2d_gradient
 from .recording import record
 from .recurrent import gru, gru_gradient, lstm, lstm_gradient, rnn, rnn_gradient
+from .sampling import sample
 from .sequence import (
     keep_steps,
     merge,
@@ -70,6 +71,7 @@ __all__ = [
     "rmsprop",
     "rnn",
     "rnn_gradient",
+    "sample",
     "scale",
     "sequence_dropout",
     "sgd",

@@ -1,0 +1,176 @@
+"""Text: files of characters, their ids, and the pieces in which a network reads them.
+
+A character is a Unicode code point. A vocabulary is a str whose index is the id.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DataError
+from ..files import user_folder
+from .download import PAUSE, check_plain, keep
+
+SHAKESPEARE = "tinyshakespeare.txt"
+SHAKESPEARE_URLS = (
+    "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
+)
+SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
+WINDOW = 512
+"""Characters that a text is measured in: each window is read from a zero state."""
+SHOWN = 10
+"""Unknown characters that an error names."""
+
+
+# ---- reading ----
+
+
+def read_text(path: str | os.PathLike) -> str:
+    """The text of a UTF-8 file, with or without a byte-order mark; any end of line becomes a line feed.
+
+    Raises DataError for a file that cannot be read, is empty, holds bytes that are no text, or is not UTF-8.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"cannot read {path}: {error.strerror or error}; give the name of a text file"
+        ) from None
+    return as_text(content, path)
+
+
+def as_text(content: bytes, name: str | os.PathLike) -> str:
+    """`read_text` for what a file of that name holds."""
+    if not content.removeprefix(codecs.BOM_UTF8):
+        raise DataError(f"{name} is empty; give a file that holds text")
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if b"\0" in content and not wide:
+        raise DataError(f"{name} is a binary file, not text; save what it says as plain text in UTF-8")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{name} is not UTF-8: its byte {error.start + 1} is no character; convert it, "
+            f"for example with iconv -f {'UTF-16' if wide else 'LATIN1'} -t UTF-8"
+        ) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def load_shakespeare(cache: Path | None = None, pause: float = PAUSE) -> str:
+    """Tiny Shakespeare: 1,115,394 characters of his plays (Karpathy 2015), from the first place that has them:
+
+    1. `$TINYNET_DATA/tinyshakespeare.txt`, if that variable is set
+    2. the same name in cache, by default `user_folder("data")`; a file that is damaged there is fetched again
+    3. its source, after which it is in 2; pause is the seconds before a second attempt
+
+    Raises DataError if none of them has it, saying what to do.
+    """
+    given = os.environ.get("TINYNET_DATA")
+    if given:
+        path = Path(given) / SHAKESPEARE
+        if not path.is_file():
+            raise DataError(
+                f"TINYNET_DATA is set, but there is no file {path}; put it there, or unset TINYNET_DATA to have "
+                "it downloaded"
+            )
+        return read_text(path)
+    path = (cache or user_folder("data")) / SHAKESPEARE
+    hint = (
+        f"place the file in {path.parent} by hand, or set TINYNET_DATA to a folder that holds {SHAKESPEARE}"
+    )
+    return as_text(keep(path, SHAKESPEARE_URLS, SHAKESPEARE_SHA256, hint, pause, check_plain), path)
+
+
+# ---- characters and ids ----
+
+
+def vocabulary_of(text: str, name: str = "the text") -> str:
+    """The characters of a text, each once, by code point. Raises DataError where there are fewer than two."""
+    found = "".join(sorted(set(text)))
+    if len(found) < 2:
+        held = f"only the character {found!r}" if found else "no character"
+        raise DataError(f"{name} holds {held}, so there is nothing to learn; give a text with several")
+    return found
+
+
+def encode(
+    text: str, vocabulary: str | Sequence[str], name: str = "the text", skip_unknown: bool = False
+) -> np.ndarray:
+    """The ids of a text's characters, (n,) int32.
+
+    Raises DataError that shows the characters which the vocabulary lacks, unless they are to be skipped.
+    """
+    known = _codes("".join(vocabulary))
+    order = np.argsort(known)
+    codes = _codes(text)
+    place = np.searchsorted(known, codes, sorter=order)
+    ids = order[np.minimum(place, len(known) - 1)]
+    unknown = known[ids] != codes
+    if unknown.any() and not skip_unknown:
+        raise DataError(
+            f"{name} has characters that the model does not know: {_show(codes[unknown])}; leave them out"
+        )
+    return ids[~unknown].astype(np.int32)
+
+
+def decode(ids: np.ndarray | Sequence[int], vocabulary: str | Sequence[str]) -> str:
+    """The text that ids (n,) stand for."""
+    return "".join(vocabulary[index] for index in ids)
+
+
+def _codes(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+def _show(codes: np.ndarray) -> str:
+    """The first few different characters, as Python writes them."""
+    different = sorted(set(codes.tolist()))
+    shown = ", ".join(repr(chr(code)) for code in different[:SHOWN])
+    more = len(different) - SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+# ---- pieces ----
+
+
+def streams(ids: np.ndarray, batch_size: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """A text (n,) as `batch_size` streams that are read side by side, in windows of `steps` characters.
+
+    Returns x and y (windows · batch_size, steps), y the characters that follow those of x. Batch after batch, row i is
+    the next window of stream i: what `fit(…, batch_size=batch_size, stateful=True)` takes. The streams begin at equal
+    distances and together cover the text; where its length does not divide they overlap by less than a window.
+    Raises DataError for a text that does not fill one batch.
+    """
+    length, needed = len(ids) - 1, batch_size * steps
+    if length < needed:
+        raise DataError(
+            f"there are {len(ids):,} characters to learn from, but one batch takes {batch_size} × {steps} and one more: "
+            f"give a longer text{' or a smaller batch size' if batch_size > 1 else ''}"
+        )
+    windows = min(-(-length // needed), length // steps)
+    first = np.linspace(0, length - windows * steps, batch_size).astype(np.int64)
+    starts = steps * np.arange(windows)[:, None] + first
+    places = starts.reshape(-1, 1) + np.arange(steps)
+    return ids[places], ids[places + 1].astype(np.int64)
+
+
+def windows(ids: np.ndarray, steps: int = WINDOW) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A text (n,) in windows one after the other, to be measured on: x and y (m, steps), and what each step counts.
+
+    y are the characters that follow those of x. The last window is filled up with steps that count 0; all others count
+    1. A text of fewer than `steps` characters is one short window. Raises DataError where nothing follows anything.
+    """
+    length = len(ids) - 1
+    if length < 1:
+        raise DataError("there are fewer than 2 characters to measure on; give a longer text")
+    steps = min(steps, length)
+    count = -(-length // steps)
+    x, y = np.zeros((2, count * steps), np.int64)
+    x[:length], y[:length] = ids[:-1], ids[1:]
+    weights = (np.arange(count * steps) < length).astype(np.float32)
+    return tuple(part.reshape(count, steps) for part in (x.astype(np.int32), y, weights))

@@ -1,0 +1,60 @@
+"""Pictures read row by row, as a sequence: one recurrent layer that has seen the whole picture after its last row.
+
+A CNN is the better reader of pictures; this is what recurrent networks are tried on (Le, Jaitly & Hinton 2015).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..data.augment import Augment
+from ..layers import Dense
+from ..model import Sequential
+from ..training import Adam, EarlyStopping, OneCycle
+from .base import RECURRENT, Choices, Plan, check_arch
+
+BATCH_SIZE = 64
+UNITS = 128
+PEAK_LEARNING_RATE = 3e-3
+CLIP_NORM = 1.0
+
+
+def plan(
+    name: str,
+    choices: Choices,
+    training: tuple[np.ndarray, np.ndarray],
+    validation: tuple[np.ndarray, np.ndarray],
+    *,
+    labels: Sequence[str],
+    preparation: dict[str, Any],
+    epochs: int,
+    augment: Augment | None,
+    ema: float | None = None,
+    about: str = "",
+) -> Plan:
+    """The plan for grey pictures (n, height, width, 1), as `pictures.plan` makes it: height steps of width numbers."""
+    arch = check_arch(choices.arch, tuple(RECURRENT))
+    (x, y), (xv, yv) = training, validation
+    units = choices.units or UNITS
+    layers = [RECURRENT[arch](units), Dense(len(labels), activation="softmax")]
+    model = Sequential(layers, x.shape[1:3], labels=labels, seed=choices.seed, name=f"{name}-{arch}")
+    model.metadata.update(about=f"{about} row by row", input=preparation)
+    rate = choices.learning_rate or PEAK_LEARNING_RATE
+    settings = {
+        "epochs": choices.epochs or epochs,
+        "batch_size": choices.batch_size or BATCH_SIZE,
+        "optimizer": Adam(OneCycle(rate), clip_norm=CLIP_NORM),
+        "validation_data": (xv[..., 0], yv),
+        "augment": augment if choices.augment else None,
+        "early_stopping": EarlyStopping("val_accuracy", patience=None),
+        "ema": ema,
+        "seed": choices.seed,
+    }
+    reason = (
+        f"{len(x):,} pictures are read as sequences of {x.shape[1]} rows, as asked: {type(layers[0]).__name__} of {units} "
+        f"units, {model.parameter_count():,} parameters"
+    )
+    return Plan(f"{name}-{arch}", reason, model, x[..., 0], y, settings)

@@ -1,0 +1,173 @@
+"""Text: `tinynet train FILE.txt`, then `tinynet generate --model FILE-lstm.npz`.
+
+What comes next in a text depends on what came before it, near and far: a recurrent layer carries that along, here from
+window to window through the whole text (truncated back-propagation through time; Karpathy 2015).
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from ..data.text import encode, load_shakespeare, read_text, streams, vocabulary_of, windows
+from ..errors import DataError
+from ..generation import check_model, generate
+from ..layers import Dense, Dropout, Embedding
+from ..model import Sequential
+from ..training import AdamW, Callback, CosineDecay, EarlyStopping, Training, WarmUp
+from .base import RECURRENT, Choices, Plan, check_arch
+
+VALIDATION = 0.1
+"""The last so much of a text: settings and the best epoch are chosen on it."""
+STREAMS, STEPS = 50, 100
+"""Places of the text that are read side by side, and characters of each that one training step takes."""
+WINDOWS = 10
+"""A stream of a short text is at least so many windows long, so there are fewer of them."""
+UNITS = {20_000: 64, 100_000: 128, 500_000: 256, math.inf: 512}
+"""Of the recurrent layer, for texts up to so many characters."""
+DROPOUT = {100_000: 0.2, math.inf: 0.4}
+EMBEDDING = 64
+TRAINING_STEPS = 3200
+"""Steps that are enough for a million characters; a short text is read more often."""
+EPOCHS = (3, 60)
+"""Fewest and most times that a text is read."""
+PEAK_LEARNING_RATE = {"lstm": 3e-3, "gru": 3e-3, "rnn": 1e-3}
+WARM_UP = 0.05
+"""Of all training steps, at most WARM_UP_STEPS of them."""
+WARM_UP_STEPS = 200
+CLIP_NORM = 1.0
+SAMPLE, SECONDS_BETWEEN_SAMPLES = 200, 20.0
+"""Characters that are shown while a network learns, and how often at most."""
+
+
+@dataclass
+class TextPlan(Plan):
+    """A training on text. The loss is in nats a character."""
+
+    characters: int = 0
+    """What is learnt from."""
+
+    def record(self, best: dict[str, Any]) -> dict[str, Any]:
+        return {"characters": self.characters, "validation loss": round(best["val_loss"], 5)}
+
+    def verdict(self, best: dict[str, Any]) -> str:
+        return f"validation loss {show_loss(best['val_loss'])}"
+
+
+def plan(data: str, choices: Choices) -> TextPlan:
+    """A network for a text file, or for "shakespeare"; its size follows from the length of the text."""
+    arch = check_arch(choices.arch, tuple(RECURRENT))
+    text = text_of(data)
+    vocabulary = vocabulary_of(text, data)
+    training, validation = split(encode(text, vocabulary))
+    batch_size = choices.batch_size or min(max(len(training) // (STEPS * WINDOWS), 1), STREAMS)
+    try:
+        x, y = streams(training, batch_size, STEPS)
+        measured = windows(validation)
+    except DataError as error:
+        raise DataError(f"{data} is too short: {error}") from None
+    name = f"{Path(data).stem}-{arch}"
+    model = network(arch, vocabulary, len(training), choices.units, name=name, seed=choices.seed)
+    model.metadata["about"] = f"writes like {Path(data).stem}, character by character"
+    reason = (
+        f"{len(text):,} characters in their order are a sequence: {_article(arch)}, which carries along what came before; "
+        f"{model.parameter_count():,} parameters for {len(vocabulary)} different characters"
+    )
+    settings = _settings(arch, choices, len(x) // batch_size, batch_size) | {"validation_data": measured}
+    return TextPlan(name, reason, model, x, y, settings, callbacks=[Sample()], characters=len(training))
+
+
+def text_of(data: str) -> str:
+    """The text that DATA stands for: "shakespeare", or what is in the file of that name."""
+    return load_shakespeare() if data == "shakespeare" else read_text(data)
+
+
+def split(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What is learnt from, and the last tenth, which is measured on."""
+    held = max(round(len(ids) * VALIDATION), 1)
+    return ids[:-held], ids[-held:]
+
+
+def network(arch: str, vocabulary: str, length: int, units: int | None = None, **identity: Any) -> Sequential:
+    """Embedding, one recurrent layer, dropout, softmax, for a text of so many characters."""
+    layers = [
+        Embedding(len(vocabulary), EMBEDDING),
+        RECURRENT[arch](units or _by_length(UNITS, length), return_sequences=True),
+        Dropout(_by_length(DROPOUT, length)),
+        Dense(len(vocabulary), activation="softmax"),
+    ]
+    return Sequential(layers, (None,), vocabulary=vocabulary, **identity)
+
+
+def evaluate(model: Sequential, data: str) -> dict[str, float]:
+    """How well a model foretells each character of a text, in windows of 512 characters from a zero state.
+
+    DATA is a text file, or "shakespeare", of which the last tenth counts, from which nobody learnt. Returns loss (nats a
+    character), accuracy, bits_per_character, perplexity and characters. Raises DataError for a text that holds unknown
+    characters, TinynetError for a model that reads no text.
+    """
+    check_model(model)
+    ids = encode(text_of(data), model.vocabulary, data)
+    if data == "shakespeare":
+        ids = split(ids)[1]
+    x, y, weights = windows(ids)
+    found = model.evaluate(x, y, sample_weight=weights)
+    loss = found["loss"]
+    return {
+        **found,
+        "bits_per_character": bits(loss),
+        "perplexity": math.exp(loss),
+        "characters": len(ids) - 1,
+    }
+
+
+def bits(nats: float) -> float:
+    """Nats as bits."""
+    return nats / math.log(2)
+
+
+def show_loss(nats: float) -> str:
+    """A loss in the three units that people read."""
+    return f"{nats:.4f} nats, {bits(nats):.4f} bits a character, perplexity {math.exp(nats):.2f}"
+
+
+class Sample(Callback):
+    """Prints what the network would write, after an epoch, but not more often than every so many seconds."""
+
+    def __init__(self, stream: TextIO | None = None, seconds: float = SECONDS_BETWEEN_SAMPLES) -> None:
+        self.stream, self.seconds, self.shown = stream or sys.stderr, seconds, time.monotonic()
+
+    def on_epoch_end(self, training: Training) -> None:
+        if time.monotonic() - self.shown < self.seconds:
+            return
+        written = generate(training.model, length=SAMPLE, random_seed=training.epoch)
+        print("    " + written.strip("\n").replace("\n", "\n    "), file=self.stream)
+        self.shown = time.monotonic()
+
+
+def _settings(arch: str, choices: Choices, steps_an_epoch: int, batch_size: int) -> dict[str, Any]:
+    epochs = choices.epochs or min(max(TRAINING_STEPS // steps_an_epoch, EPOCHS[0]), EPOCHS[1])
+    rate = CosineDecay(choices.learning_rate or PEAK_LEARNING_RATE[arch])
+    warm_up = min(max(round(WARM_UP * steps_an_epoch * epochs), 1), WARM_UP_STEPS)
+    return {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "optimizer": AdamW(WarmUp(rate, warm_up), clip_norm=CLIP_NORM),
+        "stateful": True,
+        "early_stopping": EarlyStopping("val_loss", patience=None),
+        "seed": choices.seed,
+    }
+
+
+def _by_length(table: dict[float, Any], length: int) -> Any:
+    return next(value for longest, value in table.items() if length <= longest)
+
+
+def _article(arch: str) -> str:
+    return f"{'a' if arch == 'gru' else 'an'} {arch.upper()}"
