@@ -544,3 +544,10 @@ def sample(probabilities, temperature, top_k, top_p, u):
         if point < 0:
             return np.array(i)
     return np.array(left[kept - 1])
+
+
+def state_kernel_gradient(h, dr):
+    du = np.zeros((h.shape[2], dr.shape[2]))
+    for i, t, j, k in np.ndindex(*dr.shape[:2], *du.shape):
+        du[j, k] += float(h[i, t, j]) * float(dr[i, t, k])
+    return du

@@ -218,6 +218,7 @@ def cells():
             z, recurrent = normal(n, t, 4 * units), normal(units, 4 * units) / units**0.5
             yield Case("lstm", label, (z, recurrent, h0, c0, mask), (), 1e-5)
             trace = reference.lstm(z, recurrent, h0, c0, mask)
+            yield Case("state_kernel_gradient", label, (trace[0], normal(*z.shape)), (), 1e-5)
             yield Case("lstm_gradient", label, (dh, dc, *trace, recurrent, mask), (), 2e-5)
             z, recurrent = normal(n, t, 3 * units), normal(units, 3 * units) / units**0.5
             for bias, reset_after in ((normal(3 * units), True), (None, True), (None, False)):

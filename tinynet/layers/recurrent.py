@@ -118,11 +118,6 @@ class Recurrent(Layer):
         return run.kernels.sequence_dropout(x, self.dropout, run.seed)
 
 
-def recurrent_gradient(run: Run, h: np.ndarray, dr: np.ndarray) -> np.ndarray:
-    """Gradient of U, from all states and the gradient at their products with it."""
-    return run.kernels.dense_kernel_gradient(as_rows(h[:, :-1]), as_rows(dr))
-
-
 @dataclass(eq=False)
 class RNN(Recurrent):
     """h[t] = activation(x[t] W + b + h[t − 1] U), activation tanh or relu (Elman 1990).
@@ -158,7 +153,7 @@ class RNN(Recurrent):
         (h,) = trace
         recurrent = self.parameters["recurrent_kernel"]
         dz, _ = run.kernels.rnn_gradient(dh, h, recurrent, run.mask, self.activation)
-        return dz, {"recurrent_kernel": recurrent_gradient(run, h, dz)}
+        return dz, {"recurrent_kernel": run.kernels.state_kernel_gradient(h, dz)}
 
 
 @dataclass(eq=False)
@@ -199,7 +194,7 @@ class LSTM(Recurrent):
         dc = np.zeros(c.shape[::2], c.dtype)
         recurrent = self.parameters["recurrent_kernel"]
         dz, _, _ = run.kernels.lstm_gradient(dh, dc, h, c, gates, recurrent, run.mask)
-        return dz, {"recurrent_kernel": recurrent_gradient(run, h, dz)}
+        return dz, {"recurrent_kernel": run.kernels.state_kernel_gradient(h, dz)}
 
 
 @dataclass(eq=False)
@@ -242,10 +237,10 @@ class GRU(Recurrent):
         k, recurrent = run.kernels, self.parameters["recurrent_kernel"]
         dz, dr, _ = k.gru_gradient(dh, h, gates, inner, recurrent, run.mask, self.reset_after)
         if self.reset_after:
-            gradients = {"recurrent_kernel": recurrent_gradient(run, h, dr)}
+            gradients = {"recurrent_kernel": run.kernels.state_kernel_gradient(h, dr)}
         else:  # U_n meets r h, which is `inner`
             split = 2 * self.units
-            met_h = recurrent_gradient(run, h, dr[..., :split])
+            met_h = k.state_kernel_gradient(h, dr[..., :split])
             met_inner = k.dense_kernel_gradient(as_rows(inner), as_rows(dr[..., split:]))
             gradients = {"recurrent_kernel": k.merge(met_h, met_inner, "concat")}
         if "recurrent_bias" in self.parameters:

@@ -25,6 +25,7 @@ from .norm import batch_norm, batch_norm_gradient, batch_norm_statistics
 from .optimizer import adam, blend, rmsprop, scale, sgd, sum_of_squares
 from .pooling import avg_pool2d, avg_pool2d_gradient, max_pool2d, max_pool2d_gradient
 from .recording import record
+from .recurrent import state_kernel_gradient
 from .rnn import rnn, rnn_gradient
 from .warp import warp
 
@@ -78,6 +79,7 @@ __all__ = [
     "sequence_dropout",
     "sgd",
     "state_gradient",
+    "state_kernel_gradient",
     "step_mask",
     "sum_of_squares",
     "sum_steps",

@@ -11,7 +11,7 @@ from .norm import batch_norm, batch_norm_gradient, batch_norm_statistics
 from .optimizer import adam, blend, rmsprop, scale, sgd, sum_of_squares
 from .pooling import avg_pool2d, avg_pool2d_gradient, max_pool2d, max_pool2d_gradient
 from .recording import record
-from .recurrent import gru, gru_gradient, lstm, lstm_gradient, rnn, rnn_gradient
+from .recurrent import gru, gru_gradient, lstm, lstm_gradient, rnn, rnn_gradient, state_kernel_gradient
 from .sampling import sample
 from .sequence import (
     keep_steps,
@@ -76,6 +76,7 @@ __all__ = [
     "sequence_dropout",
     "sgd",
     "state_gradient",
+    "state_kernel_gradient",
     "step_mask",
     "sum_of_squares",
     "sum_steps",

@@ -149,6 +149,11 @@ def gru_gradient(
     return dz, dr, dstate
 
 
+def state_kernel_gradient(h: np.ndarray, dr: np.ndarray) -> np.ndarray:
+    """Gradient of the matrix U that states meet, Σ h[t]ᵀ dr[t]; h (n, t + 1, units), whose last is not met, dr (n, t, columns)."""
+    return np.tensordot(h[:, :-1], dr, axes=((0, 1), (0, 1)))
+
+
 def _sigmoid(z: np.ndarray) -> np.ndarray:
     return activate(z, "sigmoid")
 
