@@ -27,7 +27,7 @@ FAINT_RULING = 0.12
 LEAST_CONTRAST = 0.04  # of the range 0…1, light evened out: less is no ink
 LEAST_LEVEL = 0.06  # mean contrast of the strokes
 RULED = 6  # lines of a page; fewer may be a frame
-BROADEST = 0.42  # part of a digit's longer side that a stroke may be broad
+BROADEST = 0.38  # part of a digit's longer side that a stroke may be broad, its blurred edges left out
 
 
 class DigitPicture(NamedTuple):
@@ -209,7 +209,7 @@ def _is_ink(plane: np.ndarray, guess: Guess, least: float) -> bool:
     plane: ink light, as above_paper takes it. least: contrast of the strokes.
     """
     level = guess.level
-    if level < least or guess.broadest > BROADEST * (guess.box[2:] - guess.box[:2]).max():
+    if level < least or guess.broadest - 2 > BROADEST * (guess.box[2:] - guess.box[:2]).max():
         return False
     mask = guess.mask.astype(np.uint8)
     around = (dilate(mask, 5) > 0) & (dilate(mask, 2) == 0)
@@ -325,7 +325,7 @@ def _main_group(
     if length < 1.6 or (everywhere and length > 10):
         return None  # an outline runs down both sides of a stroke; one all over the picture is a pattern
     broadest = _broadest(chosen)
-    slender = (1 - broadest / max(height, width)) ** 6  # a sheet of paper and the hole in a 0 are not
+    slender = (1 - broadest / max(height, width)) ** 8  # a sheet of paper and the hole in a 0 are not
     usual = 0.85 if light else 1.0
     gain = float(gains[pieces].sum())
     count = 1 + int(digits.sum())

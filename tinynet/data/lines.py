@@ -59,9 +59,10 @@ def find_lines(plane: np.ndarray) -> list[Line]:
     shifts = np.round(slopes[:, None] * middle).astype(int) + reach
     rows = np.arange(height)[None, :, None] + shifts[:, None, :]
     scores = np.partition(tolerant[rows, np.arange(STRIPS)], 4, axis=2)[..., 4]
-    return [
+    lines = (
         _traced(ridge, strips, middle, y, slopes[scores[:, y].argmax()]) for y in _peaks(scores.max(axis=0))
-    ]
+    )
+    return [line for line in lines if _has_two_sides(plane, line)]
 
 
 def _peaks(score: np.ndarray) -> np.ndarray:
@@ -86,6 +87,17 @@ def _traced(ridge: np.ndarray, strips: np.ndarray, middle: np.ndarray, row: int,
     contrast = max(profile[3:6])
     half = next((i for i in range(1, 4) if max(profile[3 - i], profile[5 + i]) < 0.3 * contrast), 4)
     return Line(path, contrast, half)
+
+
+def _has_two_sides(plane: np.ndarray, line: Line) -> bool:
+    """Whether the paper is lighter on both sides; the slanted edge of a sheet or of a shadow is no line."""
+    height, width = plane.shape
+    centre = np.round(line.height).astype(int)
+    levels = [
+        quantile(plane[np.clip(centre + offset, 0, height - 1), np.arange(width)], 0.5)
+        for offset in (0, -line.half - 1, line.half + 1)
+    ]
+    return min(levels[1:]) - levels[0] > 0.4 * line.contrast
 
 
 def _painted_over(plane: np.ndarray, line: Line) -> np.ndarray:
