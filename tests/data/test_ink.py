@@ -161,6 +161,11 @@ def test_a_digit_on_a_sheet_on_a_grainy_desk():
     assert digit.count == 1 and nearest(digit.pixels) == 5
 
 
+def test_faint_ink_counts_where_nothing_else_is_to_be_seen():
+    ink = on_page(drawn(2, 120), 300, 300, 80, 90)
+    assert nearest(read(0.9 - 0.05 * ink).pixels) == 2
+
+
 def test_a_digit_between_dense_squares():
     plane = np.ones((480, 480), np.float32)
     plane[::15] = plane[:, ::15] = 0.7

@@ -25,7 +25,7 @@ STROKES = 1 / 3, 1 / 24, 1 / 12, 1 / 6, 1
 FAINT_RULING = 0.12
 """On paper with printed lines what is fainter than they are, and than this, is left of them."""
 LEAST_CONTRAST = 0.04  # of the range 0…1, light evened out: less is no ink
-LEAST_LEVEL = 0.06  # mean contrast of the strokes
+LEAST_LEVEL = 0.06  # mean contrast of strokes that are not alone in the picture
 RULED = 6  # lines of a page; fewer may be a frame
 BROADEST = 0.38  # part of a digit's longer side that a stroke may be broad, its blurred edges left out
 
@@ -48,6 +48,7 @@ class Guess(NamedTuple):
     score: the support of its outline, less for blobs and a little less for light ink; gain: that support. light: light
     ink on dark. stroke: the broadest that it allowed; broadest: what it found. box: top, left, bottom, right. count:
     digits. mask: (h, w) bool. ink: (h, w), how much each point stands out; level: the mean of that within the mask.
+    alone: no edges elsewhere.
     """
 
     score: float
@@ -60,6 +61,7 @@ class Guess(NamedTuple):
     mask: np.ndarray
     ink: np.ndarray
     level: float
+    alone: bool = False
 
 
 def prepare_digit(image: np.ndarray) -> DigitPicture | None:
@@ -168,7 +170,7 @@ def _best_guess(plane: np.ndarray, lines: np.ndarray) -> Guess | None:
     plane, grain = _quiet(plane)
     ruling = quantile(lines, 0.5) if lines.size else 0.0
     floor = max(LEAST_CONTRAST, min(ruling, FAINT_RULING), 7 * grain)
-    least = max(LEAST_LEVEL, 1.4 * ruling if lines.size >= RULED else 0.0)
+    least = 1.4 * ruling if lines.size >= RULED else 0.0
     step = dilate(plane, 2) + dilate(-plane, 2)
 
     def both(part: float) -> list[Guess]:
@@ -177,7 +179,7 @@ def _best_guess(plane: np.ndarray, lines: np.ndarray) -> Guess | None:
 
     guesses = both(STROKES[0])
     best = _first_ink(plane, guesses, least)
-    if best is None or not _explains(best, step):
+    if best is None or not best.alone:
         guesses += [guess for part in STROKES[1:] for guess in both(part)]
         best = _first_ink(plane, guesses, least)
     whole = [guess._replace(score=guess.gain) for guess in guesses if best and _completes(guess, best)]
@@ -190,13 +192,6 @@ def _first_ink(plane: np.ndarray, guesses: list[Guess], least: float) -> Guess |
     return next((g for g in guesses if _is_ink(plane if g.light else -plane, g, least)), None)
 
 
-def _explains(guess: Guess, step: np.ndarray) -> bool:
-    """Whether all edges of the picture are those of the guess, so that no other guess can find more."""
-    edges = step > 0.3 * guess.level
-    near = dilate(guess.mask.astype(np.uint8), 3) > 0
-    return bool(edges[~near].sum() <= 0.01 * edges.sum())
-
-
 def _completes(guess: Guess, part: Guess) -> bool:
     """Whether a guess covers another of the same digit: broader strokes may show more of it."""
     size, whole = ((g.box[2:] - g.box[:2]).max() for g in (part, guess))
@@ -206,10 +201,12 @@ def _completes(guess: Guess, part: Guess) -> bool:
 def _is_ink(plane: np.ndarray, guess: Guess, least: float) -> bool:
     """Whether a guess holds: strokes long enough, on quiet paper, none of them part of something broader.
 
-    plane: ink light, as above_paper takes it. least: contrast of the strokes.
+    plane: ink light, as above_paper takes it. least: their contrast.
     """
     level = guess.level
-    if level < least or guess.broadest - 2 > BROADEST * (guess.box[2:] - guess.box[:2]).max():
+    if level < least or (level < LEAST_LEVEL and not guess.alone):
+        return False
+    if guess.broadest - 2 > BROADEST * (guess.box[2:] - guess.box[:2]).max():
         return False
     mask = guess.mask.astype(np.uint8)
     around = (dilate(mask, 5) > 0) & (dilate(mask, 2) == 0)
@@ -231,11 +228,19 @@ def _guess(plane: np.ndarray, step: np.ndarray, floor: float, light: bool, part:
     """
     stroke = max(3, round(part * min(plane.shape)))
     ink, lit = above_paper(plane if light else -plane, stroke)
-    step = step / lit
+    around, step = step, step / lit
     mask, gain, clean = _strokes(ink, step, floor)
     if not clean:  # again, without what turned out to be a frame or the rest of a shadow
         mask, gain, _ = _strokes(np.where(dilate(mask.astype(np.uint8), 2) > 0, ink, 0), step, floor)
-    return _main_group(mask, gain, ink, light, stroke) if mask.any() else None
+    guess = _main_group(mask, gain, ink, light, stroke) if mask.any() else None
+    return guess and guess._replace(alone=_is_alone(guess, around))
+
+
+def _is_alone(guess: Guess, step: np.ndarray) -> bool:
+    """Whether all edges of the picture are those of the guess, so that no other guess can find more."""
+    edges = step > 0.3 * guess.level
+    near = dilate(guess.mask.astype(np.uint8), 3) > 0
+    return bool(edges[~near].sum() <= 0.01 * edges.sum())
 
 
 def above_paper(plane: np.ndarray, stroke: int) -> tuple[np.ndarray, np.ndarray]:
