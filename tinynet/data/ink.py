@@ -174,7 +174,7 @@ def _best_guess(plane: np.ndarray, lines: np.ndarray) -> Guess | None:
     step = dilate(plane, 2) + dilate(-plane, 2)
 
     def both(part: float) -> list[Guess]:
-        found = (_guess(plane, step, floor, light, part) for light in (False, True))
+        found = (_guess(plane, step, floor, grain, light, part) for light in (False, True))
         return [guess for guess in found if guess is not None]
 
     guesses = both(STROKES[0])
@@ -221,23 +221,24 @@ def _is_ink(plane: np.ndarray, guess: Guess, least: float) -> bool:
     return bool(above_paper(plane, 2 * guess.stroke)[0][guess.mask].mean() < 1.6 * level)
 
 
-def _guess(plane: np.ndarray, step: np.ndarray, floor: float, light: bool, part: float) -> Guess | None:
+def _guess(
+    plane: np.ndarray, step: np.ndarray, floor: float, grain: float, light: bool, part: float
+) -> Guess | None:
     """The largest group of strokes, if they are light (or dark) and at most `part` of the picture broad.
 
-    step: the range of values around each point. floor: the least contrast that is ink.
+    step: the range of values around each point. floor: the least contrast that is ink. grain: of the paper.
     """
     stroke = max(3, round(part * min(plane.shape)))
     ink, lit = above_paper(plane if light else -plane, stroke)
-    around, step = step, step / lit
-    mask, gain, clean = _strokes(ink, step, floor)
+    mask, gain, clean = _strokes(ink, step / lit, floor)
     if not clean:  # again, without what turned out to be a frame or the rest of a shadow
-        mask, gain, _ = _strokes(np.where(dilate(mask.astype(np.uint8), 2) > 0, ink, 0), step, floor)
+        mask, gain, _ = _strokes(np.where(dilate(mask.astype(np.uint8), 2) > 0, ink, 0), step / lit, floor)
     guess = _main_group(mask, gain, ink, light, stroke) if mask.any() else None
-    return guess and guess._replace(alone=_is_alone(guess, around))
+    return guess and guess._replace(alone=_is_alone(guess, step - 4 * grain))
 
 
 def _is_alone(guess: Guess, step: np.ndarray) -> bool:
-    """Whether all edges of the picture are those of the guess, so that no other guess can find more."""
+    """Whether all edges of the picture, without its grain, are those of the guess: no other guess can find more."""
     edges = step > 0.3 * guess.level
     near = dilate(guess.mask.astype(np.uint8), 3) > 0
     return bool(edges[~near].sum() <= 0.01 * edges.sum())
