@@ -65,10 +65,13 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 
 def run_process(command: Sequence[str], **environment: str) -> Run:
-    """Run a command to its end; seconds of wall time and the peak of its memory. Raises when it fails."""
+    """Run a command to its end; seconds of wall time and the peak of its memory. Raises when it fails.
+
+    Byte code may be kept from run to run, as what is installed has it.
+    """
     with tempfile.NamedTemporaryFile("r") as report:
         launcher = [sys.executable, "-S", "-E", "-c", LAUNCHER, *command]
-        variables = {**os.environ, **environment, "REPORT": report.name}
+        variables = {**os.environ, **environment, "REPORT": report.name, "PYTHONDONTWRITEBYTECODE": ""}
         run = subprocess.run(launcher, env=variables, capture_output=True, text=True)
         if run.returncode:
             raise RuntimeError(f"{' '.join(command)} failed:\n{run.stderr}")

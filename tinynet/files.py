@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,7 +30,7 @@ def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
 def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """`atomic_write` for callers who explain an OSError themselves."""
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".tinynet-{secrets.token_hex(8)}.tmp")
+    temporary = target.with_name(f".tinynet-{os.urandom(8).hex()}.tmp")
     if target.exists() and not (target.is_file() and os.access(target, os.W_OK)):
         raise PermissionError(None, "it is no file that may be written", str(path))
     try:

@@ -117,10 +117,9 @@ def _check_classes(model: Sequential) -> None:
 
 def shipped_models() -> dict[str, Path]:
     """The models that come with tinynet: name → file."""
-    import importlib.resources
+    from . import weights
 
-    folder = Path(str(importlib.resources.files("tinynet.weights")))
-    return {file.stem: file for file in sorted(folder.glob("*.npz"))}
+    return {file.stem: file for file in sorted(Path(weights.__path__[0]).glob("*.npz"))}
 
 
 def find(name: str | os.PathLike) -> Path:

@@ -10,9 +10,8 @@ import io
 import os
 import sys
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -292,8 +291,7 @@ def _fit(image: np.ndarray, height: int, width: int, edge: np.ndarray) -> np.nda
     return canvas
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A model's input, or None where there is nothing to read, and what the user should know about it, if anything."""
 
     pixels: np.ndarray | None

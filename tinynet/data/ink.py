@@ -7,11 +7,11 @@ the full picture once more, closely, without printed lines. Nothing is learned h
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from .components import Components, components, dilate, gaussian, opening, sliding_max
+from .components import Components, components, dilate, framed, gaussian, opening, quantile, sliding_max
 from .images import opaque, resize
 from .lines import without_lines
 from .mnist_form import centre_of_mass, mnist_form
@@ -19,21 +19,18 @@ from .mnist_form import centre_of_mass, mnist_form
 SEARCH_SIDE = 256  # pixels of the longer side while searching; strokes of one pixel in 400 survive
 SMALL_SIDE = 112  # smaller pictures are enlarged to this first
 CLOSE_SIDE = 200  # pixels of the cut-out in which the strokes are separated from the paper
-STROKES = (
-    1 / 24,
-    1 / 12,
-    1 / 6,
-    1 / 3,
-    1,
-)  # guesses of the broadest stroke, of the shorter side; 1: paper is even
-FAINT_RULING = (
-    0.12  # on paper with printed lines what is fainter than they are, and than this, is left of them
-)
+COLOUR_SIDE = 128  # pixels of the longer side while the colours are compared
+STROKES = 1 / 3, 1 / 24, 1 / 12, 1 / 6, 1
+"""Guesses of the broadest stroke, of the shorter side; 1: the paper is even. The first is enough for most drawings."""
+FAINT_RULING = 0.12
+"""On paper with printed lines what is fainter than they are, and than this, is left of them."""
 LEAST_CONTRAST = 0.04  # of the range 0…1, light evened out: less is no ink
+LEAST_LEVEL = 0.06  # mean contrast of strokes that are not alone in the picture
+RULED = 6  # lines of a page; fewer may be a frame
+BROADEST = 0.38  # part of a digit's longer side that a stroke may be broad, its blurred edges left out
 
 
-@dataclass(frozen=True)
-class DigitPicture:
+class DigitPicture(NamedTuple):
     """A digit in MNIST's form.
 
     pixels: float32 (28, 28), 0…1, ink bright. count: separate digits that seem to be in the picture; `pixels` is the
@@ -45,12 +42,13 @@ class DigitPicture:
     box: tuple[int, int, int, int]
 
 
-@dataclass
-class Guess:
+class Guess(NamedTuple):
     """What one guess of the strokes finds; lengths in pixels of the search.
 
-    score: the support of its outline, less for blobs; gain: that support. light: light ink on dark. stroke: the
-    broadest that it allowed; broadest: what it found. box: top, left, bottom, right. count: digits. mask: (h, w) bool.
+    score: the support of its outline, less for blobs and a little less for light ink; gain: that support. light: light
+    ink on dark. stroke: the broadest that it allowed; broadest: what it found. box: top, left, bottom, right. count:
+    digits. mask: (h, w) bool. ink: (h, w), how much each point stands out; level: the mean of that within the mask.
+    alone: no edges elsewhere.
     """
 
     score: float
@@ -61,6 +59,9 @@ class Guess:
     box: np.ndarray
     count: int
     mask: np.ndarray
+    ink: np.ndarray
+    level: float
+    alone: bool = False
 
 
 def prepare_digit(image: np.ndarray) -> DigitPicture | None:
@@ -72,14 +73,14 @@ def prepare_digit(image: np.ndarray) -> DigitPicture | None:
     picture = opaque(image, _backdrop(image))
     if (pixels := _already_mnist(picture)) is not None:
         return DigitPicture(pixels, 1, (0, 0, 28, 28))
-    search = _search_size(picture)
-    axis = _colour_axis(search)
-    plane, ruling = without_lines(search @ axis)
-    guess = _best_guess(plane, max(LEAST_CONTRAST, min(ruling, FAINT_RULING)))
+    full = picture @ _colour_axis(picture)
+    search = _search_size(full)
+    plane, lines = without_lines(search)
+    guess = _best_guess(plane, lines)
     if guess is None:
         return None
-    scale = np.array(picture.shape[:2]) / search.shape[:2]
-    alpha = _cut_out(picture, axis, guess, scale, ruling > 0)
+    scale = np.array(full.shape) / search.shape
+    alpha = _cut_out(full, guess, scale, lines.size > 0)
     if alpha is None:
         return None
     top, left, bottom, right = (int(v) for v in np.round(guess.box * np.tile(scale, 2)))
@@ -95,9 +96,9 @@ def _backdrop(image: np.ndarray) -> np.ndarray | float:
     if not len(solid):
         return 1.0
     grey = solid.mean(axis=1)
-    if len(solid) > 0.3 * opacity.size and np.subtract(*np.percentile(grey, [97, 3])) > 0.2:
-        return np.median(solid, axis=0)
-    return 1.0 if np.median(grey) < 0.5 else 0.0
+    if len(solid) > 0.3 * opacity.size and quantile(grey, 0.97) - quantile(grey, 0.03) > 0.2:
+        return np.array([quantile(channel, 0.5) for channel in solid.T])
+    return 1.0 if quantile(grey, 0.5) < 0.5 else 0.0
 
 
 def _already_mnist(picture: np.ndarray) -> np.ndarray | None:
@@ -114,9 +115,12 @@ def _already_mnist(picture: np.ndarray) -> np.ndarray | None:
     return plane.astype(np.float32) if longer in (19, 20, 21) and off < 0.75 else None
 
 
-def _search_size(picture: np.ndarray) -> np.ndarray:
-    longer = max(picture.shape[:2])
-    scale = SEARCH_SIDE / longer if longer > SEARCH_SIDE else max(1, -(-SMALL_SIDE // longer))
+def _search_size(plane: np.ndarray) -> np.ndarray:
+    longer = max(plane.shape)
+    return _scaled(plane, SEARCH_SIDE / longer if longer > SEARCH_SIDE else max(1, -(-SMALL_SIDE // longer)))
+
+
+def _scaled(picture: np.ndarray, scale: float) -> np.ndarray:
     return resize(picture, *(max(1, round(side * scale)) for side in picture.shape[:2]))
 
 
@@ -132,7 +136,7 @@ def _colour_axis(picture: np.ndarray) -> np.ndarray:
     channels = picture.shape[2]
     if channels == 1:
         return np.ones(1, dtype=np.float32)
-    coarse = gaussian(picture[::2, ::2], 0.7)
+    coarse = _scaled(picture, COLOUR_SIDE / max(picture.shape))
     detail = (coarse - gaussian(coarse, 6)).reshape(-1, channels).astype(np.float64)
     strength = (detail**2).sum(axis=1)
     axis = np.linalg.eigh((detail * strength[:, None]).T @ detail)[1][:, -1]
@@ -152,24 +156,40 @@ def _quiet(plane: np.ndarray) -> tuple[np.ndarray, float]:
 def _grain(plane: np.ndarray, lag: int) -> float:
     """Standard deviation of the noise at a distance of `lag`: second differences, which light hardly moves.
 
-    Their lower quartile is taken, which strokes hardly move: 0.3186 standard deviations of normal noise.
+    Of their sizes the twentieth part is taken, which strokes hardly move, even of a digit that fills the picture: 0.0627
+    standard deviations of normal noise.
     """
     if len(plane) <= 2 * lag:
         return 0.0
     middle = plane[lag:-lag]
-    return (
-        float(np.percentile(np.abs(plane[2 * lag :] - 2 * middle + plane[: -2 * lag]), 25)) / 0.3186 / 6**0.5
-    )
+    return quantile(np.abs(plane[2 * lag :] - 2 * middle + plane[: -2 * lag]), 0.05) / 0.0627 / 6**0.5
 
 
-def _best_guess(plane: np.ndarray, least: float) -> Guess | None:
+def _best_guess(plane: np.ndarray, lines: np.ndarray) -> Guess | None:
+    """lines: the contrast of each printed line that was taken out of the plane."""
     plane, grain = _quiet(plane)
-    floor = max(least, 7 * grain)
+    ruling = quantile(lines, 0.5) if lines.size else 0.0
+    floor = max(LEAST_CONTRAST, min(ruling, FAINT_RULING), 7 * grain)
+    least = 1.4 * ruling if lines.size >= RULED else 0.0
     step = dilate(plane, 2) + dilate(-plane, 2)
-    guesses = (_guess(plane, step, floor, light, part) for light in (False, True) for part in STROKES)
-    guesses = sorted((g for g in guesses if g is not None), key=lambda g: -g.score)
-    best = next((g for g in guesses if _is_ink(plane if g.light else -plane, g)), None)
-    return best and max((g for g in guesses if _completes(g, best)), key=lambda g: g.gain)
+
+    def both(part: float) -> list[Guess]:
+        found = (_guess(plane, step, floor, grain, light, part) for light in (False, True))
+        return [guess for guess in found if guess is not None]
+
+    guesses = both(STROKES[0])
+    best = _first_ink(plane, guesses, least)
+    if best is None or not best.alone:
+        guesses += [guess for part in STROKES[1:] for guess in both(part)]
+        best = _first_ink(plane, guesses, least)
+    whole = [guess._replace(score=guess.gain) for guess in guesses if best and _completes(guess, best)]
+    return _first_ink(plane, whole, least)
+
+
+def _first_ink(plane: np.ndarray, guesses: list[Guess], least: float) -> Guess | None:
+    """The best of the guesses that hold, of strokes with that contrast at least."""
+    guesses = sorted(guesses, key=lambda guess: guess.score, reverse=True)
+    return next((g for g in guesses if _is_ink(plane if g.light else -plane, g, least)), None)
 
 
 def _completes(guess: Guess, part: Guess) -> bool:
@@ -178,32 +198,50 @@ def _completes(guess: Guess, part: Guess) -> bool:
     return guess.light == part.light and whole <= 1.5 * size and guess.mask[part.mask].mean() > 0.9
 
 
-def _is_ink(plane: np.ndarray, guess: Guess) -> bool:
-    """Whether the best guess holds: strokes long enough, on quiet paper, none of them part of something broader."""
-    ink, _ = above_paper(plane, guess.stroke)
-    level = ink[guess.mask].mean()
+def _is_ink(plane: np.ndarray, guess: Guess, least: float) -> bool:
+    """Whether a guess holds: strokes long enough, on quiet paper, none of them part of something broader.
+
+    plane: ink light, as above_paper takes it. least: their contrast.
+    """
+    level = guess.level
+    if level < least or (level < LEAST_LEVEL and not guess.alone):
+        return False
+    if guess.broadest - 2 > BROADEST * (guess.box[2:] - guess.box[:2]).max():
+        return False
     mask = guess.mask.astype(np.uint8)
     around = (dilate(mask, 5) > 0) & (dilate(mask, 2) == 0)
-    if around.any() and np.percentile(ink[around], 90) > 0.5 * level:  # as noisy beside it as in it
+    if around.any() and quantile(guess.ink[around], 0.9) > 0.5 * level:  # as noisy beside it as in it
+        return False
+    around = (dilate(mask, 8) > 0) & (dilate(mask, 4) == 0)
+    own = dilate(np.where(guess.mask, plane, -np.inf), 8)
+    if around.any() and quantile((own - plane)[around], 0.25) < 0.4 * level:  # as dark beside it as in it
         return False
     if guess.stroke * 2 > min(plane.shape):
         return True
     return bool(above_paper(plane, 2 * guess.stroke)[0][guess.mask].mean() < 1.6 * level)
 
 
-def _guess(plane: np.ndarray, step: np.ndarray, floor: float, light: bool, part: float) -> Guess | None:
+def _guess(
+    plane: np.ndarray, step: np.ndarray, floor: float, grain: float, light: bool, part: float
+) -> Guess | None:
     """The largest group of strokes, if they are light (or dark) and at most `part` of the picture broad.
 
-    step: the range of values around each point. floor: the least contrast that is ink.
+    step: the range of values around each point. floor: the least contrast that is ink. grain: of the paper.
     """
     stroke = max(3, round(part * min(plane.shape)))
     ink, lit = above_paper(plane if light else -plane, stroke)
-    step = step / lit
-    mask, gain, clean = _strokes(ink, step, floor)
+    mask, gain, clean = _strokes(ink, step / lit, floor)
     if not clean:  # again, without what turned out to be a frame or the rest of a shadow
-        ink = np.where(dilate(mask.astype(np.uint8), 2) > 0, ink, 0)
-        mask, gain, _ = _strokes(ink, step, floor)
-    return _main_group(mask, gain, light, stroke) if mask.any() else None
+        mask, gain, _ = _strokes(np.where(dilate(mask.astype(np.uint8), 2) > 0, ink, 0), step / lit, floor)
+    guess = _main_group(mask, gain, ink, light, stroke) if mask.any() else None
+    return guess and guess._replace(alone=_is_alone(guess, step - 4 * grain))
+
+
+def _is_alone(guess: Guess, step: np.ndarray) -> bool:
+    """Whether all edges of the picture, without its grain, are those of the guess: no other guess can find more."""
+    edges = step > 0.3 * guess.level
+    near = dilate(guess.mask.astype(np.uint8), 3) > 0
+    return bool(edges[~near].sum() <= 0.01 * edges.sum())
 
 
 def above_paper(plane: np.ndarray, stroke: int) -> tuple[np.ndarray, np.ndarray]:
@@ -218,11 +256,11 @@ def above_paper(plane: np.ndarray, stroke: int) -> tuple[np.ndarray, np.ndarray]
     ink = plane - paper
     bright = -paper
     light = (
-        np.clip(bright / np.percentile(bright[::4, ::4], 75), 0.4, 1)
+        np.clip(bright / quantile(bright[::4, ::4], 0.75), 0.4, 1)
         if bright.min() > 0
         else np.ones_like(plane)
     )
-    return (ink - np.median(ink[::2, ::2])) / light, light
+    return (ink - quantile(ink[::2, ::2], 0.5)) / light, light
 
 
 def _darker_half(plane: np.ndarray) -> float:
@@ -245,27 +283,29 @@ def _strokes(ink: np.ndarray, step: np.ndarray, floor: float) -> tuple[np.ndarra
     """(mask of the regions that end in edges as ink does, gain of each point of their outline, whether that is all).
 
     What is left of a shadow, of a vignette or of a wrong guess ends where the light fades; a frame, or the desk round
-    a sheet, at the border of the picture. The gain of an outline point is its contrast, negative without an edge.
+    a sheet, at the border of the picture. The gain of an outline point is its squared contrast, negative without an edge.
     """
     mask = ink > max(floor, 0.45 * ink_level(ink, floor))
     gain = np.zeros_like(ink)
     if mask.mean() > 0.65:
         return np.zeros_like(mask), gain, True
     found = components(mask)
-    inside = np.pad(mask, 1)
+    inside = framed(mask, 1, False)
     inside = inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
     y, x = np.nonzero(mask & ~inside)
     height = dilate(ink, 2)[y, x]
     rim = (y == 0) | (x == 0) | (y == mask.shape[0] - 1) | (x == mask.shape[1] - 1)
     edge = (step[y, x] > 0.35 * height) & ~rim
-    gain[y, x] = np.where(edge, height, -height)
+    gain[y, x] = np.where(edge, height, -height) * np.abs(height)
     names, count = found.labels[y, x], len(found.area) + 1
     length, edges, rims = (np.bincount(names, weights, count) for weights in (None, edge, rim))
     good = (edges > 0.85 * length) & (rims < 0.3 * length)
     return good[found.labels], gain, bool(found.area[~good[1:]].sum() <= 0.02 * found.area.sum())
 
 
-def _main_group(mask: np.ndarray, outline: np.ndarray, light: bool, stroke: int) -> Guess | None:
+def _main_group(
+    mask: np.ndarray, outline: np.ndarray, ink: np.ndarray, light: bool, stroke: int
+) -> Guess | None:
     gap = min(3, max(1, stroke // 8))
     groups = components(dilate(mask.astype(np.uint8), gap) > 0)
     gains = np.bincount(
@@ -283,15 +323,30 @@ def _main_group(mask: np.ndarray, outline: np.ndarray, light: bool, stroke: int)
     box = np.concatenate([groups.box[pieces, :2].min(0), groups.box[pieces, 2:].max(0)])
     height, width = box[2:] - box[:2]
     share = gains[pieces].sum() + gains[digits].sum()
-    if share < 0.3 * gains[gains > 0].sum() or width > 3.5 * height:
+    if share < 0.45 * gains[gains > 0].sum() or width > 3.5 * height:
         return None  # one speck among many; a bar that lies
     chosen = np.isin(groups.labels, pieces + 1) & mask
-    if (outline[chosen] != 0).sum() < 1.6 * max(height, width):
-        return None  # an outline runs down both sides of a stroke
+    length = (outline[chosen] != 0).sum() / max(height, width)
+    everywhere = (box[2:] - box[:2] > 0.95 * np.array(mask.shape)).all()
+    if length < 1.6 or (everywhere and length > 10):
+        return None  # an outline runs down both sides of a stroke; one all over the picture is a pattern
     broadest = _broadest(chosen)
-    slender = (1 - broadest / max(height, width)) ** 6  # a sheet of paper and the hole in a 0 are not
+    slender = (1 - broadest / max(height, width)) ** 8  # a sheet of paper and the hole in a 0 are not
+    usual = 0.85 if light else 1.0
     gain = float(gains[pieces].sum())
-    return Guess(slender * gain, gain, light, stroke, broadest, box, 1 + int(digits.sum()), chosen)
+    count = 1 + int(digits.sum())
+    return Guess(
+        usual * slender * gain,
+        gain,
+        light,
+        stroke,
+        broadest,
+        box,
+        count,
+        chosen,
+        ink,
+        float(ink[chosen].mean()),
+    )
 
 
 def _broadest(mask: np.ndarray) -> int:
@@ -322,19 +377,17 @@ def _pieces(groups: Components, gains: np.ndarray, main: int) -> np.ndarray:
 # ---- cutting out
 
 
-def _cut_out(
-    picture: np.ndarray, axis: np.ndarray, guess: Guess, scale: np.ndarray, ruled: bool
-) -> np.ndarray | None:
-    """Ink coverage 0…1 of the digit that was found, from the full picture around it."""
+def _cut_out(full: np.ndarray, guess: Guess, scale: np.ndarray, ruled: bool) -> np.ndarray | None:
+    """Ink coverage 0…1 of the digit that was found, from the full plane around it."""
     size = (guess.box[2:] - guess.box[:2]).max()
     margin = 4 + int(0.3 * size)
     start = np.maximum(guess.box[:2] - margin, 0)
     stop = np.minimum(guess.box[2:] + margin, guess.mask.shape)
     (y0, x0), (y1, x1) = (start * scale).astype(int), np.ceil(stop * scale).astype(int)
-    cut = picture[y0:y1, x0:x1]
-    shape = [max(3, round(side * CLOSE_SIDE / max(cut.shape[:2]))) for side in cut.shape[:2]]
+    cut = full[y0:y1, x0:x1]
+    shape = [max(3, round(side * CLOSE_SIDE / max(cut.shape))) for side in cut.shape]
     zoom = shape[0] / (stop[0] - start[0])
-    plane = resize(cut, *shape) @ axis
+    plane = resize(cut, *shape)
     if ruled:
         plane, _ = without_lines(plane, least=1)
     plane, grain = _quiet(plane if guess.light else -plane)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from .components import opening, sliding_max
+from .components import opening, quantile, sliding_max
 
 STRIPS = 12  # the page is cut into this many; a line has to show in two thirds of them
 STEEPEST = 0.14  # 8 degrees
@@ -14,8 +14,7 @@ WIDEST = 1 / 40  # of the page's shorter side
 FAINTEST = 0.012  # contrast of a line, averaged along it
 
 
-@dataclass
-class Line:
+class Line(NamedTuple):
     """height: float (width,), where it runs; contrast: how much darker than the paper; half: its half width."""
 
     height: np.ndarray
@@ -23,20 +22,20 @@ class Line:
     half: int
 
 
-def without_lines(plane: np.ndarray, least: int = 3) -> tuple[np.ndarray, float]:
-    """(the plane without dark lines that cross it from side to side, the contrast of those or 0).
+def without_lines(plane: np.ndarray, least: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """(the plane without dark lines that cross it from side to side, the contrast of each of those).
 
     Fewer than `least` lines, across and down together, are left alone: they may be strokes. A stroke that crosses a
     line stays whole, because what is painted over the line is interpolated between its two sides.
     """
     across, down = find_lines(plane), find_lines(plane.T)
     if len(across) + len(down) < max(least, 1):
-        return plane, 0.0
+        return plane, np.empty(0)
     for line in across:
         plane = _painted_over(plane, line)
     for line in down:
         plane = _painted_over(plane.T, line).T
-    return plane, float(np.median([line.contrast for line in across + down]))
+    return plane, np.array([line.contrast for line in across + down])
 
 
 def find_lines(plane: np.ndarray) -> list[Line]:
@@ -51,7 +50,7 @@ def find_lines(plane: np.ndarray) -> list[Line]:
     ridge = -plane - opening(-plane, max(3, round(WIDEST * min(plane.shape)) + 1))
     edges = np.linspace(0, width, STRIPS + 1).astype(int)
     strips = np.add.reduceat(ridge, edges[:-1], axis=1) / np.diff(edges)
-    strips -= np.median(strips, axis=0)
+    strips -= np.partition(strips, height // 2, axis=0)[height // 2]
     middle = (edges[:-1] + edges[1:]) / 2 - width / 2
     slopes = np.linspace(-STEEPEST, STEEPEST, 2 * int(STEEPEST * width / 2) + 1)
     slopes = slopes[np.argsort(np.abs(slopes))]  # of equals the flattest is taken
@@ -60,15 +59,16 @@ def find_lines(plane: np.ndarray) -> list[Line]:
     shifts = np.round(slopes[:, None] * middle).astype(int) + reach
     rows = np.arange(height)[None, :, None] + shifts[:, None, :]
     scores = np.partition(tolerant[rows, np.arange(STRIPS)], 4, axis=2)[..., 4]
-    return [
+    lines = (
         _traced(ridge, strips, middle, y, slopes[scores[:, y].argmax()]) for y in _peaks(scores.max(axis=0))
-    ]
+    )
+    return [line for line in lines if _has_two_sides(plane, line)]
 
 
 def _peaks(score: np.ndarray) -> np.ndarray:
     """Rows that score more than the faintest line and than their neighbours."""
     around = sliding_max(np.pad(score, 3), 7, 0)
-    peaks = np.flatnonzero((score == around) & (score > max(FAINTEST, 4 * float(np.median(np.abs(score))))))
+    peaks = np.flatnonzero((score == around) & (score > max(FAINTEST, 4 * quantile(np.abs(score), 0.25))))
     return peaks[np.diff(peaks, prepend=-10) > 3]
 
 
@@ -81,12 +81,23 @@ def _traced(ridge: np.ndarray, strips: np.ndarray, middle: np.ndarray, row: int,
     path = np.interp(np.arange(width) - width / 2, middle, found.astype(float))
     centre = np.round(path).astype(int)
     profile = [
-        float(np.median(ridge[np.clip(centre + offset, 0, height - 1), np.arange(width)]))
+        quantile(ridge[np.clip(centre + offset, 0, height - 1), np.arange(width)], 0.5)
         for offset in range(-4, 5)
     ]
     contrast = max(profile[3:6])
     half = next((i for i in range(1, 4) if max(profile[3 - i], profile[5 + i]) < 0.3 * contrast), 4)
     return Line(path, contrast, half)
+
+
+def _has_two_sides(plane: np.ndarray, line: Line) -> bool:
+    """Whether the paper is lighter on both sides; the slanted edge of a sheet or of a shadow is no line."""
+    height, width = plane.shape
+    centre = np.round(line.height).astype(int)
+    levels = [
+        quantile(plane[np.clip(centre + offset, 0, height - 1), np.arange(width)], 0.5)
+        for offset in (0, -line.half - 1, line.half + 1)
+    ]
+    return min(levels[1:]) - levels[0] > 0.4 * line.contrast
 
 
 def _painted_over(plane: np.ndarray, line: Line) -> np.ndarray:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from .components import quantile
 from .images import resize
 
 FINE = 80  # pixels of the box while the strokes are measured: 4 to one of MNIST
-THICKNESS = 1.9 * 4, 3.1 * 4  # of most MNIST strokes, at that size
+THICKNESS = 2.2 * 4, 3.3 * 4  # at that size; of most MNIST strokes: their median is 2.4
 
 
 def mnist_form(alpha: np.ndarray) -> np.ndarray:
@@ -24,7 +25,7 @@ def mnist_form(alpha: np.ndarray) -> np.ndarray:
     elif change < -0.5:
         fine = _to_box(_thinned(fine, min(-change / 2, 0.3 * thickness)), FINE)
     small = np.clip(_to_box(fine, 20), 0, 1)
-    small /= max(float(np.percentile(small[small > 0.3], 90)) if (small > 0.3).any() else 1.0, 0.3)
+    small /= max(quantile(small[small > 0.3], 0.9) if (small > 0.3).any() else 1.0, 0.3)
     return _centred(np.clip(small, 0, 1))
 
 
