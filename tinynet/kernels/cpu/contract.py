@@ -22,7 +22,7 @@ from . import memory
 from .flat import CHUNK, chunks, flat
 from .functions import clear
 from .jit import jit
-from .simd import LANES, load_until, store_until, transpose
+from .simd import LANES, load, load_until, store, store_until, transpose
 from .tile import ROWS, WIDTH, finish, outer, resume, row_offsets, start
 
 ONE = np.float32(1)
@@ -112,6 +112,11 @@ def pack(task, w, packed, depth, columns, transposed):
         for k in range(0, whole, LANES):
             transpose(w, source + k, depth, packed, at + k * WIDTH, WIDTH)
             transpose(w, source + LANES * depth + k, depth, packed, at + k * WIDTH + LANES, WIDTH)
+    elif first + WIDTH <= columns:
+        whole = depth
+        for k in range(depth):
+            store(packed, at + k * WIDTH, load(w, source + k * columns))
+            store(packed, at + k * WIDTH + LANES, load(w, source + k * columns + LANES))
     for k in range(whole, depth):
         for j in range(WIDTH):
             place = source + (j * depth + k if transposed else k * columns + j)
