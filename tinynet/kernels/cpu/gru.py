@@ -19,7 +19,7 @@ from .recurrent import (
     multiply_row,
     panels_of,
     sigmoid_slope,
-    states_from,
+    states,
     tanh_slope,
     whole_rows,
     whole_tasks,
@@ -40,6 +40,7 @@ def _gru(
     u,
     v,
     bias,
+    h0,
     h,
     gates,
     inner,
@@ -60,6 +61,8 @@ def _gru(
     """u: U, or where the reset comes before, its first two parts; v: then its third; product: room for z's share of the state."""
     first, last, width = task * rows, min(n, (task + 1) * rows), 3 * units
     wide = width if reset_after else 2 * units
+    for row in range(first, last):
+        copy(h0, row * units, h, h_rows[row], units)
     for t in range(steps):
         now, here = t * units, t * width
         if few:
@@ -216,13 +219,15 @@ def gru(
     and `inner` (n, t, units), which is h U_n + b_n where `reset_after`, else r h.
     """
     n, steps, units = z.shape[0], z.shape[1], h0.shape[1]
-    h, gates, inner = states_from(n, steps, h0), memory.empty(z.shape), memory.empty((n, steps, units))
-    if z.size:
+    h, gates, inner = states(n, steps, units), memory.empty(z.shape), memory.empty((n, steps, units))
+    if not steps:
+        h[:, 0] = h0
+    elif z.size:
         s = Shares(n, steps, units, 3)
         u, v = _parts(recurrent, reset_after, False) if not s.few else (flat(recurrent), no_bias(1))
         bias = no_bias(3 * units) if recurrent_bias is None else flat(recurrent_bias)
         product = memory.empty((n * 3 * units,))
-        arrays = flat(z), u, v, bias, h.reshape(-1), gates.reshape(-1), inner.reshape(-1), product
+        arrays = flat(z), u, v, bias, flat(h0), h.reshape(-1), gates.reshape(-1), inner.reshape(-1), product
         tables = s.states, s.products, s.inner, s.gates, np.zeros_like(s.gates), flags(mask)
         _gru(s.tasks, s.work, *arrays, *tables, steps, units, n, s.rows, s.few, reset_after)
     return h, gates, inner

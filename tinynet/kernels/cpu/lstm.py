@@ -18,7 +18,7 @@ from .recurrent import (
     multiply_row,
     panels_of,
     sigmoid_slope,
-    states_from,
+    states,
     tanh_slope,
     whole_rows,
     whole_tasks,
@@ -27,8 +27,11 @@ from .simd import LANES, load_until, splat, store_until
 
 
 @jit
-def _lstm(task, z, u, h, c, gates, h_rows, z_rows, mask, steps, units, n, rows, few):
+def _lstm(task, z, u, h0, c0, h, c, gates, h_rows, z_rows, mask, steps, units, n, rows, few):
     first, last, width = task * rows, min(n, (task + 1) * rows), 4 * units
+    for row in range(first, last):
+        copy(h0, row * units, h, h_rows[row], units)
+        copy(c0, row * units, c, h_rows[row], units)
     for t in range(steps):
         now, here = t * units, t * width
         if few:
@@ -104,11 +107,13 @@ def lstm(
     Returns h, c (n, t + 1, units) and the gates after their activations (n, t, 4 units).
     """
     n, steps, units = z.shape[0], z.shape[1], h0.shape[1]
-    h, c, gates = states_from(n, steps, h0), states_from(n, steps, c0), memory.empty(z.shape)
-    if z.size:
+    h, c, gates = states(n, steps, units), states(n, steps, units), memory.empty(z.shape)
+    if not steps:
+        h[:, 0], c[:, 0] = h0, c0
+    elif z.size:
         s = Shares(n, steps, units, 4)
         u = flat(recurrent) if s.few else panels_of(recurrent, False)
-        arrays = flat(z), u, h.reshape(-1), c.reshape(-1), gates.reshape(-1)
+        arrays = flat(z), u, flat(h0), flat(c0), h.reshape(-1), c.reshape(-1), gates.reshape(-1)
         sizes = steps, units, n, s.rows, s.few
         _lstm(s.tasks, s.work, *arrays, s.states, s.products, flags(mask), *sizes)
     return h, c, gates

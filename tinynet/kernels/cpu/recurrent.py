@@ -106,11 +106,9 @@ def flags(mask: Mask) -> np.ndarray:
     return np.zeros(0, np.uint8) if mask is None else np.ascontiguousarray(mask).view(np.uint8).reshape(-1)
 
 
-def states_from(n: int, steps: int, first: np.ndarray) -> np.ndarray:
-    """Room for the state before the first step and after each, the first filled in."""
-    states = memory.empty((n, steps + 1, first.shape[1]))
-    states[:, 0] = first
-    return states
+def states(n: int, steps: int, units: int) -> np.ndarray:
+    """Room for the state before the first step and after each."""
+    return memory.empty((n, steps + 1, units))
 
 
 def whole_rows(s: Shares) -> int:

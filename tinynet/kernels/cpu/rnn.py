@@ -17,7 +17,7 @@ from .recurrent import (
     multiply,
     multiply_row,
     panels_of,
-    states_from,
+    states,
     tanh_slope,
     whole_rows,
     whole_tasks,
@@ -38,8 +38,10 @@ def _rectified(z):
 
 
 @jit
-def _rnn(task, z, u, h, h_rows, z_rows, mask, steps, units, n, rows, few, rectify):
+def _rnn(task, z, u, h0, h, h_rows, z_rows, mask, steps, units, n, rows, few, rectify):
     first, last = task * rows, min(n, (task + 1) * rows)
+    for row in range(first, last):
+        copy(h0, row * units, h, h_rows[row], units)
     for t in range(steps):
         now, then = t * units, (t + 1) * units
         if few:
@@ -91,12 +93,14 @@ def _rnn_gradient(task, dh, h, w, dz, acc, h_rows, z_rows, rows_of, mask, steps,
 def rnn(z: np.ndarray, recurrent: np.ndarray, h0: np.ndarray, mask: Mask, activation: str) -> np.ndarray:
     """h[t + 1] = activation(z[t] + h[t] U); z (n, t, units), U (units, units), h0 (n, units) → h."""
     n, steps, units = z.shape
-    h = states_from(n, steps, h0)
-    if z.size:
+    h = states(n, steps, units)
+    if not steps:
+        h[:, 0] = h0
+    elif z.size:
         s = Shares(n, steps, units, 1)
         u = flat(recurrent) if s.few else panels_of(recurrent, False)
         sizes = steps, units, n, s.rows, s.few, activation == "relu"
-        _rnn(s.tasks, s.work, flat(z), u, h.reshape(-1), s.states, s.products, flags(mask), *sizes)
+        _rnn(s.tasks, s.work, flat(z), u, flat(h0), h.reshape(-1), s.states, s.products, flags(mask), *sizes)
     return h
 
 
