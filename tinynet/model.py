@@ -80,6 +80,7 @@ class Sequential:
         self._groups = [
             group for layer in self.layers for group in (layer.parameters, layer.statistics) if group
         ]
+        self._takes_ids = bool(self.layers) and self.layers[0].takes_ids
         self._recordable = all(layer.kernels_only for layer in self.layers)
         self._recordings: dict[tuple, Any] = {}
         self._flops = self.flops(self.input_shape)
@@ -177,7 +178,7 @@ class Sequential:
     def check_input(self, x: Any) -> np.ndarray:
         """x as a C-contiguous float32 batch, or ids as int32; uint8 pictures are scaled to 0…1. Raises ShapeError."""
         usual = type(x) is np.ndarray and x.dtype == np.float32 and x.flags.c_contiguous and x.ndim
-        if usual and x.shape[1:] == self.input_shape and self._recordable:
+        if usual and x.shape[1:] == self.input_shape and self._recordable and not self._takes_ids:
             return x
         x = self._array(x)
         expected = self.input_shape
@@ -206,7 +207,7 @@ class Sequential:
 
     def _numbers(self, x: np.ndarray) -> np.ndarray:
         """What the first layer takes: ids, or float32, bytes as parts of 255."""
-        if self.layers and self.layers[0].takes_ids:
+        if self._takes_ids:
             return self.layers[0].check_ids(x)
         if x.dtype == np.uint8:
             x = x.astype(np.float32) / np.float32(255)
@@ -270,11 +271,26 @@ class Sequential:
 
     def _infer(self, x: np.ndarray, run: Run, keep_state: bool = False) -> tuple[np.ndarray, State]:
         """The output, and the state at its end where it is wanted; nothing is kept for a backward pass."""
-        if self._recordable and len(x) <= FEW_SAMPLES and (recording := self._recording(x, run)):
-            y = recording(x)
-            if y is not None:
-                return y, {}
+        if self._recordable and len(x) <= FEW_SAMPLES:
+            names = [step.name for _, step in self._steps if step.state_sizes] if keep_state else []
+            given = run.state or {}
+            if given.keys() == set(names):
+                return self._infer_recorded(x, run, names)
         return self._infer_from(x, run, keep_state)
+
+    def _infer_recorded(self, x: np.ndarray, run: Run, names: list[str]) -> tuple[np.ndarray, State]:
+        """The same through a recording, where there is one for arrays of these shapes; names: of layers with a state."""
+        sizes = [len(run.state[name]) for name in names]
+
+        def function(x: np.ndarray, *states: np.ndarray) -> tuple[np.ndarray, ...]:
+            given = _grouped(names, sizes, states)
+            y, final = self._infer_from(x, run._replace(state=given or None), bool(names))
+            return y, *(array for name in names for array in final[name])
+
+        inputs = x, *(array for name in names for array in run.state[name])
+        recording = self._recording(function, inputs, run)
+        y, *states = (recording and recording(*inputs)) or function(*inputs)
+        return y, _grouped(names, sizes, states)
 
     def _infer_from(self, x: np.ndarray, run: Run, keep_state: bool) -> tuple[np.ndarray, State]:
         """The output and, where it is wanted, the state at its end."""
@@ -305,7 +321,7 @@ class Sequential:
         x = self._numbers(x[:, None])
         flops = self._flops // (self.input_shape[0] or 1)
         run = Run(kernels.backend(flops * len(x)), state=self.check_state(state, len(x)))
-        y, state = self._infer_from(x, run, keep_state=True)
+        y, state = self._infer(x, run, keep_state=True)
         return y[:, 0] if keeps_time else y, state
 
     def check_stream(self) -> bool:
@@ -321,19 +337,16 @@ class Sequential:
                 return False
         return True
 
-    def _recording(self, x: np.ndarray, run: Run) -> Callable[[np.ndarray], np.ndarray | None] | None:
-        """The kernels for such an input as one, once it has come CALLS_BEFORE_RECORDING times."""
-        key = (run.kernels, x.shape, *[id(array) for group in self._groups for array in group.values()])
+    def _recording(self, function: Callable, inputs: tuple[np.ndarray, ...], run: Run) -> Callable | None:
+        """The kernels for such inputs as one, once they have come CALLS_BEFORE_RECORDING times."""
+        shapes = tuple(array.shape for array in inputs)
+        key = (run.kernels, shapes, *[id(array) for group in self._groups for array in group.values()])
         found = self._recordings.get(key, 0)
         if isinstance(found, int):
             if len(self._recordings) > MOST_RECORDINGS:
                 self._recordings.clear()
             ready = found == CALLS_BEFORE_RECORDING
-            found = (
-                run.kernels.record(lambda v: self._infer_from(v, run, keep_state=False)[0], x)
-                if ready
-                else found + 1
-            )
+            found = run.kernels.record(function, *inputs) if ready else found + 1
             self._recordings[key] = found
         return found if callable(found) else None
 
@@ -470,3 +483,9 @@ def _fits(shape: tuple[int, ...], expected: Shape) -> bool:
 
 def _part(state: State | None, piece: slice) -> State | None:
     return state and {name: tuple(array[piece] for array in arrays) for name, arrays in state.items()}
+
+
+def _grouped(names: list[str], sizes: list[int], arrays: Sequence[np.ndarray]) -> State:
+    """Arrays in a row as a state: so many for each layer."""
+    rest = iter(arrays)
+    return {name: tuple(next(rest) for _ in range(size)) for name, size in zip(names, sizes, strict=True)}

@@ -96,13 +96,17 @@ def test_a_result_stays_the_callers_own():
 
 
 def test_work_that_numpy_does_in_between_is_never_repeated_wrongly():
-    assert recording.record(lambda x: np.sin(cpu.activation(x, "relu")), np.ones((1, 4), np.float32)) is None
-    assert recording.record(lambda x: cpu.activation(np.sin(x), "relu"), np.ones((1, 4), np.float32)) is None
+    assert (
+        recording.record(lambda x: (np.sin(cpu.activation(x, "relu")),), np.ones((1, 4), np.float32)) is None
+    )
+    assert (
+        recording.record(lambda x: (cpu.activation(np.sin(x), "relu"),), np.ones((1, 4), np.float32)) is None
+    )
 
 
 def test_large_work_is_left_to_the_threads(monkeypatch):
     monkeypatch.setattr(jit, "SMALL_WORK", 10)
-    assert recording.record(lambda x: cpu.activation(x, "relu"), np.ones((1, 400), np.float32)) is None
+    assert recording.record(lambda x: (cpu.activation(x, "relu"),), np.ones((1, 400), np.float32)) is None
 
 
 def test_threads_that_share_a_network_get_their_own_results():
@@ -129,6 +133,31 @@ def test_a_network_with_recordings_can_be_copied(copied):
     x = inputs(net)
     y = predict_often(net, x)
     assert np.array_equal(predict_often(copied(net), x), y)
+
+
+@pytest.mark.parametrize("cell", ["RNN", "LSTM", "GRU"])
+def test_a_stream_goes_on_from_its_state_when_its_steps_are_repeated(cell):
+    recurrent = getattr(tn, cell)(9, return_sequences=True)
+    net = tn.Sequential(
+        [tn.Embedding(7, 5), recurrent, tn.Dropout(0.5), tn.Dense(7, activation="softmax")], (None,)
+    )
+    ids = np.random.default_rng(2).integers(0, 7, 30)
+    state, outputs = None, []
+    for index in ids:
+        y, state = net.step([index], state)
+        outputs.append(y[0])
+    assert any(isinstance(found, recording.Recording) for found in net._recordings.values())
+    whole, final = net.predict(ids[None], return_state=True)
+    assert np.array_equal(np.stack(outputs), whole[0])
+    for name, arrays in state.items():
+        assert all(np.array_equal(a, b) for a, b in zip(arrays, final[name], strict=True))
+
+
+def test_ids_that_are_padding_are_never_recorded():
+    net = tn.Sequential([tn.Embedding(5, 3, mask_zero=True), tn.LSTM(4)], (None,))
+    predict_often(net, np.array([[1, 2, 3]]))
+    y = net.predict(np.array([[1, 2, 0]]))
+    assert np.array_equal(y, net.predict(np.array([[1, 2]])))
 
 
 def test_many_shapes_do_not_pile_up():

@@ -29,6 +29,11 @@ class Embedding(Layer):
     takes_ids = True
     timewise = True
 
+    @property
+    def kernels_only(self) -> bool:
+        """Not where a mask is made of the ids."""
+        return not self.mask_zero
+
     def check(self) -> None:
         self.input_dim = check_count(self.name, "input_dim", self.input_dim)
         self.output_dim = check_count(self.name, "output_dim", self.output_dim)

@@ -62,6 +62,11 @@ class Recurrent(Layer):
         return not self.go_backwards
 
     @property
+    def kernels_only(self) -> bool:
+        """Not where the last step comes first."""
+        return not self.go_backwards
+
+    @property
     def state_sizes(self) -> tuple[int, ...]:
         return (self.units,) * self.carried
 

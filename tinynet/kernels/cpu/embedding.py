@@ -19,7 +19,7 @@ COLUMNS = 2 * LANES
 @jit
 def _gather(task, ids, table, y, d, rows):
     for row in range(task * rows, min(ids.size, (task + 1) * rows)):
-        at, source = row * d, ids[row] * d
+        at, source = row * d, np.int64(ids[row]) * d
         for j in range(0, d, LANES):
             store_until(y, at + j, at + d, load_until(table, source + j, source + d))
 
@@ -30,14 +30,14 @@ def _add_rows(task, dy, ids, dtable, d):
     for at in range(0, dtable.size, d):
         clear(dtable, at + first, at + last)
     for row in range(ids.size):
-        at, source = ids[row] * d, row * d
+        at, source = np.int64(ids[row]) * d, row * d
         for j in range(first, last, LANES):
             here = load_until(dtable, at + j, at + last)
             store_until(dtable, at + j, at + last, here + load_until(dy, source + j, source + last))
 
 
-def _whole_numbers(ids: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(ids, np.int64).reshape(-1)
+def _in_a_row(ids: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(ids).reshape(-1)
 
 
 def embedding(ids: np.ndarray, table: np.ndarray) -> np.ndarray:
@@ -45,7 +45,7 @@ def embedding(ids: np.ndarray, table: np.ndarray) -> np.ndarray:
     y = np.empty((*ids.shape, table.shape[1]), np.float32)
     if y.size:
         tasks, rows = row_tasks(ids.size, table.shape[1])
-        _gather(tasks, y.size, _whole_numbers(ids), flat(table), y.reshape(-1), table.shape[1], rows)
+        _gather(tasks, y.size, _in_a_row(ids), flat(table), y.reshape(-1), table.shape[1], rows)
     return y
 
 
@@ -54,5 +54,5 @@ def embedding_gradient(dy: np.ndarray, ids: np.ndarray, input_dim: int) -> np.nd
     d = dy.shape[-1]
     dtable = np.zeros((input_dim, d), np.float32)
     if dy.size:
-        _add_rows(-(-d // COLUMNS), 2 * dy.size, flat(dy), _whole_numbers(ids), dtable.reshape(-1), d)
+        _add_rows(-(-d // COLUMNS), 2 * dy.size, flat(dy), _in_a_row(ids), dtable.reshape(-1), d)
     return dtable

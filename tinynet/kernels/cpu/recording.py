@@ -48,22 +48,25 @@ def _repeat_all(records):
 _repeat_all._cache = cache.KernelCache("recording.repeat_all")
 
 
+Arrays = tuple[np.ndarray, ...]
+
+
 class Recording:
-    """The kernels that `function` calls for an input like x, ready to be repeated on one thread.
+    """The kernels that `function` calls for such arrays, ready to be repeated on one thread.
 
     `is_small` tells whether one thread is enough for each of them; else a recording gains nothing.
     """
 
-    def __init__(self, function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> None:
+    def __init__(self, function: Callable[..., Arrays], inputs: Arrays) -> None:
         self.is_small = True
-        self._x = x.copy()
+        self._inputs = [array.copy() for array in inputs]
         self._held: list[tuple] = []  # the arrays that the records point to
         self._records: list[np.ndarray] = []
         self._busy = threading.Lock()
         owner = threading.get_ident()
         jit.recorder = lambda *call: self._add(*call) if threading.get_ident() == owner else None
         try:
-            self._y = function(self._x)
+            self._outputs = function(*self._inputs)
         finally:
             jit.recorder = None
         self._addresses = np.array([record.ctypes.data for record in self._records], np.int64)
@@ -75,14 +78,15 @@ class Recording:
         self._held.append(arguments)
         self._records.append(record)
 
-    def __call__(self, x: np.ndarray) -> np.ndarray | None:
-        """The output for an input of the same shape; None while another thread is at it."""
+    def __call__(self, *inputs: np.ndarray) -> Arrays | None:
+        """The outputs for inputs of the same shapes; None while another thread is at it."""
         if not self._busy.acquire(blocking=False):
             return None
         try:
-            self._x[...] = x
+            for own, given in zip(self._inputs, inputs, strict=True):
+                own[...] = given
             _repeat_all(self._addresses)
-            return self._y.copy()
+            return tuple(output.copy() for output in self._outputs)
         finally:
             self._busy.release()
 
@@ -90,16 +94,18 @@ class Recording:
 _recording = threading.Lock()
 
 
-def record(
-    function: Callable[[np.ndarray], np.ndarray], x: np.ndarray
-) -> Callable[[np.ndarray], np.ndarray | None] | None:
-    """A recording of a function of one array, which calls kernels; None where that is slower or not the same."""
-    if not x.size or not _recording.acquire(blocking=False):
+def record(function: Callable[..., Arrays], *inputs: np.ndarray) -> Callable[..., Arrays | None] | None:
+    """A recording of a function of arrays, which calls kernels; None where that is slower or not the same."""
+    if not all(array.size for array in inputs) or not _recording.acquire(blocking=False):
         return None
     try:
-        recording = Recording(function, x)
+        recording = Recording(function, inputs)
     finally:
         _recording.release()
-    other = np.roll(x, 1) + np.float32(0.5)
-    same = all(np.array_equal(recording(v), function(v), equal_nan=True) for v in (other, x))
+    others = [np.roll(x, 1) + np.float32(0.5) if x.dtype == np.float32 else x.max() - x for x in inputs]
+    same = all(
+        np.array_equal(a, b, equal_nan=True)
+        for tried in (others, inputs)
+        for a, b in zip(recording(*tried), function(*tried), strict=True)
+    )
     return recording if recording.is_small and same else None

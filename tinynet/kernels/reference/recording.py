@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+Arrays = tuple[np.ndarray, ...]
 
-def record(
-    function: Callable[[np.ndarray], np.ndarray], x: np.ndarray
-) -> Callable[[np.ndarray], np.ndarray | None] | None:
-    """A recording of a function of one array, which calls kernels; None where that is slower or not the same."""
+
+def record(function: Callable[..., Arrays], *inputs: np.ndarray) -> Callable[..., Arrays | None] | None:
+    """A recording of a function of arrays, which calls kernels; None where that is slower or not the same."""
     return None
