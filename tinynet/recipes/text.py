@@ -31,7 +31,7 @@ WINDOWS = 10
 """A stream of a short text is at least so many windows long, so there are fewer of them."""
 UNITS = {20_000: 64, 100_000: 128, 500_000: 256, math.inf: 512}
 """Of the recurrent layer, for texts up to so many characters."""
-DROPOUT = {100_000: 0.2, math.inf: 0.4}
+DROPOUT = {100_000: 0.2, math.inf: 0.5}
 EMBEDDING = 64
 TRAINING_STEPS = 3200
 """Steps that are enough for a million characters; a short text is read more often."""
