@@ -250,9 +250,9 @@ class Sequential:
         # No sample at all is one empty piece: only the layers know the output's shape where a size is open.
         pieces = [slice(start, start + batch_size) for start in range(0, len(x) or 1, batch_size)]
         found = [self._infer_from(x[p], run._replace(state=_part(state, p)), keep_state) for p in pieces]
-        if len(found) == 1:
-            return found[0]
         outputs, states = zip(*found, strict=True)
+        if len(found) == 1:
+            return np.ascontiguousarray(outputs[0]), states[0]
         return np.concatenate(outputs), {
             name: tuple(np.concatenate(arrays) for arrays in zip(*(one[name] for one in states), strict=True))
             for name in states[0]
