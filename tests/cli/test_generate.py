@@ -104,6 +104,17 @@ def test_generate_prints_seed_length_characters_and_a_line_break(model):
     assert run("generate", "--model", model, "--length", 0).stdout == b"\n"
 
 
+def test_help_imports_nothing_slow():
+    code = (
+        "import sys; sys.argv = ['tinynet', 'generate', '--help']\n"
+        "from tinynet.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "assert not {'numpy', 'numba', 'PIL'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True)
+
+
 def test_generate_json(model):
     settings = ("--model", model, "--seed", "太", "--length", 30, "--json")
     first = json.loads(run("generate", *settings).stdout)

@@ -55,9 +55,16 @@ def test_data(data: str, model: Sequential) -> tuple[np.ndarray, np.ndarray]:
 
 
 def warm_up() -> None:
-    """Compile what the recipes need: one short training with everything that theirs use, and a prediction."""
-    from ..data.augment import DIGITS
+    """Compile what the recipes need: short trainings with everything that theirs use, and what is done afterwards."""
     from ..kernels import set_threads, threads
+
+    _warm_up_pictures()
+    _warm_up_text()
+    set_threads(threads())
+
+
+def _warm_up_pictures() -> None:
+    from ..data.augment import DIGITS
     from . import pictures
     from .base import Choices
 
@@ -69,4 +76,16 @@ def warm_up() -> None:
     )  # fmt: skip
     made.model.fit(made.x, made.y, verbose=False, **made.settings)
     made.model.predict(x[:1])
-    set_threads(threads())
+
+
+def _warm_up_text() -> None:
+    from ..data.text import streams
+    from ..training import AdamW
+    from . import text
+    from .base import RECURRENT
+
+    x, y = streams(np.arange(65, dtype=np.int32) % 2, batch_size=2, steps=16)
+    for arch in RECURRENT:
+        model = text.network(arch, "ab", len(x))
+        model.fit(x, y, batch_size=2, stateful=True, optimizer=AdamW(clip_norm=1.0), verbose=False)
+        model.generate("a", 2)

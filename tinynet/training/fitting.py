@@ -99,7 +99,7 @@ def fit(
         epochs=check_count("fit", "epochs", epochs),
         batch_size=check_count("fit", "batch_size", batch_size),
         seed=check_count("fit", "seed", seed, least=0),
-        shuffle=shuffle,
+        shuffle=shuffle and not stateful,
         stateful=_check_stateful(stateful, model, samples, batch_size),
         augment=_check_augment(augment, samples),
         checkpoint=None if checkpoint is None else Path(checkpoint),

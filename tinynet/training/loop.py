@@ -153,11 +153,7 @@ class Training:
     def _run_epoch(self) -> None:
         began = time.perf_counter()
         rng = np.random.default_rng([self.seed, self.epoch])
-        order = (
-            rng.permutation(len(self.samples))
-            if self.shuffle and not self.stateful
-            else np.arange(len(self.samples))
-        )
+        order = rng.permutation(len(self.samples)) if self.shuffle else np.arange(len(self.samples))
         seeds = rng.integers(2**32, size=(self.steps_per_epoch, 2)).tolist()
         self._tell("on_epoch_begin")
         while self.batch < self.steps_per_epoch and not self.history.stopped:
@@ -207,10 +203,10 @@ class Training:
     def _forget(self) -> None:
         """An epoch begins with zeros as the state that batches hand on."""
         if self.stateful:
-            layers = [layer for layer in self.model.layers if layer.state_sizes]
             self.carried = {
                 layer.name: tuple(np.zeros((self.batch_size, size), np.float32) for size in layer.state_sizes)
-                for layer in layers
+                for layer in self.model.layers
+                if layer.state_sizes
             }
 
     def _stop_early(self) -> None:
