@@ -100,7 +100,8 @@ def test_one_stream_leaves_out_what_fills_no_window():
 def test_a_text_shorter_than_a_batch_is_refused():
     streams(np.arange(61), 3, 20)
     with pytest.raises(
-        DataError, match=r"60 characters .* one batch takes 3 × 20 and one more: give a longer text or"
+        DataError,
+        match="takes 3 × 20 characters and one more, but the text to learn from has only 60: give a longer text or",
     ):
         streams(np.arange(60), 3, 20)
 

@@ -149,8 +149,8 @@ def streams(ids: np.ndarray, batch_size: int, steps: int) -> tuple[np.ndarray, n
     length, needed = len(ids) - 1, batch_size * steps
     if length < needed:
         raise DataError(
-            f"there are {len(ids):,} characters to learn from, but one batch takes {batch_size} × {steps} and one more: "
-            f"give a longer text{' or a smaller batch size' if batch_size > 1 else ''}"
+            f"one batch takes {batch_size} × {steps} characters and one more, but the text to learn from has only "
+            f"{len(ids):,}: give a longer text{' or a smaller batch size' if batch_size > 1 else ''}"
         )
     windows = min(-(-length // needed), length // steps)
     first = np.linspace(0, length - windows * steps, batch_size).astype(np.int64)

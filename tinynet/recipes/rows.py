@@ -18,7 +18,7 @@ from .base import RECURRENT, Choices, Plan, check_arch
 
 BATCH_SIZE = 64
 UNITS = 128
-PEAK_LEARNING_RATE = 3e-3
+PEAK_LEARNING_RATE = {"lstm": 3e-3, "gru": 3e-3, "rnn": 1e-3}
 CLIP_NORM = 1.0
 
 
@@ -42,7 +42,7 @@ def plan(
     layers = [RECURRENT[arch](units), Dense(len(labels), activation="softmax")]
     model = Sequential(layers, x.shape[1:3], labels=labels, seed=choices.seed, name=f"{name}-{arch}")
     model.metadata.update(about=f"{about} row by row", input=preparation)
-    rate = choices.learning_rate or PEAK_LEARNING_RATE
+    rate = choices.learning_rate or PEAK_LEARNING_RATE[arch]
     settings = {
         "epochs": choices.epochs or epochs,
         "batch_size": choices.batch_size or BATCH_SIZE,
