@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,6 +84,7 @@ class Sequential:
         self._takes_ids = bool(self.layers) and self.layers[0].takes_ids
         self._recordable = all(layer.kernels_only for layer in self.layers)
         self._recordings: dict[tuple, Any] = {}
+        self._returns_state = any(getattr(layer, "return_state", False) for layer in self.layers)
         self._flops = self.flops(self.input_shape)
 
     def _join(self, layers: Sequence[Layer]) -> list[tuple[int, Layer | ConvolutionAndMaxPool]]:
@@ -247,7 +249,7 @@ class Sequential:
         Recurrent layers start from `initial_state`, {layer's name: arrays (n, units)}, or zeros. With `return_state`, or
         where a layer says so, returns (outputs, state): from that state the next piece of the same sequences goes on.
         """
-        returned = return_state or any(getattr(layer, "return_state", False) for layer in self.layers)
+        returned = return_state or self._returns_state
         outputs, state = self._predict(x, batch_size, initial_state, returned)
         return (outputs, state) if returned else outputs
 
@@ -255,6 +257,11 @@ class Sequential:
         self, x: Any, batch_size: int = BATCH_SIZE, state: State | None = None, keep_state: bool = False
     ) -> tuple[np.ndarray, State]:
         x, batch_size = self.check_input(x), check_count(self.name, "batch_size", batch_size)
+        if not (state or keep_state) and len(x) <= FEW_SAMPLES:
+            # Python takes longer than kernels here: what has a recording takes the short way to it.
+            recording = self._recordings.get(self._recording_key(kernels.backend(0), (x,)))
+            if callable(recording) and (outputs := recording(x)):
+                return outputs[0], {}
         state = self.check_state(state, len(x))
         flops = self.flops(x.shape[1:]) if None in self.input_shape else self._flops
         run = Run(kernels.backend(flops * len(x)))
@@ -339,8 +346,7 @@ class Sequential:
 
     def _recording(self, function: Callable, inputs: tuple[np.ndarray, ...], run: Run) -> Callable | None:
         """The kernels for such inputs as one, once they have come CALLS_BEFORE_RECORDING times."""
-        shapes = tuple(array.shape for array in inputs)
-        key = (run.kernels, shapes, *[id(array) for group in self._groups for array in group.values()])
+        key = self._recording_key(run.kernels, inputs)
         found = self._recordings.get(key, 0)
         if isinstance(found, int):
             if len(self._recordings) > MOST_RECORDINGS:
@@ -349,6 +355,11 @@ class Sequential:
             found = run.kernels.record(function, *inputs) if ready else found + 1
             self._recordings[key] = found
         return found if callable(found) else None
+
+    def _recording_key(self, k: ModuleType, inputs: tuple[np.ndarray, ...]) -> tuple:
+        """A recording is of one back end, for inputs of such shapes and these weights, whatever values they have."""
+        weights = [id(array) for group in self._groups for array in group.values()]
+        return k, *[array.shape for array in inputs], *weights
 
     def __getstate__(self) -> dict[str, Any]:
         """What is copied and pickled: all but recordings, which belong to this process and these arrays."""
@@ -403,11 +414,8 @@ class Sequential:
 
     def state(self) -> dict[str, np.ndarray]:
         """The trained arrays and the statistics that are saved with them."""
-        state = self.parameters()
-        state.update(
-            {f"{layer.name}.{key}": a for layer in self.layers for key, a in layer.statistics.items()}
-        )
-        return state
+        kept = {f"{layer.name}.{key}": a for layer in self.layers for key, a in layer.statistics.items()}
+        return {**self.parameters(), **kept}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Copy arrays by name into the model; raises ShapeError for a missing, unknown or wrongly shaped one."""

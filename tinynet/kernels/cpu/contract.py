@@ -26,7 +26,7 @@ from .simd import LANES, load, load_until, store, store_until, transpose
 from .tile import ROWS, WIDTH, finish, outer, resume, row_offsets, start
 
 ONE = np.float32(1)
-TILES_WORTH_PACKING = 8
+TILES_WORTH_PACKING = 12
 """Lines of w that lie far apart fall on the same places of the first cache: so many tiles that read them pay for a copy in panels."""
 BIAS, CLEAR, ADD = 0, 1, 2
 """What the sums begin with: the bias; zeros, so that rows may be met again; or what is there."""
