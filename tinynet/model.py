@@ -12,7 +12,7 @@ import numpy as np
 
 from . import kernels, storage
 from .errors import ShapeError, TinynetError
-from .layers.base import Layer, Run, Shape, State, check_count, check_shape, show_shape, snake_case
+from .layers.base import Layer, Run, Shape, State, as_floats, check_count, check_shape, show_shape, snake_case
 from .layers.conv import Convolution
 from .layers.pooling import ConvolutionAndMaxPool, Pooling
 
@@ -81,7 +81,7 @@ class Sequential:
         self._groups = [
             group for layer in self.layers for group in (layer.parameters, layer.statistics) if group
         ]
-        self._takes_ids = bool(self.layers) and self.layers[0].takes_ids
+        self.takes_ids = bool(self.layers) and self.layers[0].takes_ids
         self._recordable = all(layer.kernels_only for layer in self.layers)
         self._recordings: dict[tuple, Any] = {}
         self._returns_state = any(getattr(layer, "return_state", False) for layer in self.layers)
@@ -180,8 +180,12 @@ class Sequential:
     def check_input(self, x: Any) -> np.ndarray:
         """x as a C-contiguous float32 batch, or ids as int32; uint8 pictures are scaled to 0…1. Raises ShapeError."""
         usual = type(x) is np.ndarray and x.dtype == np.float32 and x.flags.c_contiguous and x.ndim
-        if usual and x.shape[1:] == self.input_shape and self._recordable and not self._takes_ids:
+        if usual and x.shape[1:] == self.input_shape and self._recordable and not self.takes_ids:
             return x
+        return self._numbers(self.check_samples(x))
+
+    def check_samples(self, x: Any) -> np.ndarray:
+        """x as an array of samples of the right shape, its numbers as they came; raises ShapeError."""
         x = self._array(x)
         expected = self.input_shape
         if expected[-1:] == (1,) and x.ndim == len(expected) and x.shape[1:] == expected[:-1]:
@@ -194,7 +198,7 @@ class Sequential:
                 f"{self._first} takes a batch of shape {show_shape((None, *expected))}, but is given {show_shape(x.shape)}"
                 + (hint if len(x.shape) == len(expected) else "")
             )
-        return self._numbers(x)
+        return x
 
     def _array(self, x: Any) -> np.ndarray:
         try:
@@ -208,12 +212,8 @@ class Sequential:
         return x
 
     def _numbers(self, x: np.ndarray) -> np.ndarray:
-        """What the first layer takes: ids, or float32, bytes as parts of 255."""
-        if self._takes_ids:
-            return self.layers[0].check_ids(x)
-        if x.dtype == np.uint8:
-            x = x.astype(np.float32) / np.float32(255)
-        return np.ascontiguousarray(x, np.float32)
+        """What the first layer takes."""
+        return self.layers[0].check_ids(x) if self.takes_ids else as_floats(x)
 
     @property
     def _first(self) -> str:

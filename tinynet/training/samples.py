@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import DataError, TinynetError
+from ..layers.base import as_floats
 from .losses import Loss
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Samples:
-    """x (n, …) float32, targets as the loss takes them, weights shaped like the labels (None: all count the same)."""
+    """x (n, …) float32, or bytes until a batch of them is taken, targets as the loss takes them, weights shaped like the labels (None: all count the same)."""
 
     x: np.ndarray
     targets: np.ndarray
@@ -61,6 +62,8 @@ class Samples:
     def take(self, index: np.ndarray | slice) -> Batch:
         """The samples of these indices."""
         x, targets = self.x[index], self.targets[index]
+        if x.dtype == np.uint8:
+            x = as_floats(x)
         if self.weights is None:
             rows = targets.size // self.row_size
             return Batch(x, targets, np.full(rows, 1 / rows, np.float32), rows, None)
@@ -89,7 +92,9 @@ def prepare(
     Raises ShapeError or DataError, saying what was found and what is expected: a wrong shape or length, NaN or
     infinity, labels outside the range.
     """
-    x = model.check_input(x)
+    x = model.check_samples(x)
+    if x.dtype != np.uint8 or model.takes_ids:
+        x = model.check_input(x)
     if not len(x):
         raise DataError("there are no samples: x has length 0")
     check_finite(x)
@@ -106,6 +111,8 @@ def prepare(
 
 def check_finite(x: np.ndarray) -> None:
     """Raise DataError for the first NaN or infinity in samples (n, …)."""
+    if x.dtype.kind != "f":
+        return
     with np.errstate(over="ignore", invalid="ignore"):
         # a sum is one quick pass and hides neither
         if math.isfinite(x.sum(dtype=np.float32)):
