@@ -18,9 +18,8 @@ from .jit import helper, jit
 from .norm import column_sums
 from .simd import LANES, load_until, splat, store_until
 from .tile import WIDTH
+from .transposed import product, rows_of
 
-DEEPEST = 300
-"""Rows of dz in a sum: 32 columns of so many fill most of the first cache."""
 FEW_ROWS = 4
 """Up to so many rows the matrix is read once for each, where it lies."""
 BROAD = 8 * LANES
@@ -98,10 +97,8 @@ def dense_input_gradient(dz: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 
 def dense_kernel_gradient(x: np.ndarray, dz: np.ndarray) -> np.ndarray:
     """dW = xᵀ dz; x (m, k), dz (m, n). Returns (k, n)."""
-    (m, k), n = x.shape, dz.shape[1]
-    if not m or not k or not n:
-        return np.zeros((k, n), np.float32)
-    return run(_kernel_gradient_plan(m, k, n), x, dz)
+    m, k = x.shape
+    return product(x, rows_of(1, m, 0, k), k, dz)
 
 
 def bias_gradient(dz: np.ndarray) -> np.ndarray:
@@ -116,16 +113,3 @@ def _plan(m: int, depth: int, columns: int, transposed: bool = False) -> Plan:
     panel_parts = min(-(-columns // WIDTH), 8)
     parts = {"row_parts": -(-8 // panel_parts), "panel_parts": panel_parts}
     return make_plan((m, columns), [rows], np.arange(depth), **parts, transposed=transposed)
-
-
-@functools.lru_cache(maxsize=256)
-def _kernel_gradient_plan(m: int, k: int, n: int) -> Plan:
-    """A product with the first matrix transposed: rows are columns of x, and the sum runs over its rows.
-
-    It runs over a part of them at a time, so that what all tiles read of dz stays in the first cache.
-    """
-    depth = next((d for d in range(min(m, DEEPEST), DEEPEST // 3, -1) if m % d == 0), m)
-    rows = [(np.arange(k) + first * k, np.arange(k) * n) for first in range(0, m, depth)]
-    panel_parts = min(-(-n // WIDTH), 16)
-    parts = {"row_parts": -(-16 // panel_parts), "panel_parts": panel_parts}
-    return make_plan((k, n), rows, np.arange(depth) * k, **parts)

@@ -165,3 +165,10 @@ def clear(x, first, stop):
     """x[first:stop] = 0."""
     for i in range(first, stop, LANES):
         store_until(x, i, stop, splat(np.float32(0)))
+
+
+@helper
+def scratch(size):
+    """Memory of a task's own, from a cache line on (see memory.py)."""
+    room = np.empty(size + LANES, np.float32)
+    return room[-(room.ctypes.data // 4) % LANES :]

@@ -23,10 +23,9 @@ from .conv import (
     with_zeros_around,
 )
 from .flat import flat
-from .functions import clear
-from .jit import helper, jit
+from .functions import clear, scratch
+from .jit import jit
 from .pooling import hand_back, max_pool, max_pool2d, pool_sizes, traced_max_pool
-from .simd import LANES
 from .tile import WIDTH
 
 Pair = tuple[int, int]
@@ -41,18 +40,11 @@ _contract, _max_pool, _traced_max_pool, _hand_back = (
 )
 
 
-@helper
-def _scratch(size):
-    """Memory of a task's own, from a cache line on (see memory.py)."""
-    room = np.empty(size + LANES, np.float32)
-    return room[-(room.ctypes.data // 4) % LANES :]
-
-
 @jit
 def convolve_and_pool(task, x, w, bias, y, tables, pool, rectify, pictures):
     """A share of the pictures: `contract`, then `max_pool` line by line."""
     x_size, y_size = x.size // pictures, y.size // pictures
-    convolved = _scratch(pool[0] * pool[1] * pool[2])
+    convolved = scratch(pool[0] * pool[1] * pool[2])
     for picture in range(task * SHARE, min(pictures, (task + 1) * SHARE)):
         _contract(0, x[picture * x_size : (picture + 1) * x_size], w, bias, convolved, *tables, ONE)
         maxima = y[picture * y_size : (picture + 1) * y_size]
@@ -64,7 +56,7 @@ def convolve_and_pool(task, x, w, bias, y, tables, pool, rectify, pictures):
 def convolve_and_trace(task, x, w, bias, y, places, tables, pool, rectify, pictures):
     """A share of the pictures: `contract`, then `traced_max_pool` line by line."""
     x_size, y_size = x.size // pictures, y.size // pictures
-    convolved = _scratch(pool[0] * pool[1] * pool[2])
+    convolved = scratch(pool[0] * pool[1] * pool[2])
     for picture in range(task * SHARE, min(pictures, (task + 1) * SHARE)):
         first, last = picture * y_size, (picture + 1) * y_size
         _contract(0, x[picture * x_size : (picture + 1) * x_size], w, bias, convolved, *tables, ONE)
@@ -80,7 +72,7 @@ def hand_back_and_convolve(
     """A chunk of pictures: `hand_back` into dz; then what dz adds to the gradients of kernel and bias, and dx if asked for."""
     x_size, y_size = x.size // pictures, y.size // pictures
     size, filters, chunks = dkernel.size // (dbias.size // pool[2]), pool[2], dbias.size // pool[2]
-    dz = _scratch(pool[0] * pool[1] * line)
+    dz = scratch(pool[0] * pool[1] * line)
     clear(dz, 0, pool[0] * pool[1] * line)
     own_kernel, own_bias = (
         dkernel[task * size : (task + 1) * size],

@@ -11,17 +11,16 @@ Every sequence is computed for itself, so how a batch is shared out changes no b
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 
 from . import jit, memory
-from .contract import ONE, Plan, make_plan, pack, run
+from .contract import ONE, pack
 from .flat import flat
 from .functions import fma
 from .jit import helper
 from .simd import LANES, elementwise, load_until, splat, store_until
 from .tile import SHORT, WIDTH, finish, outer, resume, short_row_offsets
+from .transposed import product, rows_of
 
 Mask = np.ndarray | None
 
@@ -140,15 +139,4 @@ def state_kernel_gradient(h: np.ndarray, dr: np.ndarray) -> np.ndarray:
     """Gradient of the matrix U that states meet, Σ h[t]ᵀ dr[t]; h (n, t + 1, units), whose last is not met, dr (n, t, columns)."""
     n, steps, columns = dr.shape
     units = h.shape[2]
-    if not dr.size or not units:
-        return np.zeros((units, columns), np.float32)
-    return run(_state_gradient_plan(n, steps, units, columns), h, dr)
-
-
-@functools.lru_cache(maxsize=64)
-def _state_gradient_plan(n: int, steps: int, units: int, columns: int) -> Plan:
-    """Rows are the units, and the sum runs over the steps of one sequence at a time."""
-    rows = [(np.arange(units) + i * (steps + 1) * units, np.arange(units) * columns) for i in range(n)]
-    panel_parts = min(-(-columns // WIDTH), 16)
-    parts = {"row_parts": -(-16 // panel_parts), "panel_parts": panel_parts}
-    return make_plan((units, columns), rows, np.arange(steps) * units, **parts)
+    return product(h, rows_of(n, steps, 1, units), units, dr.reshape(n * steps, columns))
