@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,8 @@ from . import kernels, storage
 from .errors import ShapeError, TinynetError
 from .layers.base import Layer, Run, Shape, State, as_floats, check_count, check_shape, show_shape, snake_case
 from .layers.conv import Convolution
-from .layers.pooling import ConvolutionAndMaxPool, Pooling
+from .layers.joined import join
+from .layers.pooling import Pooling
 
 if TYPE_CHECKING:
     from .training import History
@@ -69,7 +71,7 @@ class Sequential:
                 raise TinynetError(f"{layer.name} takes ids, which no layer gives; make it the first layer")
 
     def _build(self, seed: int | None) -> None:
-        """Create the parameters, and join convolutions with the pooling behind them."""
+        """Create the parameters, and join neighbours that can be one step."""
         rng = None if seed is None else np.random.default_rng(seed)
         self.shapes: list[Shape] = [self.input_shape]
         for layer in self.layers:
@@ -77,7 +79,8 @@ class Sequential:
         # Only when all fits: a layer that has parameters belongs to a network.
         for layer, shape in zip(self.layers, self.shapes, strict=False):
             layer.build(shape, rng)
-        self._steps = self._join(self.layers)
+        self._trim()
+        self._steps = join(self.layers)
         self._groups = [
             group for layer in self.layers for group in (layer.parameters, layer.statistics) if group
         ]
@@ -87,21 +90,11 @@ class Sequential:
         self._returns_state = any(getattr(layer, "return_state", False) for layer in self.layers)
         self._flops = self.flops(self.input_shape)
 
-    def _join(self, layers: Sequence[Layer]) -> list[tuple[int, Layer | ConvolutionAndMaxPool]]:
-        """The steps of a pass, each with the index of its layer: a convolution and the max-pooling behind it are one."""
-        steps: list[tuple[int, Layer | ConvolutionAndMaxPool]] = []
-        joined = False
-        for index, layer in enumerate(layers):
-            follower = layers[index + 1] if index + 1 < len(layers) else None
+    def _trim(self) -> None:
+        """Tell each convolution what part of its output the pooling behind it reads."""
+        for index, (layer, follower) in enumerate(pairwise(self.layers)):
             if isinstance(layer, Convolution) and isinstance(follower, Pooling):
                 layer.trimmed = follower.spatial_size_read(self.shapes[index + 1])
-            if joined:
-                joined = False
-            elif joined := follower is not None and ConvolutionAndMaxPool.fits(layer, follower):
-                steps.append((index, ConvolutionAndMaxPool(layer, follower)))
-            else:
-                steps.append((index, layer))
-        return steps
 
     @property
     def output_shape(self) -> Shape:
@@ -166,7 +159,7 @@ class Sequential:
             if dy is None or not (step.parameters or step_run.input_gradient):
                 break
             dy, own = step.backward(dy, kept, step_run)
-            gradients.update({f"{step.name}.{key}": value for key, value in own.items()})
+            gradients.update(step.named(own))
         return gradients
 
     @property

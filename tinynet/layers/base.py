@@ -93,6 +93,10 @@ class Layer:
         """From the gradient at the output: the gradient at the input, and one for each parameter."""
         raise NotImplementedError
 
+    def named(self, gradients: Gradients) -> Gradients:
+        """Gradients by "layer.parameter"."""
+        return {f"{self.name}.{key}": value for key, value in gradients.items()}
+
     def output_mask(self, x: np.ndarray, run: Run) -> np.ndarray | None:
         """Which time steps of the output for x are real, (n, t); None: all."""
         return run.mask if self.timewise else None

@@ -9,14 +9,7 @@ from typing import Any
 import numpy as np
 
 from .base import Gradients, Layer, Run, Shape, check_choice, check_counts
-from .conv import PADDINGS, Convolution, Pads, Sizes, as_picture, windows
-
-RISING = ("linear", "relu", "leaky_relu", "sigmoid", "tanh")
-"""Fused activations: they never fall, so that max f(x) = f(max x)."""
-
-
-LARGEST_WINDOW = 256
-"""Values in a window whose places fit one byte."""
+from .conv import PADDINGS, Pads, Sizes, as_picture, windows
 
 
 class Pooling(Layer):
@@ -75,57 +68,6 @@ class Pooling(Layer):
         else:
             dx = run.kernels.avg_pool2d_gradient(dy, picture.shape, *geometry)
         return dx.reshape(x.shape), {}
-
-
-class ConvolutionAndMaxPool(Layer):
-    """A convolution and the max-pooling behind it as one step: y = activation(max over the window of (x * W + b)).
-
-    The maximum commutes with activations that rise, and most of what lies between is forgotten at once. Which values were the
-    largest is all that backward needs of it.
-    """
-
-    def __init__(self, convolution: Convolution, pooling: Pooling) -> None:
-        self.convolution, self.pooling = convolution, pooling
-        self.name, self.parameters = convolution.name, convolution.parameters
-
-    @staticmethod
-    def fits(first: Layer, second: Layer) -> bool:
-        """Whether two layers can be one step."""
-        if not (isinstance(first, Convolution) and isinstance(second, Pooling) and second.largest):
-            return False
-        small = math.prod(second.pool_size) <= LARGEST_WINDOW
-        return first.rank == second.rank and first.activation in RISING and small
-
-    def _settings(self, sizes: Sizes) -> tuple:
-        convolution = self.convolution
-        pooling = self.pooling.geometry(convolution.spatial_output(sizes))
-        return *convolution.geometry(sizes), convolution.activation, *pooling
-
-    def _operands(self, x: np.ndarray) -> tuple:
-        own = self.convolution.picture_kernel(), self.parameters.get("bias")
-        return as_picture(x, self.pooling.rank), *own, *self._settings(x.shape[1:-1])
-
-    def infer(self, x: np.ndarray, run: Run) -> np.ndarray:
-        """The output alone."""
-        y = run.kernels.conv2d_max_pool2d(*self._operands(x))
-        return y if self.pooling.rank == 2 else y[:, 0]
-
-    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
-        """The output, and what backward needs."""
-        y, places = run.kernels.conv2d_max_pool2d_traced(*self._operands(x))
-        return y if self.pooling.rank == 2 else y[:, 0], (x, y, places)
-
-    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray | None, Gradients]:
-        """The gradients of the input and of the convolution's parameters."""
-        x, y, places = saved
-        operands = as_picture(x, self.pooling.rank), self.convolution.picture_kernel()
-        dx, dkernel, dbias = run.kernels.conv2d_max_pool2d_gradient(
-            dy.reshape(y.shape), y, places, *operands, *self._settings(x.shape[1:-1]), run.input_gradient
-        )
-        gradients = {"kernel": dkernel.reshape(self.parameters["kernel"].shape)}
-        if self.convolution.use_bias:
-            gradients["bias"] = dbias
-        return None if dx is None else dx.reshape(x.shape), gradients
 
 
 @dataclass(eq=False)

@@ -95,10 +95,14 @@ class Recurrent(Layer):
             taken = run.kernels.reverse_steps(taken, run.mask)
         kernel = self.parameters["kernel"]
         z = run.kernels.dense(as_rows(taken), kernel, self.parameters.get("bias"))
-        z = z.reshape(*x.shape[:2], kernel.shape[1])
-        state = run.state or tuple(np.zeros((len(x), size), z.dtype) for size in self.state_sizes)
+        y, trace = self.recur(z.reshape(*x.shape[:2], kernel.shape[1]), run)
+        return y, (taken, trace)
+
+    def recur(self, z: np.ndarray, run: Run) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        """The output and the trace, from what the inputs bring, x W + b."""
+        state = run.state or tuple(np.zeros((len(z), size), z.dtype) for size in self.state_sizes)
         trace = self.scan(z, state, run)
-        return trace[0][:, 1:] if self.return_sequences else trace[0][:, -1], (taken, trace)
+        return trace[0][:, 1:] if self.return_sequences else trace[0][:, -1], trace
 
     def final_state(self, saved: Any) -> tuple[np.ndarray, ...]:
         _, trace = saved
@@ -106,7 +110,7 @@ class Recurrent(Layer):
 
     def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray | None, Gradients]:
         k, (taken, trace) = run.kernels, saved
-        dz, gradients = self.scan_gradient(k.state_gradient(dy, taken.shape[1]), trace, run)
+        dz, gradients = self.recur_gradient(dy, trace, run)
         gradients["kernel"] = k.dense_kernel_gradient(as_rows(taken), as_rows(dz))
         if self.use_bias:
             gradients["bias"] = k.bias_gradient(dz)
@@ -116,6 +120,12 @@ class Recurrent(Layer):
         if self.go_backwards:
             dx = k.reverse_steps(dx, run.mask)
         return self._drop(dx, run), gradients
+
+    def recur_gradient(
+        self, dy: np.ndarray, trace: tuple[np.ndarray, ...], run: Run
+    ) -> tuple[np.ndarray, Gradients]:
+        """The gradients at what the inputs bring and of the parameters that the state meets, from that at the output."""
+        return self.scan_gradient(run.kernels.state_gradient(dy, trace[0].shape[1] - 1), trace, run)
 
     def _drop(self, x: np.ndarray, run: Run) -> np.ndarray:
         if not (run.training and self.dropout):

@@ -43,7 +43,10 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Samples:
-    """x (n, …) float32, or bytes until a batch of them is taken, targets as the loss takes them, weights shaped like the labels (None: all count the same)."""
+    """x (n, …) float32, or bytes until a batch of them is taken; targets as the loss takes them.
+
+    weights are shaped like the labels; None: all count the same.
+    """
 
     x: np.ndarray
     targets: np.ndarray

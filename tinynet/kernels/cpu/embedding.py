@@ -12,7 +12,7 @@ from .functions import clear
 from .jit import jit
 from .simd import LANES, load_until, store_until
 
-COLUMNS = 2 * LANES
+COLUMNS = 8 * LANES
 """Of a task."""
 
 
