@@ -131,39 +131,24 @@ def max_pool2d_gradient(dy, x, y, window, strides, pads):
     return dx
 
 
-def conv2d_max_pool2d(x, kernel, bias, strides, pads, dilation, activation, window, pool_strides, pool_pads):
-    y = conv2d(x, kernel, bias, strides, pads, dilation, activation)
-    return max_pool2d(y, window, pool_strides, pool_pads)
+def conv2d_max_pool2d(x, kernel, bias, convolution, activation, pooling):
+    return max_pool2d(conv2d(x, kernel, bias, *convolution, activation), *pooling)
 
 
-def conv2d_max_pool2d_traced(
-    x, kernel, bias, strides, pads, dilation, activation, window, pool_strides, pool_pads
-):
-    z = conv2d(x, kernel, bias, strides, pads, dilation)
-    y = max_pool2d(z, window, pool_strides, pool_pads)
+def conv2d_max_pool2d_traced(x, kernel, bias, convolution, activation, pooling):
+    z = conv2d(x, kernel, bias, *convolution)
+    y = max_pool2d(z, *pooling)
+    window, strides, pads = pooling
     places = np.zeros(y.shape, np.uint8)
-    for i, j, met in meetings(z.shape, window, pool_strides, pool_pads):
+    for i, j, met in meetings(z.shape, window, strides, pads):
         for n, c in np.ndindex(len(x), z.shape[3]):
             place = next((u, v) for u, v, row, column in met if z[n, row, column, c] == y[n, i, j, c])
             places[n, i, j, c] = place[0] * window[1] + place[1]
     return np.vectorize(lambda value: scalar_activation(float(value), activation))(y), places
 
 
-def conv2d_max_pool2d_gradient(
-    dy,
-    y,
-    places,
-    x,
-    kernel,
-    strides,
-    pads,
-    dilation,
-    activation,
-    window,
-    pool_strides,
-    pool_pads,
-    input_gradient,
-):
+def conv2d_max_pool2d_gradient(dy, y, places, x, kernel, convolution, activation, pooling, input_gradient):
+    window, strides, pads = pooling
     slope = {
         "relu": lambda v: float(v > 0),
         "leaky_relu": lambda v: 0.2 if v < 0 else 1.0,
@@ -171,15 +156,14 @@ def conv2d_max_pool2d_gradient(
         "linear": lambda v: 1.0,
     }[activation]
     dy = dy * np.vectorize(slope)(y)
-    dz = np.zeros(_output_shape(x.shape, kernel.shape[:2], strides, pads, dilation, kernel.shape[3]))
-    for i, j, met in meetings(dz.shape, window, pool_strides, pool_pads):
+    dz = np.zeros(_output_shape(x.shape, kernel.shape[:2], *convolution, kernel.shape[3]))
+    for i, j, met in meetings(dz.shape, window, strides, pads):
         for u, v, row, column in met:
             for n, c in np.ndindex(len(x), dz.shape[3]):
                 if places[n, i, j, c] == u * window[1] + v:
                     dz[n, row, column, c] += dy[n, i, j, c]
-    geometry = strides, pads, dilation
-    dx = conv2d_input_gradient(dz, kernel, x.shape, *geometry) if input_gradient else None
-    return dx, conv2d_kernel_gradient(x, dz, kernel.shape, *geometry), sum(dz.reshape(-1, dz.shape[3]))
+    dx = conv2d_input_gradient(dz, kernel, x.shape, *convolution) if input_gradient else None
+    return dx, conv2d_kernel_gradient(x, dz, kernel.shape, *convolution), sum(dz.reshape(-1, dz.shape[3]))
 
 
 def avg_pool2d(x, window, strides, pads):

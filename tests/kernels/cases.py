@@ -83,16 +83,20 @@ def convolutions_and_pools():
     ]:
         x, kernel, bias = normal(n, size, size, channels), normal(3, 3, channels, filters), normal(filters)
         for activation in ("relu", "tanh", "linear", "leaky_relu"):
-            geometry = (1, 1), ((0, -1), (1, 0)), (1, 1), activation, (2, 2), (2, 2), NONE
+            geometry = ((1, 1), ((0, -1), (1, 0)), (1, 1)), activation, ((2, 2), (2, 2), NONE)
             yield from _joined(x, kernel, bias, geometry)
-        overlapping = (2, 1), ((1, 1), (1, 1)), (1, 2), "leaky_relu", (3, 2), (2, 1), ((1, 1), (0, 1))
+        overlapping = (
+            ((2, 1), ((1, 1), (1, 1)), (1, 2)),
+            "leaky_relu",
+            ((3, 2), (2, 1), ((1, 1), (0, 1))),
+        )
         yield from _joined(x, kernel, None, overlapping)
-        spread = (1, 1), NONE, (1, 1), "relu", (1, 2), (2, 3), ((0, 0), (1, 0))
+        spread = ((1, 1), NONE, (1, 1)), "relu", ((1, 2), (2, 3), ((0, 0), (1, 0)))
         yield from _joined(x, kernel, bias, spread)
 
 
 def _joined(x, kernel, bias, geometry):
-    label = f"{x.shape}-{geometry[3]}-{geometry[4]}"
+    label = f"{x.shape}-{geometry[1]}-{geometry[2][0]}"
     yield Case("conv2d_max_pool2d", label, (x, kernel, bias, *geometry), (), 1e-5)
     yield Case("conv2d_max_pool2d_traced", label, (x, kernel, bias, *geometry), (), 1e-5)
     y, places = reference.conv2d_max_pool2d_traced(x, kernel, bias, *geometry)
