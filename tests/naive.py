@@ -259,12 +259,13 @@ def bias_gradient(dz):
     return total
 
 
-def batch_norm_statistics(x):
-    rows = x.reshape(-1, x.shape[-1])
-    means = [sum(float(v) for v in column) / len(column) for column in rows.T]
+def batch_norm_statistics(x, mask):
+    rows = [x[place] for place in np.ndindex(*x.shape[:-1]) if mask is None or mask[place[:2]]]
+    columns = list(zip(*rows, strict=True)) or [(0.0,)] * x.shape[-1]
+    means = [sum(float(v) for v in column) / len(column) for column in columns]
     variances = [
         sum((float(v) - m) ** 2 for v in column) / len(column)
-        for column, m in zip(rows.T, means, strict=True)
+        for column, m in zip(columns, means, strict=True)
     ]
     return np.array(means), np.array(variances)
 
@@ -276,6 +277,24 @@ def batch_norm(x, mean, variance, gamma, beta, epsilon):
         z = (float(x[place]) - float(mean[c])) / math.sqrt(float(variance[c]) + epsilon)
         y[place] = float(gamma[c]) * z + float(beta[c])
     return y
+
+
+def batch_norm_gradient(dy, x, mean, variance, gamma, epsilon, mask):
+    dx, dgamma, dbeta = np.zeros(x.shape), np.zeros(x.shape[-1]), np.zeros(x.shape[-1])
+    places = list(np.ndindex(*x.shape[:-1]))
+    real = [place for place in places if mask is None or mask[place[:2]]]
+    for c in range(x.shape[-1]):
+        spread = math.sqrt(float(variance[c]) + epsilon)
+        normalised = {place: (float(x[(*place, c)]) - float(mean[c])) / spread for place in places}
+        for place in places:
+            dbeta[c] += float(dy[(*place, c)])
+            dgamma[c] += float(dy[(*place, c)]) * normalised[place]
+        for place in places:
+            dx[(*place, c)] = float(gamma[c]) / spread * float(dy[(*place, c)])
+        for place in real:
+            through = (dbeta[c] + normalised[place] * dgamma[c]) / len(real)
+            dx[(*place, c)] -= float(gamma[c]) / spread * through
+    return dx, dgamma, dbeta
 
 
 def warp(images, matrices, grid=None):

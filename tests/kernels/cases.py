@@ -145,10 +145,11 @@ def elements():
         vectors = normal(c), positive(c), positive(c), normal(c)
         yield Case("batch_norm", label, (z, *vectors, 1e-3))
         if z.size:
-            yield Case("batch_norm_statistics", label, (z + 2,))
-            statistics = reference.batch_norm_statistics(z)
-            gradient = (dy, z, *statistics, positive(c), 1e-3)
-            yield Case("batch_norm_gradient", label, gradient, (), 1e-5)
+            for kind, mask in masks(*shape[:2]).items() if z.ndim > 2 else [("whole", None)]:
+                yield Case("batch_norm_statistics", f"{label}-{kind}", (z + 2, mask))
+                statistics = reference.batch_norm_statistics(z, mask)
+                gradient = (dy, z, *statistics, positive(c), 1e-3, mask)
+                yield Case("batch_norm_gradient", f"{label}-{kind}", gradient, (), 1e-5)
 
 
 def losses():
