@@ -131,7 +131,17 @@ def test_bidirectional_reads_both_ways(kind, settings, merge_mode, return_sequen
 
 
 def test_bidirectional_drops_other_inputs_each_way():
-    check_layer(Bidirectional(LSTM(2, dropout=0.5, return_sequences=True)), (4, 3))
+    layer = Bidirectional(LSTM(2, dropout=0.5, return_sequences=True))
+    check_layer(layer, (4, 3))
+    for name, value in layer.layer.parameters.items():
+        layer.parameters[f"backward_{name}"] = value
+    # Over one step, with the same weights, only what was dropped can tell the ways apart.
+    x = np.ones((1, 1, 3), np.float32)
+    ahead, back = np.split(layer.forward(x, Run(reference))[0], 2, axis=2)
+    assert np.array_equal(ahead, back)
+    runs = (Run(reference, training=True, seed=seed) for seed in range(9))
+    halves = [np.split(layer.forward(x, run)[0], 2, axis=2) for run in runs]
+    assert any((ahead != back).any() for ahead, back in halves)
 
 
 def test_bidirectional_starts_from_a_state_of_both():

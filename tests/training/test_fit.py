@@ -316,10 +316,8 @@ def test_a_second_ctrl_c_is_immediate():
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-        training.second = True
 
-    at = At(1, twice)
-    assert network().fit(X, Y, callbacks=[at]).interrupted
+    assert network().fit(X, Y, callbacks=[At(1, twice)]).interrupted
 
 
 def test_fit_works_outside_the_main_thread():
