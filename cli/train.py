@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--augment/--no-augment", default=True, help="Whether pictures are shifted, turned and bent at random."
 )
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.npz",
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.npz",
               help="Where the model goes.  [default: ./DATA-ARCH.npz]")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 @click.option("--resume", is_flag=True, help="Go on with a training that was interrupted, to the same bits.")

@@ -162,9 +162,7 @@ def test_classify_with_a_model_that_is_not_there(name):
 
 def test_a_folder_becomes_a_model_that_classifies(folder, tmp_path):
     out = tmp_path / "bars.npz"
-    done = run(
-        "train", folder, "--output", out, "--epochs", 12, "--no-augment", "--history", tmp_path / "h.csv"
-    )
+    done = run("train", folder, "-o", out, "--epochs", 12, "--no-augment", "--history", tmp_path / "h.csv")
     assert done.returncode == 0, done.stderr
     assert out.exists() and not out.with_suffix(".checkpoint.npz").exists()
     assert (tmp_path / "h.csv").read_text().startswith("epoch,")

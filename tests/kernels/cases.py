@@ -83,16 +83,20 @@ def convolutions_and_pools():
     ]:
         x, kernel, bias = normal(n, size, size, channels), normal(3, 3, channels, filters), normal(filters)
         for activation in ("relu", "tanh", "linear", "leaky_relu"):
-            geometry = (1, 1), ((0, -1), (1, 0)), (1, 1), activation, (2, 2), (2, 2), NONE
+            geometry = ((1, 1), ((0, -1), (1, 0)), (1, 1)), activation, ((2, 2), (2, 2), NONE)
             yield from _joined(x, kernel, bias, geometry)
-        overlapping = (2, 1), ((1, 1), (1, 1)), (1, 2), "leaky_relu", (3, 2), (2, 1), ((1, 1), (0, 1))
+        overlapping = (
+            ((2, 1), ((1, 1), (1, 1)), (1, 2)),
+            "leaky_relu",
+            ((3, 2), (2, 1), ((1, 1), (0, 1))),
+        )
         yield from _joined(x, kernel, None, overlapping)
-        spread = (1, 1), NONE, (1, 1), "relu", (1, 2), (2, 3), ((0, 0), (1, 0))
+        spread = ((1, 1), NONE, (1, 1)), "relu", ((1, 2), (2, 3), ((0, 0), (1, 0)))
         yield from _joined(x, kernel, bias, spread)
 
 
 def _joined(x, kernel, bias, geometry):
-    label = f"{x.shape}-{geometry[3]}-{geometry[4]}"
+    label = f"{x.shape}-{geometry[1]}-{geometry[2][0]}"
     yield Case("conv2d_max_pool2d", label, (x, kernel, bias, *geometry), (), 1e-5)
     yield Case("conv2d_max_pool2d_traced", label, (x, kernel, bias, *geometry), (), 1e-5)
     y, places = reference.conv2d_max_pool2d_traced(x, kernel, bias, *geometry)
@@ -141,10 +145,11 @@ def elements():
         vectors = normal(c), positive(c), positive(c), normal(c)
         yield Case("batch_norm", label, (z, *vectors, 1e-3))
         if z.size:
-            yield Case("batch_norm_statistics", label, (z + 2,))
-            statistics = reference.batch_norm_statistics(z)
-            gradient = (dy, z, *statistics, positive(c), 1e-3)
-            yield Case("batch_norm_gradient", label, gradient, (), 1e-5)
+            for kind, mask in masks(*shape[:2]).items() if z.ndim > 2 else [("whole", None)]:
+                yield Case("batch_norm_statistics", f"{label}-{kind}", (z + 2, mask))
+                statistics = reference.batch_norm_statistics(z, mask)
+                gradient = (dy, z, *statistics, positive(c), 1e-3, mask)
+                yield Case("batch_norm_gradient", f"{label}-{kind}", gradient, (), 1e-5)
 
 
 def losses():

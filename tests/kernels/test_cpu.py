@@ -6,7 +6,7 @@ import inspect
 import os
 import subprocess
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import naive
 import numpy as np
@@ -206,19 +206,9 @@ def test_two_threads_may_call_at_once(always_parallel):
     x, kernel = normal(4, 13, 13, 32), normal(3, 3, 32, 64)
     arguments = (x, kernel, None, (1, 1), ((0, 0), (0, 0)), (1, 1))
     expected = cpu.conv2d(*arguments)
-    wrong = []
-
-    def work():
-        for _ in range(50):
-            if not (cpu.conv2d(*arguments) == expected).all():
-                wrong.append(1)
-
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+    with ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(lambda _: cpu.conv2d(*arguments), range(150)))
+    assert len(results) == 150 and all((result == expected).all() for result in results)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +121,37 @@ def test_a_folder_that_others_may_write_is_not_trusted(tmp_path, fresh_cache):
     assert cache.folder().parent == tmp_path / "own"
 
 
+def test_a_new_folder_removes_those_long_unused(tmp_path, fresh_cache):
+    fresh_cache.setattr(cache, "user_folder", lambda kind: tmp_path)
+    long_ago = time.time() - cache.KEPT - 3600
+    for name, used in {"0" * 16: long_ago, "1" * 16: long_ago + 7200, "of the user": long_ago}.items():
+        (tmp_path / "kernels" / name).mkdir(parents=True)
+        (tmp_path / "kernels" / name / "file.bin").touch()
+        os.utime(tmp_path / "kernels" / name, (used, used))
+    own = cache.folder()
+    assert {path.name for path in own.parent.iterdir()} == {"1" * 16, "of the user", own.name}
+    assert (own.parent / "of the user" / "file.bin").exists()
+
+
+def test_a_folder_in_use_is_not_long_unused(tmp_path, fresh_cache):
+    fresh_cache.setattr(cache, "user_folder", lambda kind: tmp_path)
+    own = cache.folder()
+    os.utime(own, (0, 0))
+    cache.folder.cache_clear()
+    assert cache.folder() == own and time.time() - own.stat().st_mtime < 3600
+
+
+def test_a_folder_that_cannot_be_removed_is_no_error(tmp_path, fresh_cache):
+    def refuse(*arguments, **settings):
+        raise PermissionError("not yours")
+
+    fresh_cache.setattr(cache, "user_folder", lambda kind: tmp_path)
+    fresh_cache.setattr(cache.shutil, "rmtree", refuse)
+    (tmp_path / "kernels" / ("0" * 16)).mkdir(parents=True)
+    os.utime(tmp_path / "kernels" / ("0" * 16), (0, 0))
+    assert cache.folder().parent == tmp_path / "kernels"
+
+
 def _count(task, counts, spin):
     total = 0
     for i in range(spin):
@@ -149,14 +181,18 @@ def test_each_task_runs_once(number, threads):
 
 def test_no_task_is_no_work(threads):
     threads(2)
-    count(0, 10**9, np.zeros(0, np.int64), 0)
+    counts = np.zeros(1, np.int64)
+    count(0, 10**9, counts, 0)
+    assert counts[0] == 0
 
 
 def test_threads_are_kept_within_what_there_is(threads):
     threads(10_000)
-    assert 1 <= jit.get_threads() <= 10_000
+    most = jit.get_threads()
     threads(None)
-    assert jit.get_threads() >= 1
+    assert jit.get_threads() == most < 10_000
+    threads(1)
+    assert jit.get_threads() == 1
 
 
 def test_callers_at_once(threads):

@@ -13,11 +13,6 @@ from tinynet.layers import Embedding, Masking, RepeatVector, Run
 IDS = np.array([[1, 0, 2, 2], [4, 4, 4, 0]])
 
 
-@pytest.fixture(autouse=True)
-def on_reference():
-    tn.set_device("reference")
-
-
 def test_an_embedding_looks_its_ids_up():
     def expected(x, embeddings):
         return naive.embedding(x, embeddings)

@@ -37,7 +37,10 @@ def test_constants(name, value):
 
 @pytest.mark.parametrize("name", INITIALIZERS)
 def test_every_initialiser_is_a_setting_of_a_layer_and_follows_the_seed(name):
-    first, again = (
-        tn.Sequential([tn.Dense(4, kernel_initializer=name)], (3,), seed=7).get_weights()[0] for _ in "ab"
+    first, again, other = (
+        tn.Sequential([tn.Dense(4, kernel_initializer=name)], (3,), seed=seed).get_weights()[0]
+        for seed in (7, 7, 8)
     )
-    assert np.array_equal(first, again) and first.dtype == np.float32 and first.flags.c_contiguous
+    assert np.array_equal(first, again)
+    assert np.array_equal(first, other) == (name in ("zeros", "ones"))
+    assert first.dtype == np.float32 and first.flags.c_contiguous

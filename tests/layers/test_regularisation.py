@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import check_layer, close
+from helpers import BACK_ENDS, back_end, check_layer, close
 
+import tinynet as tn
 from tinynet.errors import ShapeError, TinynetError
 from tinynet.kernels import reference
 from tinynet.layers import BatchNorm, Dropout, Run
@@ -48,6 +49,36 @@ def test_batch_norm_normalises_each_channel_by_the_batch(shape):
 
 def test_batch_norm_of_one_value_a_channel_is_beta():
     check_layer(BatchNorm(), (3,), batch=1, expected=lambda x, gamma, beta: beta + 0 * x)
+
+
+MASKS = {
+    "padded": np.arange(4) < np.array([[4], [1], [3]]),
+    "scattered": np.array([[0, 1, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0]], bool),
+    "nothing": np.zeros((3, 4), bool),
+}
+
+
+@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
+@pytest.mark.parametrize("shape", [(4, 2), (4, 3, 2)])
+def test_batch_norm_counts_real_steps_alone(shape, mask):
+    def expected(x, gamma, beta):
+        real = x[mask].reshape(-1, 2) if mask.any() else np.zeros((1, 2))
+        return gamma * (x - real.mean(0)) / np.sqrt(real.var(0) + 1e-3) + beta
+
+    check_layer(BatchNorm(), shape, batch=3, expected=expected, output_shape=shape, mask=mask)
+
+
+@pytest.mark.parametrize("device", BACK_ENDS)
+def test_padding_changes_no_statistics(device):
+    """A padded batch leaves the averages, and at real steps the output, that the real steps alone would."""
+    x = np.random.default_rng(0).uniform(0.5, 2, (3, 4, 2)).astype(np.float32) * MASKS["padded"][..., None]
+    padded, alone = (tn.Sequential([tn.Masking(), BatchNorm()], (None, 2)) for _ in range(2))
+    run = Run(back_end(device), training=True)
+    together, _ = padded.forward(x, run)
+    apart, _ = alone.forward(x[MASKS["padded"]][None], run)
+    close(together[MASKS["padded"]], apart[0], 1e-6)
+    for found, exact in zip(padded.get_weights(), alone.get_weights(), strict=True):
+        close(found, exact, 1e-6)
 
 
 def test_moving_averages_follow_the_batches_and_are_used_outside_training():

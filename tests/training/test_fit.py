@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from helpers import BACK_ENDS, back_end
 from tiny import equal, line, network, samples
 
 import tinynet as tn
@@ -315,10 +316,8 @@ def test_a_second_ctrl_c_is_immediate():
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-        training.second = True
 
-    at = At(1, twice)
-    assert network().fit(X, Y, callbacks=[at]).interrupted
+    assert network().fit(X, Y, callbacks=[At(1, twice)]).interrupted
 
 
 def test_fit_works_outside_the_main_thread():
@@ -381,9 +380,20 @@ def test_divergence_is_an_error_that_keeps_the_best_weights():
 
 def test_divergence_at_the_last_step_and_in_the_first_epoch():
     net, start = line(1.0), line(1.0)
-    with np.errstate(all="ignore"), pytest.raises(DivergedError, match="epoch 1"):
+    with pytest.raises(DivergedError, match="epoch 1"):
         net.fit([[1e20]], [0.0], loss="mse", optimizer=SGD(1e30))
     assert equal(net.state(), start.state())
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("rate", [1e30, 1e300])
+@pytest.mark.parametrize("device", BACK_ENDS)
+def test_a_rate_far_too_high_is_one_error_without_warnings(rate, device):
+    back_end(device)
+    tn.set_device(device)
+    net = tn.Sequential([tn.Embedding(5, 3), tn.GRU(3), tn.Dense(2, "softmax")], (4,))
+    with pytest.raises(DivergedError, match="try a lower learning rate"):
+        net.fit(np.ones((40, 4), int), np.arange(40) % 2, batch_size=4, optimizer=tn.AdamW(rate))
 
 
 def test_bad_settings_are_answered_before_training():

@@ -52,9 +52,9 @@ class Layer:
     statistics: MutableMapping[str, np.ndarray]
 
     takes_ids = False
+    """True for a layer whose input is not numbers but ids, which only a network's first layer can be."""
     kernels_only = False
     """True where `infer` leaves all work on arrays to kernels that the back ends wrote themselves, so that its calls can be recorded."""
-    """True for a layer whose input is not numbers but ids, which only a network's first layer can be."""
     timewise = False
     """True where a step of the output depends on that step of a sequence alone, and on the state that steps before it left:
     the mask of the input is the mask of the output, and a sequence may come in pieces."""

@@ -57,7 +57,7 @@ class ConvolutionAndMaxPool(Layer):
     def _settings(self, sizes: Sizes) -> tuple:
         convolution = self.convolution
         pooling = self.pooling.geometry(convolution.spatial_output(sizes))
-        return *convolution.geometry(sizes), convolution.activation, *pooling
+        return convolution.geometry(sizes), convolution.activation, pooling
 
     def _operands(self, x: np.ndarray) -> tuple:
         own = self.convolution.picture_kernel(), self.parameters.get("bias")

@@ -42,10 +42,10 @@ class Dropout(Layer):
 class BatchNorm(Layer):
     """y = γ (x − μ) / √(σ² + ε) + β, a mean and variance a channel (Ioffe & Szegedy 2015).
 
-    In training μ and σ² are the batch's, and their moving averages follow: m ← momentum · m + (1 − momentum) · batch.
-    Otherwise the moving averages stand in. Shapes: (…, channels) → the same; γ `gamma`, β `beta`, `moving_mean`,
-    `moving_variance` (channels,). Defaults as in Keras. Raises TinynetError for a bad setting, ShapeError for an
-    open number of channels.
+    In training μ and σ² are the batch's, without the steps that a mask leaves out, and their moving averages follow:
+    m ← momentum · m + (1 − momentum) · batch. Otherwise the moving averages stand in. Shapes: (…, channels) → the same;
+    γ `gamma`, β `beta`, `moving_mean`, `moving_variance` (channels,). Defaults as in Keras. Raises TinynetError for a bad
+    setting, ShapeError for an open number of channels.
     """
 
     momentum: float = 0.99
@@ -82,7 +82,7 @@ class BatchNorm(Layer):
         if not run.training:
             y = k.batch_norm(x, moving_mean, moving_variance, gamma, beta, self.epsilon)
             return y, (x, moving_mean, moving_variance)
-        mean, variance = k.batch_norm_statistics(x)
+        mean, variance = k.batch_norm_statistics(x, run.mask)
         k.blend(moving_mean, mean, 1 - self.momentum)
         k.blend(moving_variance, variance, 1 - self.momentum)
         return k.batch_norm(x, mean, variance, gamma, beta, self.epsilon), (x, mean, variance)
@@ -90,5 +90,5 @@ class BatchNorm(Layer):
     def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
         x, mean, variance = saved
         k, gamma = run.kernels, self.parameters["gamma"]
-        dx, dgamma, dbeta = k.batch_norm_gradient(dy, x, mean, variance, gamma, self.epsilon)
+        dx, dgamma, dbeta = k.batch_norm_gradient(dy, x, mean, variance, gamma, self.epsilon, run.mask)
         return dx, {"gamma": dgamma, "beta": dbeta}

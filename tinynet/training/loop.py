@@ -139,7 +139,8 @@ class Training:
     def run(self) -> History:
         """Train to the end; returns the history. Raises DivergedError where the loss is no number any more."""
         self.began = time.monotonic()
-        with _interruptible(self):
+        # Numbers too large for float32 end in the loss, which is watched: one error, and no warnings of NumPy before it.
+        with _interruptible(self), np.errstate(over="ignore", invalid="ignore"):
             self._tell("on_train_begin")
             try:
                 self._stop_early()

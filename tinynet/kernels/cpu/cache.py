@@ -2,8 +2,9 @@
 
 One file holds one kernel for one set of argument types. The folder's name is a hash of everything the machine code depends
 on (the sources of this package, the versions of Python, Numba and llvmlite, the processor), so a changed source never meets
-old code, and nothing is ever checked or deleted by date. A file that is damaged or cannot be read counts as absent; a folder that
-cannot be written is replaced by a temporary one, and that by nothing: kernels are then compiled again in each process.
+old code, and no file is ever checked by date. Where a folder is made, those that nobody has opened for long are removed.
+A file that is damaged or cannot be read counts as absent; a folder that cannot be written is replaced by a temporary one, and
+that by nothing: kernels are then compiled again in each process.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ import hashlib
 import os
 import pickle
 import platform
+import re
+import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +31,9 @@ from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
 from ...files import user_folder
+
+KEPT = 90 * 24 * 3600
+"""Seconds that a folder is kept after a process last opened it."""
 
 # Called with a kernel's name just before it is compiled, never when it is loaded: for «compiling …» messages.
 on_compile: Callable[[str], None] | None = None
@@ -102,13 +109,26 @@ def folder() -> Path | None:
     for place in (user_folder("cache") / "kernels", _temporary_folder()):
         try:
             place = place / key()
+            new = not place.exists()
             place.mkdir(parents=True, exist_ok=True, mode=0o700)
             tempfile.TemporaryFile(dir=place).close()
+            os.utime(place)  # the time of its last use, for `_prune`
         except OSError:
             continue
         if _is_ours(place):
+            if new:
+                _prune(place.parent)
             return place
     return None
+
+
+def _prune(kernels: Path) -> None:
+    """Remove what other versions and processors left behind; a process that still runs such code only compiles again."""
+    with contextlib.suppress(OSError):
+        for other in kernels.iterdir():
+            old = time.time() - other.stat().st_mtime > KEPT
+            if old and re.fullmatch("[0-9a-f]{16}", other.name) and _is_ours(other):
+                shutil.rmtree(other, ignore_errors=True)
 
 
 def _temporary_folder() -> Path:

@@ -30,6 +30,10 @@ from .tile import WIDTH
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
+Convolution = tuple[Pair, Pads, Pair]
+"""The strides, pads and dilation of a convolution."""
+Pooling = tuple[Pair, Pair, Pads]
+"""The window, strides and pads of a pooling."""
 SHARE = 4
 """Pictures of a task: in threads the system maps memory anew for each allocation, which takes as long as a picture."""
 LARGEST = 1 << 18
@@ -94,22 +98,20 @@ def conv2d_max_pool2d(
     x: np.ndarray,
     kernel: np.ndarray,
     bias: np.ndarray | None,
-    strides: Pair,
-    pads: Pads,
-    dilation: Pair,
+    convolution: Convolution,
     activation: str,
-    window: Pair,
-    pool_strides: Pair,
-    pool_pads: Pads,
+    pooling: Pooling,
 ) -> np.ndarray:
-    """max_pool2d(conv2d(x, kernel, …, activation), window, …); shapes as there. Fused activations rise: they commute with max."""
-    shape = output_shape(x.shape, kernel.shape, strides, pads, dilation)
+    """max_pool2d(conv2d(x, kernel, bias, *convolution, activation), *pooling).
+
+    Fused activations rise: they commute with the maximum.
+    """
+    shape = output_shape(x.shape, kernel.shape, *convolution)
     if len(x) < CHUNKS or 0 in shape or shape[1] * shape[2] * shape[3] > LARGEST:
-        convolved = conv2d(x, kernel, bias, strides, pads, dilation, activation)
-        return max_pool2d(convolved, window, pool_strides, pool_pads)
-    pool = pool_sizes(shape, window, pool_strides, pool_pads)
+        return max_pool2d(conv2d(x, kernel, bias, *convolution, activation), *pooling)
+    pool = pool_sizes(shape, *pooling)
     y = memory.empty((shape[0], int(pool[3]), int(pool[4]), shape[3]))
-    operands, work = _one_picture(x, kernel, bias, strides, pads, dilation)
+    operands, work = _one_picture(x, kernel, bias, convolution)
     *operands, tables = operands
     tasks, settings = -(-len(x) // SHARE), (tables, pool, activation == "relu", len(x))
     convolve_and_pool(tasks, work, *operands, y.reshape(-1), *settings)
@@ -120,21 +122,17 @@ def conv2d_max_pool2d_traced(
     x: np.ndarray,
     kernel: np.ndarray,
     bias: np.ndarray | None,
-    strides: Pair,
-    pads: Pads,
-    dilation: Pair,
+    convolution: Convolution,
     activation: str,
-    window: Pair,
-    pool_strides: Pair,
-    pool_pads: Pads,
+    pooling: Pooling,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(conv2d_max_pool2d(…), where in its window, counted line by line, each maximum of the convolution is met first, uint8)."""
-    shape = output_shape(x.shape, kernel.shape, strides, pads, dilation)
-    pool = pool_sizes(shape, window, pool_strides, pool_pads)
+    shape = output_shape(x.shape, kernel.shape, *convolution)
+    pool = pool_sizes(shape, *pooling)
     y = memory.empty((shape[0], int(pool[3]), int(pool[4]), shape[3]))
     places = np.empty(y.shape, np.uint8)
     if y.size and 0 not in shape:
-        operands, work = _one_picture(x, kernel, bias, strides, pads, dilation)
+        operands, work = _one_picture(x, kernel, bias, convolution)
         *operands, tables = operands
         outputs = y.reshape(-1), places.reshape(-1)
         tasks, settings = -(-len(x) // SHARE), (tables, pool, activation == "relu", len(x))
@@ -148,18 +146,15 @@ def conv2d_max_pool2d_gradient(
     places: np.ndarray,
     x: np.ndarray,
     kernel: np.ndarray,
-    strides: Pair,
-    pads: Pads,
-    dilation: Pair,
+    convolution: Convolution,
     activation: str,
-    window: Pair,
-    pool_strides: Pair,
-    pool_pads: Pads,
+    pooling: Pooling,
     input_gradient: bool,
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
     """(dx, dW, db) of conv2d_max_pool2d_traced, from dy at its output; dx is None where it is not asked for."""
     n, filters = len(x), kernel.shape[3]
-    dz_shape = output_shape(x.shape, kernel.shape, strides, pads, dilation)
+    strides, pads, dilation = convolution
+    dz_shape = output_shape(x.shape, kernel.shape, *convolution)
     if not dy.size or 0 in dz_shape or not kernel.size:
         dx = np.zeros(x.shape, np.float32) if input_gradient else None
         return dx, np.zeros(kernel.shape, np.float32), np.zeros(filters, np.float32)
@@ -177,14 +172,15 @@ def conv2d_max_pool2d_gradient(
     w = weights(for_input, kernel) if input_gradient else flat(kernel)
     given = flat(dy), flat(y), np.ascontiguousarray(places).reshape(-1), flat(padded), w
     gradients = dx.reshape(-1), dkernel.reshape(-1), dbias.reshape(-1)
-    tables = for_kernel.tables, for_input.tables, pool_sizes(dz_shape, window, pool_strides, pool_pads)
+    tables = for_kernel.tables, for_input.tables, pool_sizes(dz_shape, *pooling)
     work = n * (for_kernel.work + for_input.work * input_gradient)
     hand_back_and_convolve(chunks, work, *given, *gradients, *tables, line, activation == "relu", n)
     return dx if input_gradient else None, add_parts(dkernel).reshape(kernel.shape), add_parts(dbias)
 
 
-def _one_picture(x, kernel, bias, strides, pads, dilation) -> tuple[tuple, int]:
+def _one_picture(x, kernel, bias, convolution: Convolution) -> tuple[tuple, int]:
     """What `contract` takes for each picture of x: (x, weights, bias, tables); and the work for all of them."""
+    strides, pads, dilation = convolution
     x, left = with_zeros_around(x, pads)
     plan = forward_plan((1, *x.shape[1:]), kernel.shape, strides, left, dilation, len(x))
     b = no_bias(kernel.shape[3]) if bias is None else flat(bias)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import memory
+from .activation import sigmoid_gradient, tanh_gradient
 from .contract import no_bias
 from .flat import flat
 from .functions import fma, sigmoid, tanh
@@ -18,9 +19,7 @@ from .recurrent import (
     multiply,
     multiply_row,
     panels_of,
-    sigmoid_slope,
     states,
-    tanh_slope,
     whole_rows,
     whole_tasks,
 )
@@ -175,13 +174,13 @@ def _gru_gradient(
                 through, around = (dstate, zero) if real else (zero, dstate)
                 r, keep = load_until(gates, g + j, g + units), load_until(gates, g + units + j, g + 2 * units)
                 m, before = load_until(gates, g + 2 * units + j, g + width), load_until(h, at + j, at + units)
-                dn = tanh_slope(through * (one - keep), m)
+                dn = tanh_gradient(through * (one - keep), m)
                 store_until(dz, g + 2 * units + j, g + width, dn)
                 store_until(dr, g + 2 * units + j, g + width, dn * r if reset_after else dn)
-                dkeep = sigmoid_slope(through * (before - m), keep)
+                dkeep = sigmoid_gradient(through * (before - m), keep)
                 store_until(dz, g + units + j, g + 2 * units, dkeep)
                 store_until(dr, g + units + j, g + 2 * units, dkeep)
-                reset = sigmoid_slope(dn * load_until(inner, i_at + j, i_at + units), r)
+                reset = sigmoid_gradient(dn * load_until(inner, i_at + j, i_at + units), r)
                 store_until(dz, g + j, g + units, reset)
                 store_until(dr, g + j, g + units, reset)
                 rest = load_until(dh, at + j, at + units) + around
@@ -194,7 +193,7 @@ def _gru_gradient(
                 g, at, own = z_rows[row] + here, h_rows[row] + t * units, row * units
                 for j in range(0, units, LANES):
                     r, back = load_until(gates, g + j, g + units), load_until(taken, own + j, own + units)
-                    reset = sigmoid_slope(back * load_until(h, at + j, at + units), r)
+                    reset = sigmoid_gradient(back * load_until(h, at + j, at + units), r)
                     store_until(dz, g + j, g + units, reset)
                     store_until(dr, g + j, g + units, reset)
                     store_until(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import memory
+from .activation import sigmoid_gradient, tanh_gradient
 from .flat import flat
 from .functions import fma, sigmoid, tanh
 from .jit import jit
@@ -17,9 +18,7 @@ from .recurrent import (
     multiply,
     multiply_row,
     panels_of,
-    sigmoid_slope,
     states,
-    tanh_slope,
     whole_rows,
     whole_tasks,
 )
@@ -82,11 +81,11 @@ def _lstm_gradient(
                     o = load_until(gates, g + 3 * units + j, g + width)
                     bent = tanh(load_until(c, then + j, then + units))
                     cell = fma(dstate * o, one - bent * bent, dc)
-                    store_until(dz, g + j, g + units, sigmoid_slope(cell * m, i))
-                    forget = sigmoid_slope(cell * load_until(c, at + j, then), f)
+                    store_until(dz, g + j, g + units, sigmoid_gradient(cell * m, i))
+                    forget = sigmoid_gradient(cell * load_until(c, at + j, then), f)
                     store_until(dz, g + units + j, g + 2 * units, forget)
-                    store_until(dz, g + 2 * units + j, g + 3 * units, tanh_slope(cell * i, m))
-                    store_until(dz, g + 3 * units + j, g + width, sigmoid_slope(dstate * bent, o))
+                    store_until(dz, g + 2 * units + j, g + 3 * units, tanh_gradient(cell * i, m))
+                    store_until(dz, g + 3 * units + j, g + width, sigmoid_gradient(dstate * bent, o))
                     store_until(dcell, own + j, own + units, cell * f)
                     store_until(acc, own + j, own + units, base)
                 else:

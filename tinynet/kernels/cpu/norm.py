@@ -1,10 +1,12 @@
 """Batch normalisation, vectors along the channels.
 
 Blocking: tasks of whole rows, about CHUNK elements; each sums its rows for itself, and the partial sums are added in order in float64.
-Bound by memory.
+Bound by memory. What a mask leaves out is dropped by NumPy, before the sums and after the gradient.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -98,13 +100,18 @@ def _column_products(a: np.ndarray | None, x: np.ndarray, mean: np.ndarray) -> n
     return partial.sum(axis=0, dtype=np.float64)
 
 
-def batch_norm_statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and biased variance (c,) over every axis but the last of x (…, c); NaN for no rows."""
-    with np.errstate(invalid="ignore"):
-        count = np.float64(x.size // max(x.shape[-1], 1))
-        mean = (column_sums(x) / count).astype(np.float32)
-        variance = (_column_products(None, x, mean) / count).astype(np.float32)
-    return mean, variance
+def batch_norm_statistics(x: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and biased variance (c,) over every axis but the last of x (…, c); 0 where no row counts."""
+    rows, count = x if mask is None else x[mask], _count(x, mask)
+    mean = (column_sums(rows) / count).astype(np.float32)
+    return mean, (_column_products(None, rows, mean) / count).astype(np.float32)
+
+
+def _count(x: np.ndarray, mask: np.ndarray | None) -> int:
+    """How many rows of x count, at least 1."""
+    if mask is None:
+        return max(x.size // max(x.shape[-1], 1), 1)
+    return max(np.count_nonzero(mask) * math.prod(x.shape[mask.ndim : -1]), 1)
 
 
 def batch_norm(
@@ -127,14 +134,21 @@ def batch_norm(
 
 
 def batch_norm_gradient(
-    dy: np.ndarray, x: np.ndarray, mean: np.ndarray, variance: np.ndarray, gamma: np.ndarray, epsilon: float
+    dy: np.ndarray,
+    x: np.ndarray,
+    mean: np.ndarray,
+    variance: np.ndarray,
+    gamma: np.ndarray,
+    epsilon: float,
+    mask: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(dx, dγ, dβ) where μ and σ² are the batch's own, so that the gradient flows through them too.
 
-    With x̂ the normalised input and m rows: dβ = Σ dy, dγ = Σ dy x̂, dx = γ / √(σ² + ε) · (dy - (dβ + x̂ dγ) / m).
+    With x̂ the normalised input and m rows that count: dβ = Σ dy, dγ = Σ dy x̂ and, without the fraction where a row
+    does not count, dx = γ / √(σ² + ε) · (dy - (dβ + x̂ dγ) / m).
     """
     c = x.shape[-1]
-    count = max(x.size // max(c, 1), 1)
+    count = _count(x, mask)
     inverse = 1 / np.sqrt(variance.astype(np.float64) + epsilon)
     dbeta = column_sums(dy)
     dgamma = _column_products(dy, x, mean) * inverse
@@ -146,4 +160,7 @@ def batch_norm_gradient(
     if source.size:
         vectors = flat(mean), flat(factor), flat(slope), flat(shift)
         _gradient(tasks, 2 * source.size, flat(dy), source, *vectors, dx, c, rows)
-    return dx.reshape(x.shape), dgamma.astype(np.float32), dbeta.astype(np.float32)
+    dx = dx.reshape(x.shape)
+    if mask is not None:
+        dx[~mask] = factor * dy[~mask]
+    return dx, dgamma.astype(np.float32), dbeta.astype(np.float32)

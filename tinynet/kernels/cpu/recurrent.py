@@ -18,7 +18,7 @@ from .contract import ONE, pack
 from .flat import flat
 from .functions import fma
 from .jit import helper
-from .simd import LANES, elementwise, load_until, splat, store_until
+from .simd import LANES, load_until, splat, store_until
 from .tile import SHORT, WIDTH, finish, outer, resume, short_row_offsets
 from .transposed import product, rows_of
 
@@ -118,21 +118,6 @@ def whole_rows(s: Shares) -> int:
 def whole_tasks(s: Shares, n: int) -> int:
     """Tasks of `whole_rows` rows."""
     return -(-n // whole_rows(s))
-
-
-# ---- slopes
-
-
-@elementwise
-def tanh_slope(dy, y):
-    """dy (1 - y²)."""
-    return dy * (1.0 - y * y)
-
-
-@elementwise
-def sigmoid_slope(dy, y):
-    """dy y (1 - y)."""
-    return dy * y * (1.0 - y)
 
 
 def state_kernel_gradient(h: np.ndarray, dr: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import memory
+from .activation import relu, relu_gradient, tanh_gradient
 from .flat import flat
 from .functions import tanh
 from .jit import jit
@@ -18,23 +19,10 @@ from .recurrent import (
     multiply_row,
     panels_of,
     states,
-    tanh_slope,
     whole_rows,
     whole_tasks,
 )
-from .simd import LANES, choose, elementwise, load_until, splat, store_until
-
-
-@elementwise
-def _relu_slope(dy, y):
-    """dy where y is above 0."""
-    return choose(y <= 0.0, 0.0, dy)
-
-
-@elementwise
-def _rectified(z):
-    """max(z, 0); NaN stays."""
-    return choose(z < 0.0, 0.0, z)
+from .simd import LANES, load_until, splat, store_until
 
 
 @jit
@@ -65,7 +53,7 @@ def _rnn(task, z, u, h0, h, h_rows, z_rows, mask, steps, units, n, rows, few, re
             if is_real(mask, row * steps + t):
                 for j in range(at, stop, LANES):
                     value = load_until(h, j, stop)
-                    store_until(h, j, stop, _rectified(value) if rectify else tanh(value))
+                    store_until(h, j, stop, relu(value) if rectify else tanh(value))
             else:
                 copy(h, at - units, h, at, units)
 
@@ -82,7 +70,7 @@ def _rnn_gradient(task, dh, h, w, dz, acc, h_rows, z_rows, rows_of, mask, steps,
             for j in range(0, units, LANES):
                 dstate, y = load_until(acc, own + j, own + units), load_until(h, state + j, state + units)
                 zero = splat(np.float32(0))
-                slope = (_relu_slope(dstate, y) if rectify else tanh_slope(dstate, y)) if real else zero
+                slope = (relu_gradient(dstate, y) if rectify else tanh_gradient(dstate, y)) if real else zero
                 at = z_rows[row] + t * units
                 store_until(dz, at + j, at + units, slope)
                 around = zero if real else dstate

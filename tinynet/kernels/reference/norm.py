@@ -1,14 +1,21 @@
-"""Batch normalisation (Ioffe & Szegedy 2015): y = γ (x − μ) / √(σ² + ε) + β, a mean and variance a channel."""
+"""Batch normalisation (Ioffe & Szegedy 2015): y = γ (x − μ) / √(σ² + ε) + β, a mean and variance a channel.
+
+`mask` (n, t), or None for all, says which steps of x (n, t, …, c) are real: the others are normalised, but do not count.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from .sequence import keep_steps
 
-def batch_norm_statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and biased variance over every axis but the last."""
-    rows = x.reshape(-1, x.shape[-1])
-    return rows.mean(axis=0), rows.var(axis=0)
+
+def batch_norm_statistics(x: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and biased variance over every axis but the last; 0 where no row counts."""
+    rows = _counted(x, mask)
+    count = x.dtype.type(max(len(rows), 1))
+    mean = rows.sum(axis=0) / count
+    return mean, np.square(rows - mean).sum(axis=0) / count
 
 
 def batch_norm(
@@ -25,16 +32,30 @@ def batch_norm(
 
 
 def batch_norm_gradient(
-    dy: np.ndarray, x: np.ndarray, mean: np.ndarray, variance: np.ndarray, gamma: np.ndarray, epsilon: float
+    dy: np.ndarray,
+    x: np.ndarray,
+    mean: np.ndarray,
+    variance: np.ndarray,
+    gamma: np.ndarray,
+    epsilon: float,
+    mask: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(dx, dγ, dβ) where μ and σ² are the batch's own, so that the gradient flows through them too.
 
-    With x̂ the normalised input and m rows: dβ = Σ dy, dγ = Σ dy x̂, dx = γ / √(σ² + ε) · (dy − (dβ + x̂ dγ) / m).
+    With x̂ the normalised input and m rows that count: dβ = Σ dy, dγ = Σ dy x̂ and, without the fraction where a row
+    does not count, dx = γ / √(σ² + ε) · (dy − (dβ + x̂ dγ) / m).
     """
     inverse = 1 / np.sqrt(variance + variance.dtype.type(epsilon))
     normalised = (x - mean) * inverse
     axes = tuple(range(x.ndim - 1))
     dbeta = dy.sum(axis=axes)
     dgamma = (dy * normalised).sum(axis=axes)
-    rows = x.dtype.type(max(x.size // x.shape[-1], 1))
-    return gamma * inverse * (dy - (dbeta + normalised * dgamma) / rows), dgamma, dbeta
+    through = (dbeta + normalised * dgamma) / x.dtype.type(max(len(_counted(x, mask)), 1))
+    if mask is not None:
+        through = keep_steps(through, mask)
+    return gamma * inverse * (dy - through), dgamma, dbeta
+
+
+def _counted(x: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """The rows (m, c) that count."""
+    return (x if mask is None else x[mask]).reshape(-1, x.shape[-1])
