@@ -124,7 +124,7 @@ class EmbeddingAndRecurrent(Layer):
         x, (taken, trace) = saved
         k, table = run.kernels, self.embedding.parameters["embeddings"]
         if taken is not None:
-            dx, gradients = self.recurrent.backward(dy, saved[1], run)
+            dx, gradients = self.recurrent.backward(dy, saved[1], run._replace(input_gradient=True))
             return None, gradients | {"embeddings": k.embedding_gradient(dx, x, len(table))}
         dz, gradients = self.recurrent.recur_gradient(dy, trace, run)
         dbrought = k.embedding_gradient(dz, x, len(table))
