@@ -20,7 +20,7 @@ class Row(NamedTuple):
     """One line of the table of results."""
 
     job: str
-    ours: str
+    tinynet: str
     peer: str
     result: str
     goal: str
@@ -109,15 +109,14 @@ def faster(ours: float, peer: float) -> str:
     return f"{peer / ours:.2f}×"
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """The table as README shows it."""
-    lines = [("job", "tinynet", "peer", "result", "goal"), ("---",) * 5, *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table as README shows it."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ("---",) * len(head), *lines))
 
 
 def print_rows(rows: Sequence[Row]) -> None:
     """Print a table to stdout."""
-    print(markdown(rows), flush=True)
+    print(table(Row._fields, rows), flush=True)
 
 
 def machine() -> str:
