@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import threading
 
 import numpy as np
 import pytest
 
 import tinynet as tn
+from tinynet import generation, kernels
 from tinynet.errors import TinynetError
 from tinynet.generation import characters
 
@@ -160,3 +162,121 @@ def test_a_saved_model_writes_the_same(tmp_path):
     loaded = tn.load(tmp_path / "poet.npz")
     assert loaded.vocabulary == VOCABULARY
     assert loaded.generate("🦉", 40, random_seed=1) == net.generate("🦉", 40, random_seed=1)
+
+
+# ---- without Python in between ----
+
+
+@pytest.fixture
+def on_cpu():
+    pytest.importorskip("numba")
+    kernels.set_device("cpu")
+
+
+def in_python(function, *arguments, **settings):
+    """What a function returns where every step and every draw is a call of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generation._Loop, "__call__", lambda *_: None)
+        return function(*arguments, **settings)
+
+
+def runs_of(monkeypatch):
+    """A list that grows with every run that is written without Python in between."""
+    found, call = [], generation._Loop.__call__
+    monkeypatch.setattr(generation._Loop, "__call__", lambda *given: found.append(call(*given)) or found[-1])
+    return found
+
+
+def stack():
+    layers = [
+        tn.Embedding(len(VOCABULARY), 6),
+        tn.GRU(7, return_sequences=True),
+        tn.Dropout(0.5),
+        tn.LSTM(20, return_sequences=True),
+        tn.Dense(9, activation="gelu"),
+        tn.RNN(5, return_sequences=True),
+        tn.Dense(len(VOCABULARY), activation="softmax"),
+    ]
+    return tn.Sequential(layers, (None,), vocabulary=VOCABULARY, seed=3)
+
+
+WRITERS = {
+    "lstm": writer,
+    "gru": lambda: writer("gru"),
+    "gru before": lambda: writer("gru", reset_after=False),
+    "rnn": lambda: writer("rnn"),
+    "logits": lambda: writer(activation="linear"),
+    "sigmoid": lambda: writer(activation="sigmoid"),
+    "last": lambda: writer(return_sequences=False),
+    "stack": stack,
+}
+LONG = 5 * generation.AT_ONCE + 3
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize(
+    "chosen", [{}, {"temperature": 0}, {"temperature": 2, "top_k": 3}, {"temperature": 1.5, "top_p": 0.6}]
+)
+def test_runs_write_what_single_steps_write(on_cpu, monkeypatch, name, chosen):
+    net, runs = WRITERS[name](), runs_of(monkeypatch)
+    seed = "ab c" * 3
+    written = net.generate(seed, LONG, random_seed=5, **chosen)
+    assert len(runs) == 5 and all(runs)
+    assert written == in_python(net.generate, seed, LONG, random_seed=5, **chosen)
+
+
+@pytest.mark.parametrize("length", [generation.AT_ONCE + more for more in (-1, 0, 1, generation.AT_ONCE)])
+def test_runs_end_with_the_text(on_cpu, length):
+    net = writer()
+    assert net.generate("a", length, random_seed=5) == net.generate("a", LONG, random_seed=5)[: 1 + length]
+
+
+def test_runs_go_on_from_a_seed_that_is_read_in_pieces(on_cpu):
+    net, seed = writer(), "abcde" * generation.PIECE
+    assert net.generate(seed, LONG, random_seed=5) == in_python(net.generate, seed, LONG, random_seed=5)
+
+
+def written_while_weights_change():
+    """They change in place after two runs, and are replaced after a third."""
+    net = writer()
+    text = characters(net, "a", LONG, temperature=2.0, random_seed=5)
+    written = list(itertools.islice(text, 2 * generation.AT_ONCE))
+    for array in net.parameters().values():
+        array *= -1
+    written += itertools.islice(text, generation.AT_ONCE)
+    for layer in net.layers:
+        layer.parameters.update({name: array + 1 for name, array in layer.parameters.items()})
+    return [*written, *text]
+
+
+def test_runs_see_weights_that_change(on_cpu, monkeypatch):
+    runs = runs_of(monkeypatch)
+    written = written_while_weights_change()
+    assert len(runs) == 5 and all(runs)
+    assert written == in_python(written_while_weights_change)
+    unchanged = list(writer().generate("a", LONG, temperature=2.0, random_seed=5)[1:])
+    same = [a == b for a, b in zip(written, unchanged, strict=True)]
+    assert all(same[: 2 * generation.AT_ONCE]) and not all(same[: 3 * generation.AT_ONCE])
+
+
+def test_threads_that_write_with_one_network_write_their_own_texts(on_cpu):
+    net = writer()
+    expected = [net.generate("a", LONG, random_seed=seed) for seed in range(4)]
+    written = [None] * 4
+
+    def work(seed):
+        written[seed] = [net.generate("a", LONG, random_seed=seed) for _ in range(10)]
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert written == [[text] * 10 for text in expected]
+
+
+def test_a_network_that_reads_padding_is_never_recorded(on_cpu, monkeypatch):
+    padded, runs = writer(), runs_of(monkeypatch)
+    padded.layers[0].mask_zero = True
+    assert padded.generate("ab", LONG, random_seed=5) == in_python(padded.generate, "ab", LONG, random_seed=5)
+    assert not any(runs)

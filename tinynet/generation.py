@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from . import kernels
 from .data.text import encode
 from .errors import DataError, TinynetError
-from .layers.base import check_count
+from .layers.base import Run, State, check_count
 from .training.schedules import check_number
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 PIECE = 256
 """Characters of the seed that are read at once."""
+AT_ONCE = 32
+"""Characters that are written without Python in between: so few that they still look live, and that Ctrl-C is soon heard."""
 PRIMER = "\n"
 """What stands for an empty seed, so that a line begins; where the vocabulary lacks it, its first character does."""
 
@@ -116,21 +119,69 @@ def _draw(
     settings: tuple[float, int, float],
     rng: np.random.Generator,
 ) -> Iterator[str]:
-    """Read the ids, then draw, hand out and read one character after the other."""
-    outputs, state = _read(model, ids)
-    for left in range(length, 0, -1):
-        k = kernels.backend(0)
-        p = outputs if model.logits_activation == "softmax" else k.activation(outputs, "softmax")
-        index = k.sample(p[0], *settings, rng.random())
-        yield model.vocabulary[index]
-        if left > 1:
+    """Read the ids, and draw, hand out and read one character after the other; `index` is the one that is read next."""
+    index, state, loop = ids[-1], _read(model, ids[:-1]), _Loop(model, settings)
+    for left in range(length, 0, -AT_ONCE):
+        points = rng.random(min(left, AT_ONCE))
+        # A text that ends with the first of these is not worth a recording.
+        written = loop(index, state, points) if left < length else None
+        if written:
+            drawn, state = written
+            index = drawn[-1]
+            yield from (model.vocabulary[each] for each in drawn)
+            continue
+        for point in points:
             outputs, state = model.step(np.array([index], np.int32), state)
+            k = kernels.backend(0)
+            index = k.sample(_probabilities(model, outputs, k)[0], *settings, point)
+            yield model.vocabulary[index]
 
 
-def _read(model: Sequential, ids: np.ndarray) -> tuple[np.ndarray, dict]:
-    """The output (1, characters) after the last of some ids, and the state there."""
-    outputs, state = None, None
+class _Loop:
+    """Reads and draws a run of characters without Python in between, where the back end can repeat a step of the network."""
+
+    def __init__(self, model: Sequential, settings: tuple[float, int, float]) -> None:
+        self._model, self._settings = model, settings
+        self._made_of: tuple | None = None  # the back end and the arrays that the recording reads
+
+    def __call__(self, index: int, state: State, points: np.ndarray) -> tuple[np.ndarray, State] | None:
+        """From a character that is still to be read, and the state before it: as many more as there are points, and the state."""
+        k = kernels.backend(0)
+        made_of = k, *map(id, self._model.state().values())
+        if made_of != self._made_of:
+            self._made_of, self._step = made_of, self._record(k, state)
+        written = self._step and self._step.write(index, _in_a_row(state), self._settings, points)
+        return written and (written[0], _grouped(state, written[1]))
+
+    def _record(self, k: ModuleType, state: State) -> Callable | None:
+        model = self._model
+
+        def step(ids: np.ndarray, *states: np.ndarray) -> tuple[np.ndarray, ...]:
+            outputs, saved = model.forward(ids, Run(k, state=_grouped(state, states)))
+            return _probabilities(model, outputs, k), *_in_a_row(model.final_state(saved))
+
+        recordable = all(layer.kernels_only for layer in model.layers)
+        return k.record(step, np.zeros((1, 1), np.int32), *_in_a_row(state)) if recordable else None
+
+
+def _in_a_row(state: State) -> tuple[np.ndarray, ...]:
+    return tuple(array for own in state.values() for array in own)
+
+
+def _grouped(like: State, arrays: Iterable[np.ndarray]) -> State:
+    """Arrays in a row as a state."""
+    rest = iter(arrays)
+    return {name: tuple(next(rest) for _ in own) for name, own in like.items()}
+
+
+def _probabilities(model: Sequential, outputs: np.ndarray, k: ModuleType) -> np.ndarray:
+    """Of what comes next, from the network's outputs."""
+    return outputs if model.logits_activation == "softmax" else k.activation(outputs, "softmax")
+
+
+def _read(model: Sequential, ids: np.ndarray) -> State | None:
+    """The state after some ids; None where there are none."""
+    state = None
     for start in range(0, len(ids), PIECE):
-        piece = ids[None, start : start + PIECE]
-        outputs, state = model.predict(piece, initial_state=state, return_state=True)
-    return outputs.reshape(-1, outputs.shape[-1])[-1:], state
+        _, state = model.predict(ids[None, start : start + PIECE], initial_state=state, return_state=True)
+    return state

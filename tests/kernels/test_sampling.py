@@ -5,10 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinynet.kernels.reference import sample
+from tinynet import kernels
+from tinynet.kernels import reference
 
+sample = reference.sample
 P = np.array([0.1, 0.4, 0.05, 0.25, 0.2], np.float32)
 POINTS = (np.arange(10_000) + 0.5) / 10_000
+
+
+@pytest.fixture(params=["reference", "cpu"], autouse=True)
+def each_back_end(request, monkeypatch):
+    if request.param == "cpu":
+        pytest.importorskip("numba")
+        kernels.set_device("cpu")
+        monkeypatch.setitem(globals(), "sample", kernels.backend().sample)
 
 
 def shares(p=P, temperature=1.0, top_k=0, top_p=1.0):
@@ -48,3 +58,40 @@ def test_what_has_no_probability_never_comes():
     for temperature in (1e-3, 1.0, 1e6):
         drawn = {sample(p, temperature, 0, 1.0, u) for u in (0.0, 0.49, 0.51, np.nextafter(1, 0))}
         assert drawn <= {1, 3}
+
+
+def distributions(rng, count):
+    """Probabilities of all kinds: peaked, flat, with ties, with zeros, of one class alone."""
+    for _ in range(count):
+        classes = int(rng.choice([1, 2, 3, 9, 65, 300]))
+        z = rng.standard_normal(classes) * rng.choice([0, 0.1, 1, 5, 40])
+        kind = rng.choice(["plain", "tied", "holes", "one"])
+        p = np.exp((np.round(z) if kind == "tied" else z) - z.max())
+        if kind == "holes":
+            p[1:][rng.random(classes - 1) < 0.5] = 0
+        elif kind == "one":
+            p = np.eye(classes)[rng.integers(classes)]
+        yield (p / p.sum()).astype(np.float32)
+
+
+def settings(rng, classes):
+    """Of all kinds too: tiny and huge temperatures, top-k around the number of classes, any top-p, the ends of [0, 1)."""
+    temperature = rng.choice([0, 1, 0.8, 0.5, 2, 1e-3, 1e-310, 1e6, 1e300])
+    top_k, top_p = rng.choice([0, 0, 1, 2, 5, classes, classes + 7]), rng.choice([1, 1, 0.9, 0.5, 1e-9])
+    u = rng.choice([0, np.nextafter(1, 0), rng.random(), rng.random(), rng.integers(0, 8) / 8])
+    return float(temperature), int(top_k), float(top_p), float(u)
+
+
+def test_the_class_is_that_of_the_reference():
+    """But for u within 1e-12 of where two classes meet: there the last bit of a power decides."""
+    rng = np.random.default_rng(0)
+    for p in distributions(rng, 5000):
+        *chosen, u = settings(rng, len(p))
+        places = np.argsort(np.argsort(-p, kind="stable"))
+        with np.errstate(over="ignore"):
+            least, same, most = (
+                places[reference.sample(p, *chosen, np.clip(u + d, 0, np.nextafter(1, 0)))]
+                for d in (-1e-12, 0, 1e-12)
+            )
+        drawn = places[sample(p, *chosen, u)]
+        assert drawn == same or least <= drawn <= most, (p, chosen, u)

@@ -80,6 +80,7 @@ def _warm_up_pictures() -> None:
 
 def _warm_up_text() -> None:
     from ..data.text import streams
+    from ..generation import AT_ONCE
     from ..training import AdamW
     from . import text
     from .base import RECURRENT
@@ -88,4 +89,4 @@ def _warm_up_text() -> None:
     for arch in RECURRENT:
         model = text.network(arch, "ab", len(x))
         model.fit(x, y, batch_size=2, stateful=True, optimizer=AdamW(clip_norm=1.0), verbose=False)
-        model.generate("a", 2)
+        model.generate("a", 2 * AT_ONCE)

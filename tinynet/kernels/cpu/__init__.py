@@ -1,6 +1,5 @@
 """The CPU back end: every kernel in Numba, on a portable SIMD type and one register tile. Definitions: the reference."""
 
-from ..reference.sampling import sample
 from ..reference.sequence import (
     keep_steps,
     merge,
@@ -27,6 +26,7 @@ from .pooling import avg_pool2d, avg_pool2d_gradient, max_pool2d, max_pool2d_gra
 from .recording import record
 from .recurrent import state_kernel_gradient
 from .rnn import rnn, rnn_gradient
+from .sampling import sample
 from .warp import warp
 
 __all__ = [

@@ -130,8 +130,9 @@ class Kernel:
                 leave_parallel()
         else:
             entry(tasks, 1, 0, *arguments)
-        if recorder is not None:
-            recorder(self, tasks, work, arguments)
+        listener = recorder  # which another thread may take away meanwhile
+        if listener is not None:
+            listener(self, tasks, work, arguments)
 
     def write_record(self, record: int, tasks: int, arguments: tuple) -> None:
         """Write a call that was made to the RECORD_BYTES of memory at an address; `recording.py` repeats it, on one thread."""

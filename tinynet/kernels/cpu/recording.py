@@ -6,12 +6,16 @@ input, with the weights as they are then, since arrays are recorded and not thei
 
 That holds only where kernels do all the work on arrays. So a new recording is tried on another input, and what does not come out
 to the bit is not used.
+
+Where the chain is a step of a network that writes, `Recording.write` stays in compiled code from one character to the next: each that
+is drawn from the output is the input of the next step, and the states that a step leaves are those that the next one starts from.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numba
 import numpy as np
@@ -19,7 +23,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from . import cache, jit
+from . import cache, jit, sampling
+from .recurrent import copy
 
 _I64 = ir.IntType(64)
 
@@ -48,6 +53,22 @@ def _repeat_all(records):
 _repeat_all._cache = cache.KernelCache("recording.repeat_all")
 
 
+@numba.njit(**jit.OPTIONS)
+def _write(step, carry, ids, probabilities, temperature, top_k, top_p, points, heap, sums, drawn):
+    for i in range(points.size):
+        _repeat_all(step)
+        ids[0] = drawn[i] = sampling.draw(probabilities, temperature, top_k, top_p, points[i], heap, sums)
+        _repeat_all(carry)
+
+
+_write._cache = cache.KernelCache("recording.write")
+
+
+@jit.jit
+def _carry(task, source, target):
+    copy(source, 0, target, 0, source.size)
+
+
 Arrays = tuple[np.ndarray, ...]
 
 
@@ -63,13 +84,19 @@ class Recording:
         self._held: list[tuple] = []  # the arrays that the records point to
         self._records: list[np.ndarray] = []
         self._busy = threading.Lock()
-        owner = threading.get_ident()
-        jit.recorder = lambda *call: self._add(*call) if threading.get_ident() == owner else None
-        try:
-            self._outputs = function(*self._inputs)
-        finally:
-            jit.recorder = None
-        self._addresses = np.array([record.ctypes.data for record in self._records], np.int64)
+        self._outputs, self._addresses = self._listen(function, self._inputs)
+        self._carries: np.ndarray | None = None
+
+    def _listen(self, function: Callable[..., Any], inputs: Sequence[np.ndarray]) -> tuple[Any, np.ndarray]:
+        """What a function returns, and the addresses of records of the kernels that it calls."""
+        first, owner = len(self._records), threading.get_ident()
+        with _recording:
+            jit.recorder = lambda *call: self._add(*call) if threading.get_ident() == owner else None
+            try:
+                result = function(*inputs)
+            finally:
+                jit.recorder = None
+        return result, np.array([record.ctypes.data for record in self._records[first:]], np.int64)
 
     def _add(self, kernel: jit.Kernel, tasks: int, work: int, arguments: tuple) -> None:
         self.is_small &= work <= jit.SMALL_WORK
@@ -90,18 +117,44 @@ class Recording:
         finally:
             self._busy.release()
 
+    def write(
+        self, index: int, states: Arrays, settings: tuple[float, int, float], points: np.ndarray
+    ) -> tuple[np.ndarray, Arrays] | None:
+        """Read a class, draw the next with the kernel `sample`, read that, and so on, one for each uniform number of `points`.
+
+        For a function of ids (1, 1) and the states of one sequence that gives probabilities and the states after the step.
+        Returns the classes, int32, and the states before the last of them is read; None while another thread is at it.
+        """
+        if not self._busy.acquire(blocking=False):
+            return None
+        try:
+            if self._carries is None:
+                _, self._carries = self._listen(self._carry_states, ())
+            ids, p = self._inputs[0].reshape(-1), self._outputs[0].reshape(-1)
+            ids[0] = index
+            for own, given in zip(self._inputs[1:], states, strict=True):
+                own[...] = given
+            drawn = np.empty(points.size, np.int32)
+            rooms = sampling.room(p.size)
+            _write(self._addresses, self._carries, ids, p, *settings, points, *rooms, drawn)
+            return drawn, tuple(state.copy() for state in self._inputs[1:])
+        finally:
+            self._busy.release()
+
+    def _carry_states(self) -> None:
+        """The states that a step leaves are those that the next one starts from."""
+        for source, target in zip(self._outputs[1:], self._inputs[1:], strict=True):
+            _carry(1, source.size, source.reshape(-1), target.reshape(-1))
+
 
 _recording = threading.Lock()
 
 
-def record(function: Callable[..., Arrays], *inputs: np.ndarray) -> Callable[..., Arrays | None] | None:
+def record(function: Callable[..., Arrays], *inputs: np.ndarray) -> Recording | None:
     """A recording of a function of arrays, which calls kernels; None where that is slower or not the same."""
-    if not all(array.size for array in inputs) or not _recording.acquire(blocking=False):
+    if not all(array.size for array in inputs):
         return None
-    try:
-        recording = Recording(function, inputs)
-    finally:
-        _recording.release()
+    recording = Recording(function, inputs)
     others = [np.roll(x, 1) + np.float32(0.5) if x.dtype == np.float32 else x.max() - x for x in inputs]
     same = all(
         np.array_equal(a, b, equal_nan=True)
