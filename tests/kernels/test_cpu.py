@@ -253,3 +253,22 @@ def test_lanes(name):
     for case in CASES:
         if case.name == name:
             assert_close(outputs(cpu, case), outputs(reference, case, np.float64), case.tolerance)
+
+
+@pytest.mark.parametrize("size", [3, 40])
+def test_what_an_optimizer_remembers_fades_to_zero_and_not_to_numbers_that_slow_every_step(size):
+    nothing, tiny = np.zeros(size, np.float32), np.finfo(np.float32).tiny
+    start = np.full(size, 1.05 * tiny, np.float32)
+    for fading in (
+        lambda a: cpu.sgd(nothing.copy(), nothing, a, 0.1, 0.9, False, 0.0),
+        lambda a: cpu.rmsprop(nothing.copy(), nothing, a, 0.1, 0.9, 1e-7, 0.0),
+        lambda a: cpu.adam(nothing.copy(), nothing, a, nothing.copy(), 5, 0.1, 0.9, 0.999, 1e-7, 0.0),
+        lambda a: cpu.adam(nothing.copy(), nothing, nothing.copy(), a, 5, 0.1, 0.9, 0.9, 1e-7, 0.0),
+    ):
+        for sign in (1, -1):
+            remembered = sign * start
+            fading(remembered)
+            assert not remembered.any()
+            kept = sign * 2 * start
+            fading(kept)
+            np.testing.assert_allclose(kept, sign * 2 * start * 0.9, rtol=1e-6)
