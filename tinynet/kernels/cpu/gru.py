@@ -16,7 +16,6 @@ from .recurrent import (
     flags,
     is_real,
     multiply,
-    multiply_row,
     panels_of,
     sigmoid_slope,
     states,
@@ -24,6 +23,7 @@ from .recurrent import (
     whole_rows,
     whole_tasks,
 )
+from .row import multiply_row
 from .simd import LANES, elementwise, load_until, splat, store_until
 
 

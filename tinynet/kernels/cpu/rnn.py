@@ -15,13 +15,13 @@ from .recurrent import (
     flags,
     is_real,
     multiply,
-    multiply_row,
     panels_of,
     states,
     tanh_slope,
     whole_rows,
     whole_tasks,
 )
+from .row import multiply_row
 from .simd import LANES, choose, elementwise, load_until, splat, store_until
 
 
