@@ -255,6 +255,9 @@ def sequences():
             yield Case("merge", f"{label}-{mode}", (x, y, mode))
             dy = normal(n, t, 2 * units if mode == "concat" else units)
             yield Case("merge_gradient", f"{label}-{mode}", (dy, x, y, mode))
+        wider, dy = normal(n, t, units + 3), normal(n, t, 2 * units + 3)
+        yield Case("merge", f"{label}-wider", (x, wider, "concat"))
+        yield Case("merge_gradient", f"{label}-wider", (dy, x, wider, "concat"))
 
 
 def draws():

@@ -66,6 +66,24 @@ def test_reference(case):
     assert_close(results, outputs(reference, case, np.float64), case.tolerance)
 
 
+SAME_BITS = {"step_mask", "keep_steps", "reverse_steps", "repeat_steps", "sum_steps", "state_gradient"}
+SAME_BITS |= {"sequence_dropout", "merge", "merge_gradient", "embedding", "sample"}
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.name in SAME_BITS], ids=ids)
+def test_what_is_moved_or_computed_once_has_the_bits_of_the_reference(case):
+    for ours, theirs in zip(outputs(cpu, case), outputs(reference, case), strict=True):
+        assert ours.shape == theirs.shape and ours.tobytes() == theirs.tobytes()
+
+
+def test_only_known_ways_of_merging_are_taken():
+    for module in (cpu, reference):
+        with pytest.raises(KeyError, match="max"):
+            module.merge(normal(1, 2), normal(1, 2), "max")
+        with pytest.raises(KeyError, match="max"):
+            module.merge_gradient(*[normal(1, 2)] * 3, "max")
+
+
 def meetings_of(case: Case) -> int:
     arrays = [a.size for a in case.arguments if isinstance(a, np.ndarray)]
     return int(np.prod(arrays[:2])) if "conv" in case.name or "dense" in case.name else sum(arrays)

@@ -216,10 +216,13 @@ def merge_gradient(dy, a, b, mode):
     for *place, j in np.ndindex(*a.shape):
         at = (*place, j)
         if mode == "concat":
-            da[at], db[at] = float(dy[at]), float(dy[(*place, a.shape[-1] + j)])
+            da[at] = float(dy[at])
         else:
             own = {"sum": (1, 1), "ave": (0.5, 0.5), "mul": (float(b[at]), float(a[at]))}[mode]
             da[at], db[at] = float(dy[at]) * own[0], float(dy[at]) * own[1]
+    if mode == "concat":
+        for *place, j in np.ndindex(*b.shape):
+            db[(*place, j)] = float(dy[(*place, a.shape[-1] + j)])
     return da, db
 
 

@@ -1,16 +1,5 @@
 """The CPU back end: every kernel in Numba, on a portable SIMD type and one register tile. Definitions: the reference."""
 
-from ..reference.sequence import (
-    keep_steps,
-    merge,
-    merge_gradient,
-    repeat_steps,
-    reverse_steps,
-    sequence_dropout,
-    state_gradient,
-    step_mask,
-    sum_steps,
-)
 from .activation import FUSED, LEAKY_SLOPE, activation, activation_gradient
 from .conv import conv2d, conv2d_input_gradient, conv2d_kernel_gradient
 from .dense import bias_gradient, dense, dense_input_gradient, dense_kernel_gradient
@@ -27,6 +16,17 @@ from .recording import record
 from .recurrent import state_kernel_gradient
 from .rnn import rnn, rnn_gradient
 from .sampling import sample
+from .sequence import (
+    keep_steps,
+    merge,
+    merge_gradient,
+    repeat_steps,
+    reverse_steps,
+    sequence_dropout,
+    state_gradient,
+    step_mask,
+    sum_steps,
+)
 from .warp import warp
 
 __all__ = [

@@ -29,7 +29,7 @@ def _map(function):
     return jit(kernel, function.__name__)
 
 
-def _map_two(function):
+def map_two(function):
     """The kernel y = function(a, b), element by element."""
 
     def kernel(task, a, b, y):
@@ -86,7 +86,7 @@ _FORWARD = {
     f.__name__: _map(f) for f in (relu, leaky_relu, functions.sigmoid, functions.tanh, functions.gelu)
 }
 _BACKWARD = {
-    f.__name__.removesuffix("_gradient"): _map_two(f)
+    f.__name__.removesuffix("_gradient"): map_two(f)
     for f in (relu_gradient, leaky_relu_gradient, sigmoid_gradient, tanh_gradient, gelu_gradient)
 }
 

@@ -17,12 +17,12 @@ from .recurrent import (
     flags,
     is_real,
     multiply,
-    multiply_row,
     panels_of,
     states,
     whole_rows,
     whole_tasks,
 )
+from .row import multiply_row
 from .simd import LANES, elementwise, load_until, splat, store_until
 
 

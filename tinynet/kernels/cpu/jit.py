@@ -31,6 +31,7 @@ import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.targetconfig import ConfigStack
 from numba.extending import intrinsic, register_jitable
 
 from . import cache
@@ -222,6 +223,15 @@ def clear_counters(builder, counters, count) -> None:
         builder.store(_I64(0), builder.gep(counters, [builder.mul(loop.index, _I64(LINE))]))
 
 
+def _task_flags():
+    flags = ConfigStack().top().copy()
+    flags.no_compile = True
+    flags.no_cpython_wrapper = True
+    flags.no_cfunc_wrapper = True
+    flags.forceinline = True
+    return flags
+
+
 def _build_worker(context, outer, function, signature, state_type):
     """Build `worker(arguments, …, state)`, which runs the tasks of its own share and then what is left of the others'.
 
@@ -250,7 +260,7 @@ def _build_worker(context, outer, function, signature, state_type):
         task = builder.add(first, builder.atomic_rmw("add", counter, _I64(1), "monotonic"))
         builder.cbranch(builder.icmp_signed("<", task, last), body, end)
         builder.position_at_end(body)
-        compiled = context.compile_subroutine(outer, function, signature)
+        compiled = context.compile_subroutine(outer, function, signature, flags=_task_flags())
         context.call_internal_no_propagate(builder, compiled.fndesc, signature, [task, *arguments])
         builder.branch(head)
         builder.position_at_end(end)

@@ -4,7 +4,7 @@ Blocking: a task is a share of the batch, which it takes through all steps of ti
 At each step the product of the state with U runs on the register tile, SHORT sequences at a time, U packed in panels that stay in
 the first cache while the task's sequences pass; what follows element by element is done while it is in the first cache too. Bound by
 the multipliers, with large U by the second cache that U comes from. A few sequences alone, as when text is written, are products of
-a vector and a matrix, bound by the memory that U comes from; sums run in the same order there, so the bits are the same.
+a vector and a matrix (row.py), bound by the memory that U comes from; sums run in the same order there, so the bits are the same.
 
 Every sequence is computed for itself, so how a batch is shared out changes no bit.
 """
@@ -16,9 +16,8 @@ import numpy as np
 from . import jit, memory
 from .contract import ONE, pack
 from .flat import flat
-from .functions import fma
 from .jit import helper
-from .simd import LANES, load_until, splat, store_until
+from .simd import LANES, load_until, store_until
 from .tile import SHORT, WIDTH, finish, outer, resume, short_row_offsets
 from .transposed import product, rows_of
 
@@ -40,28 +39,6 @@ def multiply(a, a_rows, at, depth, w, base, base_rows, base_at, y, y_rows, y_at,
                 sums = outer(sums, a, rows, k, w, j)
                 j += WIDTH
             finish(sums, y, short_row_offsets(y_rows, row), y_at + column, y_at + columns, ONE)
-
-
-@helper
-def multiply_row(a, at, depth, w, line, first, base, base_at, y, y_at, columns):
-    """y = base + a · w for one row, w lying in lines, of which `columns` columns from `first` on are read; in `multiply`'s order."""
-    stop = y_at + columns
-    for j in range(0, columns, LANES):
-        store_until(y, y_at + j, stop, load_until(base, base_at + j, base_at + columns))
-    fours = depth // 4 * 4
-    for k in range(0, fours, 4):
-        f0, f1, f2, f3 = splat(a[at + k]), splat(a[at + k + 1]), splat(a[at + k + 2]), splat(a[at + k + 3])
-        for j in range(0, columns, LANES):
-            w_at, end = k * line + first + j, k * line + first + columns
-            sums = fma(f0, load_until(w, w_at, end), load_until(y, y_at + j, stop))
-            sums = fma(f1, load_until(w, w_at + line, end + line), sums)
-            sums = fma(f2, load_until(w, w_at + 2 * line, end + 2 * line), sums)
-            store_until(y, y_at + j, stop, fma(f3, load_until(w, w_at + 3 * line, end + 3 * line), sums))
-    for k in range(fours, depth):
-        for j in range(0, columns, LANES):
-            w_at, end = k * line + first + j, k * line + first + columns
-            sums = fma(splat(a[at + k]), load_until(w, w_at, end), load_until(y, y_at + j, stop))
-            store_until(y, y_at + j, stop, sums)
 
 
 @helper

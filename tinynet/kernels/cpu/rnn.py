@@ -16,12 +16,12 @@ from .recurrent import (
     flags,
     is_real,
     multiply,
-    multiply_row,
     panels_of,
     states,
     whole_rows,
     whole_tasks,
 )
+from .row import multiply_row
 from .simd import LANES, load_until, splat, store_until
 
 

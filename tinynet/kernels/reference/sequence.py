@@ -60,7 +60,10 @@ def sequence_dropout(x: np.ndarray, rate: float, seed: int) -> np.ndarray:
 
 
 def merge(a: np.ndarray, b: np.ndarray, mode: str) -> np.ndarray:
-    """Two arrays of one shape in one: their "sum", "mul" (product), "ave" (mean), or "concat" along the last axis."""
+    """Two arrays of one shape in one: their "sum", "mul" (product), "ave" (mean), or "concat" along the last axis.
+
+    In that axis those that are concatenated may differ.
+    """
     if mode == "concat":
         return np.concatenate((a, b), axis=-1)
     if mode == "mul":

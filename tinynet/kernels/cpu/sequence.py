@@ -1,0 +1,259 @@
+"""What sequences (batch, time, features) need besides cells: masks of real steps, another order of time, two into one.
+
+Blocking: a task takes so many rows, or sequences, that it writes about CHUNK elements. Bound by memory: every number is read once and
+written once, into memory that is used again.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from . import memory
+from .activation import map_two
+from .dropout import dropout
+from .flat import CHUNK, chunks, flat, row_tasks
+from .functions import clear
+from .jit import jit
+from .recurrent import copy, flags, is_real
+from .simd import LANES, elementwise, load_until, splat, store_until
+
+
+@jit
+def _step_mask(task, x, value, real, d, rows):
+    for row in range(task * rows, min(real.size, (task + 1) * rows)):
+        real[row] = False
+        for j in range(row * d, (row + 1) * d):
+            if x[j] != value:
+                real[row] = True
+                break
+
+
+def step_mask(x: np.ndarray, value: float) -> np.ndarray:
+    """Which steps of x (n, t) or (n, t, …) are real, (n, t) bool: those that hold anything but `value`."""
+    real, d = np.empty(x.shape[:2], bool), math.prod(x.shape[2:])
+    if real.size:
+        tasks, rows = row_tasks(real.size, d)
+        source = np.ascontiguousarray(x).reshape(-1)
+        _step_mask(tasks, x.size, source, source.dtype.type(value), real.reshape(-1), d, rows)
+    return real
+
+
+@jit
+def _keep_steps(task, x, mask, y, d, rows):
+    for row in range(task * rows, min(mask.size, (task + 1) * rows)):
+        if is_real(mask, row):
+            copy(x, row * d, y, row * d, d)
+        else:
+            clear(y, row * d, (row + 1) * d)
+
+
+def keep_steps(x: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """x (n, t, …) with zeros at the steps that are not real. The gradient is the same call on dy."""
+    y, d = memory.empty(x.shape), math.prod(x.shape[2:])
+    if y.size:
+        tasks, rows = row_tasks(mask.size, d)
+        _keep_steps(tasks, y.size, flat(x), flags(mask), y.reshape(-1), d, rows)
+    return y
+
+
+@jit
+def _reverse_steps(task, x, mask, y, steps, d, rows):
+    """From both ends of a sequence to its middle: two real steps change places."""
+    for row in range(task * rows * steps, min(x.size // d, (task + 1) * rows * steps), steps):
+        low, high = row, row + steps - 1
+        while low <= high:
+            if not is_real(mask, low):
+                copy(x, low * d, y, low * d, d)
+                low += 1
+            elif not is_real(mask, high):
+                copy(x, high * d, y, high * d, d)
+                high -= 1
+            else:
+                copy(x, high * d, y, low * d, d)
+                copy(x, low * d, y, high * d, d)
+                low += 1
+                high -= 1
+
+
+def reverse_steps(x: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """The real steps of each sequence x (n, t, d) in the opposite order; any other step stays where it is.
+
+    Done twice it is undone, and the gradient is the same call on dy.
+    """
+    y, (n, steps, d) = memory.empty(x.shape), x.shape
+    if y.size:
+        tasks, rows = row_tasks(n, steps * d)
+        _reverse_steps(tasks, y.size, flat(x), flags(mask), y.reshape(-1), steps, d, rows)
+    return y
+
+
+@jit
+def _repeat_steps(task, x, y, steps, d, rows):
+    for row in range(task * rows, min(x.size // d, (task + 1) * rows)):
+        for t in range(row * steps, (row + 1) * steps):
+            copy(x, row * d, y, t * d, d)
+
+
+def repeat_steps(x: np.ndarray, steps: int) -> np.ndarray:
+    """x (n, d) at each of so many steps: (n, steps, d)."""
+    n, d = x.shape
+    y = memory.empty((n, steps, d))
+    if y.size:
+        tasks, rows = row_tasks(n, steps * d)
+        _repeat_steps(tasks, y.size, flat(x), y.reshape(-1), steps, d, rows)
+    return y
+
+
+@jit
+def _sum_steps(task, x, y, steps, d, rows):
+    for row in range(task * rows, min(y.size // d, (task + 1) * rows)):
+        first, stop = row * d, (row + 1) * d
+        clear(y, first, stop)
+        for t in range(row * steps, (row + 1) * steps):
+            for j in range(0, d, LANES):
+                sums = load_until(y, first + j, stop) + load_until(x, t * d + j, (t + 1) * d)
+                store_until(y, first + j, stop, sums)
+
+
+def sum_steps(x: np.ndarray) -> np.ndarray:
+    """Σ over time of x (n, t, d): (n, d)."""
+    n, steps, d = x.shape
+    y = memory.empty((n, d))
+    if y.size:
+        tasks, rows = row_tasks(n, steps * d)
+        _sum_steps(tasks, x.size, flat(x), y.reshape(-1), steps, d, rows)
+    return y
+
+
+@jit
+def _state_gradient(task, dy, dh, given, steps, units, rows):
+    """The last `given` states of each sequence get dy, those before them nothing."""
+    for row in range(task * rows, min(dh.size // ((steps + 1) * units), (task + 1) * rows)):
+        first, stop = row * (steps + 1) * units, (row + 1) * (steps + 1) * units
+        clear(dh, first, stop - given * units)
+        copy(dy, row * given * units, dh, stop - given * units, given * units)
+
+
+def state_gradient(dy: np.ndarray, steps: int) -> np.ndarray:
+    """The gradient at every state (n, steps + 1, units), from that at the states after each step, or (n, units) the last."""
+    n, units = len(dy), dy.shape[-1]
+    dh = memory.empty((n, steps + 1, units))
+    if dh.size:
+        tasks, rows = row_tasks(n, (steps + 1) * units)
+        given = steps if dy.ndim == 3 else 1
+        _state_gradient(tasks, dh.size, flat(dy), dh.reshape(-1), given, steps, units, rows)
+    return dh
+
+
+@jit
+def _multiply_rows(task, x, factors, y, steps, d, rows):
+    for row in range(task * rows, min(y.size // d, (task + 1) * rows)):
+        first, own = row * d, row // steps * d
+        for j in range(0, d, LANES):
+            kept = load_until(factors, own + j, own + d) * load_until(x, first + j, first + d)
+            store_until(y, first + j, first + d, kept)
+
+
+def sequence_dropout(x: np.ndarray, rate: float, seed: int) -> np.ndarray:
+    """Dropout of whole features: what is dropped from a sequence x (n, t, d) is dropped at each of its steps.
+
+    Feature j of sequence i is kept where `dropout` keeps element (i, j) of an (n, d) array. The gradient is the same call on dy.
+    """
+    y, (n, steps, d) = memory.empty(x.shape), x.shape
+    if y.size:
+        factors = dropout(np.ones((n, d), np.float32), rate, seed)
+        tasks, rows = row_tasks(n * steps, d)
+        _multiply_rows(tasks, y.size, flat(x), flat(factors), y.reshape(-1), steps, d, rows)
+    return y
+
+
+@elementwise
+def _add(a, b):
+    """a + b."""
+    return a + b
+
+
+@elementwise
+def _multiply(a, b):
+    """a b."""
+    return a * b
+
+
+@elementwise
+def _mean(a, b):
+    """(a + b) / 2."""
+    return (a + b) * 0.5
+
+
+_MERGE = {"sum": map_two(_add), "mul": map_two(_multiply), "ave": map_two(_mean)}
+
+
+@jit
+def _join(task, a, b, y, one, other, rows):
+    both = one + other
+    for row in range(task * rows, min(y.size // both, (task + 1) * rows)):
+        copy(a, row * one, y, row * both, one)
+        copy(b, row * other, y, row * both + one, other)
+
+
+@jit
+def _split(task, y, a, b, one, other, rows):
+    both = one + other
+    for row in range(task * rows, min(y.size // both, (task + 1) * rows)):
+        copy(y, row * both, a, row * one, one)
+        copy(y, row * both + one, b, row * other, other)
+
+
+@jit
+def _multiply_gradient(task, dy, a, b, da, db):
+    stop = min(dy.size, (task + 1) * CHUNK)
+    for i in range(task * CHUNK, stop, LANES):
+        slope = load_until(dy, i, stop)
+        store_until(da, i, stop, slope * load_until(b, i, stop))
+        store_until(db, i, stop, slope * load_until(a, i, stop))
+
+
+@jit
+def _halve(task, x, y):
+    stop = min(x.size, (task + 1) * CHUNK)
+    for i in range(task * CHUNK, stop, LANES):
+        store_until(y, i, stop, splat(np.float32(0.5)) * load_until(x, i, stop))
+
+
+def merge(a: np.ndarray, b: np.ndarray, mode: str) -> np.ndarray:
+    """Two arrays of one shape in one: their "sum", "mul" (product), "ave" (mean), or "concat" along the last axis.
+
+    In that axis those that are concatenated may differ.
+    """
+    if mode != "concat":
+        y = memory.empty(a.shape)
+        _MERGE[mode](chunks(y), y.size, flat(a), flat(b), y.reshape(-1))
+        return y
+    one, other = a.shape[-1], b.shape[-1]
+    y = memory.empty((*a.shape[:-1], one + other))
+    if y.size:
+        tasks, rows = row_tasks(y.size // (one + other), one + other)
+        _join(tasks, y.size, flat(a), flat(b), y.reshape(-1), one, other, rows)
+    return y
+
+
+def merge_gradient(dy: np.ndarray, a: np.ndarray, b: np.ndarray, mode: str) -> tuple[np.ndarray, np.ndarray]:
+    """(da, db), from the gradient at what `merge` made of a and b."""
+    if mode not in ("concat", *_MERGE):
+        raise KeyError(mode)
+    if mode == "sum":
+        return dy, dy
+    da = memory.empty(a.shape)
+    if mode == "ave":
+        _halve(chunks(da), da.size, flat(dy), da.reshape(-1))
+        return da, da
+    db = memory.empty(b.shape)
+    made = da.reshape(-1), db.reshape(-1)
+    if mode == "mul":
+        _multiply_gradient(chunks(da), 2 * da.size, flat(dy), flat(a), flat(b), *made)
+    elif dy.size:
+        tasks, rows = row_tasks(dy.size // dy.shape[-1], dy.shape[-1])
+        _split(tasks, dy.size, flat(dy), *made, a.shape[-1], b.shape[-1], rows)
+    return da, db
