@@ -31,12 +31,27 @@ assert y.tolist() == [0, 0, 2], y
 print(compiled)
 """
 
+LSTM_GRADIENT = """
+import hashlib
+import numpy as np
+from tinynet.kernels.cpu import cache
+compiled = []
+cache.on_compile = compiled.append
+from tinynet.kernels import cpu
+numbers = lambda *shape: np.random.default_rng(0).standard_normal(shape, np.float32)
+n, t, units = 9, 20, 40
+h, c, dh = (numbers(n, t + 1, units) for _ in range(3))
+gates = abs(np.sin(numbers(n, t, 4 * units)))
+made = cpu.lstm_gradient(dh, dh[:, 0], h, c, gates, numbers(units, 4 * units), None)
+print("compiled" if compiled else "loaded", *[hashlib.sha256(a.tobytes()).hexdigest() for a in made])
+"""
 
-def rectify(cache_home: Path, **environment: str) -> str:
-    """Run one kernel in a new process; returns what was compiled."""
+
+def rectify(cache_home: Path, code: str = RECTIFY, **environment: str) -> str:
+    """Run one kernel in a new process; returns what it printed, of RECTIFY what was compiled."""
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache_home), "PYTHONPATH": str(ROOT), **environment}
     result = subprocess.run(
-        [sys.executable, "-c", RECTIFY], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
     return result.stdout.split("]")[0] + "]"
@@ -54,6 +69,12 @@ def test_a_second_process_compiles_nothing(tmp_path):
 
 
 @linux
+def test_code_fresh_from_the_compiler_gives_the_same_bits_as_from_the_disk(tmp_path):
+    first, second = (rectify(tmp_path, LSTM_GRADIENT) for _ in range(2))
+    assert "compiled" in first
+    assert first.replace("compiled", "loaded") == second
+
+
 def test_a_damaged_file_is_compiled_again(tmp_path):
     rectify(tmp_path)
     (file,) = tmp_path.rglob("activation.relu-*.bin")

@@ -31,7 +31,7 @@ import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.targetconfig import ConfigStack
+from numba.core.compiler import Flags
 from numba.extending import intrinsic, register_jitable
 
 from . import cache
@@ -223,11 +223,14 @@ def clear_counters(builder, counters, count) -> None:
         builder.store(_I64(0), builder.gep(counters, [builder.mul(loop.index, _I64(LINE))]))
 
 
-def _task_flags():
-    flags = ConfigStack().top().copy()
-    flags.no_compile = True
-    flags.no_cpython_wrapper = True
-    flags.no_cfunc_wrapper = True
+def _inlined() -> Flags:
+    """How a task is compiled: always into the loop over tasks, so that its code is the same fresh from the compiler and from the disk.
+
+    A function of its own is optimised twice, alone and where it is called, and which of the two is linked depends on what the process
+    has loaded before.
+    """
+    flags = Flags()
+    flags.nrt = True
     flags.forceinline = True
     return flags
 
@@ -260,7 +263,7 @@ def _build_worker(context, outer, function, signature, state_type):
         task = builder.add(first, builder.atomic_rmw("add", counter, _I64(1), "monotonic"))
         builder.cbranch(builder.icmp_signed("<", task, last), body, end)
         builder.position_at_end(body)
-        compiled = context.compile_subroutine(outer, function, signature, flags=_task_flags())
+        compiled = context.compile_subroutine(outer, function, signature, flags=_inlined())
         context.call_internal_no_propagate(builder, compiled.fndesc, signature, [task, *arguments])
         builder.branch(head)
         builder.position_at_end(end)
