@@ -32,7 +32,8 @@ def _pack_columns(task, x, x_rows, packed, columns, tiles):
     at = (first * tiles + tile * depth) * ROWS
     for row in range(first, first + depth):
         source = x_rows[row] + column
-        store_until(packed, at, at + ROWS, load_until(x, source, min(x.size, source + ROWS)))
+        for i in range(0, ROWS, LANES):
+            store_until(packed, at + i, at + ROWS, load_until(x, source + i, min(x.size, source + ROWS)))
         for i in range(columns - column, ROWS):
             packed[at + i] = packed[at + columns - column - 1]
         at += ROWS
