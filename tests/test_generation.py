@@ -280,3 +280,10 @@ def test_a_network_that_reads_padding_is_never_recorded(on_cpu, monkeypatch):
     padded.layers[0].mask_zero = True
     assert padded.generate("ab", LONG, random_seed=5) == in_python(padded.generate, "ab", LONG, random_seed=5)
     assert not any(runs)
+
+
+def test_a_vocabulary_larger_than_the_table_of_ids_is_refused_before_memory_is_read():
+    layers = [tn.Embedding(2, 4), tn.RNN(2, return_sequences=True), tn.Dense(5, activation="softmax")]
+    net = tn.Sequential(layers, (None,), vocabulary="abcde")
+    with pytest.raises(tn.TinynetError, match="embedding_1 has a row for 2 only"):
+        net.generate("a", 10)

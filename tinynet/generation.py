@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -95,6 +96,11 @@ def check_model(model: Sequential) -> None:
             f"{model.name} has {len(vocabulary)} characters in its vocabulary, but its output is another number: "
             "end it with Dense(len(vocabulary), activation='softmax')"
         )
+    if model.layers[0].input_dim < len(vocabulary):
+        raise TinynetError(
+            f"{model.name} has {len(vocabulary)} characters in its vocabulary, but {model.layers[0].name} has a row for "
+            f"{model.layers[0].input_dim} only: begin with Embedding(len(vocabulary), …)"
+        )
     model.check_stream()
 
 
@@ -142,13 +148,13 @@ class _Loop:
 
     def __init__(self, model: Sequential, settings: tuple[float, int, float]) -> None:
         self._model, self._settings = model, settings
-        self._made_of: tuple | None = None  # the back end and the arrays that the recording reads
+        self._made_of: list[Any] = []  # the back end and the arrays that the recording reads
 
     def __call__(self, index: int, state: State, points: np.ndarray) -> tuple[np.ndarray, State] | None:
         """From a character that is still to be read, and the state before it: as many more as there are points, and the state."""
         k = kernels.backend(0)
-        made_of = k, *map(id, self._model.state().values())
-        if made_of != self._made_of:
+        made_of = [k, *self._model.state().values()]
+        if len(made_of) != len(self._made_of) or any(map(operator.is_not, made_of, self._made_of)):
             self._made_of, self._step = made_of, self._record(k, state)
         written = self._step and self._step.write(index, _in_a_row(state), self._settings, points)
         return written and (written[0], _grouped(state, written[1]))

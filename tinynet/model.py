@@ -252,7 +252,7 @@ class Sequential:
         x, batch_size = self.check_input(x), check_count(self.name, "batch_size", batch_size)
         if not (state or keep_state) and len(x) <= FEW_SAMPLES:
             # Python takes longer than kernels here: what has a recording takes the short way to it.
-            recording = self._recordings.get(self._recording_key(kernels.backend(0), (x,)))
+            recording, _ = self._recordings.get(self._recording_key(kernels.backend(0), (x,)), (0, None))
             if callable(recording) and (outputs := recording(x)):
                 return outputs[0], {}
         state = self.check_state(state, len(x))
@@ -340,13 +340,14 @@ class Sequential:
     def _recording(self, function: Callable, inputs: tuple[np.ndarray, ...], run: Run) -> Callable | None:
         """The kernels for such inputs as one, once they have come CALLS_BEFORE_RECORDING times."""
         key = self._recording_key(run.kernels, inputs)
-        found = self._recordings.get(key, 0)
+        found, _ = self._recordings.get(key, (0, None))
         if isinstance(found, int):
             if len(self._recordings) > MOST_RECORDINGS:
                 self._recordings.clear()
             ready = found == CALLS_BEFORE_RECORDING
             found = run.kernels.record(function, *inputs) if ready else found + 1
-            self._recordings[key] = found
+            # The arrays are held, or others might one day have their ids.
+            self._recordings[key] = found, [array for group in self._groups for array in group.values()]
         return found if callable(found) else None
 
     def _recording_key(self, k: ModuleType, inputs: tuple[np.ndarray, ...]) -> tuple:

@@ -248,6 +248,10 @@ def sequences():
                 yield Case("keep_steps", f"{label}-{kind}", (x, mask))
         yield Case("repeat_steps", label, (normal(n, units), t + 1))
         yield Case("sum_steps", label, (x,), (), 1e-5)
+        for each in (True, False):
+            yield Case(
+                "states_after", f"{label}-{'each' if each else 'last'}", (normal(n, t + 1, units), each)
+            )
         yield Case("state_gradient", f"{label}-each", (x, t))
         yield Case("state_gradient", f"{label}-last", (normal(n, units), t))
         yield Case("sequence_dropout", label, (x, 0.4, 7))

@@ -242,7 +242,15 @@ def test_a_forked_child_computes_too(always_parallel):
 LANES_KERNELS = ("conv2d", "conv2d_kernel_gradient", "conv2d_input_gradient", "dense", "max_pool2d")
 LANES_KERNELS += ("max_pool2d_gradient", "cross_entropy", "adam", "dropout", "bias_gradient")
 LANES_KERNELS += ("dense_input_gradient", "dense_kernel_gradient", "embedding", "embedding_gradient")
-LANES_KERNELS += ("lstm", "lstm_gradient", "gru", "gru_gradient", "rnn", "rnn_gradient", "state_kernel_gradient")
+LANES_KERNELS += (
+    "lstm",
+    "lstm_gradient",
+    "gru",
+    "gru_gradient",
+    "rnn",
+    "rnn_gradient",
+    "state_kernel_gradient",
+)
 LANES_KERNELS += ("conv2d_max_pool2d", "conv2d_max_pool2d_traced", "conv2d_max_pool2d_gradient", "warp")
 
 

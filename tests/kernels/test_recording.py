@@ -83,7 +83,7 @@ def test_arrays_that_are_replaced_are_seen():
 def test_small_networks_are_recorded(name):
     net = NETWORKS[name]()
     predict_often(net, inputs(net))
-    assert any(isinstance(found, recording.Recording) for found in net._recordings.values())
+    assert any(isinstance(found, recording.Recording) for found, _ in net._recordings.values())
 
 
 def test_a_result_stays_the_callers_own():
@@ -141,7 +141,7 @@ def test_a_stream_goes_on_from_its_state_when_its_steps_are_repeated(cell):
     for index in ids:
         y, state = net.step([index], state)
         outputs.append(y[0])
-    assert any(isinstance(found, recording.Recording) for found in net._recordings.values())
+    assert any(isinstance(found, recording.Recording) for found, _ in net._recordings.values())
     whole, final = net.predict(ids[None], return_state=True)
     assert np.array_equal(np.stack(outputs), whole[0])
     for name, arrays in state.items():
@@ -160,3 +160,65 @@ def test_many_shapes_do_not_pile_up():
     for steps in range(1, 3 * MOST_RECORDINGS):
         net.predict(np.ones((1, steps, 2)))
     assert 0 < len(net._recordings) <= MOST_RECORDINGS + 1
+
+
+# ---- what NumPy did between kernels must never be repeated ----
+
+BETWEEN = {
+    "no weights yet": (lambda: tn.Sequential([tn.LSTM(8), tn.Dense(3)], (5, 4), seed=None), lambda x: x, 2),
+    "a batch of NaN": (lambda: tn.Sequential([tn.LSTM(8), tn.Dense(3)], (5, 4)), lambda x: x * np.nan, 2),
+    "the same id everywhere": (
+        lambda: tn.Sequential([tn.Embedding(50, 8), tn.LSTM(8), tn.Dense(3)], (5,)), lambda x: np.zeros(x.shape, int), 2),
+    "a saturated softmax": (
+        lambda: tn.Sequential([tn.Conv2D(4, 3, padding="same", activation="relu"), tn.MaxPool2D(2), tn.Flatten(),
+                               tn.Dense(3, activation="softmax")], (8, 8, 1), seed=1), lambda x: abs(x) * 1e5, 1),
+    "a unit that never fires": (
+        lambda: tn.Sequential([tn.Conv2D(4, 3, padding="same"), tn.Flatten(), tn.Dense(3), tn.Dense(1, activation="relu")],
+                              (8, 8, 1), seed=1), lambda x: x * 0 - 1e4, 1),
+    "a copy of a part of the weights": (
+        lambda: tn.Sequential([tn.GRU(5, reset_after=False)], (3, 4)), lambda x: x, 8),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BETWEEN)
+def test_a_trial_that_proves_nothing_makes_no_recording_that_is_wrong_for_ever_after(name):
+    build, blinding, count = BETWEEN[name]
+    net = build()
+    x = inputs(net, count)
+    predict_often(net, blinding(x))
+    rng = np.random.default_rng(3)
+    net.set_weights([w + rng.standard_normal(w.shape, np.float32) for w in net.get_weights()])
+    x = rng.integers(0, 50, x.shape) if net.takes_ids else x
+    expected = net._infer_from(net.check_input(x), RUN, False)[0]
+    for _ in range(3):
+        np.testing.assert_array_equal(net.predict(x), expected)
+
+
+def test_weights_that_kernels_cannot_read_in_place_are_never_frozen():
+    for convert in (np.asfortranarray, lambda a: a.astype(np.float64)):
+        net = tn.Sequential([tn.GRU(5)], (3, 4))
+        net.layers[0].parameters["recurrent_kernel"] = convert(net.layers[0].parameters["recurrent_kernel"])
+        x = inputs(net)
+        predict_often(net, x)
+        net.set_weights([w * 2 for w in net.get_weights()])
+        np.testing.assert_array_equal(net.predict(x), net._infer_from(x, RUN, False)[0])
+
+
+def test_an_array_that_is_gone_lends_its_id_to_no_other():
+    net = tn.Sequential([tn.Dense(8)], (4,))
+    many = np.random.default_rng(0).standard_normal((40, 8), np.float32)
+    net.layers[0].parameters["kernel"] = many[:4]
+    x = inputs(net)
+    predict_often(net, x)
+    for i in range(1, 9):
+        del net.layers[0].parameters["kernel"]
+        net.layers[0].parameters["kernel"] = many[4 * i : 4 * i + 4]
+        np.testing.assert_array_equal(net.predict(x), net._infer_from(x, RUN, False)[0])
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("cell", [tn.RNN, tn.LSTM, tn.GRU])
+def test_recurrent_networks_are_recorded(cell, count):
+    net = tn.Sequential([cell(6, return_sequences=True), cell(5), tn.Dense(3)], (4, 2))
+    predict_often(net, inputs(net, count))
+    assert any(isinstance(found, recording.Recording) for found, _ in net._recordings.values())

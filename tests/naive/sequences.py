@@ -190,6 +190,14 @@ def sum_steps(x):
     return np.array([[sum(float(v) for v in column) for column in sequence.T] for sequence in x])
 
 
+def states_after(h, each):
+    n, times, units = h.shape
+    y = np.zeros((n, times - 1, units) if each else (n, units))
+    for place in np.ndindex(*y.shape):
+        y[place] = float(h[(place[0], place[1] + 1, place[2]) if each else (place[0], times - 1, place[1])])
+    return y
+
+
 def state_gradient(dy, steps):
     dh = np.zeros((len(dy), steps + 1, dy.shape[-1]))
     for place in np.ndindex(*dy.shape):

@@ -7,6 +7,7 @@ training (truncated back-propagation through time: no gradient flows from a piec
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,12 @@ from .base import (
 from .initializers import INITIALIZERS, initialise
 
 CELL_ACTIVATIONS = ("tanh", "relu")
+
+
+@functools.lru_cache(maxsize=64)
+def _nothing(count: int, size: int, dtype: np.dtype) -> np.ndarray:
+    """The state where sequences begin, which nobody changes: the same array each time, so that passes can be recorded."""
+    return np.zeros((count, size), dtype)
 
 
 class Recurrent(Layer):
@@ -100,9 +107,9 @@ class Recurrent(Layer):
 
     def recur(self, z: np.ndarray, run: Run) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         """The output and the trace, from what the inputs bring, x W + b."""
-        state = run.state or tuple(np.zeros((len(z), size), z.dtype) for size in self.state_sizes)
+        state = run.state or tuple(_nothing(len(z), size, z.dtype) for size in self.state_sizes)
         trace = self.scan(z, state, run)
-        return trace[0][:, 1:] if self.return_sequences else trace[0][:, -1], trace
+        return run.kernels.states_after(trace[0], self.return_sequences), trace
 
     def final_state(self, saved: Any) -> tuple[np.ndarray, ...]:
         _, trace = saved

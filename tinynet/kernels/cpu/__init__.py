@@ -24,6 +24,7 @@ from .sequence import (
     reverse_steps,
     sequence_dropout,
     state_gradient,
+    states_after,
     step_mask,
     sum_steps,
 )
@@ -80,6 +81,7 @@ __all__ = [
     "sgd",
     "state_gradient",
     "state_kernel_gradient",
+    "states_after",
     "step_mask",
     "sum_of_squares",
     "sum_steps",

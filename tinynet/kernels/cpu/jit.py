@@ -76,7 +76,7 @@ WORKER = ir.FunctionType(ir.VoidType(), [_BYTES.as_pointer(), _I64.as_pointer(),
 _inside_parallel = threading.Lock()
 _threads = _load_threads()
 
-# Called after every kernel, with what it was called with: see recording.py.
+# Called before every kernel, with what it is called with: see recording.py.
 recorder: Callable[[Kernel, int, int, tuple], None] | None = None
 
 
@@ -123,6 +123,9 @@ class Kernel:
 
     def __call__(self, tasks: int, work: int, *arguments) -> None:
         """Run tasks 0 … tasks - 1; `work` (all tasks together, unit: see SMALL_WORK) decides whether threads pay."""
+        listener = recorder  # which another thread may take away meanwhile
+        if listener is not None:
+            listener(self, tasks, work, arguments)
         entry = self._entry or self._make_entry()
         if work > SMALL_WORK and tasks > 1 and _threads > 1 and enter_parallel():
             try:
@@ -131,13 +134,11 @@ class Kernel:
                 leave_parallel()
         else:
             entry(tasks, 1, 0, *arguments)
-        listener = recorder  # which another thread may take away meanwhile
-        if listener is not None:
-            listener(self, tasks, work, arguments)
 
     def write_record(self, record: int, tasks: int, arguments: tuple) -> None:
-        """Write a call that was made to the RECORD_BYTES of memory at an address; `recording.py` repeats it, on one thread."""
-        self._entry(tasks, 1, record, *arguments)
+        """Write a call to the RECORD_BYTES of memory at an address, for `recording.py` to repeat it on one thread."""
+        entry = self._entry or self._make_entry()
+        entry(tasks, 1, record, *arguments)
 
     def _make_entry(self):
         function = self.__wrapped__

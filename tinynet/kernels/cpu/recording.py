@@ -4,8 +4,9 @@ For small inputs most of the time goes into Python: shapes, plans, and handing a
 kernels that a function calls down once, with their arguments, and repeats them in one compiled loop: on what is then in the
 input, with the weights as they are then, since arrays are recorded and not their contents.
 
-That holds only where kernels do all the work on arrays. So a new recording is tried on another input, and what does not come out
-to the bit is not used.
+That holds only where kernels do all the work on arrays: what NumPy copied or computed in between would stay as it was. So the function
+is called once more, and in each array that no kernel has written and that was not there the first time, NaN is put before a kernel
+reads it. Where the output is not the same to the bit, on another input too, there is no recording.
 
 Where the chain is a step of a network that writes, `Recording.write` stays in compiled code from one character to the next: each that
 is drawn from the output is the input of the next step, and the states that a step leaves are those that the next one starts from.
@@ -13,6 +14,7 @@ is drawn from the output is the input of the next step, and the states that a st
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -89,13 +91,8 @@ class Recording:
 
     def _listen(self, function: Callable[..., Any], inputs: Sequence[np.ndarray]) -> tuple[Any, np.ndarray]:
         """What a function returns, and the addresses of records of the kernels that it calls."""
-        first, owner = len(self._records), threading.get_ident()
-        with _recording:
-            jit.recorder = lambda *call: self._add(*call) if threading.get_ident() == owner else None
-            try:
-                result = function(*inputs)
-            finally:
-                jit.recorder = None
+        first = len(self._records)
+        result = _overheard(function, inputs, self._add)
         return result, np.array([record.ctypes.data for record in self._records[first:]], np.int64)
 
     def _add(self, kernel: jit.Kernel, tasks: int, work: int, arguments: tuple) -> None:
@@ -104,6 +101,31 @@ class Recording:
         kernel.write_record(record.ctypes.data, tasks, arguments)
         self._held.append(arguments)
         self._records.append(record)
+
+    def is_whole(self, function: Callable[..., Arrays]) -> bool:
+        """Whether kernels alone make the outputs, of arrays that are there at every call."""
+        written = [_place(array) for arguments in self._held for array in _arrays(arguments)]
+        if not all(_lies_in(output, written) for output in self._outputs):
+            return False
+        there, seen, held = iter(self._held), [], []
+
+        def poison(kernel: jit.Kernel, tasks: int, work: int, arguments: tuple) -> None:
+            held.append(arguments)  # or new arrays would lie where old ones lay
+            before = _arrays(next(there, ()))
+            for array, same in itertools.zip_longest(_arrays(arguments), before):
+                if (
+                    array is not None
+                    and (same is None or _place(array) != _place(same))
+                    and not _lies_in(array, seen)
+                ):
+                    array.fill(np.nan)
+            seen.extend(map(_place, _arrays(arguments)))
+
+        outputs = _overheard(function, self._inputs, poison)
+        return all(
+            not np.isnan(a).any() and np.array_equal(a, b)
+            for a, b in zip(outputs, self._outputs, strict=True)
+        )
 
     def __call__(self, *inputs: np.ndarray) -> Arrays | None:
         """The outputs for inputs of the same shapes; None while another thread is at it."""
@@ -147,7 +169,41 @@ class Recording:
             _carry(1, source.size, source.reshape(-1), target.reshape(-1))
 
 
-_recording = threading.Lock()
+_listening = threading.Lock()
+
+
+def _overheard(function: Callable[..., Any], inputs: Sequence[np.ndarray], listener: Callable) -> Any:
+    """What a function returns, a listener being called before each kernel that it calls."""
+    owner = threading.get_ident()
+    with _listening:
+        jit.recorder = lambda *call: listener(*call) if threading.get_ident() == owner else None
+        try:
+            return function(*inputs)
+        finally:
+            jit.recorder = None
+
+
+def _arrays(arguments: tuple) -> list[np.ndarray]:
+    """The arrays of numbers among the arguments of a kernel; tables of whole numbers follow from shapes alone."""
+    found = []
+    for argument in arguments:
+        if isinstance(argument, tuple):
+            found += _arrays(argument)
+        elif isinstance(argument, np.ndarray) and argument.size and argument.dtype.kind == "f":
+            found.append(argument)
+    return found
+
+
+def _place(array: np.ndarray) -> tuple[int, int]:
+    """The addresses where an array begins and ends."""
+    first = array.__array_interface__["data"][0]
+    last = sum((size - 1) * stride for size, stride in zip(array.shape, array.strides, strict=True))
+    return first, first + last + array.itemsize
+
+
+def _lies_in(array: np.ndarray, places: list[tuple[int, int]]) -> bool:
+    first, end = _place(array)
+    return any(begin <= first and end <= stop for begin, stop in places)
 
 
 def record(function: Callable[..., Arrays], *inputs: np.ndarray) -> Recording | None:
@@ -155,10 +211,12 @@ def record(function: Callable[..., Arrays], *inputs: np.ndarray) -> Recording | 
     if not all(array.size for array in inputs):
         return None
     recording = Recording(function, inputs)
+    if not recording.is_small or not recording.is_whole(function):
+        return None
     others = [np.roll(x, 1) + np.float32(0.5) if x.dtype == np.float32 else x.max() - x for x in inputs]
     same = all(
         np.array_equal(a, b, equal_nan=True)
         for tried in (others, inputs)
         for a, b in zip(recording(*tried), function(*tried), strict=True)
     )
-    return recording if recording.is_small and same else None
+    return recording if same else None

@@ -128,6 +128,25 @@ def sum_steps(x: np.ndarray) -> np.ndarray:
 
 
 @jit
+def _states_after(task, h, y, given, steps, units, rows):
+    for row in range(task * rows, min(h.size // ((steps + 1) * units), (task + 1) * rows)):
+        copy(h, ((row + 1) * (steps + 1) - given) * units, y, row * given * units, given * units)
+
+
+def states_after(h: np.ndarray, each: bool) -> np.ndarray:
+    """The states after each step (n, t, units), or after the last (n, units), of those at all times h (n, t + 1, units)."""
+    n, steps, units = len(h), h.shape[1] - 1, h.shape[2]
+    states = h[:, 1:] if each else h[:, -1]
+    if states.flags.c_contiguous:
+        return states
+    y = memory.empty(states.shape)
+    given = steps if each else 1
+    tasks, rows = row_tasks(n, given * units)
+    _states_after(tasks, y.size, flat(h), y.reshape(-1), given, steps, units, rows)
+    return y
+
+
+@jit
 def _state_gradient(task, dy, dh, given, steps, units, rows):
     """The last `given` states of each sequence get dy, those before them nothing."""
     for row in range(task * rows, min(dh.size // ((steps + 1) * units), (task + 1) * rows)):

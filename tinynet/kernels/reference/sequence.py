@@ -41,6 +41,11 @@ def sum_steps(x: np.ndarray) -> np.ndarray:
     return x.sum(axis=1)
 
 
+def states_after(h: np.ndarray, each: bool) -> np.ndarray:
+    """The states after each step (n, t, units), or after the last (n, units), of those at all times h (n, t + 1, units)."""
+    return h[:, 1:] if each else h[:, -1]
+
+
 def state_gradient(dy: np.ndarray, steps: int) -> np.ndarray:
     """The gradient at every state (n, steps + 1, units), from that at the states after each step, or (n, units) the last."""
     dh = np.zeros((len(dy), steps + 1, dy.shape[-1]), dy.dtype)
