@@ -29,6 +29,8 @@ FORMAT_VERSION = 1
 DTYPES = ("float32", "float16")
 CONFIG_LIMIT = 16 << 20
 """Bytes; a longer `config` entry is no configuration."""
+MOST_LAYERS = 2_000
+"""More small layers than these would fill memory with zeros before it is known that the file has not their arrays."""
 FREE_BYTES, EXPANSION = 64 << 20, 20
 """A model may need 64 MiB and 20 times its file, compressed as it may be; trained values shrink to half at best."""
 NPY_HEADERS = {
@@ -253,6 +255,8 @@ def _build(found: dict[str, Any], path: Path) -> Sequential:
     settings = {key: found[key] for key in ("input_shape", "name", "labels", "vocabulary", "metadata")}
     try:
         _check_types(found)
+        if len(found["layers"]) > MOST_LAYERS:
+            raise ValueError(f"its {len(found['layers']):,} layers are more than {MOST_LAYERS:,}")
         model = Sequential([_layer(entry) for entry in found["layers"]], seed=None, **settings)
         _check_classes(model)
     except (ValueError, MemoryError, OverflowError) as error:

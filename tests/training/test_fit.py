@@ -416,3 +416,17 @@ def test_bad_settings_are_answered_before_training():
     with pytest.raises(ShapeError, match="conv2d_1 takes a batch of shape"):
         network().fit(X[:, :3], Y)
     assert math.isfinite(network().fit(X, Y, batch_size=1000).epochs[0]["loss"])
+
+
+@pytest.mark.parametrize("device", ["reference", "cpu"])
+def test_ids_and_labels_that_are_changed_while_training_lead_no_kernel_astray(device):
+    tn.set_device(device)
+    ids, labels = np.zeros((8, 3), np.int32), np.zeros(8, np.int64)
+
+    class Change(Callback):
+        def on_batch_end(self, training):
+            ids[...] = labels[...] = 10**7
+
+    net = tn.Sequential([tn.Embedding(5, 2), tn.LSTM(3), tn.Dense(2, activation="softmax")], (3,))
+    history = net.fit(ids, labels, epochs=2, batch_size=4, callbacks=[Change()], verbose=False)
+    assert len(history.epochs) == 2

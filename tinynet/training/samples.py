@@ -98,6 +98,8 @@ def prepare(
     x = model.check_samples(x)
     if x.dtype != np.uint8 or model.takes_ids:
         x = model.check_input(x)
+    if model.takes_ids:
+        x = x.copy()  # kernels find a place by ids, so nobody may change them after this check
     if not len(x):
         raise DataError("there are no samples: x has length 0")
     check_finite(x)
