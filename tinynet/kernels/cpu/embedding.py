@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from . import memory
 from .flat import flat, row_tasks
 from .functions import clear
 from .jit import jit
@@ -42,7 +43,7 @@ def _in_a_row(ids: np.ndarray) -> np.ndarray:
 
 def embedding(ids: np.ndarray, table: np.ndarray) -> np.ndarray:
     """y[n, t] = table[ids[n, t]]; ids (n, t) integer in 0…rows-1, table (rows, d) → (n, t, d)."""
-    y = np.empty((*ids.shape, table.shape[1]), np.float32)
+    y = memory.empty((*ids.shape, table.shape[1]))
     if y.size:
         tasks, rows = row_tasks(ids.size, table.shape[1])
         _gather(tasks, y.size, _in_a_row(ids), flat(table), y.reshape(-1), table.shape[1], rows)
