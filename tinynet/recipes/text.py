@@ -25,19 +25,22 @@ from .base import RECURRENT, Choices, Plan, check_arch
 
 VALIDATION = 0.1
 """The last so much of a text: settings and the best epoch are chosen on it."""
-STREAMS, STEPS = 50, 100
-"""Places of the text that are read side by side, and characters of each that one training step takes."""
+STREAMS, STEPS = {"lstm": 50, "gru": 50, "rnn": 16}, 100
+"""Places of the text that are read side by side, and characters of each that one training step takes.
+
+A simple network learns less from a step, and a step costs it less: it takes more of them, and wants no dropout.
+"""
 WINDOWS = 10
 """A stream of a short text is at least so many windows long, so there are fewer of them."""
 UNITS = {20_000: 64, 100_000: 128, 500_000: 256, math.inf: 512}
 """Of the recurrent layer, for texts up to so many characters."""
 DROPOUT = {100_000: 0.2, math.inf: 0.5}
 EMBEDDING = 64
-TRAINING_STEPS = 3200
+TRAINING_STEPS = {"lstm": 3200, "gru": 3200, "rnn": 9600}
 """Steps that are enough for a million characters; a short text is read more often."""
 EPOCHS = (3, 60)
 """Fewest and most times that a text is read."""
-PEAK_LEARNING_RATE = {"lstm": 3e-3, "gru": 3e-3, "rnn": 1e-3}
+PEAK_LEARNING_RATE = {"lstm": 3e-3, "gru": 3e-3, "rnn": 4e-3}
 WARM_UP = 0.05
 """Of all training steps, at most WARM_UP_STEPS of them."""
 WARM_UP_STEPS = 200
@@ -66,7 +69,7 @@ def plan(data: str, choices: Choices) -> TextPlan:
     text = text_of(data)
     vocabulary = vocabulary_of(text, data)
     training, validation = split(encode(text, vocabulary))
-    batch_size = choices.batch_size or min(max(len(training) // (STEPS * WINDOWS), 1), STREAMS)
+    batch_size = choices.batch_size or min(max(len(training) // (STEPS * WINDOWS), 1), STREAMS[arch])
     try:
         x, y = streams(training, batch_size, STEPS)
         measured = windows(validation)
@@ -99,7 +102,7 @@ def network(arch: str, vocabulary: str, length: int, units: int | None = None, *
     layers = [
         Embedding(len(vocabulary), EMBEDDING),
         RECURRENT[arch](units or _by_length(UNITS, length), return_sequences=True),
-        Dropout(_by_length(DROPOUT, length)),
+        Dropout(_by_length(DROPOUT, length) if arch != "rnn" else 0.0),
         Dense(len(vocabulary), activation="softmax"),
     ]
     return Sequential(layers, (None,), vocabulary=vocabulary, **identity)
@@ -152,7 +155,7 @@ class Sample(Callback):
 
 
 def _settings(arch: str, choices: Choices, steps_an_epoch: int, batch_size: int) -> dict[str, Any]:
-    epochs = choices.epochs or min(max(TRAINING_STEPS // steps_an_epoch, EPOCHS[0]), EPOCHS[1])
+    epochs = choices.epochs or min(max(TRAINING_STEPS[arch] // steps_an_epoch, EPOCHS[0]), EPOCHS[1])
     rate = CosineDecay(choices.learning_rate or PEAK_LEARNING_RATE[arch])
     warm_up = min(max(round(WARM_UP * steps_an_epoch * epochs), 1), WARM_UP_STEPS)
     return {
