@@ -161,6 +161,8 @@ def _split_callbacks(
     callbacks: Sequence[Callback | EarlyStopping], early_stopping: EarlyStopping | int | None
 ) -> tuple[list[Callback], EarlyStopping | None]:
     """Keras' users give early stopping among the callbacks: the plain ones, and early stopping."""
+    if not isinstance(callbacks, (list, tuple)):
+        raise TinynetError(f"callbacks must be a list of tinynet.training.Callback, not {callbacks!r}")
     plain = [callback for callback in callbacks if isinstance(callback, Callback)]
     stopping = [callback for callback in callbacks if isinstance(callback, EarlyStopping)]
     if len(plain) + len(stopping) != len(callbacks):
@@ -208,6 +210,8 @@ def _check_stateful(stateful: bool, model: Sequential, samples: Samples, batch_s
 
 
 def _check_augment(augment: Augment | None, samples: Samples) -> Augment | None:
+    if not isinstance(augment, (Augment, type(None))):
+        raise TinynetError(f"augment must be a tinynet.Augment, such as Augment(rotate=10), not {augment!r}")
     if augment is not None and samples.x.ndim not in (3, 4):
         raise TinynetError(
             "augment needs pictures, x of shape (n, height, width, channels) or (n, height, width)"

@@ -149,8 +149,14 @@ def _class_weights(class_weight: Any, labels: np.ndarray | None, classes: int, l
             f"class_weight needs labels that are classes, which {loss.name} has not; give sample_weight"
         )
     table = np.ones(classes, np.float32)
+    if not isinstance(class_weight, (Mapping, list, tuple, np.ndarray)):
+        raise TinynetError(f"class_weight must be a dict such as {{0: 1.0, 1: 2.5}}, not {class_weight!r}")
     pairs = class_weight.items() if isinstance(class_weight, Mapping) else enumerate(class_weight)
     for label, weight in pairs:
+        if isinstance(weight, bool) or not isinstance(weight, (int, float, np.number)):
+            raise TinynetError(
+                f"class_weight gives the class {label!r} the weight {weight!r}, which is no number"
+            )
         if isinstance(label, bool) or not isinstance(label, (int, np.integer)) or not 0 <= label < classes:
             raise TinynetError(f"class_weight names the class {label!r}, but the classes are 0…{classes - 1}")
         table[label] = weight
