@@ -57,11 +57,11 @@ def command(data: str, output: Path | None, force: bool, resume: bool, time_limi
     from tinynet.training import check_writable
 
     if output is not None:
-        _check_output(output, force)
+        _check_output(output, force, resume)
     plan = recipes.plan(data, Choices(seed=random_seed, **choices))
     if output is None:
         output = Path(f"{plan.name}.npz")
-        _check_output(output, force)
+        _check_output(output, force, resume)
     if history is not None:
         check_writable(history)
     for warning in plan.warnings:
@@ -73,14 +73,25 @@ def command(data: str, output: Path | None, force: bool, resume: bool, time_limi
     return 130 if trained.interrupted else 0
 
 
-def _check_output(output: Path, force: bool) -> None:
+def _checkpoint(output: Path) -> Path:
+    """Where the state of a training lies until it is done."""
+    return output.with_suffix(".checkpoint.npz")
+
+
+def _check_output(output: Path, force: bool, resume: bool) -> None:
     """Found before training, not after."""
     from tinynet.errors import TinynetError
     from tinynet.training import check_writable
 
     if output.suffix != ".npz":
         raise TinynetError(f"{output}: a model's file name ends in .npz")
-    if output.exists() and not force:
+    if resume and not _checkpoint(output).exists():
+        raise TinynetError(
+            f"there is no checkpoint {_checkpoint(output)}: give --resume the --output of the interrupted training, "
+            "or start without --resume"
+        )
+    # Beside its checkpoint, a file is what the interrupted training itself has left.
+    if output.exists() and not (force or resume):
         raise TinynetError(f"{output} exists already; choose another --output, or --force to replace it")
     check_writable(output)
 
@@ -89,7 +100,7 @@ def _train(plan: Plan, data: str, output: Path, resume: bool, time_limit: float 
     """Train, save, and say what came of it."""
     from tinynet.errors import TinynetError
 
-    checkpoint = output.with_suffix(".checkpoint.npz")
+    checkpoint = _checkpoint(output)
     trained = plan.model.fit(
         plan.x,
         plan.y,
@@ -114,7 +125,7 @@ def _train(plan: Plan, data: str, output: Path, resume: bool, time_limit: float 
     if not trained.stopped:
         checkpoint.unlink(missing_ok=True)
     else:
-        note(f"go on with --resume --force: {checkpoint} holds the state")
+        note(f"go on with --resume: {checkpoint} holds the state")
     note(f"{output}: {plan.verdict(best)}, epoch {best['epoch']}")
     click.echo(output)
     return trained

@@ -208,12 +208,19 @@ def test_training_ends_after_ctrl_c_and_resumes(folder, tmp_path):
         2000,
         "--no-augment",
         "--resume",
-        "--force",
         "--time-limit",
         1,
     )
     assert again.returncode == 0, again.stderr
     assert b"epoch 1/" not in again.stderr
+
+
+def test_resume_without_a_checkpoint_asks_for_the_output_of_the_interrupted_training(folder, tmp_path):
+    out = tmp_path / "e6.npz"
+    out.touch()
+    asked = f"there is no checkpoint {out.with_suffix('.checkpoint.npz')}: give --resume the --output of the interrupted"
+    fails(run("train", folder, "--output", out, "--resume"), asked, "or start without --resume")
+    fails(run("train", folder, "--resume", cwd=tmp_path), "no checkpoint", "-cnn.checkpoint.npz")
 
 
 def test_output_is_checked_before_training(folder, tmp_path):
