@@ -171,7 +171,9 @@ def test_a_folder_becomes_a_model_that_classifies(folder, tmp_path):
     measured = json.loads(run("evaluate", out, folder, "--json", "--save-errors", tmp_path / "e.png").stdout)
     assert measured["accuracy"] > 0.9 and measured["samples"] == 24
     assert Image.open(tmp_path / "e.png").size[0] > 100
-    assert b"accuracy" in run("evaluate", out, folder).stdout
+    done = run("evaluate", out, folder)
+    assert b"accuracy" in done.stdout
+    assert done.stderr == b"the pictures that it learnt from are among them\n"
     facts = json.loads(run("info", out, "--json").stdout)
     assert facts["labels"] == ["across", "down"]
 

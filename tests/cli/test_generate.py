@@ -159,7 +159,19 @@ def test_generate_says_what_does_not_fit(model):
 # ---- evaluate, info, classify ----
 
 
-def test_evaluate_gives_nats_bits_and_perplexity(model, poem):
+def test_of_the_text_that_a_model_learnt_from_the_last_tenth_is_measured(model, poem, tmp_path):
+    done = run("evaluate", model, poem, "--json")
+    assert json.loads(done.stdout)["characters"] == 4 * len(LINES) - 1
+    assert done.stderr.decode() == "the last tenth, from which it did not learn\n"
+    longer = tmp_path / poem.name
+    longer.write_text(LINES * 50, "utf-8")
+    assert json.loads(run("evaluate", model, longer, "--json").stdout)["characters"] == 5 * len(LINES) - 1
+
+
+def test_evaluate_gives_nats_bits_and_perplexity(model, tmp_path):
+    poem = tmp_path / "another.txt"
+    poem.write_text(LINES * 40, "utf-8")
+    assert run("evaluate", model, poem).stderr == b""
     shown = run("evaluate", model, poem).stdout.decode()
     assert "nats" in shown and "bits a character, perplexity" in shown
     measured = json.loads(run("evaluate", model, poem, "--json").stdout)

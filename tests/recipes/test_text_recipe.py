@@ -71,10 +71,14 @@ def test_a_sample_is_shown_while_it_learns(file):
     assert shown.count("    ") >= 2 and set(shown) <= set(SENTENCE) | {"\n"}
 
 
-def test_evaluate_reads_the_whole_of_a_file_but_the_last_tenth_of_shakespeare(file, tmp_path, monkeypatch):
+def test_evaluate_reads_the_whole_of_a_file_but_the_last_tenth_of_what_is_learnt_from(
+    file, tmp_path, monkeypatch
+):
     tn.set_device("reference")
     made = plan(file(3000), Choices(units=4))
     assert text.evaluate(made.model, file(3000))["characters"] == 2999
+    made.model.metadata["training"] = {"data": "elsewhere/fox.txt"}
+    assert text.evaluate(made.model, file(3000))["characters"] == 299
     monkeypatch.setenv("TINYNET_DATA", str(tmp_path))
     (tmp_path / "tinyshakespeare.txt").write_text((SENTENCE * 70)[:3000])
     found = text.evaluate(made.model, "shakespeare")
