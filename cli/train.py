@@ -81,10 +81,10 @@ def _checkpoint(output: Path) -> Path:
 def _check_output(output: Path, force: bool, resume: bool) -> None:
     """Found before training, not after."""
     from tinynet.errors import TinynetError
+    from tinynet.storage import check_file_name
     from tinynet.training import check_writable
 
-    if output.suffix != ".npz":
-        raise TinynetError(f"{output}: a model's file name ends in .npz")
+    check_file_name(output)
     if resume and not _checkpoint(output).exists():
         raise TinynetError(
             f"there is no checkpoint {_checkpoint(output)}: give --resume the --output of the interrupted training, "
