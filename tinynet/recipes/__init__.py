@@ -41,11 +41,13 @@ def is_text(data: str) -> bool:
 def test_data(data: str, model: Sequential) -> tuple[np.ndarray, np.ndarray]:
     """Pictures and classes to measure a model on, prepared its way: the test set of digits or fashion, or a whole folder."""
     from ..data.datasets import SOURCES, load
-    from ..data.folders import load_folder
+    from ..data.folders import check_classes, load_folder
 
     if data in SOURCES:
         found = load(data)
-        return found.x_test, found.y_test
+        labels = model.labels or found.labels
+        check_classes(found.labels, labels, data)
+        return found.x_test, np.array([labels.index(label) for label in found.labels])[found.y_test]
     if "input" not in model.metadata:
         raise TinynetError(f"{model.name} does not read pictures; evaluate one that `tinynet models` lists")
     folder = load_folder(
