@@ -37,6 +37,8 @@ def command(model_name: str, data: str, save_errors: str | None, as_json: bool) 
 
     model = load(model_name)
     if model.vocabulary is not None or is_text(data):
+        if save_errors:
+            raise click.UsageError("--save-errors is for pictures, but this is text; leave it out")
         _measure_text(model, data, as_json)
         return
     x, y = test_data(data, model)

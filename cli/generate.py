@@ -6,7 +6,7 @@ import secrets
 import sys
 
 import click
-from tinynet.cli.options import device_options, json_option, print_json
+from tinynet.cli.options import Number, device_options, json_option, print_json
 
 
 @click.command("generate")
@@ -17,11 +17,11 @@ from tinynet.cli.options import device_options, json_option, print_json
 )
 @click.option("--model", "name", default="shakespeare", show_default=True,
               help="A shipped model or a .npz file.")  # fmt: skip
-@click.option("--temperature", type=click.FloatRange(0), default=0.8, show_default=True,
+@click.option("--temperature", type=Number(0), default=0.8, show_default=True,
               help="0 always takes the most probable character, 1 draws as the model learnt, more is bolder.")  # fmt: skip
 @click.option("--top-k", type=click.IntRange(0), default=0, show_default=True,
               help="Draw from the so many most probable characters; 0: from all.")  # fmt: skip
-@click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True,
+@click.option("--top-p", type=Number(0, 1, min_open=True), default=1.0, show_default=True,
               help="Draw from the fewest characters that together have this probability.")  # fmt: skip
 @click.option(
     "--random-seed", type=click.IntRange(0), help="The same number gives the same text.  [default: any]"

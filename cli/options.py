@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
+
+
+class Number(click.FloatRange):
+    """A number of a range, which neither nan nor inf is."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; a usage error for anything else."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a number to compute with.", param, ctx)
+        return number
 
 
 def device_options(function: Callable) -> Callable:

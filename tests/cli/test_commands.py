@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from tinynet.cli import VERBS
+from tinynet.cli.train import ARCHITECTURES
 
 import tinynet as tn
+from tinynet.recipes.base import RECURRENT
 
 ROOT = Path(__file__).parent.parent.parent
 DIGIT = ROOT / "tests" / "pictures" / "digit.png"
@@ -228,15 +230,29 @@ def test_resume_without_a_checkpoint_asks_for_the_output_of_the_interrupted_trai
 def test_output_is_checked_before_training(folder, tmp_path):
     start = time.perf_counter()
     fails(run("train", folder, "--output", tmp_path / "nosuch" / "m.npz"), "nosuch")
-    fails(run("train", folder, "--output", tmp_path / "m.txt"), ".npz")
     assert time.perf_counter() - start < 20
+
+
+def test_options_that_do_not_apply_are_wrong_usage(folder, tmp_path):
+    (tmp_path / "poem.txt").write_text("To be or not to be. " * 20)
+    fails(run("train", folder, "--output", "m.h5"), "m.h5: a model's file name ends in .npz", status=2)
+    fails(run("train", folder, "--history", "h.txt"), "ends in .csv or .png", status=2)
+    fails(run("train", folder, "--arch", "transformer"), "'auto', 'cnn', 'lstm', 'gru', 'rnn'", status=2)
+    fails(run("train", tmp_path / "poem.txt", "--no-augment"), "for pictures, but DATA is text", status=2)
+    fails(run("train", folder, "--learning-rate", "inf"), "not a number", status=2)
+    fails(run("evaluate", "shakespeare", tmp_path / "poem.txt", "--save-errors", "e.png"), "text", status=2)
+    fails(run("generate", "--temperature", "nan"), "'nan' is not a number", status=2)
+
+
+def test_the_architectures_are_those_of_the_recipes():
+    assert ("auto", "cnn", *RECURRENT) == ARCHITECTURES
 
 
 def test_train_and_evaluate_say_what_is_wrong_with_the_data(tmp_path, folder):
     fails(run("train", tmp_path / "nothing"), "does not exist")
     fails(run("train", DIGIT), "is a file")
     fails(run("train", tmp_path), "no folders")
-    fails(run("train", folder, "--arch", "transformer", "--output", tmp_path / "m.npz"), "--arch transformer")
+    fails(run("train", folder, "--arch", "lstm", "--output", tmp_path / "m.npz"), "--arch lstm does not fit")
     fails(run("evaluate", "digits", folder), "across")
     fails(run("train", "digits", TINYNET_DATA=str(tmp_path)), "mnist.npz")
 
