@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
-from tinynet.cli.options import device_options, json_option, note, percent, print_json, table
+from tinynet.cli.options import device_options, json_option, load_model, note, percent, print_json, table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,10 +32,9 @@ def command(model_name: str, data: str, save_errors: str | None, as_json: bool) 
     from tinynet.data.datasets import SOURCES
     from tinynet.recipes import is_text, test_data
     from tinynet.recipes.base import learnt_from
-    from tinynet.storage import load
     from tinynet.training.metrics import by_class, confusion_matrix
 
-    model = load(model_name)
+    model = load_model(model_name)
     if model.vocabulary is not None or is_text(data):
         if save_errors:
             raise click.UsageError("--save-errors is for pictures, but this is text; leave it out")

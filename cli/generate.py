@@ -6,7 +6,7 @@ import secrets
 import sys
 
 import click
-from tinynet.cli.options import Number, device_options, json_option, print_json
+from tinynet.cli.options import Number, device_options, json_option, load_model, print_json
 
 
 @click.command("generate")
@@ -33,11 +33,10 @@ def command(seed: str, length: int, name: str, temperature: float, top_k: int, t
             random_seed: int | None, skip_unknown: bool, as_json: bool) -> None:  # fmt: skip
     """Print a seed, LENGTH characters more as the model writes them, and a line break."""
     from tinynet.generation import characters
-    from tinynet.storage import load
 
     if random_seed is None:
         random_seed = secrets.randbits(32)
-    written = characters(load(name), seed, length, temperature, top_k, top_p, random_seed, skip_unknown)
+    written = characters(load_model(name), seed, length, temperature, top_k, top_p, random_seed, skip_unknown)
     if as_json:
         print_json({"model": name, "seed": seed, "text": seed + "".join(written), "random_seed": random_seed})
         return

@@ -7,9 +7,12 @@ import json
 import math
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from tinynet.model import Sequential
 
 
 class Number(click.FloatRange):
@@ -60,6 +63,15 @@ def _announce_once() -> Callable[[str], None]:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+
+
+def load_model(name: str) -> Sequential:
+    """A shipped model or a file, which messages call what the user called it."""
+    from tinynet.storage import load
+
+    model = load(name)
+    model.name = name
+    return model
 
 
 def print_json(value: dict[str, Any]) -> None:

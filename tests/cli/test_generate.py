@@ -150,7 +150,6 @@ def test_generate_says_what_does_not_fit(model):
     fails(run("generate", "--model", model, "--seed", "z€"), "'z', '€'", "--skip-unknown")
     skipped = run("generate", "--model", model, "--seed", "z€o", "--length", 9, "--skip-unknown")
     assert skipped.returncode == 0 and skipped.stdout.decode().startswith("z€o")
-    fails(run("generate", "--model", "digits"), "neither reads nor writes text")
     fails(run("generate", "--model", "nosuch"), "nosuch")
     for wrong in (("--length", "-1"), ("--temperature", "-1"), ("--top-k", "-1"), ("--top-p", "0")):
         assert run("generate", *wrong).returncode == 2
@@ -185,7 +184,19 @@ def test_evaluate_and_classify_refuse_the_other_kind(model, poem, tmp_path):
     fails(run("evaluate", model, "digits"), "cannot read digits", "give the name of a text file")
     (tmp_path / "other.txt").write_text("xyz")
     fails(run("evaluate", model, tmp_path / "other.txt"), "'x', 'y', 'z'")
-    fails(run("classify", DIGIT, "--model", model), "does not read pictures", status=2)
+
+
+def test_a_model_of_the_other_kind_is_called_as_the_user_called_it_and_others_are_named(model, poem):
+    fails(
+        run("classify", DIGIT, "--model", model), f"{model} does not read pictures", "(digits, ", ", fashion)"
+    )
+    fails(
+        run("evaluate", "fashion", poem), "tinynet: fashion neither reads nor writes text; choose shakespeare"
+    )
+    fails(
+        run("generate", "--model", "digits"),
+        "tinynet: digits neither reads nor writes text; choose shakespeare",
+    )
 
 
 def test_info_shows_how_many_characters(model):

@@ -48,12 +48,26 @@ def test_data(data: str, model: Sequential) -> tuple[np.ndarray, np.ndarray]:
         labels = model.labels or found.labels
         check_classes(found.labels, labels, data)
         return found.x_test, np.array([labels.index(label) for label in found.labels])[found.y_test]
-    if "input" not in model.metadata:
-        raise TinynetError(f"{model.name} does not read pictures; evaluate one that `tinynet models` lists")
+    check_reads_pictures(model)
     folder = load_folder(
         data, input_shape=model.input_shape, preparation=model.metadata["input"], labels=model.labels
     )
     return folder.x, folder.y
+
+
+def check_reads_pictures(model: Sequential) -> None:
+    """Raise TinynetError, naming shipped models that do, unless a model reads pictures and names what is in them."""
+    from ..storage import load, shipped_models
+
+    if not _reads_pictures(model):
+        readers = ", ".join(name for name, path in shipped_models().items() if _reads_pictures(load(path)))
+        raise TinynetError(
+            f"{model.name} does not read pictures; choose one that does ({readers}) or train your own"
+        )
+
+
+def _reads_pictures(model: Sequential) -> bool:
+    return "input" in model.metadata and len(model.output_shape) == 1
 
 
 def warm_up() -> None:
