@@ -90,14 +90,14 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.2f} %"
 
 
-def table(rows: list[tuple[str, ...]]) -> str:
-    """Rows as aligned columns, the first to the left and the others to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+def table(rows: list[tuple[str, ...]], left: tuple[int, ...] = (0,)) -> str:
+    """Rows as aligned columns: those with a number in `left` to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
         cells = [
-            row[0].ljust(widths[0]),
-            *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True)),
+            cell.ljust(width) if column in left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)

@@ -127,7 +127,8 @@ def shipped_models() -> dict[str, Path]:
     """The models that come with tinynet: name → file."""
     from . import weights
 
-    return {file.stem: file for file in sorted(Path(weights.__path__[0]).glob("*.npz"))}
+    found = {file.stem: file for file in Path(weights.__path__[0]).glob(f"*{SUFFIX}")}
+    return dict(sorted(found.items()))  # by name: with its ending, digits.npz would come after digits-gru.npz
 
 
 def find(name: str | os.PathLike) -> Path:

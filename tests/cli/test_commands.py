@@ -257,6 +257,14 @@ def test_train_and_evaluate_say_what_is_wrong_with_the_data(tmp_path, folder):
     fails(run("train", "digits", TINYNET_DATA=str(tmp_path)), "mnist.npz")
 
 
+def test_models_come_in_the_order_of_their_names_each_text_below_the_other():
+    header, *lines = run("models").stdout.decode().splitlines()
+    names = [line.split()[0] for line in lines]
+    assert names == sorted(names) and names[:2] == ["digits", "digits-gru"]
+    start = header.index("what")
+    assert all(line[start - 2 : start].isspace() and line[start].isalpha() for line in lines)
+
+
 def test_models_doctor_and_info_answer():
     names = [json.loads(line)["name"] for line in run("models", "--json").stdout.splitlines()]
     assert {"digits", "fashion"} <= set(names)
