@@ -11,7 +11,7 @@ from tinynet.cli.options import Number, device_options, json_option, load_model,
 
 @click.command("generate")
 @click.option("--seed", default="", metavar="TEXT",
-              help="What the text begins with; without one it begins like a line.")  # fmt: skip
+              help="What the text begins with, - reads it from stdin; without one it begins like a line.")  # fmt: skip
 @click.option(
     "--length", type=click.IntRange(0), default=200, show_default=True, help="Characters to write after it."
 )
@@ -32,8 +32,12 @@ from tinynet.cli.options import Number, device_options, json_option, load_model,
 def command(seed: str, length: int, name: str, temperature: float, top_k: int, top_p: float,
             random_seed: int | None, skip_unknown: bool, as_json: bool) -> None:  # fmt: skip
     """Print a seed, LENGTH characters more as the model writes them, and a line break."""
+    from tinynet.data.text import as_text
     from tinynet.generation import characters
 
+    # Bytes of the command line that are not UTF-8 came as surrogates: as bytes again they are read as a file's are.
+    given = sys.stdin.buffer.read() if seed == "-" else seed.encode("utf-8", "surrogateescape")
+    seed = as_text(given, "the seed") if given else ""
     if random_seed is None:
         random_seed = secrets.randbits(32)
     written = characters(load_model(name), seed, length, temperature, top_k, top_p, random_seed, skip_unknown)
@@ -43,6 +47,8 @@ def command(seed: str, length: int, name: str, temperature: float, top_k: int, t
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # a terminal may lack characters that the model has
     click.echo(seed, nl=False)
-    for character in written:
-        click.echo(character, nl=False)
-    click.echo()
+    try:
+        for character in written:
+            click.echo(character, nl=False)
+    finally:
+        click.echo()  # after Ctrl-C, too: the prompt begins a line of its own

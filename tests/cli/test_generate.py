@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -136,8 +137,25 @@ def test_a_terminal_without_the_characters_still_gets_its_length(model):
     settings = ("--model", model, "--seed", "太", "--length", 40, "--random-seed", 1)
     done = run("generate", *settings, PYTHONIOENCODING="latin-1")
     assert done.returncode == 0 and len(done.stdout) == 42 and done.stdout.startswith(b"?")
-    done = run("generate", "--model", model, "--seed", b"\xe9".decode("utf-8", "surrogateescape"))
-    fails(done, "does not know: '\\udce9'")
+
+
+def test_a_seed_is_read_as_a_text_file_is(model):
+    settings = ("generate", "--model", model, "--length", 0, "--seed")
+    assert run(*settings, "ὁ\r\nο\rο").stdout.decode() == "ὁ\nο\nο\n"
+    assert run(*settings, "-", stdin="ὁ λόγος\r\n".encode()).stdout.decode() == "ὁ λόγος\n\n"
+    assert run(*settings, "-", stdin=b"").stdout == b"\n"
+    fails(run(*settings, b"\xe9".decode("utf-8", "surrogateescape")), "the seed is not UTF-8: its byte 1")
+    fails(run(*settings, "-", stdin=b"o\xe9"), "the seed is not UTF-8: its byte 2")
+
+
+def test_ctrl_c_ends_the_line_that_is_being_written(model):
+    command = [sys.executable, "-m", "tinynet", "generate", "--model", model, "--length", "100000000"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.read(100)
+    process.send_signal(signal.SIGINT)
+    written, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and b"Traceback" not in errors
+    assert written.endswith(b"\n")
 
 
 def test_a_closed_pipe_ends_quietly(model):
