@@ -95,6 +95,12 @@ def test_closed_pipe_ends_quietly():
     assert done.stderr == b"" and done.stdout.count(b"\n") == 1
 
 
+def test_ctrl_c_while_the_command_line_is_imported_is_no_traceback(tmp_path):
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
+    done = run("models", PYTHONPATH=os.pathsep.join(map(str, (tmp_path, ROOT))))
+    assert (done.returncode, done.stderr) == (130, b"")
+
+
 # ---- classify ----
 
 
