@@ -30,7 +30,9 @@ def plan(data: str, choices: Choices) -> Plan:
         return folder.plan(data, choices)
     if is_text(data):
         return text.plan(data, choices)
-    raise DataError(f"{data} {'is a file' if os.path.exists(data) else 'does not exist'}; DATA is {DATA}")
+    if os.path.exists(data):
+        raise DataError(f"{data} is a file, but text ends in .txt: rename it if it is text; DATA is {DATA}")
+    raise DataError(f"{data} does not exist; DATA is {DATA}")
 
 
 def is_text(data: str) -> bool:

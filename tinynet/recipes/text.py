@@ -6,6 +6,7 @@ window to window through the whole text (truncated back-propagation through time
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 import time
@@ -67,11 +68,8 @@ def plan(data: str, choices: Choices) -> TextPlan:
     vocabulary = vocabulary_of(text, data)
     training, validation = split(encode(text, vocabulary))
     batch_size = choices.batch_size or min(max(len(training) // (STEPS * WINDOWS), 1), STREAMS)
-    try:
-        x, y = streams(training, batch_size, STEPS)
-        measured = windows(validation)
-    except DataError as error:
-        raise DataError(f"{data} is too short: {error}") from None
+    _check_length(data, len(text), batch_size)
+    x, y = streams(training, batch_size, STEPS)
     name = f"{Path(data).stem}-{arch}"
     model = network(arch, vocabulary, len(training), choices.units, name=name, seed=choices.seed)
     model.metadata["about"] = f"writes like {Path(data).stem}, character by character"
@@ -79,7 +77,9 @@ def plan(data: str, choices: Choices) -> TextPlan:
         f"{len(text):,} characters in their order are a sequence: {_article(arch)}, which carries along what came before; "
         f"{model.parameter_count():,} parameters for {len(vocabulary)} different characters"
     )
-    settings = _settings(arch, choices, len(x) // batch_size, batch_size) | {"validation_data": measured}
+    settings = _settings(arch, choices, len(x) // batch_size, batch_size) | {
+        "validation_data": windows(validation)
+    }
     return TextPlan(name, reason, model, x, y, settings, callbacks=[Sample()], characters=len(training))
 
 
@@ -90,8 +90,24 @@ def text_of(data: str) -> str:
 
 def split(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What is learnt from, and the last tenth, which is measured on."""
-    held = max(round(len(ids) * VALIDATION), 1)
+    held = _held(len(ids))
     return ids[:-held], ids[-held:]
+
+
+def _held(length: int) -> int:
+    """Characters of a text that are kept for validation."""
+    return max(round(length * VALIDATION), 1)
+
+
+def _check_length(data: str, length: int, batch_size: int) -> None:
+    """Raise DataError unless what is learnt from fills a batch, and one character follows it."""
+    batch = batch_size * STEPS
+    needed = next(n for n in itertools.count(int(batch / (1 - VALIDATION))) if n - _held(n) > batch)
+    if length < needed:
+        raise DataError(
+            f"{data} is too short: it has {length:,} characters, but batches of {batch_size} × {STEPS} need {needed:,}, "
+            f"of which a tenth is kept for validation; give a longer text{' or a smaller batch size' * (batch_size > 1)}"
+        )
 
 
 def network(arch: str, vocabulary: str, length: int, units: int | None = None, **identity: Any) -> Sequential:
