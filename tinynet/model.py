@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import kernels, storage
-from .errors import ShapeError, TinynetError
+from .errors import ShapeError, TinynetError, check_settings
 from .layers.base import Layer, Run, Shape, State, as_floats, check_count, check_shape, show_shape, snake_case
 from .layers.conv import Convolution
 from .layers.joined import join
@@ -37,7 +37,7 @@ class Sequential:
     def __init__(
         self,
         layers: Sequence[Layer],
-        input_shape: Shape,
+        input_shape: Shape | None = None,
         seed: int | None = 0,
         *,
         name: str = "model",
@@ -362,13 +362,13 @@ class Sequential:
         """Train on samples and targets; the settings are those of `tinynet.training.fit`."""
         from .training import fit
 
-        return fit(self, x, y, **settings)
+        return fit(self, x, y, **check_settings(fit, settings))
 
     def evaluate(self, x: Any, y: Any, **settings: Any) -> dict[str, float]:
         """Loss and metrics on samples and targets: {"loss": …, "accuracy": …}; settings as `tinynet.training.evaluate`."""
         from .training import evaluate
 
-        return evaluate(self, x, y, **settings)
+        return evaluate(self, x, y, **check_settings(evaluate, settings))
 
     def classify(self, picture: Any, top: int | None = None) -> list[tuple[str, float]]:
         """Read and prepare a picture (a path or an open file) as the model's file says, and name it.
@@ -390,7 +390,7 @@ class Sequential:
         """The seed and exactly `length` characters more; the settings are those of `tinynet.generation.generate`."""
         from .generation import generate
 
-        return generate(self, seed, length, **settings)
+        return generate(self, seed, length, **check_settings(generate, settings))
 
     def rank(self, probabilities: np.ndarray, top: int | None = None) -> list[tuple[str, float]]:
         """The classes of one output, the most probable first."""
