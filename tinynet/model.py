@@ -220,15 +220,20 @@ class Sequential:
         if not isinstance(state, Mapping):
             raise TinynetError(f"a state is a dict such as `step` returns, not {type(state).__name__}")
         sizes = {layer.name: layer.state_sizes for layer in self.layers if layer.state_sizes}
-        for name, arrays in state.items():
+        checked = {}
+        for name, given in state.items():
             if name not in sizes:
                 known = ", ".join(sizes) or "no layer"
                 raise TinynetError(f"{self.name} has a state for {known}, but is given one for {name!r}")
+            arrays = given if isinstance(given, (tuple, list)) else (given,)
             expected = [(count, size) for size in sizes[name]]
             found = [np.shape(array) for array in arrays]
             if found != expected:
-                raise ShapeError(f"the state of {name} is arrays of shape {expected}, but is given {found}")
-        return {name: tuple(np.ascontiguousarray(a, np.float32) for a in own) for name, own in state.items()}
+                raise ShapeError(
+                    f"give a tuple of arrays of shapes {expected} as the state of {name}, not {found}"
+                )
+            checked[name] = tuple(np.ascontiguousarray(array, np.float32) for array in arrays)
+        return checked
 
     def predict(
         self,
@@ -316,9 +321,11 @@ class Sequential:
         keeps_time = self.check_stream()
         x, expected = self._array(x_t), self.input_shape[1:]
         if not _fits(x.shape, expected):
-            shapes = f"{show_shape((None, *expected))}, but is given {show_shape(x.shape)}"
-            raise ShapeError(f"{self._first} takes one time step of shape {shapes}")
-        x = self._numbers(x[:, None])
+            wanted = "ids of shape (n,)" if self.takes_ids else f"shape {show_shape((None, *expected))}"
+            raise ShapeError(
+                f"{self._first} takes one time step of {wanted}, but is given {show_shape(x.shape)}"
+            )
+        x = self._numbers(x)[:, None]  # checked as it was given, so that an error names the place in it
         flops = self._flops // (self.input_shape[0] or 1)
         run = Run(kernels.backend(flops * len(x)), state=self.check_state(state, len(x)))
         y, state = self._infer(x, run, keep_state=True)
