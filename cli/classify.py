@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from tinynet.cli import fail
-from tinynet.cli.options import device_options, json_option, note, percent, print_json
+from tinynet.cli.options import device_options, json_option, load_model, note, percent, print_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,10 +31,9 @@ def command(files: tuple[str, ...], names: tuple[str, ...], top: int, show: bool
     Prints one line a file. A picture with nothing in it is an answer too.
     """
     from tinynet.errors import TinynetError
-    from tinynet.storage import load
 
-    models = [load(name) for name in names]
-    _check_models(models, names)
+    models = [load_model(name) for name in names]
+    _check_models(models)
     status = 0
     for file in files:
         try:
@@ -46,15 +45,14 @@ def command(files: tuple[str, ...], names: tuple[str, ...], top: int, show: bool
     return status
 
 
-def _check_models(models: list[Sequential], names: tuple[str, ...]) -> None:
-    for model, name in zip(models, names, strict=True):
-        if "input" not in model.metadata or len(model.output_shape) != 1:
-            raise click.UsageError(
-                f"the model {name} does not read pictures; choose one that `tinynet models` lists"
-            )
+def _check_models(models: list[Sequential]) -> None:
+    from tinynet.recipes import check_reads_pictures
+
+    for model in models:
+        check_reads_pictures(model)
         if model.labels != models[0].labels:
             raise click.UsageError(
-                f"the models {names[0]} and {name} know different classes and cannot vote together"
+                f"the models {models[0].name} and {model.name} know different classes and cannot vote together"
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
-from tinynet.cli.options import device_options, json_option, note, percent, print_json, table
+from tinynet.cli.options import device_options, json_option, load_model, note, percent, print_json, table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,22 +21,28 @@ if TYPE_CHECKING:
 @json_option
 @device_options
 def command(model_name: str, data: str, save_errors: str | None, as_json: bool) -> None:
-    """Measure MODEL on DATA: digits or fashion (their test sets), a folder with a folder of pictures a class, a .txt file
-    or shakespeare (its last tenth).
+    """Measure MODEL on DATA: digits or fashion (their test sets), a folder with a folder of pictures a class, a .txt file,
+    or shakespeare. Of shakespeare, and of a text that MODEL was trained on, the last tenth counts, from which it did not
+    learn.
 
     For text prints the loss in nats and bits a character, and perplexity. For pictures prints loss and accuracy, a table
     by class (precision: how often the answer is right where it is given; recall: how often it is given where it is
     right), and the confusion matrix.
     """
+    from tinynet.data.datasets import SOURCES
     from tinynet.recipes import is_text, test_data
-    from tinynet.storage import load
+    from tinynet.recipes.base import learnt_from
     from tinynet.training.metrics import by_class, confusion_matrix
 
-    model = load(model_name)
+    model = load_model(model_name)
     if model.vocabulary is not None or is_text(data):
+        if save_errors:
+            raise click.UsageError("--save-errors is for pictures, but this is text; leave it out")
         _measure_text(model, data, as_json)
         return
     x, y = test_data(data, model)
+    if data not in SOURCES and learnt_from(model, data):
+        note("the pictures that it learnt from are among them")
     measured = model.evaluate(x, y)
     probabilities = model.predict(x)
     confusion = confusion_matrix(probabilities.argmax(axis=1), y, probabilities.shape[1])
@@ -54,6 +60,8 @@ def _measure_text(model: Sequential, data: str, as_json: bool) -> None:
     from tinynet.recipes import text
 
     measured = text.evaluate(model, data)
+    if text.held_out(model, data):
+        note("the last tenth, from which it did not learn")
     if as_json:
         print_json(measured)
     else:

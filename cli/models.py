@@ -21,4 +21,4 @@ def command(as_json: bool) -> None:
             print_json({"name": name, "parameters": model.parameter_count(), "bytes": size, "about": about})
         rows.append((name, f"{model.parameter_count():,}", f"{size / 1e6:.2f} MB", about))
     if not as_json:
-        click.echo(table(rows))
+        click.echo(table(rows, left=(0, 3)))

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from tinynet.model import Sequential
+
+
+class Number(click.FloatRange):
+    """A number of a range, which neither nan nor inf is."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; a usage error for anything else."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a number to compute with.", param, ctx)
+        return number
 
 
 def device_options(function: Callable) -> Callable:
@@ -50,6 +65,15 @@ def _announce_once() -> Callable[[str], None]:
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 
 
+def load_model(name: str) -> Sequential:
+    """A shipped model or a file, which messages call what the user called it."""
+    from tinynet.storage import load
+
+    model = load(name)
+    model.name = name
+    return model
+
+
 def print_json(value: dict[str, Any]) -> None:
     """One JSON object on one line of stdout; where that takes no Unicode, characters are escaped."""
     unicode = "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
@@ -66,14 +90,14 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.2f} %"
 
 
-def table(rows: list[tuple[str, ...]]) -> str:
-    """Rows as aligned columns, the first to the left and the others to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+def table(rows: list[tuple[str, ...]], left: tuple[int, ...] = (0,)) -> str:
+    """Rows as aligned columns: those with a number in `left` to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
         cells = [
-            row[0].ljust(widths[0]),
-            *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True)),
+            cell.ljust(width) if column in left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)

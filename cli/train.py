@@ -8,17 +8,45 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from tinynet.cli import STARTED
-from tinynet.cli.options import device_options, note
+from tinynet.cli.options import Number, device_options, note
 
 if TYPE_CHECKING:
     from tinynet.recipes.base import Plan
     from tinynet.training import History
 
+ARCHITECTURES = ("auto", "cnn", "lstm", "gru", "rnn")
+DRAWING, TABLE = ".png", ".csv"
+"""How the name of a history ends, and what it becomes."""
+
+
+def _model_file(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    """A path that a model may have."""
+    from tinynet.errors import TinynetError
+    from tinynet.storage import check_file_name
+
+    try:
+        if path is not None:
+            check_file_name(path)
+    except TinynetError as error:
+        raise click.BadParameter(str(error)) from None
+    return path
+
+
+def _history_file(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    """A path that says whether it is a table or a drawing."""
+    if path is not None and path.suffix not in (DRAWING, TABLE):
+        raise click.BadParameter(f"{path}: a history's file name ends in {TABLE} or {DRAWING}")
+    return path
+
 
 @click.command("train")
 @click.argument("data")
 @click.option(
-    "--arch", default="auto", show_default=True, help="Kind of network: auto, cnn, lstm, gru or rnn."
+    "--arch",
+    type=click.Choice(ARCHITECTURES, case_sensitive=False),
+    default="auto",
+    show_default=True,
+    help="Kind of network. Pictures: cnn, for digits also lstm, gru and rnn, which read row by row. Text: lstm, gru, rnn.",
 )
 @click.option(
     "--epochs", type=click.IntRange(1), help="Times that each sample is seen.  [default: by the recipe]"
@@ -27,26 +55,28 @@ if TYPE_CHECKING:
     "--batch-size", type=click.IntRange(1), help="Samples a step, for text: places read side by side."
 )
 @click.option("--units", type=click.IntRange(1), help="Size of a recurrent layer.  [default: by the recipe]")
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True),
+@click.option("--learning-rate", type=Number(0, min_open=True),
               help="Peak of the learning rate.  [default: by the recipe]")  # fmt: skip
 @click.option(
-    "--augment/--no-augment", default=True, help="Whether pictures are shifted, turned and bent at random."
+    "--augment/--no-augment",
+    default=None,
+    help="Whether pictures are shifted, turned and bent at random.  [default: augment]",
 )
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.npz",
+              callback=_model_file,
               help="Where the model goes.  [default: ./DATA-ARCH.npz]")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 @click.option("--resume", is_flag=True, help="Go on with a training that was interrupted, to the same bits.")
-@click.option(
-    "--time-limit", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Stop after so long."
-)
+@click.option("--time-limit", type=Number(0, min_open=True), metavar="SECONDS", help="Stop after so long.")
 @click.option("--history", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              callback=_history_file,
               help="Write loss and accuracy by epoch: a .csv table or a .png drawing.")  # fmt: skip
 @click.option(
     "--random-seed", type=click.IntRange(0), default=0, show_default=True, help="Decides all that is random."
 )
 @device_options
 def command(data: str, output: Path | None, force: bool, resume: bool, time_limit: float | None,
-            history: Path | None, random_seed: int, **choices: Any) -> int:  # fmt: skip
+            history: Path | None, random_seed: int, augment: bool | None, **choices: Any) -> int:  # fmt: skip
     """Train a network on DATA: digits, fashion, shakespeare, a .txt file, or a folder with one folder of pictures a class.
 
     Pictures go to a CNN; text goes to an LSTM, which learns what comes next. The same seed gives the same weights,
@@ -56,12 +86,16 @@ def command(data: str, output: Path | None, force: bool, resume: bool, time_limi
     from tinynet.recipes.base import Choices
     from tinynet.training import check_writable
 
+    if augment is not None and recipes.is_text(data):
+        raise click.UsageError(
+            "--augment and --no-augment are for pictures, but DATA is text; leave them out"
+        )
     if output is not None:
-        _check_output(output, force)
-    plan = recipes.plan(data, Choices(seed=random_seed, **choices))
+        _check_output(output, force, resume)
+    plan = recipes.plan(data, Choices(seed=random_seed, augment=augment is not False, **choices))
     if output is None:
         output = Path(f"{plan.name}.npz")
-        _check_output(output, force)
+        _check_output(output, force, resume)
     if history is not None:
         check_writable(history)
     for warning in plan.warnings:
@@ -69,18 +103,27 @@ def command(data: str, output: Path | None, force: bool, resume: bool, time_limi
     note(plan.reason)
     trained = _train(plan, data, output, resume, time_limit)
     if history is not None:
-        trained.draw(history) if history.suffix == ".png" else trained.save_csv(history)
+        trained.draw(history) if history.suffix == DRAWING else trained.save_csv(history)
     return 130 if trained.interrupted else 0
 
 
-def _check_output(output: Path, force: bool) -> None:
+def _checkpoint(output: Path) -> Path:
+    """Where the state of a training lies until it is done."""
+    return output.with_suffix(".checkpoint.npz")
+
+
+def _check_output(output: Path, force: bool, resume: bool) -> None:
     """Found before training, not after."""
     from tinynet.errors import TinynetError
     from tinynet.training import check_writable
 
-    if output.suffix != ".npz":
-        raise TinynetError(f"{output}: a model's file name ends in .npz")
-    if output.exists() and not force:
+    if resume and not _checkpoint(output).exists():
+        raise TinynetError(
+            f"there is no checkpoint {_checkpoint(output)}: give --resume the --output of the interrupted training, "
+            "or start without --resume"
+        )
+    # Beside its checkpoint, a file is what the interrupted training itself has left.
+    if output.exists() and not (force or resume):
         raise TinynetError(f"{output} exists already; choose another --output, or --force to replace it")
     check_writable(output)
 
@@ -89,7 +132,7 @@ def _train(plan: Plan, data: str, output: Path, resume: bool, time_limit: float 
     """Train, save, and say what came of it."""
     from tinynet.errors import TinynetError
 
-    checkpoint = output.with_suffix(".checkpoint.npz")
+    checkpoint = _checkpoint(output)
     trained = plan.model.fit(
         plan.x,
         plan.y,
@@ -114,7 +157,7 @@ def _train(plan: Plan, data: str, output: Path, resume: bool, time_limit: float 
     if not trained.stopped:
         checkpoint.unlink(missing_ok=True)
     else:
-        note(f"go on with --resume --force: {checkpoint} holds the state")
+        note(f"go on with --resume: {checkpoint} holds the state")
     note(f"{output}: {plan.verdict(best)}, epoch {best['epoch']}")
     click.echo(output)
     return trained

@@ -301,6 +301,12 @@ def test_an_input_shape_that_is_none_is_refused(shape):
         tn.Sequential([tn.Flatten()], shape)
 
 
+def test_a_network_without_an_input_shape_is_told_what_to_give():
+    asked = r"^model: input_shape must be the shape of one sample, a tuple such as \(28, 28, 1\), not None$"
+    with pytest.raises(TinynetError, match=asked):
+        tn.Sequential([tn.Dense(2)])
+
+
 def test_a_network_without_layers_gives_back_its_input():
     net = tn.Sequential([], (3,))
     assert net.predict(np.ones((2, 3))).tolist() == [[1] * 3] * 2 and net.logits_activation is None

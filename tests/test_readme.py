@@ -35,13 +35,22 @@ def test_readme_has_examples():
     assert len(EXAMPLES) >= 3
 
 
-def test_python_example_runs(tmp_path):
-    shutil.copy(ROOT / "tests" / "pictures" / "digit.png", tmp_path)
-    code = re.search(r"```python\n(.*?)```", README, re.DOTALL).group(1)
+def test_python_examples_run_one_after_the_other_in_a_copy_of_the_folder(tmp_path):
+    shutil.copytree(ROOT / "tests" / "pictures", tmp_path / "tests" / "pictures")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("The owl and the pussycat went to sea\nin a beautiful pea-green boat.\n")
+
+
+def test_the_places_of_data_are_in_readme():
+    from tinynet.data.datasets import SOURCES
+    from tinynet.data.text import SHAKESPEARE
+
+    for file in (*(f"{source.stem}.npz" for source in SOURCES.values()), SHAKESPEARE, "TINYNET_DATA"):
+        assert f"`{file}`" in README, file
 
 
 def test_tables_of_results_are_what_the_benchmarks_printed():

@@ -1,5 +1,17 @@
-"""`python -m tinynet` is the command line."""
+"""`python -m tinynet`, and the command `tinynet`: the command line, which Ctrl-C ends quietly even while it is imported."""
 
-from tinynet.cli import main
+import sys
 
-main()
+
+def main() -> None:
+    """Import the command line and run it."""
+    try:
+        from tinynet.cli import main as run
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 
 class TinynetError(ValueError):
     """Something the user gave cannot be used; the message says what and what to do. The command line prints it."""
@@ -21,3 +24,19 @@ class ImageError(TinynetError):
 
 class DataError(TinynetError):
     """Training or test data cannot be found or used."""
+
+
+def check_settings(function: Callable, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Settings that a function takes by name, or an error that shows those which look like the unknown one."""
+    import inspect
+
+    parameters = inspect.signature(function).parameters.values()
+    known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    for name in settings:
+        if name not in known:
+            import difflib
+
+            close = difflib.get_close_matches(name, known)
+            advice = f"did you mean {' or '.join(close)}?" if close else f"it has {', '.join(known)}"
+            raise TinynetError(f"{function.__name__} has no setting {name}; {advice}")
+    return settings

@@ -84,10 +84,13 @@ def characters(
 def check_model(model: Sequential) -> None:
     """Raise TinynetError unless a model reads characters one by one and says how probable each is to come next."""
     vocabulary = model.vocabulary
-    takes_text = vocabulary is not None and model.layers and model.layers[0].takes_ids
-    if not takes_text:
+    if not model.takes_ids:
         raise TinynetError(
-            f"{model.name} neither reads nor writes text; choose a model trained on a .txt file"
+            f"{model.name} neither reads nor writes text; choose shakespeare, or a model trained on a .txt file"
+        )
+    if vocabulary is None:
+        raise TinynetError(
+            f"{model.name} has no vocabulary, so its ids stand for no characters; make it with Sequential(…, vocabulary=…)"
         )
     if any(len(character) != 1 for character in vocabulary):
         raise TinynetError(f"{model.name} has a vocabulary of words; text is written character by character")

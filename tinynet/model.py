@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import kernels, storage
-from .errors import ShapeError, TinynetError
+from .errors import ShapeError, TinynetError, check_settings
 from .layers.base import Layer, Run, Shape, State, as_floats, check_count, check_shape, show_shape, snake_case
 from .layers.conv import Convolution
 from .layers.joined import join
@@ -37,7 +37,7 @@ class Sequential:
     def __init__(
         self,
         layers: Sequence[Layer],
-        input_shape: Shape,
+        input_shape: Shape | None = None,
         seed: int | None = 0,
         *,
         name: str = "model",
@@ -220,15 +220,20 @@ class Sequential:
         if not isinstance(state, Mapping):
             raise TinynetError(f"a state is a dict such as `step` returns, not {type(state).__name__}")
         sizes = {layer.name: layer.state_sizes for layer in self.layers if layer.state_sizes}
-        for name, arrays in state.items():
+        checked = {}
+        for name, given in state.items():
             if name not in sizes:
                 known = ", ".join(sizes) or "no layer"
                 raise TinynetError(f"{self.name} has a state for {known}, but is given one for {name!r}")
+            arrays = given if isinstance(given, (tuple, list)) else (given,)
             expected = [(count, size) for size in sizes[name]]
             found = [np.shape(array) for array in arrays]
             if found != expected:
-                raise ShapeError(f"the state of {name} is arrays of shape {expected}, but is given {found}")
-        return {name: tuple(np.ascontiguousarray(a, np.float32) for a in own) for name, own in state.items()}
+                raise ShapeError(
+                    f"give a tuple of arrays of shapes {expected} as the state of {name}, not {found}"
+                )
+            checked[name] = tuple(np.ascontiguousarray(array, np.float32) for array in arrays)
+        return checked
 
     def predict(
         self,
@@ -316,9 +321,11 @@ class Sequential:
         keeps_time = self.check_stream()
         x, expected = self._array(x_t), self.input_shape[1:]
         if not _fits(x.shape, expected):
-            shapes = f"{show_shape((None, *expected))}, but is given {show_shape(x.shape)}"
-            raise ShapeError(f"{self._first} takes one time step of shape {shapes}")
-        x = self._numbers(x[:, None])
+            wanted = "ids of shape (n,)" if self.takes_ids else f"shape {show_shape((None, *expected))}"
+            raise ShapeError(
+                f"{self._first} takes one time step of {wanted}, but is given {show_shape(x.shape)}"
+            )
+        x = self._numbers(x)[:, None]  # checked as it was given, so that an error names the place in it
         flops = self._flops // (self.input_shape[0] or 1)
         run = Run(kernels.backend(flops * len(x)), state=self.check_state(state, len(x)))
         y, state = self._infer(x, run, keep_state=True)
@@ -363,13 +370,13 @@ class Sequential:
         """Train on samples and targets; the settings are those of `tinynet.training.fit`."""
         from .training import fit
 
-        return fit(self, x, y, **settings)
+        return fit(self, x, y, **check_settings(fit, settings))
 
     def evaluate(self, x: Any, y: Any, **settings: Any) -> dict[str, float]:
         """Loss and metrics on samples and targets: {"loss": …, "accuracy": …}; settings as `tinynet.training.evaluate`."""
         from .training import evaluate
 
-        return evaluate(self, x, y, **settings)
+        return evaluate(self, x, y, **check_settings(evaluate, settings))
 
     def classify(self, picture: Any, top: int | None = None) -> list[tuple[str, float]]:
         """Read and prepare a picture (a path or an open file) as the model's file says, and name it.
@@ -391,7 +398,7 @@ class Sequential:
         """The seed and exactly `length` characters more; the settings are those of `tinynet.generation.generate`."""
         from .generation import generate
 
-        return generate(self, seed, length, **settings)
+        return generate(self, seed, length, **check_settings(generate, settings))
 
     def rank(self, probabilities: np.ndarray, top: int | None = None) -> list[tuple[str, float]]:
         """The classes of one output, the most probable first."""

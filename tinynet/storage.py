@@ -25,6 +25,7 @@ from .layers.base import show_shape
 if TYPE_CHECKING:
     from .model import Sequential
 
+SUFFIX = ".npz"
 FORMAT_VERSION = 1
 DTYPES = ("float32", "float16")
 CONFIG_LIMIT = 16 << 20
@@ -59,6 +60,7 @@ def config(model: Sequential) -> dict[str, Any]:
 
 def save(model: Sequential, path: str | os.PathLike, dtype: str = "float32") -> None:
     """Write a model; the old file stays whole until the new one is. Raises TinynetError when it cannot be written."""
+    check_file_name(path)
     if dtype not in DTYPES:
         raise TinynetError(f"a model is stored as {' or '.join(DTYPES)}, not as {dtype!r}")
     with np.errstate(over="ignore"):
@@ -69,6 +71,12 @@ def save(model: Sequential, path: str | os.PathLike, dtype: str = "float32") -> 
     text = np.array(_config_text(model))
     with atomic_write(path) as file:
         np.savez(file, config=text, **arrays)
+
+
+def check_file_name(path: str | os.PathLike) -> None:
+    """Raise TinynetError for a name under which `load` would not look for a model."""
+    if not os.fspath(path).endswith(SUFFIX):
+        raise TinynetError(f"{path}: a model's file name ends in {SUFFIX}")
 
 
 def _config_text(model: Sequential) -> str:
@@ -121,21 +129,26 @@ def shipped_models() -> dict[str, Path]:
     """The models that come with tinynet: name → file."""
     from . import weights
 
-    return {file.stem: file for file in sorted(Path(weights.__path__[0]).glob("*.npz"))}
+    found = {file.stem: file for file in Path(weights.__path__[0]).glob(f"*{SUFFIX}")}
+    return dict(sorted(found.items()))  # by name: with its ending, digits.npz would come after digits-gru.npz
 
 
 def find(name: str | os.PathLike) -> Path:
     """The file of a model: a name without `.npz` and without a slash is a shipped model, all else is a path."""
     text = os.fspath(name)
-    if text.endswith(".npz") or "/" in text or os.sep in text:
+    if text.endswith(SUFFIX):
         return Path(text)
     shipped = shipped_models()
-    if text not in shipped:
-        known = ", ".join(shipped) or "none"
-        raise ModelFileError(
-            f"there is no shipped model {text!r} (shipped: {known}); a file's name ends in .npz"
-        )
-    return shipped[text]
+    if text in shipped:
+        return shipped[text]
+    if os.path.isfile(text):
+        raise ModelFileError(f"{text} is no model file: its name does not end in {SUFFIX}")
+    if "/" in text or os.sep in text:
+        return Path(text)
+    known = ", ".join(shipped) or "none"
+    raise ModelFileError(
+        f"there is no shipped model {text!r} (shipped: {known}); a file's name ends in {SUFFIX}"
+    )
 
 
 def load(name: str | os.PathLike) -> Sequential:

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from tinynet.cli import VERBS
+from tinynet.cli.train import ARCHITECTURES
 
 import tinynet as tn
+from tinynet.recipes.base import RECURRENT
 
 ROOT = Path(__file__).parent.parent.parent
 DIGIT = ROOT / "tests" / "pictures" / "digit.png"
@@ -91,6 +93,12 @@ def test_closed_pipe_ends_quietly():
     command = f"{sys.executable} -m tinynet classify {' '.join([str(DIGIT)] * 50)} | head -n 1"
     done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, timeout=120)
     assert done.stderr == b"" and done.stdout.count(b"\n") == 1
+
+
+def test_ctrl_c_while_the_command_line_is_imported_is_no_traceback(tmp_path):
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
+    done = run("models", PYTHONPATH=os.pathsep.join(map(str, (tmp_path, ROOT))))
+    assert (done.returncode, done.stderr) == (130, b"")
 
 
 # ---- classify ----
@@ -171,7 +179,9 @@ def test_a_folder_becomes_a_model_that_classifies(folder, tmp_path):
     measured = json.loads(run("evaluate", out, folder, "--json", "--save-errors", tmp_path / "e.png").stdout)
     assert measured["accuracy"] > 0.9 and measured["samples"] == 24
     assert Image.open(tmp_path / "e.png").size[0] > 100
-    assert b"accuracy" in run("evaluate", out, folder).stdout
+    done = run("evaluate", out, folder)
+    assert b"accuracy" in done.stdout
+    assert done.stderr == b"the pictures that it learnt from are among them\n"
     facts = json.loads(run("info", out, "--json").stdout)
     assert facts["labels"] == ["across", "down"]
 
@@ -208,7 +218,6 @@ def test_training_ends_after_ctrl_c_and_resumes(folder, tmp_path):
         2000,
         "--no-augment",
         "--resume",
-        "--force",
         "--time-limit",
         1,
     )
@@ -216,20 +225,50 @@ def test_training_ends_after_ctrl_c_and_resumes(folder, tmp_path):
     assert b"epoch 1/" not in again.stderr
 
 
+def test_resume_without_a_checkpoint_asks_for_the_output_of_the_interrupted_training(folder, tmp_path):
+    out = tmp_path / "e6.npz"
+    out.touch()
+    asked = f"there is no checkpoint {out.with_suffix('.checkpoint.npz')}: give --resume the --output of the interrupted"
+    fails(run("train", folder, "--output", out, "--resume"), asked, "or start without --resume")
+    fails(run("train", folder, "--resume", cwd=tmp_path), "no checkpoint", "-cnn.checkpoint.npz")
+
+
 def test_output_is_checked_before_training(folder, tmp_path):
     start = time.perf_counter()
     fails(run("train", folder, "--output", tmp_path / "nosuch" / "m.npz"), "nosuch")
-    fails(run("train", folder, "--output", tmp_path / "m.txt"), ".npz")
     assert time.perf_counter() - start < 20
+
+
+def test_options_that_do_not_apply_are_wrong_usage(folder, tmp_path):
+    (tmp_path / "poem.txt").write_text("To be or not to be. " * 20)
+    fails(run("train", folder, "--output", "m.h5"), "m.h5: a model's file name ends in .npz", status=2)
+    fails(run("train", folder, "--history", "h.txt"), "ends in .csv or .png", status=2)
+    fails(run("train", folder, "--arch", "transformer"), "'auto', 'cnn', 'lstm', 'gru', 'rnn'", status=2)
+    fails(run("train", tmp_path / "poem.txt", "--no-augment"), "for pictures, but DATA is text", status=2)
+    fails(run("train", folder, "--learning-rate", "inf"), "not a number", status=2)
+    fails(run("evaluate", "shakespeare", tmp_path / "poem.txt", "--save-errors", "e.png"), "text", status=2)
+    fails(run("generate", "--temperature", "nan"), "'nan' is not a number", status=2)
+
+
+def test_the_architectures_are_those_of_the_recipes():
+    assert ("auto", "cnn", *RECURRENT) == ARCHITECTURES
 
 
 def test_train_and_evaluate_say_what_is_wrong_with_the_data(tmp_path, folder):
     fails(run("train", tmp_path / "nothing"), "does not exist")
     fails(run("train", DIGIT), "is a file")
     fails(run("train", tmp_path), "no folders")
-    fails(run("train", folder, "--arch", "transformer", "--output", tmp_path / "m.npz"), "--arch transformer")
+    fails(run("train", folder, "--arch", "lstm", "--output", tmp_path / "m.npz"), "--arch lstm does not fit")
     fails(run("evaluate", "digits", folder), "across")
     fails(run("train", "digits", TINYNET_DATA=str(tmp_path)), "mnist.npz")
+
+
+def test_models_come_in_the_order_of_their_names_each_text_below_the_other():
+    header, *lines = run("models").stdout.decode().splitlines()
+    names = [line.split()[0] for line in lines]
+    assert names == sorted(names) and names[:2] == ["digits", "digits-gru"]
+    start = header.index("what")
+    assert all(line[start - 2 : start].isspace() and line[start].isalpha() for line in lines)
 
 
 def test_models_doctor_and_info_answer():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -55,8 +56,10 @@ def test_training_that_a_time_limit_breaks_off_resumes_to_the_same_bits(poem, tm
     whole, broken = tmp_path / "whole.npz", tmp_path / "broken.npz"
     run("train", poem, "--output", whole, *settings)
     done = run("train", poem, "--output", broken, *settings, "--time-limit", "1e-9")
-    assert done.returncode == 0 and b"go on with --resume --force" in done.stderr
-    done = run("train", poem, "--output", broken, *settings, "--resume", "--force")
+    assert done.returncode == 0 and b"go on with --resume: " in done.stderr
+    other = run("train", poem, "--output", broken, *settings, "--resume", "--random-seed", 3)
+    fails(other, "belongs to a training with seed 0, not 3", "give the same settings")
+    done = run("train", poem, "--output", broken, *settings, "--resume")
     assert done.returncode == 0, done.stderr
     for one, other in zip(tn.load(whole).get_weights(), tn.load(broken).get_weights(), strict=True):
         assert np.array_equal(one, other)
@@ -134,8 +137,25 @@ def test_a_terminal_without_the_characters_still_gets_its_length(model):
     settings = ("--model", model, "--seed", "太", "--length", 40, "--random-seed", 1)
     done = run("generate", *settings, PYTHONIOENCODING="latin-1")
     assert done.returncode == 0 and len(done.stdout) == 42 and done.stdout.startswith(b"?")
-    done = run("generate", "--model", model, "--seed", b"\xe9".decode("utf-8", "surrogateescape"))
-    fails(done, "does not know: '\\udce9'")
+
+
+def test_a_seed_is_read_as_a_text_file_is(model):
+    settings = ("generate", "--model", model, "--length", 0, "--seed")
+    assert run(*settings, "ὁ\r\nο\rο").stdout.decode() == "ὁ\nο\nο\n"
+    assert run(*settings, "-", stdin="ὁ λόγος\r\n".encode()).stdout.decode() == "ὁ λόγος\n\n"
+    assert run(*settings, "-", stdin=b"").stdout == b"\n"
+    fails(run(*settings, b"\xe9".decode("utf-8", "surrogateescape")), "the seed is not UTF-8: its byte 1")
+    fails(run(*settings, "-", stdin=b"o\xe9"), "the seed is not UTF-8: its byte 2")
+
+
+def test_ctrl_c_ends_the_line_that_is_being_written(model):
+    command = [sys.executable, "-m", "tinynet", "generate", "--model", model, "--length", "100000000"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.read(100)
+    process.send_signal(signal.SIGINT)
+    written, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and b"Traceback" not in errors
+    assert written.endswith(b"\n")
 
 
 def test_a_closed_pipe_ends_quietly(model):
@@ -148,7 +168,6 @@ def test_generate_says_what_does_not_fit(model):
     fails(run("generate", "--model", model, "--seed", "z€"), "'z', '€'", "--skip-unknown")
     skipped = run("generate", "--model", model, "--seed", "z€o", "--length", 9, "--skip-unknown")
     assert skipped.returncode == 0 and skipped.stdout.decode().startswith("z€o")
-    fails(run("generate", "--model", "digits"), "neither reads nor writes text")
     fails(run("generate", "--model", "nosuch"), "nosuch")
     for wrong in (("--length", "-1"), ("--temperature", "-1"), ("--top-k", "-1"), ("--top-p", "0")):
         assert run("generate", *wrong).returncode == 2
@@ -157,7 +176,19 @@ def test_generate_says_what_does_not_fit(model):
 # ---- evaluate, info, classify ----
 
 
-def test_evaluate_gives_nats_bits_and_perplexity(model, poem):
+def test_of_the_text_that_a_model_learnt_from_the_last_tenth_is_measured(model, poem, tmp_path):
+    done = run("evaluate", model, poem, "--json")
+    assert json.loads(done.stdout)["characters"] == 4 * len(LINES) - 1
+    assert done.stderr.decode() == "the last tenth, from which it did not learn\n"
+    longer = tmp_path / poem.name
+    longer.write_text(LINES * 50, "utf-8")
+    assert json.loads(run("evaluate", model, longer, "--json").stdout)["characters"] == 5 * len(LINES) - 1
+
+
+def test_evaluate_gives_nats_bits_and_perplexity(model, tmp_path):
+    poem = tmp_path / "another.txt"
+    poem.write_text(LINES * 40, "utf-8")
+    assert run("evaluate", model, poem).stderr == b""
     shown = run("evaluate", model, poem).stdout.decode()
     assert "nats" in shown and "bits a character, perplexity" in shown
     measured = json.loads(run("evaluate", model, poem, "--json").stdout)
@@ -171,7 +202,19 @@ def test_evaluate_and_classify_refuse_the_other_kind(model, poem, tmp_path):
     fails(run("evaluate", model, "digits"), "cannot read digits", "give the name of a text file")
     (tmp_path / "other.txt").write_text("xyz")
     fails(run("evaluate", model, tmp_path / "other.txt"), "'x', 'y', 'z'")
-    fails(run("classify", DIGIT, "--model", model), "does not read pictures", status=2)
+
+
+def test_a_model_of_the_other_kind_is_called_as_the_user_called_it_and_others_are_named(model, poem):
+    fails(
+        run("classify", DIGIT, "--model", model), f"{model} does not read pictures", "(digits, ", ", fashion)"
+    )
+    fails(
+        run("evaluate", "fashion", poem), "tinynet: fashion neither reads nor writes text; choose shakespeare"
+    )
+    fails(
+        run("generate", "--model", "digits"),
+        "tinynet: digits neither reads nor writes text; choose shakespeare",
+    )
 
 
 def test_info_shows_how_many_characters(model):

@@ -137,7 +137,9 @@ def test_shakespeare_is_downloaded_once_and_checked(tmp_path, monkeypatch):
         return content
 
     monkeypatch.setattr("tinynet.data.download._from_mirror", serve)
-    with pytest.raises(DataError, match=r"wrong checksum.*place the file in .* by hand, or set TINYNET_DATA"):
+    with pytest.raises(
+        DataError, match=r"wrong checksum.*place it as .*tinyshakespeare.txt by hand, or set TINYNET_DATA"
+    ):
         load_shakespeare(cache=tmp_path)
     assert not (tmp_path / SHAKESPEARE).exists()
     monkeypatch.setattr(text, "SHAKESPEARE_SHA256", hashlib.sha256(content).hexdigest())

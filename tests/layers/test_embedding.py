@@ -81,10 +81,10 @@ def test_what_is_no_id_of_the_table_is_one_sentence(ids, pattern):
 
 def test_an_id_of_a_stream_outside_the_table_is_refused():
     net = tn.Sequential([Embedding(5, 3), tn.LSTM(2)], (None,))
-    with pytest.raises(TinynetError, match=r"^embedding_1 takes ids 0…4, but is given 7"):
+    with pytest.raises(TinynetError, match=r"^embedding_1 takes ids 0…4, but is given 7 at index \(1,\)"):
         net.step([1, 7])
     with pytest.raises(
-        ShapeError, match=r"^embedding_1 takes one time step of shape \(any,\), but is given \(1, 1\)"
+        ShapeError, match=r"^embedding_1 takes one time step of ids of shape \(n,\), but is given \(1, 1\)"
     ):
         net.step([[1]])
 

@@ -194,6 +194,17 @@ def test_a_layer_may_ask_for_its_state_and_any_state_can_be_had():
     assert tn.Sequential([Dense(2)], (3,)).predict(np.ones((1, 3)), return_state=True)[1] == {}
 
 
+@pytest.mark.parametrize("layer", [GRU, RNN])
+def test_a_state_of_one_array_needs_no_tuple_around_it(layer):
+    net = tn.Sequential([layer(3)], (None, 2))
+    name, rng = net.layers[0].name, np.random.default_rng(0)
+    x, state = rng.random((2, 4, 2)), rng.random((2, 3))
+    assert (
+        net.predict(x, initial_state={name: state}) == net.predict(x, initial_state={name: (state,)})
+    ).all()
+    assert (net.step(x[:, 0], {name: state})[0] == net.step(x[:, 0], {name: (state,)})[0]).all()
+
+
 def test_a_state_that_does_not_fit_is_named():
     net = tn.Sequential([LSTM(3)], (None, 2))
     x, right = np.ones((2, 4, 2)), np.zeros((2, 3))
@@ -202,9 +213,10 @@ def test_a_state_that_does_not_fit_is_named():
         ((right, right), "^a state is a dict such as `step` returns, not tuple"),
         (
             {"lstm_1": (right,)},
-            r"^the state of lstm_1 is arrays of shape \[\(2, 3\), \(2, 3\)\], but is given \[\(2, 3\)\]",
+            r"^give a tuple of arrays of shapes \[\(2, 3\), \(2, 3\)\] as the state of lstm_1, not \[\(2, 3\)\]",
         ),
-        ({"lstm_1": (right, right[:1])}, r"but is given \[\(2, 3\), \(1, 3\)\]"),
+        ({"lstm_1": right}, r"^give a tuple of arrays of shapes \[\(2, 3\), \(2, 3\)\] .*, not \[\(2, 3\)\]"),
+        ({"lstm_1": (right, right[:1])}, r", not \[\(2, 3\), \(1, 3\)\]"),
     ]:
         with pytest.raises(TinynetError, match=pattern):
             net.predict(x, initial_state=state)

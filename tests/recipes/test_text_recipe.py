@@ -59,8 +59,24 @@ def test_the_last_tenth_is_kept_for_validation(file):
 
 def test_a_text_that_is_too_short_is_named(file):
     assert plan(file(112), Choices()).settings["batch_size"] == 1
-    with pytest.raises(DataError, match=r"fox.txt is too short: .* give a longer text$"):
+    with pytest.raises(
+        DataError,
+        match=r"fox.txt is too short: it has 111 characters, .* need 112, of which a tenth .*; give a longer text$",
+    ):
         plan(file(111), Choices())
+    assert plan(file(1112), Choices(batch_size=10)).settings["batch_size"] == 10
+    with pytest.raises(
+        DataError, match=r"1,111 characters, .*10 × 100 need 1,112, .* or a smaller batch size$"
+    ):
+        plan(file(1111), Choices(batch_size=10))
+
+
+def test_a_text_by_another_ending_is_to_be_renamed(tmp_path):
+    (tmp_path / "poems.md").write_text(SENTENCE * 10)
+    with pytest.raises(
+        DataError, match=r"poems.md is a file, but text ends in .txt: rename it if it is text"
+    ):
+        plan(str(tmp_path / "poems.md"), Choices())
 
 
 def test_a_sample_is_shown_while_it_learns(file):
@@ -71,10 +87,14 @@ def test_a_sample_is_shown_while_it_learns(file):
     assert shown.count("    ") >= 2 and set(shown) <= set(SENTENCE) | {"\n"}
 
 
-def test_evaluate_reads_the_whole_of_a_file_but_the_last_tenth_of_shakespeare(file, tmp_path, monkeypatch):
+def test_evaluate_reads_the_whole_of_a_file_but_the_last_tenth_of_what_is_learnt_from(
+    file, tmp_path, monkeypatch
+):
     tn.set_device("reference")
     made = plan(file(3000), Choices(units=4))
     assert text.evaluate(made.model, file(3000))["characters"] == 2999
+    made.model.metadata["training"] = {"data": "elsewhere/fox.txt"}
+    assert text.evaluate(made.model, file(3000))["characters"] == 299
     monkeypatch.setenv("TINYNET_DATA", str(tmp_path))
     (tmp_path / "tinyshakespeare.txt").write_text((SENTENCE * 70)[:3000])
     found = text.evaluate(made.model, "shakespeare")

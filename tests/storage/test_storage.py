@@ -254,16 +254,18 @@ def test_an_interrupted_writing_leaves_the_old_file(file):
     assert file.read_bytes() == old and os.listdir(file.parent) == [file.name]
 
 
-@pytest.mark.parametrize("name", ["no/such/folder.npz", "", "x" * 300 + ".npz"])
+@pytest.mark.parametrize("name", ["no/such/folder.npz", "folder.npz", "x" * 300 + ".npz"])
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path, name):
+    (tmp_path / "folder.npz").mkdir()
     with pytest.raises(TinynetError, match=r"cannot write .*choose another place"):
         small_net().save(tmp_path / name)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_device_is_not_replaced_by_a_file():
-    with pytest.raises(TinynetError, match="cannot write /dev/full: "):
-        small_net().save("/dev/full")
+def test_a_device_is_not_replaced_by_a_file(tmp_path):
+    (tmp_path / "full.npz").symlink_to("/dev/full")
+    with pytest.raises(TinynetError, match=r"cannot write .*full.npz: "):
+        small_net().save(tmp_path / "full.npz")
     assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
 
 
@@ -329,3 +331,18 @@ def test_a_name_without_ending_and_slash_is_a_shipped_model(monkeypatch, file):
     assert storage.find("net.npz") == Path("net.npz") and storage.find("./net") == Path("net")
     with pytest.raises(ModelFileError, match=r"no shipped model 'dig' \(shipped: net\)"):
         tn.load("dig")
+
+
+def test_a_name_without_the_ending_of_a_model_is_refused_at_saving_and_at_reading(
+    tmp_path, monkeypatch, file
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TinynetError, match=r"^x\.h5: a model's file name ends in \.npz$"):
+        tn.load(file).save("x.h5")
+    assert not os.path.exists("x.h5")
+    Path("poems.txt").write_text("To be")
+    for name in ("poems.txt", str(tmp_path / "poems.txt")):
+        with pytest.raises(
+            ModelFileError, match=r"poems\.txt is no model file: its name does not end in \.npz$"
+        ):
+            tn.load(name)

@@ -79,9 +79,15 @@ def test_nothing_overflows(name):
 
 def test_a_nan_is_not_hidden():
     for name, loss in LOSSES.items():
-        targets = CLASSES if name == "cross_entropy" else NUMBERS
+        targets = CLASSES if loss.name == "cross_entropy" else NUMBERS
         value, gradient = loss(k, np.full_like(OUTPUTS, np.nan), targets, WEIGHTS)
         assert math.isnan(value) and np.isnan(gradient).all(), name
+
+
+def test_losses_go_by_the_names_of_keras_too():
+    for name in ("sparse_categorical_crossentropy", "categorical_crossentropy"):
+        assert get_loss(name) == get_loss("cross_entropy")
+    assert get_loss("binary_crossentropy") == get_loss("binary_cross_entropy")
 
 
 def test_sequences_are_meaned_over_all_positions():
@@ -162,10 +168,8 @@ def test_targets_that_do_not_fit_are_named(name, labels, message):
 
 
 def test_unknown_and_unfit_losses_are_answered_with_what_to_do():
-    with pytest.raises(
-        TinynetError, match="no loss 'categorical_crossentropy'; choose one of cross_entropy, binary"
-    ):
-        get_loss("categorical_crossentropy")
+    with pytest.raises(TinynetError, match="no loss 'crossentropy'; choose one of cross_entropy, binary"):
+        get_loss("crossentropy")
     with pytest.raises(TinynetError, match="ends in a softmax: use loss='cross_entropy'"):
         get_loss("binary_cross_entropy", "softmax")
     with pytest.raises(TinynetError, match="use loss='binary_cross_entropy'"):

@@ -102,6 +102,15 @@ def stratified_split(y: np.ndarray, fraction: float, seed: int) -> tuple[np.ndar
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
 
+def check_classes(names: Sequence[str], labels: Sequence[str], data: str | Path) -> None:
+    """Raise DataError unless a model with these labels knows the classes that DATA has."""
+    unknown = [name for name in names if name not in labels]
+    if unknown:
+        raise DataError(
+            f"{unknown[0]} in {data} is no class of this model; its classes are {', '.join(labels)}"
+        )
+
+
 def _class_folders(path: Path, labels: Sequence[str] | None) -> tuple[list[Path], int]:
     """The class folders, by name, and the number of other entries."""
     if not path.exists():
@@ -114,9 +123,8 @@ def _class_folders(path: Path, labels: Sequence[str] | None) -> tuple[list[Path]
         raise DataError(
             f"{path} has no folders in it; put the pictures of each class into a folder named after it"
         )
-    unknown = [folder.name for folder in folders if labels and folder.name not in labels]
-    if unknown:
-        raise DataError(f"{path / unknown[0]} is no class of this model; its classes are {', '.join(labels)}")
+    if labels:
+        check_classes([folder.name for folder in folders], labels, path)
     return folders, len(entries) - len(folders)
 
 

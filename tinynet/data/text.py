@@ -80,9 +80,7 @@ def load_shakespeare(cache: Path | None = None, pause: float = PAUSE) -> str:
             )
         return read_text(path)
     path = (cache or user_folder("data")) / SHAKESPEARE
-    hint = (
-        f"place the file in {path.parent} by hand, or set TINYNET_DATA to a folder that holds {SHAKESPEARE}"
-    )
+    hint = f"place it as {path} by hand, or set TINYNET_DATA to a folder that holds {SHAKESPEARE}"
     return as_text(keep(path, SHAKESPEARE_URLS, SHAKESPEARE_SHA256, hint, pause, check_plain), path)
 
 

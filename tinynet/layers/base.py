@@ -147,7 +147,9 @@ def show_shape(shape: Shape) -> str:
 def check_shape(owner: str, shape: Any) -> Shape:
     """The shape of one sample: whole numbers above 0, None where a size is open."""
     if not isinstance(shape, (tuple, list)):
-        raise TinynetError(f"{owner}: input_shape must be a tuple such as (28, 28, 1), not {shape!r}")
+        raise TinynetError(
+            f"{owner}: input_shape must be the shape of one sample, a tuple such as (28, 28, 1), not {shape!r}"
+        )
     return tuple(None if size is None else check_count(owner, "input_shape", size) for size in shape)
 
 

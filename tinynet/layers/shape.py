@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import TinynetError
+from ..errors import ShapeError, TinynetError
 from .base import Gradients, Layer, Run, Shape, check_count, show_shape
 
 
@@ -16,6 +16,14 @@ class Rearrangement(Layer):
     """y is x with another shape."""
 
     kernels_only = True
+
+    def check_fixed(self, input_shape: Shape) -> None:
+        """Raise ShapeError where a size is open, as the length of a sequence may be."""
+        if None in input_shape:
+            raise ShapeError(
+                f"{self.name} needs a fixed size, but is given {show_shape(input_shape)}: name it in input_shape, or "
+                "have a recurrent layer before it give its last step alone, with return_sequences=False"
+            )
 
     def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
         return x.reshape(len(x), *self.output_shape(x.shape[1:])), x.shape
@@ -29,8 +37,7 @@ class Flatten(Rearrangement):
     """All values of a sample in one row. Shapes: (n, a, b, …) → (n, a·b·…). Raises ShapeError for an open size."""
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        if None in input_shape:
-            raise self.wrong_shape("a fixed size", input_shape)
+        self.check_fixed(input_shape)
         return (math.prod(input_shape),)
 
 
@@ -52,8 +59,7 @@ class Reshape(Rearrangement):
             raise TinynetError(f"{self.name}: only one size of target_shape may be -1")
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        if None in input_shape:
-            raise self.wrong_shape("a fixed size", input_shape)
+        self.check_fixed(input_shape)
         values, known = math.prod(input_shape), math.prod(size for size in self.target_shape if size != -1)
         if values % known if -1 in self.target_shape else values != known:
             raise self.wrong_shape(f"that fills {show_shape(self.target_shape)}", input_shape)

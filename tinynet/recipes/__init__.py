@@ -30,7 +30,9 @@ def plan(data: str, choices: Choices) -> Plan:
         return folder.plan(data, choices)
     if is_text(data):
         return text.plan(data, choices)
-    raise DataError(f"{data} {'is a file' if os.path.exists(data) else 'does not exist'}; DATA is {DATA}")
+    if os.path.exists(data):
+        raise DataError(f"{data} is a file, but text ends in .txt: rename it if it is text; DATA is {DATA}")
+    raise DataError(f"{data} does not exist; DATA is {DATA}")
 
 
 def is_text(data: str) -> bool:
@@ -41,17 +43,33 @@ def is_text(data: str) -> bool:
 def test_data(data: str, model: Sequential) -> tuple[np.ndarray, np.ndarray]:
     """Pictures and classes to measure a model on, prepared its way: the test set of digits or fashion, or a whole folder."""
     from ..data.datasets import SOURCES, load
-    from ..data.folders import load_folder
+    from ..data.folders import check_classes, load_folder
 
     if data in SOURCES:
         found = load(data)
-        return found.x_test, found.y_test
-    if "input" not in model.metadata:
-        raise TinynetError(f"{model.name} does not read pictures; evaluate one that `tinynet models` lists")
+        labels = model.labels or found.labels
+        check_classes(found.labels, labels, data)
+        return found.x_test, np.array([labels.index(label) for label in found.labels])[found.y_test]
+    check_reads_pictures(model)
     folder = load_folder(
         data, input_shape=model.input_shape, preparation=model.metadata["input"], labels=model.labels
     )
     return folder.x, folder.y
+
+
+def check_reads_pictures(model: Sequential) -> None:
+    """Raise TinynetError, naming shipped models that do, unless a model reads pictures and names what is in them."""
+    from ..storage import load, shipped_models
+
+    if not _reads_pictures(model):
+        readers = ", ".join(name for name, path in shipped_models().items() if _reads_pictures(load(path)))
+        raise TinynetError(
+            f"{model.name} does not read pictures; choose one that does ({readers}) or train your own"
+        )
+
+
+def _reads_pictures(model: Sequential) -> bool:
+    return "input" in model.metadata and len(model.output_shape) == 1
 
 
 def warm_up() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,13 @@ class Plan:
     def verdict(self, best: dict[str, Any]) -> str:
         """The result as people read it."""
         return f"{100 * best['val_accuracy']:.2f} % of the validation set right"
+
+
+def learnt_from(model: Sequential, data: str) -> bool:
+    """Whether a model was trained on DATA, going by the base name in its training record."""
+    record = model.metadata.get("training")
+    name = record.get("data") if isinstance(record, dict) else None
+    return isinstance(name, str) and Path(name).name == Path(data).name
 
 
 RECURRENT = {"lstm": LSTM, "gru": GRU, "rnn": RNN}

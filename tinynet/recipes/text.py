@@ -6,6 +6,7 @@ window to window through the whole text (truncated back-propagation through time
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 import time
@@ -21,7 +22,7 @@ from ..generation import check_model, generate
 from ..layers import Dense, Dropout, Embedding
 from ..model import Sequential
 from ..training import AdamW, Callback, CosineDecay, EarlyStopping, Training, WarmUp
-from .base import RECURRENT, Choices, Plan, check_arch
+from .base import RECURRENT, Choices, Plan, check_arch, learnt_from
 
 VALIDATION = 0.1
 """The last so much of a text: settings and the best epoch are chosen on it."""
@@ -70,11 +71,8 @@ def plan(data: str, choices: Choices) -> TextPlan:
     vocabulary = vocabulary_of(text, data)
     training, validation = split(encode(text, vocabulary))
     batch_size = choices.batch_size or min(max(len(training) // (STEPS * WINDOWS), 1), STREAMS[arch])
-    try:
-        x, y = streams(training, batch_size, STEPS)
-        measured = windows(validation)
-    except DataError as error:
-        raise DataError(f"{data} is too short: {error}") from None
+    _check_length(data, len(text), batch_size)
+    x, y = streams(training, batch_size, STEPS)
     name = f"{Path(data).stem}-{arch}"
     model = network(arch, vocabulary, len(training), choices.units, name=name, seed=choices.seed)
     model.metadata["about"] = f"writes like {Path(data).stem}, character by character"
@@ -82,7 +80,9 @@ def plan(data: str, choices: Choices) -> TextPlan:
         f"{len(text):,} characters in their order are a sequence: {_article(arch)}, which carries along what came before; "
         f"{model.parameter_count():,} parameters for {len(vocabulary)} different characters"
     )
-    settings = _settings(arch, choices, len(x) // batch_size, batch_size) | {"validation_data": measured}
+    settings = _settings(arch, choices, len(x) // batch_size, batch_size) | {
+        "validation_data": windows(validation)
+    }
     return TextPlan(name, reason, model, x, y, settings, callbacks=[Sample()], characters=len(training))
 
 
@@ -93,8 +93,24 @@ def text_of(data: str) -> str:
 
 def split(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What is learnt from, and the last tenth, which is measured on."""
-    held = max(round(len(ids) * VALIDATION), 1)
+    held = _held(len(ids))
     return ids[:-held], ids[-held:]
+
+
+def _held(length: int) -> int:
+    """Characters of a text that are kept for validation."""
+    return max(round(length * VALIDATION), 1)
+
+
+def _check_length(data: str, length: int, batch_size: int) -> None:
+    """Raise DataError unless what is learnt from fills a batch, and one character follows it."""
+    batch = batch_size * STEPS
+    needed = next(n for n in itertools.count(int(batch / (1 - VALIDATION))) if n - _held(n) > batch)
+    if length < needed:
+        raise DataError(
+            f"{data} is too short: it has {length:,} characters, but batches of {batch_size} × {STEPS} need {needed:,}, "
+            f"of which a tenth is kept for validation; give a longer text{' or a smaller batch size' * (batch_size > 1)}"
+        )
 
 
 def network(arch: str, vocabulary: str, length: int, units: int | None = None, **identity: Any) -> Sequential:
@@ -111,13 +127,13 @@ def network(arch: str, vocabulary: str, length: int, units: int | None = None, *
 def evaluate(model: Sequential, data: str) -> dict[str, float]:
     """How well a model foretells each character of a text, in windows of 512 characters from a zero state.
 
-    DATA is a text file, or "shakespeare", of which the last tenth counts, from which nobody learnt. Returns loss (nats a
+    DATA is a text file, or "shakespeare"; of a text that is `held_out` the last tenth counts. Returns loss (nats a
     character), accuracy, bits_per_character, perplexity and characters. Raises DataError for a text that holds unknown
     characters, TinynetError for a model that reads no text.
     """
     check_model(model)
     ids = encode(text_of(data), model.vocabulary, data)
-    if data == "shakespeare":
+    if held_out(model, data):
         ids = split(ids)[1]
     x, y, weights = windows(ids)
     found = model.evaluate(x, y, sample_weight=weights)
@@ -128,6 +144,11 @@ def evaluate(model: Sequential, data: str) -> dict[str, float]:
         "perplexity": math.exp(loss),
         "characters": len(ids) - 1,
     }
+
+
+def held_out(model: Sequential, data: str) -> bool:
+    """Whether a model is measured on the last tenth of DATA alone: it learnt from the rest, or others do."""
+    return data == "shakespeare" or learnt_from(model, data)
 
 
 def bits(nats: float) -> float:

@@ -159,6 +159,10 @@ LOSSES: dict[str, Loss] = {
     "huber": Huber(),
     "mean_squared_error": MeanSquaredError(),
     "mean_absolute_error": MeanAbsoluteError(),
+    # Keras's names; the labels say themselves whether they are classes or one-hot.
+    "sparse_categorical_crossentropy": CrossEntropy(),
+    "categorical_crossentropy": CrossEntropy(),
+    "binary_crossentropy": BinaryCrossEntropy(),
 }
 
 
