@@ -61,3 +61,10 @@ def test_every_shipped_model_has_a_goal():
 
 def test_all_shipped_models_are_small():
     assert sum(path.stat().st_size for path in shipped_models().values()) < 10e6
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name in LOSSES])
+@pytest.mark.parametrize("seed", ["KING", "QUEEN MARGARET:", "h", "?!", "3"])
+def test_no_begin_makes_a_model_write_one_letter_for_ever(name, seed):
+    written = tn.load(name).generate(seed, 300, random_seed=2)[len(seed) :]
+    assert max(written.count(letter) for letter in set(written) - {" "}) < 0.3 * len(written)

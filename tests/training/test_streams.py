@@ -50,8 +50,19 @@ def test_the_loss_of_the_pieces_is_that_of_the_whole(kind):
     assert abs(alone - whole) > 1e-4
 
 
+@each_layer
+def test_sequences_that_all_begin_anew_are_trained_as_if_nothing_were_carried(kind):
+    anew, alone = network(kind), network(kind)
+    anew.fit(X, Y, epochs=2, batch_size=STREAMS, stateful=True, reset_rate=1.0)
+    alone.fit(X, Y, epochs=2, batch_size=STREAMS, shuffle=False)
+    assert equal(anew.state(), alone.state())
+    with pytest.raises(TinynetError, match="reset_rate must be a number of at least 0 and at most 1, not 2"):
+        network(kind).fit(X, Y, stateful=True, batch_size=STREAMS, reset_rate=2)
+
+
 SETTINGS = {
     "epochs": 3,
+    "reset_rate": 0.4,
     "batch_size": STREAMS,
     "stateful": True,
     "optimizer": AdamW(WarmUp(CosineDecay(1e-2), 3), clip_norm=1.0),

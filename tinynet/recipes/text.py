@@ -45,6 +45,8 @@ PEAK_LEARNING_RATE = {"lstm": 3e-3, "gru": 3e-3, "rnn": 4e-3}
 WARM_UP = 0.05
 """Of all training steps, at most WARM_UP_STEPS of them."""
 WARM_UP_STEPS = 200
+RESET_RATE = {"lstm": 0.0, "gru": 0.0, "rnn": 0.1}
+"""Started from zeros, which it seldom met, a simple network may write one letter for ever; gates save the others from that."""
 CLIP_NORM = 1.0
 SAMPLE, SECONDS_BETWEEN_SAMPLES = 200, 20.0
 """Characters that are shown while a network learns, and how often at most."""
@@ -184,6 +186,7 @@ def _settings(arch: str, choices: Choices, steps_an_epoch: int, batch_size: int)
         "batch_size": batch_size,
         "optimizer": AdamW(WarmUp(rate, warm_up), clip_norm=CLIP_NORM),
         "stateful": True,
+        "reset_rate": RESET_RATE[arch],
         "early_stopping": EarlyStopping("val_loss", patience=None),
         "seed": choices.seed,
     }

@@ -42,6 +42,7 @@ def fit(
     sample_weight: Any = None,
     shuffle: bool = True,
     stateful: bool = False,
+    reset_rate: float = 0.0,
     augment: Augment | None = None,
     callbacks: Sequence[Callback | EarlyStopping] = (),
     seed: int = 0,
@@ -64,7 +65,8 @@ def fit(
     class_weight: {class: weight}, 1 where not given; sample_weight: (n,), or shaped like the labels
     shuffle: a new order every epoch; augment: an `Augment`, changes the pictures of each batch
     stateful: sample i of a batch goes on where sample i of the one before ended: recurrent layers start from the state that
-        they left there, from zeros at the begin of an epoch, and nothing is shuffled (see `data.text.streams`)
+        they left there, from zeros at the begin of an epoch, and nothing is shuffled (see `data.text.streams`);
+        reset_rate: chance that it begins with zeros instead, so that a network learns how to begin as well
     callbacks: see Callback; early_stopping: an EarlyStopping, or its patience
     verbose: None shows progress on stderr where that is a terminal, True shows at least a line an epoch
     clip_norm: limit of the norm of all gradients together, in place of the optimizer's own
@@ -85,6 +87,7 @@ def fit(
     optimizer = get_optimizer(optimizer)
     if clip_norm is not None:
         optimizer = replace(optimizer, clip_norm=clip_norm)
+    check_number("fit", "reset_rate", reset_rate, most=1)
     callbacks, early_stopping = _split_callbacks(callbacks, early_stopping)
     training = Training(
         model=model,
@@ -101,6 +104,7 @@ def fit(
         seed=check_count("fit", "seed", seed, least=0),
         shuffle=shuffle and not stateful,
         stateful=_check_stateful(stateful, model, samples, batch_size),
+        reset_rate=reset_rate,
         augment=_check_augment(augment, samples),
         checkpoint=None if checkpoint is None else Path(checkpoint),
         time_limit=_check_time_limit(time_limit),

@@ -87,6 +87,7 @@ class Training:
     seed: int
     shuffle: bool
     stateful: bool
+    reset_rate: float
     augment: Augment | None
     checkpoint: Path | None
     time_limit: float | None
@@ -170,7 +171,8 @@ class Training:
         x = batch.x
         if self.augment is not None:
             x = augmented(x, self.augment, self.kernels, augment_seed)
-        run = Run(self.kernels, training=True, seed=seed, logits=self.fused, state=self.carried)
+        state = _reset(self.carried, self.reset_rate, seed)
+        run = Run(self.kernels, training=True, seed=seed, logits=self.fused, state=state)
         outputs, saved = self.model.forward(x, run)
         if self.stateful:
             self.carried = self.model.check_state(self.model.final_state(saved), len(x))
@@ -285,6 +287,7 @@ class Training:
             "optimizer": type(self.optimizer).__name__,
             "ema": self.average.decay if self.average else None,
             "stateful": self.stateful or None,
+            "reset_rate": self.reset_rate or None,
         }
 
     def _groups(self) -> dict[str, Arrays]:
@@ -348,6 +351,15 @@ def measure(
 def is_fused(loss: Loss, model: Sequential) -> bool:
     """Whether the loss takes over the network's last activation."""
     return loss.activation is not None and loss.activation == model.logits_activation
+
+
+def _reset(state: Carried, rate: float, seed: int) -> Carried:
+    """A state where each sequence has this chance to begin with zeros."""
+    if not state or not rate:
+        return state
+    count = len(next(iter(state.values()))[0])
+    kept = (np.random.default_rng(seed).random((count, 1)) >= rate).astype(np.float32)
+    return {name: tuple(array * kept for array in own) for name, own in state.items()}
 
 
 def _copy(arrays: Arrays) -> Arrays:
