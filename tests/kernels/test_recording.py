@@ -222,3 +222,15 @@ def test_recurrent_networks_are_recorded(cell, count):
     net = tn.Sequential([cell(6, return_sequences=True), cell(5), tn.Dense(3)], (4, 2))
     predict_often(net, inputs(net, count))
     assert any(isinstance(found, recording.Recording) for found, _ in net._recordings.values())
+
+
+def test_an_array_that_another_thread_puts_in_place_meanwhile_keeps_its_values():
+    weights = [np.full((1, 4), factor, np.float32) for factor in (2, 3)]
+    calls = []
+
+    def function(x):
+        calls.append(x)
+        return (cpu.merge(x, weights[len(calls) > 1], "mul"),)
+
+    assert recording.record(function, np.ones((1, 4), np.float32)) is None
+    assert [w[0, 0] for w in weights] == [2, 3]

@@ -107,25 +107,30 @@ class Recording:
         written = [_place(array) for arguments in self._held for array in _arrays(arguments)]
         if not all(_lies_in(output, written) for output in self._outputs):
             return False
-        there, seen, held = iter(self._held), [], []
+        there, seen, held, poisoned = iter(self._held), [], [], []
 
         def poison(kernel: jit.Kernel, tasks: int, work: int, arguments: tuple) -> None:
             held.append(arguments)  # or new arrays would lie where old ones lay
             before = _arrays(next(there, ()))
             for array, same in itertools.zip_longest(_arrays(arguments), before):
-                if (
-                    array is not None
-                    and (same is None or _place(array) != _place(same))
-                    and not _lies_in(array, seen)
-                ):
+                known = array is None or (same is not None and _place(array) == _place(same))
+                if not known and not _lies_in(array, seen):
+                    poisoned.append((array, array.copy()))
                     array.fill(np.nan)
             seen.extend(map(_place, _arrays(arguments)))
 
-        outputs = _overheard(function, self._inputs, poison)
-        return all(
-            not np.isnan(a).any() and np.array_equal(a, b)
-            for a, b in zip(outputs, self._outputs, strict=True)
-        )
+        try:
+            outputs = _overheard(function, self._inputs, poison)
+            return all(
+                not np.isnan(a).any() and np.array_equal(a, b)
+                for a, b in zip(outputs, self._outputs, strict=True)
+            )
+        finally:
+            for (
+                array,
+                content,
+            ) in poisoned:  # one may be kept, and new only because another thread replaced it
+                array[...] = content
 
     def __call__(self, *inputs: np.ndarray) -> Arrays | None:
         """The outputs for inputs of the same shapes; None while another thread is at it."""
