@@ -3,13 +3,17 @@
     python -m bench.photographs [PICTURES A KIND]
 
 The pictures are rendered by `tests/photographs.py`, each kind from other digits of the test set, and read the whole way, as
-`tinynet classify` does. Prints accuracy and milliseconds a picture by kind.
+`tinynet classify` does. Prints accuracy and milliseconds a picture by kind; and, where `$TINYNET_DATA/digit_photos` is, how many
+of the pictures are read right that its `labels.csv` lists.
 """
 
 from __future__ import annotations
 
+import csv
+import os
 import sys
 import time
+from pathlib import Path
 
 import tinynet as tn
 from tests.photographs import KINDS, render
@@ -33,6 +37,15 @@ def accuracy(kind: str, model: tn.Sequential, data: Dataset, pictures: int) -> t
     return right / pictures, seconds / pictures
 
 
+def found_elsewhere(model: tn.Sequential, folder: Path) -> str:
+    """How many of the pictures of a folder are read right, and which are not."""
+    with open(folder / "labels.csv", newline="") as file:
+        labels = {row["file"]: row["label"] for row in csv.DictReader(file)}
+    read = {name: model.classify(folder / name, top=1) for name in labels}
+    wrong = [name for name, label in labels.items() if not read[name] or read[name][0][0] != label]
+    return f"| {folder.name} | {len(labels) - len(wrong)} of {len(labels)} | wrong: {', '.join(wrong) or 'none'} |"
+
+
 def main(pictures: int = PICTURES) -> None:
     """Print the table."""
     model, data, results = tn.load("digits"), load_digits(), []
@@ -41,6 +54,9 @@ def main(pictures: int = PICTURES) -> None:
         fraction, seconds = accuracy(kind, model, data, pictures)
         results.append(fraction)
         print(f"| {kind} | {100 * fraction:.1f} % | {1e3 * seconds:.0f} |", flush=True)
+    elsewhere = Path(os.environ.get("TINYNET_DATA", ""), "digit_photos")
+    if elsewhere.is_dir():
+        print(found_elsewhere(model, elsewhere))
     print(f"| mean of {pictures} pictures of each kind | {100 * sum(results) / len(results):.1f} % | |")
 
 

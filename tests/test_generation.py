@@ -282,6 +282,13 @@ def test_a_network_that_reads_padding_is_never_recorded(on_cpu, monkeypatch):
     assert not any(runs)
 
 
+@pytest.mark.parametrize("device", ["reference", "cpu"])
+def test_a_top_k_beyond_all_machine_numbers_is_all_characters(device):
+    tn.set_device(device)
+    net = tn.load("shakespeare-rnn")
+    assert net.generate("h", 70, top_k=10**30, random_seed=1) == net.generate("h", 70, random_seed=1)
+
+
 def test_a_vocabulary_larger_than_the_table_of_ids_is_refused_before_memory_is_read():
     layers = [tn.Embedding(2, 4), tn.RNN(2, return_sequences=True), tn.Dense(5, activation="softmax")]
     net = tn.Sequential(layers, (None,), vocabulary="abcde")

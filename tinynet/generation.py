@@ -78,7 +78,8 @@ def characters(
         check_count("generate", "random_seed", random_seed, least=0)
     ids = _seed_ids(model, seed, skip_unknown)
     rng = np.random.default_rng(random_seed)
-    return _draw(model, ids, length, (float(temperature), int(top_k), float(top_p)), rng)
+    top_k = min(int(top_k), len(model.vocabulary))  # compiled kernels know no larger number
+    return _draw(model, ids, length, (float(temperature), top_k, float(top_p)), rng)
 
 
 def check_model(model: Sequential) -> None:

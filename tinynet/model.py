@@ -354,13 +354,15 @@ class Sequential:
             ready = found == CALLS_BEFORE_RECORDING
             found = run.kernels.record(function, *inputs) if ready else found + 1
             # The arrays are held, or others might one day have their ids.
-            self._recordings[key] = found, [array for group in self._groups for array in group.values()]
+            self._recordings[key] = found, self._weights()
         return found if callable(found) else None
 
     def _recording_key(self, k: ModuleType, inputs: tuple[np.ndarray, ...]) -> tuple:
         """A recording is of one back end, for inputs of such shapes and these weights, whatever values they have."""
-        weights = [id(array) for group in self._groups for array in group.values()]
-        return k, *[array.shape for array in inputs], *weights
+        return k, *[array.shape for array in inputs], *map(id, self._weights())
+
+    def _weights(self) -> list[np.ndarray]:
+        return [array for group in self._groups for array in group.values()]
 
     def __getstate__(self) -> dict[str, Any]:
         """What is copied and pickled: all but recordings, which belong to this process and these arrays."""
@@ -468,11 +470,8 @@ class Sequential:
     def summary_rows(self) -> Iterator[tuple[str, str, str]]:
         """(layer, output shape, number of parameters), line by line."""
         for layer, shape in zip(self.layers, self.shapes[1:], strict=True):
-            yield (
-                f"{layer.name}  {layer.description()}",
-                show_shape(shape),
-                f"{layer.parameter_count():,}",
-            )
+            name = f"{layer.name}  {layer.description()}"
+            yield name, show_shape(shape), f"{layer.parameter_count():,}"
 
     def summary(self, print_fn: Callable[[str], Any] = print) -> None:
         """Print the layers with their output shapes and numbers of parameters."""

@@ -232,9 +232,8 @@ def _in_range(y: np.ndarray, classes: int) -> np.ndarray:
             f"the label {y[tuple(place)]} at {_place(place)} is outside 0…{classes - 1}: "
             f"the network has {classes} outputs, one for each class"
         )
-    return np.array(
-        y, np.int64, order="C"
-    )  # a copy: kernels find a place by it, so nobody may change it after this check
+    # A copy: kernels find a place by it, so nobody may change it after this check.
+    return np.array(y, np.int64, order="C")
 
 
 def _from_one_hot(y: np.ndarray) -> np.ndarray:

@@ -126,10 +126,8 @@ class Recording:
                 for a, b in zip(outputs, self._outputs, strict=True)
             )
         finally:
-            for (
-                array,
-                content,
-            ) in poisoned:  # one may be kept, and new only because another thread replaced it
+            # One may be kept, and new only because another thread has replaced it.
+            for array, content in poisoned:
                 array[...] = content
 
     def __call__(self, *inputs: np.ndarray) -> Arrays | None:
