@@ -265,10 +265,33 @@ def test_without_early_stopping_the_last_weights_stay():
 
 
 def test_an_accuracy_is_watched_upwards():
-    rows = [{"val_accuracy": a} for a in (0.5, 0.7, 0.7, 0.6)]
+    rows = [{"val_accuracy": a, "val_loss": 1.0} for a in (0.5, 0.7, 0.7, 0.6)]
     stopping = EarlyStopping("val_accuracy", patience=2)
     assert [stopping.best(rows[:n]) for n in range(5)] == [None, 0, 1, 1, 1]
     assert [stopping.is_over(rows[:n]) for n in range(5)] == [False, False, False, False, True]
+
+
+def test_of_epochs_with_the_same_accuracy_the_lower_loss_is_best():
+    # a few validation pictures are all right long before a network has learnt
+    found = [(0.5, 0.7), (1.0, 0.69), (0.5, 0.1), (1.0, 0.2), (1.0, 0.3), (1.0, 0.2)]
+    rows = [{"val_accuracy": accuracy, "val_loss": loss} for accuracy, loss in found]
+    watched = EarlyStopping("val_accuracy", patience=None)
+    assert [watched.best(rows[:n]) for n in range(1, 7)] == [0, 1, 1, 3, 3, 3]
+    # patience waits for an improvement, which the same accuracy is not
+    assert not EarlyStopping("val_accuracy", patience=3).is_over(rows[:4])
+    assert EarlyStopping("val_accuracy", patience=3).is_over(rows[:5])
+
+
+def test_the_weights_of_the_best_of_equal_epochs_are_kept():
+    weights = Weights()
+    history = (net := network()).fit(
+        X, Y, epochs=12, batch_size=16, optimizer=Adam(1e-2), validation_data=(X[:2], Y[:2]),
+        callbacks=[weights], early_stopping=EarlyStopping("val_accuracy", patience=None),
+    )  # fmt: skip
+    right = [row for row in history.epochs if row["val_accuracy"] == 1]
+    assert len(right) > 1 and right[0]["epoch"] != history.best_epoch
+    assert history.best_epoch == min(right, key=lambda row: row["val_loss"])["epoch"]
+    assert equal(net.state(), weights.epochs[history.best_epoch - 1])
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,8 @@ class Callback:
 class EarlyStopping:
     """Stop when `monitor` has not improved by `min_delta` for `patience` epochs.
 
-    An accuracy improves upwards, everything else downwards. Unlike in Keras the weights of the best epoch are
+    An accuracy improves upwards, everything else downwards; of epochs with the same accuracy the best is the one with the
+    lower loss, since a small validation set is soon all right. Unlike in Keras the weights of the best epoch are
     restored unless `restore_best_weights=False`. It follows from the history alone, so it holds no state.
     """
 
@@ -62,18 +63,26 @@ class EarlyStopping:
         check_number("EarlyStopping", "min_delta", self.min_delta)
 
     def best(self, epochs: Sequence[dict[str, Any]]) -> int | None:
-        """Index of the best epoch so far."""
-        best = None
-        for index, epoch in enumerate(epochs):
-            reached = None if best is None else epochs[best][self.monitor]
-            if improved(self.monitor, epoch[self.monitor], reached, self.min_delta):
-                best = index
-        return best
+        """Index of the best epoch so far: of equal accuracies the one with the lower loss, then the earlier."""
+        best = self._last_improvement(epochs)
+        if best is None or not self.monitor.endswith("accuracy"):
+            return best
+        loss, reached = self.monitor.replace("accuracy", "loss"), epochs[best][self.monitor]
+        tied = [index for index in range(best, len(epochs)) if epochs[index][self.monitor] == reached]
+        return min(tied, key=lambda index: epochs[index][loss])
 
     def is_over(self, epochs: Sequence[dict[str, Any]]) -> bool:
-        """Whether it is time to stop."""
-        best = self.best(epochs)
-        return None not in (best, self.patience) and len(epochs) - 1 - best >= max(self.patience, 1)
+        """Whether it is time to stop: an equal accuracy with a lower loss is better, but no improvement to wait for."""
+        last = self._last_improvement(epochs)
+        return None not in (last, self.patience) and len(epochs) - 1 - last >= max(self.patience, 1)
+
+    def _last_improvement(self, epochs: Sequence[dict[str, Any]]) -> int | None:
+        last = None
+        for index, epoch in enumerate(epochs):
+            reached = None if last is None else epochs[last][self.monitor]
+            if improved(self.monitor, epoch[self.monitor], reached, self.min_delta):
+                last = index
+        return last
 
 
 def check_monitor(owner: str, monitor: str, metric: str, validated: bool) -> None:
