@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 import time
@@ -10,6 +11,8 @@ from typing import Any
 
 import click
 
+from tinynet import terminal
+from tinynet.errors import TinynetError, did_you_mean
 from tinynet.version import __version__
 
 STARTED = time.perf_counter()
@@ -43,6 +46,31 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
 
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb that is called; for a word that is none, the one that was meant."""
+        name = arguments[0]
+        if name not in VERBS and not name.startswith("-") and not context.resilient_parsing:
+            raise click.UsageError(f"no command {name!r}; {_meant(name)}", context)
+        return super().resolve_command(context, arguments)
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run a verb; that nobody reads its answers to the end is no failure."""
+        try:
+            return super().invoke(context)
+        except BrokenPipeError:
+            return 0
+
+
+def _meant(name: str) -> str:
+    """What to type instead of a word that is no verb."""
+    ending = os.path.splitext(name)[1].lower()
+    if ending or os.path.exists(name):
+        verb = "train" if os.path.isdir(name) else {".npz": "info", ".txt": "train"}.get(ending, "classify")
+        return f"for a file or folder: tinynet {verb} {name}"
+    return did_you_mean(name, VERBS) or "tinynet --help lists the commands"
+
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="tinynet")
@@ -51,36 +79,46 @@ def group() -> None:
 
     Data goes to stdout, notes and progress to stderr. Exit status: 0 done, 1 could not, 2 wrong usage, 130 after
     Ctrl-C.
+
+    Completion with TAB: put eval "$(_TINYNET_COMPLETE=bash_source tinynet)" into ~/.bashrc; for zsh it is zsh_source.
     """
 
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line and exit: every failure is one sentence on stderr."""
-    from tinynet.errors import TinynetError
-
+    terminal.open_streams()
     try:
         status = group.main(arguments, prog_name="tinynet", standalone_mode=False)
-        sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
+        _show_usage(error)
         status = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         status = 130
-    except BrokenPipeError:
-        # The reader has what it wanted; Python would complain once more when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
-    except TinynetError as error:
-        status = fail(str(error))
-    except MemoryError:
-        status = fail("there is not enough memory for this; try a smaller --batch-size or smaller data")
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        status = fail(f"{where}{error.strerror or error}")
+    except (TinynetError, OSError, MemoryError) as error:
+        status = fail(error)
+    finally:
+        terminal.settle_streams()
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def fail(message: str) -> int:
-    """Print an error to stderr; returns the exit status of a failure."""
-    click.echo(f"tinynet: {message}", err=True)
+def _show_usage(error: click.ClickException) -> None:
+    """What click says of wrong usage, which holds what the user typed."""
+    shown = io.StringIO()
+    error.show(shown)
+    terminal.note(shown.getvalue().rstrip("\n"), keep="\n")
+
+
+def fail(error: Exception) -> int:
+    """Print an error that a user can mend as one sentence on stderr; returns the exit status of a failure."""
+    terminal.note(f"tinynet: {sentence(error)}")
     return 1
+
+
+def sentence(error: Exception) -> str:
+    """An error as a user reads it."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this; try a smaller --batch-size or smaller data"
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}"
+    return str(error)

@@ -6,8 +6,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import click
-from tinynet.cli import fail
-from tinynet.cli.options import device_options, json_option, load_model, note, percent, print_json
+from tinynet.cli import completion, fail
+from tinynet.cli.options import device_options, json_option, load_model, percent
+
+from tinynet.terminal import echo, note, print_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,8 +18,9 @@ if TYPE_CHECKING:
 
 
 @click.command("classify")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=completion.files)
 @click.option("--model", "names", multiple=True, default=["digits"], show_default=True,
+              shell_complete=completion.models,
               help="A shipped model or a .npz file; several vote as an ensemble.")  # fmt: skip
 @click.option(
     "--top", type=click.IntRange(1), default=1, show_default=True, help="How many answers to print."
@@ -39,7 +42,7 @@ def command(files: tuple[str, ...], names: tuple[str, ...], top: int, show: bool
         try:
             ranking = _classify(file, models, show)
         except (TinynetError, OSError) as error:
-            status = fail(str(error))
+            status = fail(error)
             continue
         _print(file, ranking[:top], as_json, models[0])
     return status
@@ -69,7 +72,7 @@ def _classify(file: str, models: list[Sequential], show: bool) -> list[tuple[str
         if prepared.pixels is None:
             return []
         if show:
-            note(images.show(prepared.pixels))
+            note(images.show(prepared.pixels), keep="\n")
         votes.append(model.predict(prepared.pixels[None])[0])
     return models[0].rank(sum(votes) / len(votes))
 
@@ -80,9 +83,6 @@ def _print(file: str, ranking: list[tuple[str, float]], as_json: bool, model: Se
         best: dict[str, Any] = answers[0] if answers else {"label": None, "probability": None}
         print_json({"file": file, **best, "top": answers})
     elif ranking:
-        click.echo(f"{file}: " + ", ".join(f"{label} ({percent(p)})" for label, p in ranking))
+        echo(f"{file}: " + ", ".join(f"{label} ({percent(p)})" for label, p in ranking))
     else:
-        click.echo(
-            f"{file}: no {'digit' if model.metadata['input'].get('kind') == 'digit' else 'object'} found"
-        )
-    sys.stdout.flush()
+        echo(f"{file}: no {'digit' if model.metadata['input'].get('kind') == 'digit' else 'object'} found")

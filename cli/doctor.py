@@ -6,7 +6,9 @@ import os
 import platform
 
 import click
-from tinynet.cli.options import device_options, json_option, print_json
+from tinynet.cli.options import device_options, json_option
+
+from tinynet.terminal import echo, print_json
 
 
 @click.command("doctor")
@@ -20,7 +22,7 @@ def command(as_json: bool) -> None:
     else:
         width = max(map(len, facts))
         for name, fact in facts.items():
-            click.echo(f"{name:<{width}}  {fact}")
+            echo(f"{name:<{width}}  {fact}")
 
 
 def _versions() -> dict[str, str]:

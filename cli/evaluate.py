@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
-from tinynet.cli.options import device_options, json_option, load_model, note, percent, print_json, table
+from tinynet.cli.options import (
+    data_argument,
+    device_options,
+    json_option,
+    load_model,
+    model_argument,
+    percent,
+    print_table,
+)
+
+from tinynet.terminal import echo, note, print_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,8 +24,8 @@ if TYPE_CHECKING:
 
 
 @click.command("evaluate")
-@click.argument("model_name", metavar="MODEL")
-@click.argument("data")
+@model_argument
+@data_argument
 @click.option("--save-errors", type=click.Path(dir_okay=False), metavar="FILE.png",
               help="Tile the misread pictures, worst first, into one picture.")  # fmt: skip
 @json_option
@@ -66,23 +76,24 @@ def _measure_text(model: Sequential, data: str, as_json: bool) -> None:
         print_json(measured)
     else:
         shown = f"{text.show_loss(measured['loss'])}, {percent(measured['accuracy'])} foretold"
-        click.echo(f"loss {shown} ({measured['characters']:,} characters)")
+        echo(f"loss {shown} ({measured['characters']:,} characters)")
 
 
 def _print(measured: dict, confusion: np.ndarray, labels: list[str], rows: list[dict]) -> None:
     wrong = int(confusion.sum() - confusion.trace())
-    click.echo(
-        f"accuracy {percent(measured['accuracy'])} ({wrong} of {confusion.sum()} wrong), loss {measured['loss']:.4f}\n"
+    echo(
+        f"accuracy {percent(measured['accuracy'])} ({wrong} of {confusion.sum()} wrong), loss {measured['loss']:.4f}"
     )
+    echo()
     cells = [("class", "precision", "recall", "samples")]
     for label, row in zip(labels, rows, strict=True):
         cells.append((label, percent(row["precision"]), percent(row["recall"]), str(row["samples"])))
-    click.echo(table(cells))
-    click.echo("\nconfusion matrix: a row is what it is, a column what was read\n")
+    print_table(cells)
+    echo()
+    echo("confusion matrix: rows: true class, columns: predicted class")
+    echo()
     short = [label[:8] for label in labels]
-    click.echo(
-        table([("", *short), *((name, *map(str, row)) for name, row in zip(short, confusion, strict=True))])
-    )
+    print_table([("", *short), *((name, *map(str, row)) for name, row in zip(short, confusion, strict=True))])
 
 
 def _save_errors(

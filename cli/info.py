@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
-from tinynet.cli.options import device_options, json_option, print_json
+from tinynet.cli.options import device_options, json_option, model_argument, print_table
+
+from tinynet.terminal import echo, print_json
 
 SHOWN = 80
 """Entries of a vocabulary that are shown."""
 
 
 @click.command("info")
-@click.argument("model_name", metavar="MODEL")
+@model_argument
 @json_option
 @device_options
 def command(model_name: str, as_json: bool) -> None:
@@ -22,21 +26,39 @@ def command(model_name: str, as_json: bool) -> None:
         counts = {"parameters": model.parameter_count(), "operations": model.flops()}
         print_json({"file": str(find(model_name)), **config(model), **counts})
         return
-    click.echo(f"{find(model_name)}\n")
-    model.summary(click.echo)
+    echo(str(find(model_name)))
+    echo()
+    model.summary(echo)
     if model.labels:
-        click.echo(f"\nlabels: {', '.join(model.labels)}")
+        echo()
+        echo(f"labels: {', '.join(model.labels)}")
     if model.vocabulary:
-        click.echo(f"\nvocabulary: {_show_vocabulary(model.vocabulary)}")
-    for title, entries in model.metadata.items():
-        values = entries.items() if isinstance(entries, dict) else [("", entries)]
-        shown = ", ".join(f"{key} {value}".strip() for key, value in values)
-        click.echo(f"{title}: {shown}")
+        echo()
+        echo(f"vocabulary: {_show_vocabulary(model.vocabulary)}")
+    _print_metadata(model.metadata)
+
+
+def _print_metadata(metadata: dict[str, Any]) -> None:
+    """A line per entry; the training record is a table of its own."""
+    for title, value in metadata.items():
+        if title != "training" or not isinstance(value, dict):
+            echo(f"{title}: {_shown(value)}")
+    record = metadata.get("training")
+    if isinstance(record, dict) and record:
+        echo()
+        echo("training:")
+        print_table([(f"  {key}", _shown(entry)) for key, entry in record.items()], left=(0, 1))
+
+
+def _shown(value: Any) -> str:
+    return (
+        ", ".join(f"{key} {entry}" for key, entry in value.items()) if isinstance(value, dict) else str(value)
+    )
 
 
 def _show_vocabulary(vocabulary: str | list[str]) -> str:
     """How many characters or words, and the first of them."""
     kind = "characters" if all(len(entry) == 1 for entry in vocabulary) else "words"
     separator = "" if kind == "characters" else " "
-    first = repr(separator.join(vocabulary[:SHOWN]))[1:-1]
+    first = separator.join(vocabulary[:SHOWN])
     return f"{len(vocabulary):,} {kind}, {first}{' …' if len(vocabulary) > SHOWN else ''}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import click
-from tinynet.cli.options import device_options, json_option, print_json, table
+from tinynet.cli.options import device_options, json_option, print_table
+
+from tinynet.terminal import print_json
 
 
 @click.command("models")
@@ -21,4 +23,4 @@ def command(as_json: bool) -> None:
             print_json({"name": name, "parameters": model.parameter_count(), "bytes": size, "about": about})
         rows.append((name, f"{model.parameter_count():,}", f"{size / 1e6:.2f} MB", about))
     if not as_json:
-        click.echo(table(rows, left=(0, 3)))
+        print_table(rows, left=(0, 3))

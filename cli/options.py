@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
-import sys
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
+from tinynet.cli import completion
+
+from tinynet.errors import did_you_mean
+from tinynet.terminal import echo, note, printable
 
 if TYPE_CHECKING:
     from tinynet.model import Sequential
@@ -26,16 +29,28 @@ class Number(click.FloatRange):
         return number
 
 
+class Choice(click.Choice):
+    """One of several words; the error names those that look like another."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The word as it is spelt here; a usage error for anything else."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            error.message = f"{error.message} {did_you_mean(str(value), self.choices)}".rstrip()
+            raise
+
+
 def device_options(function: Callable) -> Callable:
     """--device and --threads, set before the verb runs."""
 
     @click.option(
         "--device",
-        type=click.Choice(["auto", "reference", "cpu"]),
+        type=Choice(["auto", "reference", "cpu"]),
         default="auto",
-        help="Back end: NumPy (reference), Numba (cpu), or whichever is done sooner (auto).",
+        help="Back end: NumPy (reference), Numba (cpu), or whichever is faster for this task (auto).",
     )
-    @click.option("--threads", type=click.IntRange(1), help="Threads to use.  [default: one a core]")
+    @click.option("--threads", type=click.IntRange(1), help="Threads to use.  [default: one per core]")
     @functools.wraps(function)
     def wrapper(*arguments: Any, device: str, threads: int | None, **options: Any) -> Any:
         from tinynet import kernels
@@ -62,6 +77,21 @@ def _announce_once() -> Callable[[str], None]:
     return announce
 
 
+ALIASES = {"mnist": "digits", "fashion-mnist": "fashion"}
+"""Other names of data sets."""
+
+
+def _data_set(context: click.Context, parameter: click.Parameter, data: str) -> str:
+    """The name of a data set for an alias."""
+    if data in ALIASES and os.path.exists(data):
+        note(
+            f"note: {data} is the data set {ALIASES[data]}; {os.path.join(os.curdir, data)} means what lies here"
+        )
+    return ALIASES.get(data, data)
+
+
+data_argument = click.argument("data", callback=_data_set, shell_complete=completion.data)
+model_argument = click.argument("model_name", metavar="MODEL", shell_complete=completion.models)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 
 
@@ -74,30 +104,18 @@ def load_model(name: str) -> Sequential:
     return model
 
 
-def print_json(value: dict[str, Any]) -> None:
-    """One JSON object on one line of stdout; where that takes no Unicode, characters are escaped."""
-    unicode = "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
-    click.echo(json.dumps(value, ensure_ascii=not unicode))
-
-
-def note(message: str) -> None:
-    """A remark on stderr."""
-    click.echo(message, err=True)
-
-
 def percent(fraction: float) -> str:
     """0.9951 → 99.51 %."""
     return f"{100 * fraction:.2f} %"
 
 
-def table(rows: list[tuple[str, ...]], left: tuple[int, ...] = (0,)) -> str:
-    """Rows as aligned columns: those with a number in `left` to the left, the others to the right."""
+def print_table(rows: list[tuple[str, ...]], left: tuple[int, ...] = (0,)) -> None:
+    """Print rows as aligned columns: those with a number in `left` to the left, the others to the right."""
+    rows = [tuple(map(printable, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
     for row in rows:
         cells = [
             cell.ljust(width) if column in left else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+        echo("  ".join(cells).rstrip())

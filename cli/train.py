@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from tinynet.cli import STARTED
-from tinynet.cli.options import Number, device_options, note
+from tinynet.cli.options import Choice, Number, data_argument, device_options
+
+from tinynet.terminal import echo, note
 
 if TYPE_CHECKING:
     from tinynet.recipes.base import Plan
@@ -40,10 +42,10 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
 
 
 @click.command("train")
-@click.argument("data")
+@data_argument
 @click.option(
     "--arch",
-    type=click.Choice(ARCHITECTURES, case_sensitive=False),
+    type=Choice(ARCHITECTURES, case_sensitive=False),
     default="auto",
     show_default=True,
     help="Kind of network. Pictures: cnn, for digits also lstm, gru and rnn, which read row by row. Text: lstm, gru, rnn.",
@@ -159,7 +161,7 @@ def _train(plan: Plan, data: str, output: Path, resume: bool, time_limit: float 
     else:
         note(f"go on with --resume: {checkpoint} holds the state")
     note(f"{output}: {plan.verdict(best)}, epoch {best['epoch']}")
-    click.echo(output)
+    echo(str(output))
     return trained
 
 

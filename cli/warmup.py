@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 
 import click
-from tinynet.cli.options import device_options, note
+from tinynet.cli.options import device_options
+
+from tinynet.terminal import note
 
 
 @click.command("warmup")

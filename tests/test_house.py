@@ -22,7 +22,7 @@ LONGEST = 500
 
 FOLDERS = {"cli": "tinynet.cli", "tinynet": "tinynet"}
 LEVELS = [
-    {"errors", "files", "version"},
+    {"errors", "files", "terminal", "version"},
     {"kernels"},
     {"layers"},
     {"model", "storage", "training", "data", "generation", "weights"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 
@@ -34,9 +34,15 @@ def check_settings(function: Callable, settings: Mapping[str, Any]) -> Mapping[s
     known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
     for name in settings:
         if name not in known:
-            import difflib
-
-            close = difflib.get_close_matches(name, known)
-            advice = f"did you mean {' or '.join(close)}?" if close else f"it has {', '.join(known)}"
+            advice = did_you_mean(name, known) or f"it has {', '.join(known)}"
             raise TinynetError(f"{function.__name__} has no setting {name}; {advice}")
     return settings
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """«did you mean …?» with the known names that look like one that is not; empty where none does."""
+    import difflib
+
+    by_letters = {each.lower(): each for each in known}
+    close = [by_letters[each] for each in difflib.get_close_matches(name.lower(), by_letters)]
+    return f"did you mean {' or '.join(close)}?" if close else ""

@@ -17,6 +17,7 @@ from .layers.base import Layer, Run, Shape, State, as_floats, check_count, check
 from .layers.conv import Convolution
 from .layers.joined import join
 from .layers.pooling import Pooling
+from .terminal import echo
 
 if TYPE_CHECKING:
     from .training import History
@@ -473,7 +474,7 @@ class Sequential:
             name = f"{layer.name}  {layer.description()}"
             yield name, show_shape(shape), f"{layer.parameter_count():,}"
 
-    def summary(self, print_fn: Callable[[str], Any] = print) -> None:
+    def summary(self, print_fn: Callable[[str], Any] = echo) -> None:
         """Print the layers with their output shapes and numbers of parameters."""
         rows = [("layer", "output", "parameters"), *self.summary_rows()]
         widths = [max(len(row[column]) for row in rows) for column in range(3)]

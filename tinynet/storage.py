@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from .errors import ModelFileError, TinynetError
+from .errors import ModelFileError, TinynetError, did_you_mean
 from .files import atomic_write
 from .layers.base import show_shape
 
@@ -145,9 +145,12 @@ def find(name: str | os.PathLike) -> Path:
         raise ModelFileError(f"{text} is no model file: its name does not end in {SUFFIX}")
     if "/" in text or os.sep in text:
         return Path(text)
+    if os.path.isfile(text + SUFFIX):
+        raise ModelFileError(f"no model {text!r}; did you mean the file {text}{SUFFIX}?")
+    close = did_you_mean(text, shipped)
     known = ", ".join(shipped) or "none"
     raise ModelFileError(
-        f"there is no shipped model {text!r} (shipped: {known}); a file's name ends in {SUFFIX}"
+        f"no model {text!r}; {close}{' ' * bool(close)}give a shipped name ({known}) or a {SUFFIX} file"
     )
 
 

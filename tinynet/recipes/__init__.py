@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import DataError, TinynetError
+from ..errors import DataError, TinynetError, did_you_mean
 
 if TYPE_CHECKING:
     from ..model import Sequential
@@ -32,7 +32,8 @@ def plan(data: str, choices: Choices) -> Plan:
         return text.plan(data, choices)
     if os.path.exists(data):
         raise DataError(f"{data} is a file, but text ends in .txt: rename it if it is text; DATA is {DATA}")
-    raise DataError(f"{data} does not exist; DATA is {DATA}")
+    close = did_you_mean(data, ("digits", "fashion", "shakespeare", "mnist", "fashion-mnist"))
+    raise DataError(f"{data} does not exist; {close}{' ' * bool(close)}DATA is {DATA}")
 
 
 def is_text(data: str) -> bool:

@@ -21,6 +21,7 @@ from ..errors import DataError
 from ..generation import check_model, generate
 from ..layers import Dense, Dropout, Embedding
 from ..model import Sequential
+from ..terminal import note
 from ..training import AdamW, Callback, CosineDecay, EarlyStopping, Training, WarmUp
 from .base import RECURRENT, Choices, Plan, check_arch, learnt_from
 
@@ -173,7 +174,7 @@ class Sample(Callback):
         if time.monotonic() - self.shown < self.seconds:
             return
         written = generate(training.model, length=SAMPLE, random_seed=training.epoch)
-        print("    " + written.strip("\n").replace("\n", "\n    "), file=self.stream)
+        note("    " + written.strip("\n").replace("\n", "\n    "), self.stream, keep="\n\t")
         self.shown = time.monotonic()
 
 

@@ -6,10 +6,12 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..errors import TinynetError
+from ..terminal import is_terminal, note, printable, put
 from .schedules import check_number, improved
 
 if TYPE_CHECKING:
@@ -102,7 +104,7 @@ class Progress(Callback):
 
     def __init__(self, stream: TextIO | None = None, bar: bool | None = None) -> None:
         self.stream = stream or sys.stderr
-        self.bar = self.stream.isatty() if bar is None else bar
+        self.bar = is_terminal(self.stream) if bar is None else bar
         self.width = 0
 
     def on_epoch_begin(self, training: Training) -> None:
@@ -124,10 +126,7 @@ class Progress(Callback):
         values = {
             name: value for name, value in row.items() if name not in ("epoch", "learning_rate", "seconds")
         }
-        print(
-            f"epoch {row['epoch']}/{training.epochs}  {show(values)}  {row['seconds']:.1f} s",
-            file=self.stream,
-        )
+        note(f"epoch {row['epoch']}/{training.epochs}  {show(values)}  {row['seconds']:.1f} s", self.stream)
 
     def on_train_end(self, training: Training) -> None:
         self._draw("")
@@ -135,7 +134,7 @@ class Progress(Callback):
         if history.stopped:
             best = history.best_epoch if training.restored else None
             kept = f", kept the weights of epoch {best}" if best else ""
-            print(f"stopped: {history.stopped}{kept}", file=self.stream)
+            note(f"stopped: {history.stopped}{kept}", self.stream)
 
     def _bar(self, training: Training, seconds_a_step: float) -> str:
         done = int(BAR_WIDTH * training.batch / training.steps_per_epoch)
@@ -148,9 +147,9 @@ class Progress(Callback):
 
     def _draw(self, text: str) -> None:
         if self.bar:
-            text = text[: shutil.get_terminal_size().columns - 1]
-            self.stream.write(f"\r{text:<{self.width}}" if text else f"\r{'':{self.width}}\r")
-            self.stream.flush()
+            text = printable(text)[: shutil.get_terminal_size().columns - 1]
+            with suppress(OSError, ValueError):
+                put(f"\r{text:<{self.width}}" if text else f"\r{'':{self.width}}\r", self.stream)
             self.width = len(text)
 
 

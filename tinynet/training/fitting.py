@@ -14,6 +14,7 @@ from .. import kernels as devices
 from ..data.augment import Augment
 from ..errors import TinynetError
 from ..layers.base import check_count
+from ..terminal import is_terminal
 from .callbacks import Callback, EarlyStopping, Progress, check_monitor
 from .checkpoints import check_writable
 from .history import History
@@ -192,7 +193,7 @@ def _watch(
 
 
 def _progress(verbose: bool | None) -> list[Callback]:
-    shown = sys.stderr.isatty() if verbose is None else verbose
+    shown = is_terminal(sys.stderr) if verbose is None else verbose
     return [Progress()] if shown else []
 
 

@@ -1,0 +1,128 @@
+"""The one way out for text: what strangers wrote commands no terminal, and no stream turns a line into a traceback.
+
+Labels, names, metadata and vocabularies come from files, file names from folders. Each line goes through `printable`, and
+a stream may be closed, full, broken off, or know fewer characters than Unicode has.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from contextlib import suppress
+from typing import Any, TextIO
+
+from .errors import TinynetError
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206f\ud800-\udfff]")
+"""Control characters, separators of lines, what reorders text that runs both ways, and halves of characters."""
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""The text with its control characters as escapes (\x1b, \n, \u202e), but those in `keep`.
+
+    A byte of a file name that is not UTF-8, 0xff, is shown as \udcff.
+    """
+    return _CONTROL.sub(lambda found: found[0] if found[0] in keep else _escape(found[0]), text)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+# ---- stdout: data ----
+
+
+def echo(text: str = "") -> None:
+    """Print one line of data.
+
+    Raises TinynetError where stdout cannot take it, BrokenPipeError where nobody reads it any more.
+    """
+    _print(f"{printable(text)}\n", "backslashreplace")
+
+
+def print_json(value: dict[str, Any]) -> None:
+    r"""Print one JSON object on one line: numbers that JSON lacks (NaN, Infinity) are null.
+
+    Control characters, and what stdout cannot encode, stand as \uXXXX, so readers get them back. A byte of a file name
+    that is not UTF-8, 0xff, is \udcff, which `os.fsencode` in Python turns back.
+    """
+    unicode = "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
+    finite = json.loads(json.dumps(value), parse_constant=lambda constant: None)
+    line = json.dumps(finite, ensure_ascii=not unicode)
+    echo(_CONTROL.sub(lambda found: json.dumps(found[0])[1:-1], line))
+
+
+def write(text: str) -> None:
+    """Print text that is data itself, without a line break after it.
+
+    A terminal gets control characters as escapes, but line breaks and tabs; a file or a pipe gets the text as it is.
+    What cannot be encoded is a question mark. Raises as `echo` does.
+    """
+    _print(printable(text, keep="\n\t") if is_terminal(sys.stdout) else text, "replace")
+
+
+def _print(text: str, errors: str) -> None:
+    try:
+        put(text, sys.stdout, errors)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        discard(sys.stdout)
+        raise TinynetError(
+            f"cannot write to stdout: {error.strerror or error}; make room, or send it elsewhere"
+        ) from error
+
+
+# ---- stderr: notes ----
+
+
+def note(text: str, stream: TextIO | None = None, keep: str = "") -> None:
+    """Print a remark, on stderr unless a stream is given. One that nobody can read is no reason to stop: it is dropped."""
+    with suppress(OSError, ValueError):
+        put(f"{printable(text, keep)}\n", stream or sys.stderr)
+
+
+# ---- streams ----
+
+
+def put(text: str, stream: TextIO | None, errors: str = "backslashreplace") -> None:
+    """Write text as it is to a stream, which may be None: closed. `errors` says what becomes of unknown characters."""
+    if stream is None:
+        return
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    stream.write(text.encode(encoding, errors).decode(encoding))
+    stream.flush()
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody watches a stream."""
+    with suppress(AttributeError, ValueError):
+        return stream.isatty()
+    return False
+
+
+def open_streams() -> None:
+    """Give a command its closed streams (cron's `<&- >&- 2>&-`) as empty ones, or a file opened later takes their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def settle_streams() -> None:
+    """Flush what a command leaves; Python, which flushes once more when it ends, must not stumble over what cannot be."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            discard(stream)
+
+
+def discard(stream: TextIO) -> None:
+    """Let all that a stream still holds, and all that follows, go nowhere."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
