@@ -294,3 +294,11 @@ def test_a_vocabulary_larger_than_the_table_of_ids_is_refused_before_memory_is_r
     net = tn.Sequential(layers, (None,), vocabulary="abcde")
     with pytest.raises(tn.TinynetError, match="embedding_1 has a row for 2 only"):
         net.generate("a", 10)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_network_with_broken_weights_writes_nothing(value):
+    net = tn.load("shakespeare-rnn")
+    net.set_weights([np.full_like(weights, value) for weights in net.get_weights()])
+    with np.errstate(invalid="ignore"), pytest.raises(TinynetError, match="computes no finite numbers"):
+        net.generate("a", 50, random_seed=1)

@@ -13,6 +13,7 @@ from . import kernels
 from .data.text import encode
 from .errors import DataError, TinynetError
 from .layers.base import Run, State, check_count
+from .layers.inputs import check_finite_output
 from .training.schedules import check_number
 
 if TYPE_CHECKING:
@@ -137,13 +138,17 @@ def _draw(
         written = loop(index, state, points) if left < length else None
         if written:
             drawn, state = written
+            for array in _in_a_row(state):
+                check_finite_output(model.name, array)
             index = drawn[-1]
             yield from (model.vocabulary[each] for each in drawn)
             continue
         for point in points:
             outputs, state = model.step(np.array([index], np.int32), state)
             k = kernels.backend(0)
-            index = k.sample(_probabilities(model, outputs, k)[0], *settings, point)
+            probabilities = _probabilities(model, outputs, k)[0]
+            check_finite_output(model.name, probabilities)
+            index = k.sample(probabilities, *settings, point)
             yield model.vocabulary[index]
 
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from . import kernels, storage
 from .errors import ShapeError, TinynetError, check_settings
-from .layers.base import Layer, Run, Shape, State, as_floats, check_count, check_shape, show_shape, snake_case
+from .layers.base import Layer, Run, Shape, State, check_count, check_shape, show_shape, snake_case
 from .layers.conv import Convolution
+from .layers.inputs import as_array, as_floats, as_samples, check_finite_output, fits
 from .layers.joined import join
 from .layers.pooling import Pooling
 from .terminal import echo
@@ -171,43 +172,30 @@ class Sequential:
 
     # ---- use ----
 
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether the input is a picture, whose bytes stand for 0…1: three axes, or what `metadata["input"]` prepares."""
+        return len(self.input_shape) == 3 or "input" in self.metadata
+
     def check_input(self, x: Any) -> np.ndarray:
-        """x as a C-contiguous float32 batch, or ids as int32; uint8 pictures are scaled to 0…1. Raises ShapeError."""
-        usual = type(x) is np.ndarray and x.dtype == np.float32 and x.flags.c_contiguous and x.ndim
-        if usual and x.shape[1:] == self.input_shape and self._recordable and not self.takes_ids:
-            return x
-        return self._numbers(self.check_samples(x))
+        """x as a C-contiguous float32 batch, or ids as int32; bytes of pictures are scaled to 0…1. Raises ShapeError."""
+        return self.numbers(self.check_samples(x))
 
     def check_samples(self, x: Any) -> np.ndarray:
         """x as an array of samples of the right shape, its numbers as they came; raises ShapeError."""
-        x = self._array(x)
-        expected = self.input_shape
-        if expected[-1:] == (1,) and x.ndim == len(expected) and x.shape[1:] == expected[:-1]:
-            x = x[..., None]
-        elif x.ndim == len(expected) + 2 and x.shape[-1] == 1 and len(expected) == 2:
-            x = x[..., 0]  # grey pictures, for a network that reads their rows
-        if not _fits(x.shape, expected):
-            hint = f"; one sample alone needs a batch axis: x[None], {show_shape((1, *x.shape))}"
-            raise ShapeError(
-                f"{self._first} takes a batch of shape {show_shape((None, *expected))}, but is given {show_shape(x.shape)}"
-                + (hint if len(x.shape) == len(expected) else "")
-            )
-        return x
+        if type(x) is np.ndarray and x.dtype == np.float32 and x.ndim and x.shape[1:] == self.input_shape:
+            return x
+        return as_samples(self._array(x), self.input_shape, self._first)
 
     def _array(self, x: Any) -> np.ndarray:
-        try:
-            x = np.asarray(x)
-        except ValueError:
-            raise ShapeError(
-                f"{self.name} takes one array of samples, but the samples given differ in shape"
-            ) from None
+        x = as_array(x, f"the input of {self.name}")
         if x.dtype.kind not in "fiub":
             raise TinynetError(f"{self.name} takes an array of numbers, not of {x.dtype}")
         return x
 
-    def _numbers(self, x: np.ndarray) -> np.ndarray:
-        """What the first layer takes."""
-        return self.layers[0].check_ids(x) if self.takes_ids else as_floats(x)
+    def numbers(self, x: np.ndarray) -> np.ndarray:
+        """Samples as the first layer takes them."""
+        return self.layers[0].check_ids(x) if self.takes_ids else as_floats(x, self.takes_pictures)
 
     @property
     def _first(self) -> str:
@@ -255,7 +243,9 @@ class Sequential:
     def _predict(
         self, x: Any, batch_size: int = BATCH_SIZE, state: State | None = None, keep_state: bool = False
     ) -> tuple[np.ndarray, State]:
-        x, batch_size = self.check_input(x), check_count(self.name, "batch_size", batch_size)
+        x, batch_size = self.check_samples(x), check_count(self.name, "batch_size", batch_size)
+        if self.takes_ids or len(x) <= batch_size:
+            x = self.numbers(x)
         if not (state or keep_state) and len(x) <= FEW_SAMPLES:
             # Python takes longer than kernels here: what has a recording takes the short way to it.
             recording, _ = self._recordings.get(self._recording_key(kernels.backend(0), (x,)), (0, None))
@@ -266,10 +256,13 @@ class Sequential:
         run = Run(kernels.backend(flops * len(x)))
         # No sample at all is one empty piece: only the layers know the output's shape where a size is open.
         pieces = [slice(start, start + batch_size) for start in range(0, len(x) or 1, batch_size)]
-        found = [self._infer(x[p], run._replace(state=_part(state, p)), keep_state) for p in pieces]
+        found = [
+            self._infer(self.numbers(x[p]), run._replace(state=_part(state, p)), keep_state) for p in pieces
+        ]
         outputs, states = zip(*found, strict=True)
         if len(found) == 1:
-            return np.ascontiguousarray(outputs[0]), states[0]
+            own = np.ascontiguousarray(outputs[0])
+            return own.copy() if np.may_share_memory(own, x) else own, states[0]
         return np.concatenate(outputs), {
             name: tuple(np.concatenate(arrays) for arrays in zip(*(one[name] for one in states), strict=True))
             for name in states[0]
@@ -321,12 +314,12 @@ class Sequential:
         """
         keeps_time = self.check_stream()
         x, expected = self._array(x_t), self.input_shape[1:]
-        if not _fits(x.shape, expected):
+        if not fits(x.shape, expected):
             wanted = "ids of shape (n,)" if self.takes_ids else f"shape {show_shape((None, *expected))}"
             raise ShapeError(
                 f"{self._first} takes one time step of {wanted}, but is given {show_shape(x.shape)}"
             )
-        x = self._numbers(x)[:, None]  # checked as it was given, so that an error names the place in it
+        x = self.numbers(x)[:, None]  # checked as it was given, so that an error names the place in it
         flops = self._flops // (self.input_shape[0] or 1)
         run = Run(kernels.backend(flops * len(x)), state=self.check_state(state, len(x)))
         y, state = self._infer(x, run, keep_state=True)
@@ -404,7 +397,8 @@ class Sequential:
         return generate(self, seed, length, **check_settings(generate, settings))
 
     def rank(self, probabilities: np.ndarray, top: int | None = None) -> list[tuple[str, float]]:
-        """The classes of one output, the most probable first."""
+        """The classes of one output, the most probable first; raises TinynetError where it is no number."""
+        check_finite_output(self.name, probabilities)
         labels = self.labels or [str(index) for index in range(len(probabilities))]
         count = len(probabilities) if top is None else check_count(self.name, "top", top)
         order = np.argsort(-probabilities, kind="stable")[:count]
@@ -481,13 +475,6 @@ class Sequential:
         for left, shape, count in rows:
             print_fn(f"{left:<{widths[0]}}  {shape:<{widths[1]}}  {count:>{widths[2]}}".rstrip())
         print_fn(f"{self.parameter_count():,} parameters, {self.flops():,} operations a sample")
-
-
-def _fits(shape: tuple[int, ...], expected: Shape) -> bool:
-    """Whether a batch of this shape holds samples of the expected one."""
-    return len(shape) == len(expected) + 1 and all(
-        want in (None, size) for want, size in zip(expected, shape[1:], strict=True)
-    )
 
 
 def _part(state: State | None, piece: slice) -> State | None:

@@ -69,7 +69,7 @@ def test_ids_of_any_width_stay_whole_numbers(dtype):
             r"^embedding_1 takes a batch of shape \(any, any\), but is given \(2,\); .*x\[None\], \(1, 2\)",
         ),
         ([["a"]], "^model takes an array of numbers"),
-        ([[1], [2, 3]], "^model takes one array of samples"),
+        ([[1], [2, 3]], "^the input of model must be one array"),
     ],
 )
 def test_what_is_no_id_of_the_table_is_one_sentence(ids, pattern):

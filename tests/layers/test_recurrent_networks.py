@@ -262,7 +262,7 @@ def test_rows_of_pictures_can_be_learnt(kind):
     y = rng.integers(0, 3, 120)
     x = (rng.random((120, 28, 28)) * 60).astype(np.uint8)
     x[np.arange(120), 5 + 8 * y] = 255
-    net = tn.Sequential([kind(16), Dense(3, "softmax")], (28, 28))
+    net = tn.Sequential([kind(16), Dense(3, "softmax")], (28, 28), metadata={"input": {"kind": "image"}})
     history = net.fit(x, y, epochs=12, batch_size=20, optimizer=tn.Adam(0.01))
     assert history.epochs[-1]["accuracy"] > 0.9
 

@@ -189,7 +189,7 @@ def test_a_weight_of_zero_leaves_a_sample_out_even_of_a_batch_of_its_own():
         ({"class_weight": {2: 1.0}}, "class_weight names the class 2, but the classes are 0…1"),
         ({"class_weight": {"cat": 1.0}}, "names the class 'cat'"),
         ({"class_weight": {0: "a"}}, "gives the class 0 the weight 'a', which is no number"),
-        ({"class_weight": 3}, "class_weight must be a dict"),
+        ({"class_weight": 3}, "class_weight must be 'balanced' or a dict"),
         ({"callbacks": 3}, "callbacks must be a list"),
         ({"augment": 3}, "augment must be a tinynet.Augment"),
         ({"class_weight": {0: -1.0}}, "class_weight must hold finite numbers of at least 0"),

@@ -201,13 +201,6 @@ def check_positive(owner: str, setting: str, value: Any) -> float:
     return float(value)
 
 
-def as_floats(x: np.ndarray) -> np.ndarray:
-    """What layers compute with: C-contiguous float32; bytes are pictures and become parts of 255."""
-    if x.dtype == np.uint8:
-        x = x.astype(np.float32) / np.float32(255)
-    return np.ascontiguousarray(x, np.float32)
-
-
 def as_rows(x: np.ndarray) -> np.ndarray:
     """All steps of all sequences under one another: (n, t, d) → (n·t, d)."""
     return x.reshape(x.shape[0] * x.shape[1], x.shape[2])

@@ -177,7 +177,7 @@ class Training:
         if self.stateful:
             self.carried = self.model.check_state(self.model.final_state(saved), len(x))
         batch = batch.within(self.model.output_mask(saved))
-        value, gradient = self.loss(self.kernels, outputs, batch.targets, batch.weights)
+        value, gradient = self.loss(self.kernels, outputs, batch.targets, batch.shares)
         if not math.isfinite(value):
             self._diverged()
         self.sums.add(self.loss, value, outputs, batch)
@@ -343,7 +343,7 @@ def measure(
         batch = samples.take(slice(start, start + batch_size))
         outputs, saved = model.forward(batch.x, run)
         batch = batch.within(model.output_mask(saved))
-        value, _ = loss(kernels, outputs, batch.targets, batch.weights)
+        value, _ = loss(kernels, outputs, batch.targets, batch.shares)
         sums.add(loss, value, outputs, batch)
     return sums.means(loss.metric)
 

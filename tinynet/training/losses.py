@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import DataError, TinynetError
+from ..layers.inputs import as_array
 
 Shape = tuple[int | None, ...]
 
@@ -184,7 +185,7 @@ def class_labels(y: Any, output_shape: Shape, samples: int) -> np.ndarray:
 
     output_shape is the network's, without the batch axis: (…, c).
     """
-    y, classes = np.asarray(y), output_shape[-1]
+    y, classes = as_array(y, "y"), output_shape[-1]
     expected = f"integer classes 0…{classes - 1} of shape {_show(samples, output_shape[:-1])}"
     _check_length(y, samples)
     if y.dtype.kind not in "biuf":
@@ -210,7 +211,7 @@ def class_labels(y: Any, output_shape: Shape, samples: int) -> np.ndarray:
 
 def real_targets(y: Any, output_shape: Shape, samples: int, name: str) -> np.ndarray:
     """Targets as float32 in the shape of the output; raises DataError where they are no numbers or do not fit."""
-    y = np.asarray(y)
+    y = as_array(y, "y")
     _check_length(y, samples)
     if y.dtype.kind not in "biuf":
         raise DataError(f"the labels are {_kind(y)}, but {name} expects numbers")

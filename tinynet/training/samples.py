@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..errors import DataError, TinynetError
-from ..layers.base import as_floats
+from ..layers.base import show_shape
+from ..layers.inputs import as_array
 from .losses import Loss
 
 if TYPE_CHECKING:
@@ -22,30 +24,40 @@ class Batch(NamedTuple):
 
     x: np.ndarray
     targets: np.ndarray
-    weights: np.ndarray
-    """What each row counts in the mean, (m,) float32; they sum to 1."""
-    total: float
-    """What the batch counts in the mean of the epoch."""
-    counted: np.ndarray | None
-    """Which rows have a weight above 0; None: all."""
+    rows: int
+    weights: np.ndarray | None
+    """What each row counts, (m,) float64; None: all the same."""
+
+    @property
+    def total(self) -> float:
+        """What the batch counts in the mean of the epoch."""
+        return self.rows if self.weights is None else float(self.weights.sum())
+
+    @property
+    def shares(self) -> np.ndarray:
+        """What each row counts in the mean of the batch, (m,) float32; they sum to 1, or all are 0."""
+        if self.weights is None:
+            return np.full(self.rows, 1 / (self.rows or 1), np.float32)
+        return (self.weights / (self.total or 1)).astype(np.float32)
+
+    @property
+    def counted(self) -> np.ndarray | None:
+        """Which rows have a weight above 0; None: all."""
+        return None if self.weights is None else self.weights > 0
 
     def within(self, mask: np.ndarray | None) -> Batch:
         """The batch where only the steps (n, t) of a mask count; None: all."""
         if mask is None:
             return self
-        real = np.repeat(mask.reshape(-1), len(self.weights) // mask.size) if mask.size else mask.reshape(-1)
-        weights = self.weights * real
-        share = float(weights.sum(dtype=np.float64))
-        weights = weights / np.float32(share) if share > 0 else weights
-        counted = real if self.counted is None else real & self.counted
-        return self._replace(weights=weights, total=self.total * share, counted=counted)
+        real = np.repeat(mask.reshape(-1), self.rows // (mask.size or 1)).astype(np.float64)
+        return self._replace(weights=real if self.weights is None else real * self.weights)
 
 
 @dataclass(frozen=True)
 class Samples:
-    """x (n, …) float32, or bytes until a batch of them is taken; targets as the loss takes them.
+    """x (n, …) as the network takes them, or whole numbers until a batch of them is taken; targets as the loss takes them.
 
-    weights are shaped like the labels; None: all count the same.
+    weights are shaped like the labels, and none is above 1; None: all count the same.
     """
 
     x: np.ndarray
@@ -53,6 +65,8 @@ class Samples:
     weights: np.ndarray | None
     row_size: int
     """Numbers of `targets` that belong to one row."""
+    numbers: Callable[[np.ndarray], np.ndarray]
+    """Makes of a batch of x what the network takes."""
 
     def __len__(self) -> int:
         return len(self.x)
@@ -64,27 +78,28 @@ class Samples:
 
     def take(self, index: np.ndarray | slice) -> Batch:
         """The samples of these indices."""
-        x, targets = self.x[index], self.targets[index]
-        if x.dtype == np.uint8:
-            x = as_floats(x)
-        if self.weights is None:
-            rows = targets.size // self.row_size
-            return Batch(x, targets, np.full(rows, 1 / rows, np.float32), rows, None)
-        weights = self.weights[index].reshape(-1)
-        total = float(weights.sum(dtype=np.float64))
-        shares = weights / np.float32(total) if total > 0 else np.zeros_like(weights)
-        return Batch(x, targets, shares, total, weights > 0)
+        targets = self.targets[index]
+        weights = None if self.weights is None else self.weights[index].reshape(-1)
+        return Batch(self.numbers(self.x[index]), targets, targets.size // self.row_size, weights)
 
     def split(self, fraction: float) -> tuple[Samples, Samples]:
         """The first samples, and the last `fraction` of them."""
         first = len(self) - max(1, round(len(self) * fraction))
         if first < 1:
             raise DataError(f"validation_split={fraction} of {len(self)} samples leaves none to train on")
-        return self._part(slice(first)), self._part(slice(first, None))
+        parts = self.part(slice(first)), self.part(slice(first, None))
+        for part, purpose in zip(parts, ("train", "validate"), strict=True):
+            if part.weights is not None and not part.weights.any():
+                raise DataError(
+                    f"validation_split={fraction} leaves only samples of weight 0 to {purpose} on: "
+                    "shuffle samples and weights together, or give validation_data"
+                )
+        return parts
 
-    def _part(self, part: slice) -> Samples:
+    def part(self, part: slice) -> Samples:
+        """Some of the samples."""
         weights = None if self.weights is None else self.weights[part]
-        return Samples(self.x[part], self.targets[part], weights, self.row_size)
+        return replace(self, x=self.x[part], targets=self.targets[part], weights=weights)
 
 
 def prepare(
@@ -96,22 +111,25 @@ def prepare(
     infinity, labels outside the range.
     """
     x = model.check_samples(x)
-    if x.dtype != np.uint8 or model.takes_ids:
-        x = model.check_input(x)
+    if x.dtype.kind == "f" or model.takes_ids:
+        x = model.numbers(x)
     if model.takes_ids:
         x = x.copy()  # kernels find a place by ids, so nobody may change them after this check
     if not len(x):
         raise DataError("there are no samples: x has length 0")
     check_finite(x)
-    targets = loss.targets(y, model.compute_output_shape(x.shape[1:]), len(x))
-    labels = loss.labels(targets)
-    rows = labels if labels is not None else targets[..., 0]
-    weights = _sample_weights(sample_weight, rows.shape)
+    output_shape = model.compute_output_shape(x.shape[1:])
+    targets = loss.targets(y, output_shape, len(x))
+    shape = targets.shape[: len(output_shape)]
+    if 0 in shape:
+        raise DataError(f"there is nothing to learn from: x of shape {show_shape(x.shape)} has no steps")
+    weights = _sample_weights(sample_weight, shape)
     if class_weight is not None:
-        classes = max(model.output_shape[-1], 2)
-        factor = _class_weights(class_weight, labels, classes, loss)
-        weights = factor if weights is None else weights * factor
-    return Samples(x, targets, weights, targets.size // rows.size)
+        factor = _class_weights(class_weight, loss.labels(targets), model, loss)
+        weights = factor if weights is None else _scaled(weights * factor)
+    if weights is not None and not weights.any():
+        raise DataError("every sample has the weight 0, so nothing can be learnt; give some a weight above 0")
+    return Samples(x, targets, weights, targets.size // math.prod(shape), model.numbers)
 
 
 def check_finite(x: np.ndarray) -> None:
@@ -131,39 +149,74 @@ def check_finite(x: np.ndarray) -> None:
 def _sample_weights(sample_weight: Any, shape: tuple[int, ...]) -> np.ndarray | None:
     if sample_weight is None:
         return None
-    weights = np.asarray(sample_weight)
+    weights = as_array(sample_weight, "sample_weight")
     if weights.dtype.kind not in "biuf" or weights.shape not in (shape, shape[:1]):
         raise DataError(
             f"sample_weight must hold one number a sample, shape {shape[:1]}, "
             f"but is {weights.dtype} of shape {weights.shape}"
         )
-    weights = weights.astype(np.float32)
-    _check_weights("sample_weight", weights)
+    weights = _check_weights("sample_weight", weights)
     missing = len(shape) - weights.ndim
     return np.ascontiguousarray(np.broadcast_to(weights.reshape(weights.shape + (1,) * missing), shape))
 
 
-def _class_weights(class_weight: Any, labels: np.ndarray | None, classes: int, loss: Loss) -> np.ndarray:
+def _class_weights(class_weight: Any, labels: np.ndarray | None, model: Sequential, loss: Loss) -> np.ndarray:
     if labels is None:
         raise TinynetError(
             f"class_weight needs labels that are classes, which {loss.name} has not; give sample_weight"
         )
-    table = np.ones(classes, np.float32)
+    classes = max(model.output_shape[-1], 2)
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        counts = np.bincount(labels.reshape(-1), minlength=classes)
+        return _scaled(1 / np.maximum(counts, 1))[labels]
     if not isinstance(class_weight, (Mapping, list, tuple, np.ndarray)):
-        raise TinynetError(f"class_weight must be a dict such as {{0: 1.0, 1: 2.5}}, not {class_weight!r}")
-    pairs = class_weight.items() if isinstance(class_weight, Mapping) else enumerate(class_weight)
-    for label, weight in pairs:
-        if isinstance(weight, bool) or not isinstance(weight, (int, float, np.number)):
+        raise TinynetError(
+            f"class_weight must be 'balanced' or a dict such as {{0: 1.0, 1: 2.5}}, not {class_weight!r}"
+        )
+    if not isinstance(class_weight, Mapping):
+        found = as_array(class_weight, "class_weight").tolist()
+        if not isinstance(found, list) or len(found) != classes:
             raise TinynetError(
-                f"class_weight gives the class {label!r} the weight {weight!r}, which is no number"
+                f"class_weight must have one weight for each of the {classes} classes, not {class_weight!r}; "
+                "a dict may leave some out"
             )
-        if isinstance(label, bool) or not isinstance(label, (int, np.integer)) or not 0 <= label < classes:
-            raise TinynetError(f"class_weight names the class {label!r}, but the classes are 0…{classes - 1}")
-        table[label] = weight
-    _check_weights("class_weight", table)
-    return table[labels]
+        class_weight = dict(enumerate(found))
+    table = np.ones(classes)
+    for label, weight in class_weight.items():
+        table[_class_index(label, classes, model.labels)] = _class_weight(label, weight)
+    return _check_weights("class_weight", table)[labels]
 
 
-def _check_weights(name: str, weights: np.ndarray) -> None:
+def _class_index(label: Any, classes: int, names: Sequence[str] | None) -> int:
+    if isinstance(label, str) and names and label in names:
+        return names.index(label)
+    if isinstance(label, bool) or not isinstance(label, (int, np.integer)) or not 0 <= label < classes:
+        known = f"0…{classes - 1}" + (f" or {', '.join(names)}" if names else "")
+        raise TinynetError(f"class_weight names the class {label!r}, but the classes are {known}")
+    return int(label)
+
+
+def _class_weight(label: Any, weight: Any) -> float:
+    if isinstance(weight, bool) or not isinstance(weight, Real):
+        raise TinynetError(
+            f"class_weight gives the class {label!r} the weight {weight!r}, which is no number"
+        )
+    try:
+        return float(weight)
+    except OverflowError:
+        return math.inf
+
+
+def _check_weights(name: str, weights: np.ndarray) -> np.ndarray:
+    """Weights as `_scaled` has them; raises DataError where they are none."""
+    with np.errstate(over="ignore"):
+        weights = weights.astype(np.float64)
     if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
         raise DataError(f"{name} must hold finite numbers of at least 0, and not only zeros")
+    return _scaled(weights)
+
+
+def _scaled(weights: np.ndarray) -> np.ndarray:
+    """Weights times a power of two, so that the largest is from 0.5 to 1: only their ratios count, and no sum overflows."""
+    _, exponent = np.frexp(weights.max(initial=0))
+    return np.ldexp(weights, -exponent)

@@ -1,0 +1,75 @@
+"""What a network is given, and what it answers: arrays of numbers, of the right shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError, ShapeError, TinynetError
+from .base import Shape, show_shape
+
+
+def as_array(values: Any, what: str) -> np.ndarray:
+    """An array of what was given; raises DataError where some values are masked, ShapeError where parts differ in shape."""
+    if np.ma.is_masked(values):
+        raise DataError(
+            f"{what} has masked values, which are no numbers: fill them, or leave such samples out"
+        )
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ShapeError(f"{what} must be one array, but its parts differ in shape") from None
+
+
+def as_floats(x: np.ndarray, is_picture: bool) -> np.ndarray:
+    """What layers compute with: C-contiguous float32; the bytes of a picture become parts of 255."""
+    if is_picture and x.dtype == np.uint8:
+        x = x.astype(np.float32) / np.float32(255)
+    return np.ascontiguousarray(x, np.float32)
+
+
+def fits(shape: tuple[int, ...], expected: Shape) -> bool:
+    """Whether a batch of this shape holds samples of the expected one."""
+    return len(shape) == len(expected) + 1 and all(
+        want in (None, size) for want, size in zip(expected, shape[1:], strict=True)
+    )
+
+
+def as_samples(x: np.ndarray, expected: Shape, owner: str) -> np.ndarray:
+    """x as a batch of samples of the expected shape.
+
+    A last axis of 1 may be missing where x can mean nothing else, and grey pictures may have one more than the rows that a
+    network reads. Raises ShapeError, naming the owner and what else x may stand for.
+    """
+    if x.ndim == 4 and x.shape[-1] == 1 and len(expected) == 2:
+        x = x[..., 0]
+    if fits(x.shape, expected):
+        return x
+    without_axis, single = (*x.shape, 1), (1, *x.shape)
+    is_single = fits(single, expected) and single != without_axis
+    if expected[-1:] == (1,) and fits(without_axis, expected) and not is_single:
+        return x[..., None]
+    readings = {
+        "samples without their last axis are x[..., None]": without_axis,
+        "one sample alone is x[None]": single,
+        "one sample alone without its last axis is x[None, ..., None]": (*single, 1),
+    }
+    hints = [
+        f"; {text}, {show_shape(shape)}"
+        for text, shape in readings.items()
+        if fits(shape, expected) and (shape[-1] == expected[-1] or shape is single)
+    ]
+    raise ShapeError(
+        f"{owner} takes a batch of shape {show_shape((None, *expected))}, but is given {show_shape(x.shape)}"
+        + "".join(hints)
+    )
+
+
+def check_finite_output(owner: str, outputs: np.ndarray) -> None:
+    """Raise TinynetError where a network answers with NaN or infinity, which is no answer."""
+    if not np.isfinite(outputs).all():
+        raise TinynetError(
+            f"{owner} computes no finite numbers from this input: its weights are damaged, or much too large; "
+            "train it again with a lower learning rate, or load another file"
+        )
