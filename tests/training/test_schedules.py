@@ -122,3 +122,23 @@ def test_settings_that_do_not_fit_are_named():
             make()
     with pytest.raises(TinynetError, match="ReduceOnPlateau watches val_loss, which needs validation_data"):
         line().fit([[1.0]], [1.0], loss="mse", optimizer=SGD(WarmUp(ReduceOnPlateau(0.1), 3)))
+
+
+@pytest.mark.parametrize("total", [1, 2, 3, 5])
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        OneCycle(0.25),
+        CosineDecay(0.25),
+        WarmUp(0.25, 200),
+        WarmUp(CosineDecay(0.25), 1),
+        WarmUp(OneCycle(0.25), 9),
+    ],
+)
+def test_a_training_of_few_steps_has_a_step_at_a_rate_worth_the_name(schedule, total):
+    assert max(curve(schedule, total)) >= 0.1
+
+
+def test_a_warm_up_shorter_than_the_training_is_as_long_as_it_says():
+    assert curve(WarmUp(0.4, 3), 4) == pytest.approx([0.1, 0.2, 0.3, 0.4])
+    assert curve(WarmUp(0.4, 4), 4) == pytest.approx([0.4 / 3, 0.8 / 3, 0.4, 0.4])

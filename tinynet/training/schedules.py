@@ -55,13 +55,15 @@ def check_number(
     above: float | None = None,
     least: float = 0.0,
     most: float = math.inf,
+    below: float = math.inf,
 ) -> None:
-    """Raise TinynetError unless `value` is a finite number in [least, most], or above `above`."""
+    """Raise TinynetError unless `value` is a finite number in [least, most], or above `above` and below `below`."""
     number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
     low = value > above if number and above is not None else number and value >= least
-    if not (low and value <= most):
+    if not (low and value <= most and value < below):
         limit = f"above {above:g}" if above is not None else f"of at least {least:g}"
         limit += f" and at most {most:g}" if most < math.inf else ""
+        limit += f" and below {below:g}" if below < math.inf else ""
         raise TinynetError(f"{owner}: {setting} must be a number {limit}, not {value!r}")
 
 
@@ -106,7 +108,8 @@ class OneCycle(Schedule):
     """Up and down once (Smith and Topin 2018), both along a cosine, the curve of PyTorch's OneCycleLR.
 
     From learning_rate/div_factor up to learning_rate during the first `pct_start` of the steps, then down to
-    learning_rate/(div_factor · final_div_factor) at the last step. Momentum stays as it is.
+    learning_rate/(div_factor · final_div_factor) at the last step. Momentum stays as it is. A training too short to rise
+    begins with learning_rate.
     """
 
     learning_rate: float
@@ -121,7 +124,7 @@ class OneCycle(Schedule):
         check_number("OneCycle", "final_div_factor", self.final_div_factor, least=1)
 
     def rate(self, position: Position) -> float:
-        top, last = self.pct_start * position.total_steps - 1, position.total_steps - 1
+        top, last = max(self.pct_start * position.total_steps - 1, 0.0), position.total_steps - 1
         first = self.learning_rate / self.div_factor
         if position.step <= top:
             return _cosine(first, self.learning_rate, position.step / top if top > 0 else 1.0)
@@ -133,7 +136,7 @@ class OneCycle(Schedule):
 class WarmUp(Schedule):
     """Linear from nearly 0 to the schedule's first rate in `steps` steps, then the schedule over the steps that are left.
 
-    `rate · (step+1) / (steps+1)` while step < steps.
+    `rate · (step+1) / (steps+1)` while step < steps. A training of no more than `steps` steps rises for half of them.
     """
 
     schedule: float | Schedule
@@ -144,10 +147,9 @@ class WarmUp(Schedule):
         check_number("WarmUp", "steps", self.steps, least=1)
 
     def rate(self, position: Position) -> float:
-        left = position._replace(
-            step=max(position.step - self.steps, 0), total_steps=max(position.total_steps - self.steps, 1)
-        )
-        return rate_at(self.schedule, left) * min((position.step + 1) / (self.steps + 1), 1.0)
+        steps = self.steps if self.steps < position.total_steps else position.total_steps // 2
+        left = position._replace(step=max(position.step - steps, 0), total_steps=position.total_steps - steps)
+        return rate_at(self.schedule, left) * min((position.step + 1) / (steps + 1), 1.0)
 
 
 @dataclass(frozen=True)
