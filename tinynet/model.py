@@ -53,6 +53,7 @@ class Sequential:
         self.labels = [str(label) for label in labels] if labels is not None else None
         self.vocabulary = vocabulary
         self.metadata = dict(metadata or {})
+        self.epochs_trained = 0
         self._name_layers()
         self._build(seed)
 

@@ -130,3 +130,15 @@ def test_places_that_cannot_be_written_are_found_before_training(tmp_path, monke
     monkeypatch.setattr("tempfile.TemporaryFile", forbidden)
     with pytest.raises(TinynetError, match="Permission denied; choose another place"):
         check_writable(tmp_path / "new.npz")
+
+
+def test_a_second_training_of_a_network_is_resumed_where_it_stood(tmp_path):
+    # its order follows from the epochs that came before it, which the network that resumes does not know
+    file, unbroken, broken = tmp_path / "run.npz", network(), network()
+    for net in (unbroken, broken):
+        net.fit(X, Y, epochs=2)
+    unbroken.fit(X, Y, **SETTINGS)
+    broken.fit(X, Y, **SETTINGS, checkpoint=file, callbacks=[At(5, raise_ctrl_c)])
+    resumed = network()
+    resumed.fit(X, Y, **SETTINGS, resume=file)
+    assert equal(resumed.state(), unbroken.state()) and resumed.epochs_trained == unbroken.epochs_trained == 6

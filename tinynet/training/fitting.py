@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from collections.abc import Sequence
@@ -57,6 +56,10 @@ def fit(
 ) -> History:
     """Train a model in place. The same seed gives the same bits, whatever the number of threads.
 
+    Order and dropout follow from the seed and from how many epochs this network has trained since it was made or loaded
+    (`net.epochs_trained`), so a loop of `fit(epochs=1)` goes on as one `fit` would; but each call starts the optimizer and its
+    schedule anew.
+
     x: samples (n, *input_shape); y: labels as the loss takes them (see `losses`)
     epochs, batch_size: the last batch of an epoch is as short as it falls
     loss: a name or a Loss; cross_entropy and binary_cross_entropy are fused with the last softmax or sigmoid
@@ -83,6 +86,7 @@ def fit(
     before training; DivergedError where the loss becomes NaN or infinite.
     """
     loss = get_loss(loss, model.logits_activation)
+    _check_softmax(model)
     samples = prepare(model, loss, x, y, sample_weight, class_weight)
     samples, validation = _validation(model, loss, samples, validation_data, validation_split)
     optimizer = get_optimizer(optimizer)
@@ -145,11 +149,22 @@ def evaluate(
     return measure(model, samples, loss, kernels, batch_size)
 
 
+def _check_softmax(model: Sequential) -> None:
+    """Raise TinynetError for a softmax over one unit, whose output is always 1."""
+    for layer, shape in zip(model.layers, model.shapes[1:], strict=True):
+        inner = getattr(layer, "layer", layer)
+        if getattr(inner, "activation", None) == "softmax" and shape[-1:] == (1,):
+            raise TinynetError(
+                f"{layer.name} is a softmax over one unit, which is always 1, so nothing can be learnt: "
+                "use activation='sigmoid', or as many units as there are classes"
+            )
+
+
 def _validation(
     model: Sequential, loss: Loss, samples: Samples, data: tuple[Any, ...] | None, fraction: float
 ) -> tuple[Samples, Samples | None]:
     """Samples to train on, and those to validate on."""
-    check_number("fit", "validation_split", fraction, most=math.nextafter(1, 0))
+    check_number("fit", "validation_split", fraction, below=1)
     if data is not None and fraction:
         raise TinynetError("fit takes validation_data or validation_split, not both")
     if data is None:

@@ -33,12 +33,17 @@ if TYPE_CHECKING:
     from ..model import Sequential
 
 EVALUATION_BATCH = 256
+MEASURED_WEIGHTS = 2048
+"""Samples that tell which of two sets of weights is better."""
 EVALUATION_ROWS = 8192
 """Positions of sequences that are measured at once: what layers keep of each of them fills memory."""
 
 
 class DivergedError(TinynetError):
-    """The loss became NaN or infinite. `history` is what was reached; the model holds its best weights."""
+    """The loss became NaN or infinite. `history` is what was reached.
+
+    The model holds the weights of `history.best_epoch`, or those that training began with where no epoch was better.
+    """
 
     def __init__(self, message: str, history: History) -> None:
         super().__init__(message)
@@ -117,7 +122,8 @@ class Training:
         self._forget()
         self.parameters = self.model.parameters()
         self.arrays = self.model.state()
-        self.best = _copy(self.arrays)
+        self.trained_before = self.model.epochs_trained
+        self.start, self.best = _copy(self.arrays), _copy(self.arrays)
         if self.average:
             self.average.start(self.arrays)
 
@@ -149,12 +155,13 @@ class Training:
                     self._run_epoch()
                 self._settle()
             finally:
+                self.model.epochs_trained = self.trained_before + self.epoch + (self.batch > 0)
                 self._tell("on_train_end")
         return self.history
 
     def _run_epoch(self) -> None:
         began = time.perf_counter()
-        rng = np.random.default_rng([self.seed, self.epoch])
+        rng = np.random.default_rng([self.seed, self.trained_before + self.epoch])
         order = rng.permutation(len(self.samples)) if self.shuffle else np.arange(len(self.samples))
         seeds = rng.integers(2**32, size=(self.steps_per_epoch, 2)).tolist()
         self._tell("on_epoch_begin")
@@ -261,12 +268,35 @@ class Training:
     def _diverged(self) -> None:
         self.stop("diverged")
         self.restored = True
+        if not self._is_better_than_start():
+            self.best, self.history.best_epoch = self.start, None
         self.model.set_state(self.best)
+        best = self.history.best_epoch
+        kept = (
+            f"of epoch {best}, the best before" if best else "that it began with, since no epoch was better"
+        )
         raise DivergedError(
             f"the loss is not a number any more in epoch {self.epoch + 1}, step {self.batch + 1}: try a lower learning "
-            "rate, or clip_norm=1.0; the model holds the best weights reached before",
+            f"rate, or clip_norm=1.0; the model holds the weights {kept}",
             self.history,
         )
+
+    def _is_better_than_start(self) -> bool:
+        """Whether there is a best epoch, whose weights beat those that training began with.
+
+        Each is measured anew, since the loss of an epoch is a mean over steps that came before its last weights; without
+        validation as training measures, since statistics of normalisation may not have settled.
+        """
+        if self.history.best_epoch is None:
+            return False
+        samples = self.validation or self.samples
+        samples = samples.part(slice(None, None, -(-len(samples) // MEASURED_WEIGHTS)))
+        rows = []
+        for weights in (self.start, self.best):
+            self.model.set_state(weights)
+            found = measure(self.model, samples, self.loss, self.kernels, training=self.validation is None)
+            rows.append(found | {f"val_{name}": value for name, value in found.items()})
+        return math.isfinite(rows[1]["loss"]) and EarlyStopping(self.early_stopping.monitor).best(rows) == 1
 
     def _tell(self, event: str) -> None:
         try:
@@ -301,6 +331,7 @@ class Training:
         config = {
             "identity": self._identity(),
             "epoch": self.epoch,
+            "trained_before": self.trained_before,
             "batch": self.batch,
             "step": self.step,
             "sums": vars(self.sums),
@@ -322,6 +353,7 @@ class Training:
         for name, arrays in self._groups().items():
             _restore(path, arrays, groups.get(name, {}))
         self.epoch, self.batch, self.state.step = config["epoch"], config["batch"], config["step"]
+        self.trained_before = config["trained_before"]
         self.sums = Sums(**config["sums"])
         self.history = History(config["epochs"], best_epoch=config["best_epoch"])
         self.learning_rate = config["learning_rate"]
@@ -333,11 +365,12 @@ def measure(
     loss: Loss,
     kernels: ModuleType,
     batch_size: int | None = None,
+    training: bool = False,
 ) -> dict[str, float]:
     """Mean loss and metric on samples that are prepared already; by default in batches that fit into memory."""
     if batch_size is None:
         batch_size = min(EVALUATION_BATCH, max(EVALUATION_ROWS // samples.rows_each, 1))
-    run = Run(kernels, logits=is_fused(loss, model))
+    run = Run(kernels, training=training, logits=is_fused(loss, model))
     sums = Sums()
     for start in range(0, len(samples), batch_size):
         batch = samples.take(slice(start, start + batch_size))
