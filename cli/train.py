@@ -147,7 +147,7 @@ def _train(plan: Plan, data: str, output: Path, resume: bool, time_limit: float 
     )
     if not trained.epochs:
         raise TinynetError("training was stopped before its first step; nothing is saved")
-    best = trained.epochs[(trained.best_epoch or len(trained.epochs)) - 1]
+    best = trained.epochs[(trained.kept_epoch or len(trained.epochs)) - 1]
     plan.model.metadata["training"] = {
         "data": data,
         "epochs": len(trained.epochs),
@@ -160,6 +160,8 @@ def _train(plan: Plan, data: str, output: Path, resume: bool, time_limit: float 
         checkpoint.unlink(missing_ok=True)
     else:
         note(f"go on with --resume: {checkpoint} holds the state")
+    for warning in plan.notes():
+        note(f"note: {warning}")
     note(f"{output}: {plan.verdict(best)}, epoch {best['epoch']}")
     echo(str(output))
     return trained

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from ..errors import TinynetError
 from ..layers import GRU, LSTM, RNN
 from ..model import Sequential
 from ..training import Callback
+
+ENOUGH_TO_JUDGE_BY = 1000
+"""Validation samples from which an accuracy is right to two or three points in a hundred."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,32 @@ class Plan:
         return {"samples": len(self.x), "validation accuracy": round(best["val_accuracy"], 5)}
 
     def verdict(self, best: dict[str, Any]) -> str:
-        """The result as people read it."""
-        return f"{100 * best['val_accuracy']:.2f} % of the validation set right"
+        """The result as people read it; of a small validation set with what new data may give."""
+        accuracy, labels = best["val_accuracy"], self.settings["validation_data"][1]
+        right = f"{100 * accuracy:.2f} % of the validation set right"
+        if len(labels) >= ENOUGH_TO_JUDGE_BY:
+            return right
+        low, high = likely_range(accuracy, len(labels))
+        return f"{right}, but that is only {len(labels)} of them: expect {100 * low:.0f} to {100 * high:.0f} % of new ones"
+
+    def notes(self) -> list[str]:
+        """What the user should know of the trained model: classes of the validation set that it never answers."""
+        x, y = self.settings["validation_data"][:2]
+        answers = np.unique(self.model.predict(x).argmax(axis=-1))
+        never = [self.model.labels[index] for index in np.setdiff1d(y, answers)]
+        if not never:
+            return []
+        return [
+            f"{', '.join(never)}: never answered on the validation set; more samples of such classes would help"
+        ]
+
+
+def likely_range(accuracy: float, samples: int) -> tuple[float, float]:
+    """Where the accuracy on new data lies, with 95 % confidence, after one on so few samples (Wilson 1927)."""
+    z = 1.96
+    middle, total = accuracy + z * z / (2 * samples), 1 + z * z / samples
+    spread = z * math.sqrt(accuracy * (1 - accuracy) / samples + (z / (2 * samples)) ** 2)
+    return max((middle - spread) / total, 0.0), min((middle + spread) / total, 1.0)
 
 
 def learnt_from(model: Sequential, data: str) -> bool:

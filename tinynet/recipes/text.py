@@ -63,6 +63,9 @@ class TextPlan(Plan):
     def record(self, best: dict[str, Any]) -> dict[str, Any]:
         return {"characters": self.characters, "validation loss": round(best["val_loss"], 5)}
 
+    def notes(self) -> list[str]:
+        return []
+
     def verdict(self, best: dict[str, Any]) -> str:
         return f"validation loss {show_loss(best['val_loss'])}"
 

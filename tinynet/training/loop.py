@@ -264,6 +264,8 @@ class Training:
         early = self.history.stopped in ("interrupted", "time limit")
         self.restored = early or self.early_stopping.restore_best_weights
         self.model.set_state(self.best if self.restored else self._weights())
+        last = self.history.epochs[-1]["epoch"] if self.history.epochs else None
+        self.history.kept_epoch = self.history.best_epoch if self.restored else last
 
     def _diverged(self) -> None:
         self.stop("diverged")
@@ -271,7 +273,7 @@ class Training:
         if not self._is_better_than_start():
             self.best, self.history.best_epoch = self.start, None
         self.model.set_state(self.best)
-        best = self.history.best_epoch
+        best = self.history.kept_epoch = self.history.best_epoch
         kept = (
             f"of epoch {best}, the best before" if best else "that it began with, since no epoch was better"
         )
