@@ -44,5 +44,5 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     import difflib
 
     by_letters = {each.lower(): each for each in known}
-    close = [by_letters[each] for each in difflib.get_close_matches(name.lower(), by_letters)]
+    close = [by_letters[each] for each in difflib.get_close_matches(name.lower(), by_letters, cutoff=0.7)]
     return f"did you mean {' or '.join(close)}?" if close else ""
