@@ -97,7 +97,7 @@ def _data_set(context: click.Context, parameter: click.Parameter, data: str) -> 
 
 data_argument = click.argument("data", callback=_data_set, shell_complete=completion.data)
 model_argument = click.argument("model_name", metavar="MODEL", shell_complete=completion.models)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 
 
 def load_model(name: str) -> Sequential:

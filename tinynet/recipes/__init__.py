@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .base import Choices, Plan
 
 
-DATA = "digits, fashion, shakespeare, a .txt file, or a folder with one folder of pictures a class"
+DATA = "digits, fashion, shakespeare, a .txt file, or a folder with one folder of pictures per class"
 """What there are recipes for."""
 
 
