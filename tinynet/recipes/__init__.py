@@ -100,7 +100,8 @@ def _warm_up_pictures() -> None:
         augment=DIGITS, dropout=0.25, ema=0.9,
     )  # fmt: skip
     made.model.fit(made.x, made.y, verbose=False, **made.settings)
-    made.model.predict(x[:1])
+    for few in (x, x[:1]):
+        made.model.predict(few)
 
 
 def _warm_up_text() -> None:
