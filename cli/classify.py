@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def command(files: tuple[str, ...], names: tuple[str, ...], top: int, show: bool, as_json: bool) -> int:
     """Name what is in each picture FILE; - reads one from stdin.
 
-    Prints one line a file. A picture with nothing in it is an answer too.
+    Prints one line per file. A picture with nothing in it is an answer too.
     """
     from tinynet.errors import TinynetError
 

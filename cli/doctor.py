@@ -4,25 +4,41 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 import click
-from tinynet.cli.options import device_options, json_option
+from tinynet.cli.options import device_options, json_option, print_table
 
-from tinynet.terminal import echo, print_json
+from tinynet.terminal import print_json
+
+PROCESSOR = ("model name", "Model", "Hardware")
+"""What Linux calls the name of a processor or board, the most telling first."""
 
 
 @click.command("doctor")
 @json_option
 @device_options
 def command(as_json: bool) -> None:
-    """Show versions, device, threads and cache, and what would be used and why."""
-    facts = {**_versions(), **_device(), **_places()}
+    """Show versions, processor, device, threads, data and cache: what would be used and why."""
+    facts = {}
+    for part in (_versions, _machine, _device, _data, _models, _cache):
+        facts.update(_examined(part))
     if as_json:
         print_json(facts)
     else:
-        width = max(map(len, facts))
-        for name, fact in facts.items():
-            echo(f"{name:<{width}}  {fact}")
+        print_table(list(facts.items()), left=(0, 1))
+
+
+def _examined(part: Callable[[], dict[str, str]]) -> dict[str, str]:
+    """The facts of a part; whatever is wrong there is a fact too."""
+    try:
+        return part()
+    except Exception as error:
+        return {part.__name__.strip("_"): f"cannot be used: {error or type(error).__name__}"}
 
 
 def _versions() -> dict[str, str]:
@@ -39,34 +55,88 @@ def _versions() -> dict[str, str]:
     return versions
 
 
+def _machine() -> dict[str, str]:
+    from tinynet import kernels
+
+    cores = kernels.available_cores()
+    return {"processor": _processor(), "threads": f"{kernels.threads()} of {cores} core{'s' * (cores != 1)}"}
+
+
+def _processor() -> str:
+    """The name under which it is sold, as far as the system tells."""
+    with suppress(OSError, subprocess.SubprocessError):
+        if sys.platform == "darwin":
+            asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
+            return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+        found = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+        for name in PROCESSOR:
+            if found.get(name):
+                return found[name]
+    return platform.processor() or platform.machine()
+
+
 def _device() -> dict[str, str]:
     from tinynet import kernels
 
     def chosen(flops: float | None) -> str:
         name, reason = kernels.choose(flops)
-        return f"{name}: {reason}"
+        return f"{name} ({'NumPy' if name == 'reference' else 'Numba'}), since {reason}"
 
     facts = {"one picture": chosen(5e6), "training": chosen(None)}
-    facts["threads"] = f"{kernels.threads()} of {kernels.available_cores()} cores"
     if kernels.numba_installed():
-        from tinynet.kernels.cpu import simd
-
-        facts["vector"] = f"{simd.LANES} lanes of float32"
+        facts |= _examined(_vectors)
     return facts
 
 
-def _places() -> dict[str, str]:
-    from tinynet import kernels
+def _vectors() -> dict[str, str]:
+    from tinynet.kernels.cpu import simd
+
+    arm = platform.machine().lower() in ("aarch64", "arm64")
+    kind = {16: "AVX-512", 8: "AVX2", 4: "NEON" if arm else "SSE"}.get(simd.LANES, "narrow vectors")
+    asked = ", as TINYNET_LANES says" if os.environ.get("TINYNET_LANES") else ""
+    return {"vectors": f"{kind}, {simd.LANES} lanes of float32{asked}"}
+
+
+def _data() -> dict[str, str]:
+    """The folder of the data sets, and which of them are there."""
+    from tinynet.data.datasets import PARTS, SOURCES
+    from tinynet.data.text import SHAKESPEARE
     from tinynet.files import user_folder
+
+    given = os.environ.get("TINYNET_DATA")
+    folder = Path(given) if given else user_folder("data")
+    facts = {
+        "data folder": f"{folder}, {'as TINYNET_DATA says' if given else 'since TINYNET_DATA is not set'}"
+    }
+    for source in SOURCES.values():
+        downloaded = [f"{source.stem}/{part}.gz" for part in PARTS.values()]
+        facts[source.name] = _whether_there(folder, [f"{source.stem}.npz"] if given else downloaded)
+    facts["shakespeare"] = _whether_there(folder, [SHAKESPEARE])
+    return facts
+
+
+def _whether_there(folder: Path, files: list[str]) -> str:
+    missing = [file for file in files if not (folder / file).is_file()]
+    if not missing:
+        return "there"
+    if os.environ.get("TINYNET_DATA"):
+        return f"missing: put {missing[0]} into the data folder, or unset TINYNET_DATA to have it downloaded"
+    return "not downloaded yet; this is done when it is first used"
+
+
+def _models() -> dict[str, str]:
     from tinynet.storage import shipped_models
 
-    places = {"data": str(user_folder("data")), "models": ", ".join(shipped_models())}
-    if os.environ.get("TINYNET_DATA"):
-        places["TINYNET_DATA"] = os.environ["TINYNET_DATA"]
-    if kernels.numba_installed():
-        from tinynet.kernels.cpu import cache
+    return {"models": ", ".join(shipped_models()) or "none"}
 
-        places["kernel cache"] = str(
-            cache.folder() or "none: no place is writable, kernels compile in every process"
-        )
-    return places
+
+def _cache() -> dict[str, str]:
+    from tinynet import kernels
+
+    if not kernels.numba_installed():
+        return {}
+    from tinynet.kernels.cpu import cache
+
+    place = cache.folder()
+    return {"kernel cache": str(place or "none: no place is writable, kernels compile in every process")}

@@ -31,13 +31,12 @@ if TYPE_CHECKING:
 @json_option
 @device_options
 def command(model_name: str, data: str, save_errors: str | None, as_json: bool) -> None:
-    """Measure MODEL on DATA: digits or fashion (their test sets), a folder with a folder of pictures a class, a .txt file,
-    or shakespeare. Of shakespeare, and of a text that MODEL was trained on, the last tenth counts, from which it did not
-    learn.
+    """Measure MODEL on DATA: digits or fashion (their test sets), a folder with a folder of pictures per class, a .txt file,
+    or shakespeare. Of shakespeare, and of a text that MODEL was trained on, the last tenth is measured, which was not trained
+    on.
 
-    For text prints the loss in nats and bits a character, and perplexity. For pictures prints loss and accuracy, a table
-    by class (precision: how often the answer is right where it is given; recall: how often it is given where it is
-    right), and the confusion matrix.
+    For text prints the loss in nats and bits per character, and perplexity. For pictures prints loss and accuracy, a table
+    by class (precision: how often this answer is right; recall: how often this class is recognised), and the confusion matrix.
     """
     from tinynet.data.datasets import SOURCES
     from tinynet.recipes import is_text, test_data
@@ -52,7 +51,7 @@ def command(model_name: str, data: str, save_errors: str | None, as_json: bool) 
         return
     x, y = test_data(data, model)
     if data not in SOURCES and learnt_from(model, data):
-        note("the pictures that it learnt from are among them")
+        note("note: it was trained on some of these pictures, so this is too optimistic")
     measured = model.evaluate(x, y)
     probabilities = model.predict(x)
     confusion = confusion_matrix(probabilities.argmax(axis=1), y, probabilities.shape[1])
@@ -71,11 +70,11 @@ def _measure_text(model: Sequential, data: str, as_json: bool) -> None:
 
     measured = text.evaluate(model, data)
     if text.held_out(model, data):
-        note("the last tenth, from which it did not learn")
+        note("measured on the last tenth of the text, which was not trained on")
     if as_json:
         print_json(measured)
     else:
-        shown = f"{text.show_loss(measured['loss'])}, {percent(measured['accuracy'])} foretold"
+        shown = f"{text.show_loss(measured['loss'])}, {percent(measured['accuracy'])} of the next characters predicted"
         echo(f"loss {shown} ({measured['characters']:,} characters)")
 
 

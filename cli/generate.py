@@ -22,7 +22,7 @@ from tinynet.terminal import print_json, write
               shell_complete=completion.models,
               help="A shipped model or a .npz file.")  # fmt: skip
 @click.option("--temperature", type=Number(0), default=0.8, show_default=True,
-              help="0 always takes the most probable character, 1 draws as the model learnt, more is bolder.")  # fmt: skip
+              help="0 always takes the most probable character, 1 samples as the model learnt, more is bolder.")  # fmt: skip
 @click.option("--top-k", type=click.IntRange(0), default=0, show_default=True,
               help="Sample only from the K most probable characters; 0 means all.")  # fmt: skip
 @click.option("--top-p", type=Number(0, 1, min_open=True), default=1.0, show_default=True,

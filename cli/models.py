@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+from tinynet.cli import fail
 from tinynet.cli.options import device_options, json_option, print_table
 
 from tinynet.terminal import print_json
@@ -11,16 +12,23 @@ from tinynet.terminal import print_json
 @click.command("models")
 @json_option
 @device_options
-def command(as_json: bool) -> None:
+def command(as_json: bool) -> int:
     """List the models that come with tinynet; their names are what --model takes."""
+    from tinynet.errors import TinynetError
     from tinynet.storage import load, shipped_models
 
+    status = 0
     rows = [("name", "parameters", "size", "what it does")]
     for name, path in shipped_models().items():
-        model, size = load(path), path.stat().st_size
-        about = model.metadata.get("about", "")
+        try:
+            model, size = load(path), path.stat().st_size
+        except TinynetError as error:
+            status = fail(error)
+            continue
+        about = str(model.metadata.get("about", ""))
         if as_json:
             print_json({"name": name, "parameters": model.parameter_count(), "bytes": size, "about": about})
         rows.append((name, f"{model.parameter_count():,}", f"{size / 1e6:.2f} MB", about))
     if not as_json:
         print_table(rows, left=(0, 3))
+    return status

@@ -37,7 +37,8 @@ class Choice(click.Choice):
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter as error:
-            error.message = f"{error.message} {did_you_mean(str(value), self.choices)}".rstrip()
+            if close := did_you_mean(str(value), self.choices):
+                error.message = f"{error.message.rstrip('.')}; {close}"
             raise
 
 
@@ -55,26 +56,30 @@ def device_options(function: Callable) -> Callable:
     def wrapper(*arguments: Any, device: str, threads: int | None, **options: Any) -> Any:
         from tinynet import kernels
 
-        kernels.tell_compilation(_announce_once())
+        compiled: list[str] = []
+        kernels.tell_compilation(functools.partial(_tell_compilation, compiled))
         if device != "auto":
             kernels.set_device(device)
         if threads is not None:
             kernels.set_threads(threads)
-        return function(*arguments, **options)
+        status = function(*arguments, **options)
+        if compiled:
+            note(f"compiled {len(compiled)} kernel{'s' * (len(compiled) > 1)}")
+        return status
 
     return wrapper
 
 
-def _announce_once() -> Callable[[str], None]:
-    """A listener that says why the first kernel takes its time."""
-    told: list[str] = []
+def _tell_compilation(compiled: list[str], kernel: str) -> None:
+    """Say before the first kernel why it takes its time; each is put on the list, since nobody knows yet how many there will be."""
+    from tinynet.kernels.cpu import cache
 
-    def announce(kernel: str) -> None:
-        if not told:
-            note("compiling kernels, once for this machine: about ten seconds …")
-        told.append(kernel)
-
-    return announce
+    if not compiled:
+        kept = (
+            "they are kept for next time" if cache.folder() else "tinynet doctor says why they cannot be kept"
+        )
+        note(f"compiling kernels for this machine; {kept} …")
+    compiled.append(kernel)
 
 
 ALIASES = {"mnist": "digits", "fashion-mnist": "fashion"}
@@ -92,7 +97,7 @@ def _data_set(context: click.Context, parameter: click.Parameter, data: str) -> 
 
 data_argument = click.argument("data", callback=_data_set, shell_complete=completion.data)
 model_argument = click.argument("model_name", metavar="MODEL", shell_complete=completion.models)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 
 
 def load_model(name: str) -> Sequential:

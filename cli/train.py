@@ -51,37 +51,44 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
     help="Kind of network. Pictures: cnn, for digits also lstm, gru and rnn, which read row by row. Text: lstm, gru, rnn.",
 )
 @click.option(
-    "--epochs", type=click.IntRange(1), help="Times that each sample is seen.  [default: by the recipe]"
+    "--epochs", type=click.IntRange(1), help="How often each sample is seen.  [default: by the recipe]"
 )
-@click.option(
-    "--batch-size", type=click.IntRange(1), help="Samples a step, for text: places read side by side."
-)
+@click.option("--batch-size", type=click.IntRange(1), help="Samples per step; for text, parallel streams.")
 @click.option("--units", type=click.IntRange(1), help="Size of a recurrent layer.  [default: by the recipe]")
 @click.option("--learning-rate", type=Number(0, min_open=True),
               help="Peak of the learning rate.  [default: by the recipe]")  # fmt: skip
 @click.option(
     "--augment/--no-augment",
     default=None,
-    help="Whether pictures are shifted, turned and bent at random.  [default: augment]",
+    help="Whether to shift, turn and bend pictures at random.  [default: augment]",
 )
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.npz",
               callback=_model_file,
               help="Where the model goes.  [default: ./DATA-ARCH.npz]")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 @click.option("--resume", is_flag=True, help="Go on with a training that was interrupted, to the same bits.")
-@click.option("--time-limit", type=Number(0, min_open=True), metavar="SECONDS", help="Stop after so long.")
+@click.option(
+    "--time-limit",
+    type=Number(0, min_open=True),
+    metavar="SECONDS",
+    help="Stop after SECONDS and keep the best weights.",
+)
 @click.option("--history", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               callback=_history_file,
               help="Write loss and accuracy by epoch: a .csv table or a .png drawing.")  # fmt: skip
 @click.option(
-    "--random-seed", type=click.IntRange(0), default=0, show_default=True, help="Decides all that is random."
+    "--random-seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="The same number gives the same weights.",
 )
 @device_options
 def command(data: str, output: Path | None, force: bool, resume: bool, time_limit: float | None,
             history: Path | None, random_seed: int, augment: bool | None, **choices: Any) -> int:  # fmt: skip
-    """Train a network on DATA: digits, fashion, shakespeare, a .txt file, or a folder with one folder of pictures a class.
+    """Train a network on DATA: digits, fashion, shakespeare, a .txt file, or a folder with one folder of pictures per class.
 
-    Pictures go to a CNN; text goes to an LSTM, which learns what comes next. The same seed gives the same weights,
+    Pictures train a CNN; text trains an LSTM, which learns what comes next. The same seed gives the same weights,
     whatever the number of threads. Ctrl-C keeps the best weights so far, and --resume goes on from there.
     """
     from tinynet import recipes

@@ -44,5 +44,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     import difflib
 
     by_letters = {each.lower(): each for each in known}
-    close = [by_letters[each] for each in difflib.get_close_matches(name.lower(), by_letters)]
+    letters = name.lower()
+    found = [letters] if letters in by_letters else difflib.get_close_matches(letters, by_letters, cutoff=0.7)
+    close = [by_letters[each] for each in found]
     return f"did you mean {' or '.join(close)}?" if close else ""

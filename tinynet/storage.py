@@ -149,9 +149,8 @@ def find(name: str | os.PathLike) -> Path:
         raise ModelFileError(f"no model {text!r}; did you mean the file {text}{SUFFIX}?")
     close = did_you_mean(text, shipped)
     known = ", ".join(shipped) or "none"
-    raise ModelFileError(
-        f"no model {text!r}; {close}{' ' * bool(close)}give a shipped name ({known}) or a {SUFFIX} file"
-    )
+    give = f"{close} Give" if close else "give"
+    raise ModelFileError(f"no model {text!r}; {give} a shipped name ({known}) or a {SUFFIX} file")
 
 
 def load(name: str | os.PathLike) -> Sequential:

@@ -32,8 +32,8 @@ def model(poem):
     done = run("train", poem, "--output", out, "--epochs", 1, "--units", 16, *FAST)
     assert done.returncode == 0, done.stderr
     notes = done.stderr.decode()
-    assert "in their order are a sequence: an LSTM" in notes
-    assert "nats" in notes and "bits a character, perplexity" in notes
+    assert "different: training an LSTM with" in notes
+    assert "nats" in notes and "bits per character, perplexity" in notes
     assert done.stdout.decode() == f"{out}\n" and not out.with_suffix(".checkpoint.npz").exists()
     return out
 
@@ -179,7 +179,7 @@ def test_generate_says_what_does_not_fit(model):
 def test_of_the_text_that_a_model_learnt_from_the_last_tenth_is_measured(model, poem, tmp_path):
     done = run("evaluate", model, poem, "--json")
     assert json.loads(done.stdout)["characters"] == 4 * len(LINES) - 1
-    assert done.stderr.decode() == "the last tenth, from which it did not learn\n"
+    assert done.stderr.decode() == "measured on the last tenth of the text, which was not trained on\n"
     longer = tmp_path / poem.name
     longer.write_text(LINES * 50, "utf-8")
     assert json.loads(run("evaluate", model, longer, "--json").stdout)["characters"] == 5 * len(LINES) - 1
@@ -190,7 +190,7 @@ def test_evaluate_gives_nats_bits_and_perplexity(model, tmp_path):
     poem.write_text(LINES * 40, "utf-8")
     assert run("evaluate", model, poem).stderr == b""
     shown = run("evaluate", model, poem).stdout.decode()
-    assert "nats" in shown and "bits a character, perplexity" in shown
+    assert "nats" in shown and "bits per character, perplexity" in shown
     measured = json.loads(run("evaluate", model, poem, "--json").stdout)
     assert measured["characters"] == 40 * len(LINES) - 1
     assert measured["bits_per_character"] == pytest.approx(measured["loss"] / np.log(2))

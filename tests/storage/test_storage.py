@@ -329,7 +329,7 @@ def test_a_name_without_ending_and_slash_is_a_shipped_model(monkeypatch, file):
     monkeypatch.setattr(storage, "shipped_models", lambda: {"net": file})
     assert storage.find("net") == file
     assert storage.find("net.npz") == Path("net.npz") and storage.find("./net") == Path("net")
-    with pytest.raises(ModelFileError, match=r"no shipped model 'dig' \(shipped: net\)"):
+    with pytest.raises(ModelFileError, match=r"no model 'dig'; give a shipped name \(net\) or a \.npz file"):
         tn.load("dig")
 
 

@@ -92,11 +92,11 @@ def choose(flops: float | None = None) -> tuple[str, str]:
     if not numba_installed():
         return "reference", "Numba is not installed"
     if flops is None:
-        return "cpu", "long work pays for loading Numba"
+        return "cpu", "long work is worth loading Numba"
     seconds = _setting.rented + flops / REFERENCE_FLOPS
     if seconds < CPU_START_SECONDS:
-        return "reference", f"{1e3 * seconds:.0f} ms of work is done sooner than Numba is loaded"
-    return "cpu", f"about {seconds:.1f} s of work on NumPy pays for loading Numba"
+        return "reference", f"loading Numba takes longer than the {1e3 * seconds:.0f} ms of work"
+    return "cpu", f"about {seconds:.1f} s of work on NumPy is worth loading Numba"
 
 
 def backend(flops: float | None = None) -> ModuleType:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .base import Choices, Plan
 
 
-DATA = "digits, fashion, shakespeare, a .txt file, or a folder with one folder of pictures a class"
+DATA = "digits, fashion, shakespeare, a .txt file, or a folder with one folder of pictures per class"
 """What there are recipes for."""
 
 
@@ -30,10 +30,15 @@ def plan(data: str, choices: Choices) -> Plan:
         return folder.plan(data, choices)
     if is_text(data):
         return text.plan(data, choices)
-    if os.path.exists(data):
-        raise DataError(f"{data} is a file, but text ends in .txt: rename it if it is text; DATA is {DATA}")
-    close = did_you_mean(data, ("digits", "fashion", "shakespeare", "mnist", "fashion-mnist"))
-    raise DataError(f"{data} does not exist; {close}{' ' * bool(close)}DATA is {DATA}")
+    check_exists(data)
+    raise DataError(f"{data} is a file, but text ends in .txt: rename it if it is text; DATA is {DATA}")
+
+
+def check_exists(data: str) -> None:
+    """Raise DataError, naming the data set that may be meant, where there is no folder or file DATA."""
+    if not os.path.exists(data):
+        close = did_you_mean(data, ("digits", "fashion", "shakespeare"))
+        raise DataError(f"{data} does not exist; {close}{' ' * bool(close)}DATA is {DATA}")
 
 
 def is_text(data: str) -> bool:
@@ -52,6 +57,7 @@ def test_data(data: str, model: Sequential) -> tuple[np.ndarray, np.ndarray]:
         check_classes(found.labels, labels, data)
         return found.x_test, np.array([labels.index(label) for label in found.labels])[found.y_test]
     check_reads_pictures(model)
+    check_exists(data)
     folder = load_folder(
         data, input_shape=model.input_shape, preparation=model.metadata["input"], labels=model.labels
     )
@@ -94,7 +100,8 @@ def _warm_up_pictures() -> None:
         augment=DIGITS, dropout=0.25, ema=0.9,
     )  # fmt: skip
     made.model.fit(made.x, made.y, verbose=False, **made.settings)
-    made.model.predict(x[:1])
+    for few in (x, x[:1]):
+        made.model.predict(few)
 
 
 def _warm_up_text() -> None:

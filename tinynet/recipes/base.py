@@ -92,6 +92,11 @@ RECURRENT = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
 """Architectures that read sequences: their layers."""
 
 
+def article(arch: str) -> str:
+    """The name of a recurrent architecture in a sentence: an LSTM."""
+    return f"{'a' if arch == 'gru' else 'an'} {arch.upper()}"
+
+
 def check_arch(asked: str, offered: tuple[str, ...]) -> str:
     """The architecture to use; raises TinynetError for one that does not fit the data."""
     if asked == "auto":

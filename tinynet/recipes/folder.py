@@ -33,11 +33,11 @@ def plan(folder: str, choices: Choices) -> Plan:
         epochs=min(max(STEPS // steps_an_epoch, EPOCHS[0]), EPOCHS[1]),
         augment=replace(PHOTOS, flip=False),  # a mirrored letter is another letter
         dropout=0.25,
+        resized=True,
         about=f"tells apart {', '.join(data.labels)}"[:80],
     )
     if data.skipped:
-        made.warnings.append(
-            f"{data.skipped} entries of {folder} are no pictures or hidden and were left out"
-        )
+        which = "file in {} that is" if data.skipped == 1 else "files in {} that are"
+        made.warnings.append(f"skipped {data.skipped} {which.format(folder)} hidden or not a picture")
     made.warnings += data.warnings
     return made

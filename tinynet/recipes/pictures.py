@@ -68,8 +68,9 @@ def plan(
     dropout: float = 0.0,
     ema: float | None = None,
     about: str = "",
+    resized: bool = False,
 ) -> Plan:
-    """The plan for arrays of pictures; the user's choices go before the recipe's."""
+    """The plan for arrays of pictures, which the recipe may have `resized`; the user's choices go before the recipe's."""
     arch = check_arch(choices.arch, ("cnn",))
     if choices.units is not None:
         raise TinynetError("--units is the size of a recurrent layer, which a CNN has not; leave it out")
@@ -87,5 +88,6 @@ def plan(
         "ema": ema,
         "seed": choices.seed,
     }
-    reason = f"{len(x):,} pictures of {x.shape[1]}×{x.shape[2]} are grids: a CNN, {model.parameter_count():,} parameters"
+    size = f"{', resized to' if resized else ' of'} {x.shape[1]}×{x.shape[2]}"
+    reason = f"{len(x):,} pictures{size}: training a CNN with {model.parameter_count():,} parameters"
     return Plan(f"{name}-{arch}", reason, model, x, y, settings)

@@ -14,7 +14,7 @@ from ..data.augment import Augment
 from ..layers import Dense
 from ..model import Sequential
 from ..training import Adam, EarlyStopping, OneCycle
-from .base import RECURRENT, Choices, Plan, check_arch
+from .base import RECURRENT, Choices, Plan, article, check_arch
 
 BATCH_SIZE = 64
 UNITS = 128
@@ -53,8 +53,5 @@ def plan(
         "ema": ema,
         "seed": choices.seed,
     }
-    reason = (
-        f"{len(x):,} pictures are read as sequences of {x.shape[1]} rows, as asked: {type(layers[0]).__name__} of {units} "
-        f"units, {model.parameter_count():,} parameters"
-    )
+    reason = f"{len(x):,} pictures, read row by row: training {article(arch)} with {units} units"
     return Plan(f"{name}-{arch}", reason, model, x[..., 0], y, settings)

@@ -23,7 +23,7 @@ from ..layers import Dense, Dropout, Embedding
 from ..model import Sequential
 from ..terminal import note
 from ..training import AdamW, Callback, CosineDecay, EarlyStopping, Training, WarmUp
-from .base import RECURRENT, Choices, Plan, check_arch, learnt_from
+from .base import RECURRENT, Choices, Plan, article, check_arch, learnt_from
 
 VALIDATION = 0.1
 """The last so much of a text: settings and the best epoch are chosen on it."""
@@ -83,8 +83,8 @@ def plan(data: str, choices: Choices) -> TextPlan:
     model = network(arch, vocabulary, len(training), choices.units, name=name, seed=choices.seed)
     model.metadata["about"] = f"writes like {Path(data).stem}, character by character"
     reason = (
-        f"{len(text):,} characters in their order are a sequence: {_article(arch)}, which carries along what came before; "
-        f"{model.parameter_count():,} parameters for {len(vocabulary)} different characters"
+        f"{len(text):,} characters, {len(vocabulary)} different: training {article(arch)} "
+        f"with {model.parameter_count():,} parameters"
     )
     settings = _settings(arch, choices, len(x) // batch_size, batch_size) | {
         "validation_data": windows(validation)
@@ -164,7 +164,7 @@ def bits(nats: float) -> float:
 
 def show_loss(nats: float) -> str:
     """A loss in the three units that people read."""
-    return f"{nats:.4f} nats, {bits(nats):.4f} bits a character, perplexity {math.exp(nats):.2f}"
+    return f"{nats:.4f} nats, {bits(nats):.4f} bits per character, perplexity {math.exp(nats):.2f}"
 
 
 class Sample(Callback):
@@ -198,7 +198,3 @@ def _settings(arch: str, choices: Choices, steps_an_epoch: int, batch_size: int)
 
 def _by_length(table: dict[float, Any], length: int) -> Any:
     return next(value for longest, value in table.items() if length <= longest)
-
-
-def _article(arch: str) -> str:
-    return f"{'a' if arch == 'gru' else 'an'} {arch.upper()}"
