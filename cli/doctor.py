@@ -102,10 +102,10 @@ def _data() -> dict[str, str]:
     """The folder of the data sets, and which of them are there."""
     from tinynet.data.datasets import PARTS, SOURCES
     from tinynet.data.text import SHAKESPEARE
-    from tinynet.files import user_folder
+    from tinynet.files import data_folder
 
     given = os.environ.get("TINYNET_DATA")
-    folder = Path(given) if given else user_folder("data")
+    folder = Path(given) if given else data_folder()
     facts = {
         "data folder": f"{folder}, {'as TINYNET_DATA says' if given else 'since TINYNET_DATA is not set'}"
     }

@@ -15,13 +15,13 @@ from tinynet.terminal import print_json
 def command(as_json: bool) -> int:
     """List the models that come with tinynet; their names are what --model takes."""
     from tinynet.errors import TinynetError
-    from tinynet.storage import load, shipped_models
+    from tinynet.storage import load, shipped_file, shipped_models
 
     status = 0
     rows = [("name", "parameters", "size", "what it does")]
-    for name, path in shipped_models().items():
+    for name in shipped_models():
         try:
-            model, size = load(path), path.stat().st_size
+            model, size = load(name), len(shipped_file(name))
         except TinynetError as error:
             status = fail(error)
             continue
