@@ -57,10 +57,10 @@ def _device() -> dict[str, str]:
 
 def _places() -> dict[str, str]:
     from tinynet import kernels
-    from tinynet.files import user_folder
+    from tinynet.files import data_folder
     from tinynet.storage import shipped_models
 
-    places = {"data": str(user_folder("data")), "models": ", ".join(shipped_models())}
+    places = {"data": str(data_folder()), "models": ", ".join(shipped_models())}
     if os.environ.get("TINYNET_DATA"):
         places["TINYNET_DATA"] = os.environ["TINYNET_DATA"]
     if kernels.numba_installed():

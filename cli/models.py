@@ -13,11 +13,11 @@ from tinynet.terminal import print_json
 @device_options
 def command(as_json: bool) -> None:
     """List the models that come with tinynet; their names are what --model takes."""
-    from tinynet.storage import load, shipped_models
+    from tinynet.storage import load, shipped_file, shipped_models
 
     rows = [("name", "parameters", "size", "what it does")]
-    for name, path in shipped_models().items():
-        model, size = load(path), path.stat().st_size
+    for name in shipped_models():
+        model, size = load(name), len(shipped_file(name))
         about = model.metadata.get("about", "")
         if as_json:
             print_json({"name": name, "parameters": model.parameter_count(), "bytes": size, "about": about})

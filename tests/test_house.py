@@ -22,10 +22,10 @@ LONGEST = 500
 
 FOLDERS = {"cli": "tinynet.cli", "tinynet": "tinynet"}
 LEVELS = [
-    {"errors", "files", "terminal", "version"},
+    {"archive", "errors", "files", "terminal", "version", "weights"},
     {"kernels"},
     {"layers"},
-    {"model", "storage", "training", "data", "generation", "weights"},
+    {"model", "storage", "training", "data", "generation"},
     {"recipes"},
     {"cli", "__main__"},
 ]

@@ -1,61 +1,197 @@
-"""Writing files so that nothing is lost, and the folders that a system keeps for a user."""
+"""Reading files within bounds, writing them so that nothing is lost, and the folders that a system keeps for a user."""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from .errors import TinynetError
+
+PIECE = 1 << 20
+
+
+def _flags(*names: str) -> int:
+    """What this system has of these flags for opening a file."""
+    return sum(getattr(os, name, 0) for name in names)
+
+
+READING = _flags("O_RDONLY", "O_NONBLOCK", "O_NOCTTY", "O_BINARY", "O_CLOEXEC")
+WRITING = _flags("O_WRONLY", "O_CREAT", "O_EXCL", "O_BINARY", "O_CLOEXEC")
+UNREAD = {
+    stat.S_IFDIR: "it is a folder",
+    stat.S_IFCHR: "it is a device, not a file",
+    stat.S_IFBLK: "it is a device, not a file",
+    stat.S_IFSOCK: "it is a socket, not a file",
+}
+
+
+# ---- names ----
+
+
+def path_text(path: Any, error: type[TinynetError] = TinynetError) -> str:
+    """The name of a file as text; raises `error` for what is no path, str or bytes, or has a NUL in it."""
+    try:
+        text = os.fsdecode(path)
+    except TypeError:
+        raise error(f"give the name of a file, not {path!r}") from None
+    if "\0" in text:
+        raise error(f"{text!r} is no name of a file: it has a NUL character")
+    return text
+
+
+# ---- reading ----
+
+
+def open_file(path: str | os.PathLike) -> BinaryIO:
+    """Open a file, or a pipe that somebody writes to; never waits. Raises OSError, its `strerror` a clause, for all else."""
+    if "\0" in os.fsdecode(path):
+        raise OSError(errno.EINVAL, "its name has a NUL character", path)
+    _check_kind(os.stat(path), path)  # first of all, since opening a device may do something
+    descriptor = os.open(path, READING)
+    try:
+        _check_kind(os.fstat(descriptor), path)
+        if hasattr(os, "O_NONBLOCK"):
+            os.set_blocking(descriptor, True)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return open(descriptor, "rb")
+
+
+def _check_kind(status: os.stat_result, path: str | os.PathLike) -> None:
+    if reason := UNREAD.get(stat.S_IFMT(status.st_mode)):
+        raise OSError(errno.EINVAL, reason, path)
+
+
+def read_file(source: str | os.PathLike | BinaryIO, limit: int) -> bytes:
+    """All bytes of a file, a pipe or an open file, of which there may be at most `limit`.
+
+    Raises OSError as `open_file` does, and for more bytes; no more than those are ever read.
+    """
+    if hasattr(source, "read"):
+        return _read_all(source, limit, 0)
+    with open_file(source) as file:
+        return _read_all(file, limit, os.fstat(file.fileno()).st_size)
+
+
+def _read_all(file: BinaryIO, limit: int, size: int) -> bytes:
+    pieces, length = [], 0
+    while length <= limit and size <= limit:
+        piece = file.read(min(max(size - length, PIECE), limit - length) + 1)
+        if isinstance(piece, str):
+            raise OSError(errno.EINVAL, "it is open as text; open it with mode 'rb'")
+        if not piece:
+            return b"".join(pieces)
+        pieces.append(piece)
+        length += len(piece)
+    raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes")
+
+
+# ---- writing ----
 
 
 @contextmanager
 def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path` and move it there once it is whole; on failure the old file stays.
 
-    A link stays a link: what it points to is replaced. Raises TinynetError where the place cannot be written or the
-    disk is full.
+    A link stays a link: what it points to is replaced. A file that is replaced hands on its mode and, where that is allowed,
+    its owner and group; a new one follows the umask. Raises TinynetError where the place cannot be written or the disk is
+    full.
     """
     try:
         with replacing(path) as file:
             yield file
     except OSError as error:
-        raise TinynetError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
+        name = os.fsdecode(path)
+        raise TinynetError(f"cannot write {name}: {error.strerror or error}; choose another place") from error
 
 
 @contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """`atomic_write` for callers who explain an OSError themselves."""
-    target = Path(os.path.realpath(path))
+    text = os.fsdecode(path)
+    if "\0" in text:
+        raise OSError(errno.EINVAL, "its name has a NUL character", text)
+    if text.endswith(("/", os.sep)):
+        raise OSError(errno.EISDIR, "it is the name of a folder", text)
+    target = Path(os.path.realpath(text))
+    old = target.stat() if target.exists() else None
+    if old and not (stat.S_ISREG(old.st_mode) and os.access(target, os.W_OK)):
+        raise PermissionError(errno.EACCES, "it is no file that may be written", text)
     temporary = target.with_name(f".tinynet-{os.urandom(8).hex()}.tmp")
-    if target.exists() and not (target.is_file() and os.access(target, os.W_OK)):
-        raise PermissionError(None, "it is no file that may be written", str(path))
     try:
-        with open(temporary, "xb") as file:
+        # Private while it is written, or who may not read the old file could read this one.
+        with open(os.open(temporary, WRITING, 0o600 if old else 0o666), "wb") as file:
             yield file
             file.flush()
+            if old:
+                _hand_on(old, file.fileno())
             os.fsync(file.fileno())
         os.replace(temporary, target)
+        _sync_folder(target.parent)
     finally:
         with suppress(OSError):
             os.unlink(temporary)
 
 
-def user_folder(kind: str) -> Path:
+def _hand_on(old: os.stat_result, descriptor: int) -> None:
+    """Give a new file the owner, group and mode of the one that it replaces."""
+    if not hasattr(os, "fchown"):
+        return
+    for owner in ((old.st_uid, -1), (-1, old.st_gid)):
+        with suppress(OSError):
+            os.fchown(descriptor, *owner)
+    mode = stat.S_IMODE(old.st_mode) & 0o777
+    if os.fstat(descriptor).st_gid != old.st_gid:
+        mode = mode & 0o707 | (mode & 0o007) << 3  # another group may do what all may
+    with suppress(OSError):
+        os.fchmod(descriptor, mode)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the folder's new entry survive a loss of power, where the system can."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+# ---- folders ----
+
+
+def user_folder(kind: str) -> Path | None:
     """Where this system keeps a user's "data" or "cache", with `tinynet` under it; it may not exist yet.
 
     Linux: $XDG_DATA_HOME or ~/.local/share, $XDG_CACHE_HOME or ~/.cache. macOS: ~/Library/Application Support, ~/Library/
-    Caches. Windows: %LOCALAPPDATA%.
+    Caches. Windows: %LOCALAPPDATA%. None for a user without a home, as in a container with a number for a user.
     """
     home = Path(os.path.expanduser("~"))
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "tinynet" / kind
+        base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+        return base / "tinynet" / kind if base.is_absolute() else None
     if sys.platform == "darwin":
         base = home / "Library" / {"data": "Application Support", "cache": "Caches"}[kind]
     else:
-        usual = home / {"data": ".local/share", "cache": ".cache"}[kind]
-        base = Path(os.environ.get(f"XDG_{kind.upper()}_HOME") or usual)
-    return base / "tinynet"
+        base = Path(os.environ.get(f"XDG_{kind.upper()}_HOME", ""))
+        if not base.is_absolute():  # the standard has relative ones ignored
+            base = home / {"data": ".local/share", "cache": ".cache"}[kind]
+    return base / "tinynet" if base.is_absolute() else None
+
+
+def data_folder() -> Path:
+    """Where downloaded data sets are kept: `user_folder("data")`, or a temporary folder for a user without a home."""
+    if folder := user_folder("data"):
+        return folder
+    import tempfile
+
+    return Path(tempfile.gettempdir()) / f"tinynet-{os.getuid() if hasattr(os, 'getuid') else 'user'}"

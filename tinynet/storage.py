@@ -7,20 +7,23 @@ as float32 or float16. Reading runs no code (`allow_pickle=False`) and is strict
 
 from __future__ import annotations
 
+import errno
+import io
 import json
-import math
 import os
-import zipfile
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator, Set
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from . import weights
+from .archive import LONGEST_TEXT, Archive, Check, parse_json
 from .errors import ModelFileError, TinynetError, did_you_mean
-from .files import atomic_write
+from .files import atomic_write, open_file, path_text, read_file
 from .layers.base import show_shape
+from .version import __version__
 
 if TYPE_CHECKING:
     from .model import Sequential
@@ -28,16 +31,10 @@ if TYPE_CHECKING:
 SUFFIX = ".npz"
 FORMAT_VERSION = 1
 DTYPES = ("float32", "float16")
-CONFIG_LIMIT = 16 << 20
-"""Bytes; a longer `config` entry is no configuration."""
 MOST_LAYERS = 2_000
 """More small layers than these would fill memory with zeros before it is known that the file has not their arrays."""
-FREE_BYTES, EXPANSION = 64 << 20, 20
-"""A model may need 64 MiB and 20 times its file, compressed as it may be; trained values shrink to half at best."""
-NPY_HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
+LARGEST_STREAM = 1 << 30
+"""Bytes of a model that is read from a stream without places, such as a download."""
 CONFIG_KEYS = {"format", "version", "name", "input_shape", "layers", "labels", "vocabulary", "metadata"}
 
 
@@ -58,9 +55,13 @@ def config(model: Sequential) -> dict[str, Any]:
     }
 
 
-def save(model: Sequential, path: str | os.PathLike, dtype: str = "float32") -> None:
-    """Write a model; the old file stays whole until the new one is. Raises TinynetError when it cannot be written."""
-    check_file_name(path)
+def save(model: Sequential, target: str | bytes | os.PathLike | BinaryIO, dtype: str = "float32") -> None:
+    """Write a model to a file, by its name or open; a named one stays as it was until the new one is whole.
+
+    Raises TinynetError when it cannot be written.
+    """
+    if not hasattr(target, "write"):
+        check_file_name(target)
     if dtype not in DTYPES:
         raise TinynetError(f"a model is stored as {' or '.join(DTYPES)}, not as {dtype!r}")
     with np.errstate(over="ignore"):
@@ -69,14 +70,30 @@ def save(model: Sequential, path: str | os.PathLike, dtype: str = "float32") -> 
         if np.isfinite(value).all() and not np.isfinite(arrays[key]).all():
             raise TinynetError(f"{key} has values beyond {dtype}; save it as float32")
     text = np.array(_config_text(model))
-    with atomic_write(path) as file:
+    with _writing(target) if hasattr(target, "write") else atomic_write(target) as file:
         np.savez(file, config=text, **arrays)
 
 
-def check_file_name(path: str | os.PathLike) -> None:
+@contextmanager
+def _writing(target: BinaryIO) -> Iterator[BinaryIO]:
+    """A file in memory, since a ZIP is not written from one end to the other, whose content then goes to `target`."""
+    file = io.BytesIO()
+    yield file
+    rest = file.getbuffer()
+    try:
+        while len(rest):
+            written = target.write(rest)
+            rest = rest[len(rest) if written is None else written :]
+    except (OSError, ValueError, TypeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise TinynetError(f"cannot write the model to {_name_of(target)}: {reason}") from error
+
+
+def check_file_name(path: str | bytes | os.PathLike) -> None:
     """Raise TinynetError for a name under which `load` would not look for a model."""
-    if not os.fspath(path).endswith(SUFFIX):
-        raise TinynetError(f"{path}: a model's file name ends in {SUFFIX}")
+    text = path_text(path)
+    if not text.endswith(SUFFIX):
+        raise TinynetError(f"{text}: a model's file name ends in {SUFFIX}")
 
 
 def _config_text(model: Sequential) -> str:
@@ -86,11 +103,16 @@ def _config_text(model: Sequential) -> str:
         text = json.dumps(found, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise TinynetError(f"the model's metadata cannot be written as JSON: {error}") from error
-    if len(text) * np.dtype("U1").itemsize > CONFIG_LIMIT:
+    if len(text) * np.dtype("U1").itemsize > LONGEST_TEXT:
         raise TinynetError(
             "the model's labels, vocabulary and metadata are too long for a model file; shorten them"
         )
-    _check_types(json.loads(text))
+    try:
+        _check_types(parse_json(text))
+    except TinynetError:
+        raise
+    except ValueError as error:
+        raise TinynetError(f"the model's labels, vocabulary or metadata cannot be kept: {error}") from error
     _check_classes(model)
     return text
 
@@ -127,15 +149,17 @@ def _check_classes(model: Sequential) -> None:
 
 def shipped_models() -> dict[str, Path]:
     """The models that come with tinynet: name → file."""
-    from . import weights
-
-    found = {file.stem: file for file in Path(weights.__path__[0]).glob(f"*{SUFFIX}")}
-    return dict(sorted(found.items()))  # by name: with its ending, digits.npz would come after digits-gru.npz
+    return {name: Path(weights.__path__[0], f"{name}{SUFFIX}") for name in weights.NAMES}
 
 
-def find(name: str | os.PathLike) -> Path:
+def shipped_file(name: str) -> bytes:
+    """What the file of a shipped model holds, also where tinynet lies in a zip archive."""
+    return weights.__loader__.get_data(str(shipped_models()[name]))
+
+
+def find(name: str | bytes | os.PathLike) -> Path:
     """The file of a model: a name without `.npz` and without a slash is a shipped model, all else is a path."""
-    text = os.fspath(name)
+    text = path_text(name, ModelFileError)
     if text.endswith(SUFFIX):
         return Path(text)
     shipped = shipped_models()
@@ -154,118 +178,119 @@ def find(name: str | os.PathLike) -> Path:
     )
 
 
-def load(name: str | os.PathLike) -> Sequential:
-    """Read a model from a file or by the name of a shipped one.
+def load(source: str | bytes | os.PathLike | BinaryIO) -> Sequential:
+    """Read a model from a file, by its name or the name of a shipped model, or from an open binary file.
 
-    Raises ModelFileError, naming the file and the entry, for anything that does not fit: no such file, not an .npz,
-    truncated, an unknown version, layer or setting, a missing, extra, oversized, pickled or wrongly shaped array.
+    Reading takes at most 64 MiB and 20 times the file's bytes. Raises ModelFileError, naming the file and the entry, for
+    anything that does not fit: no such file, not an .npz, truncated, an unknown version, layer or setting, a missing, extra,
+    oversized, pickled or wrongly shaped array.
     """
-    path = find(name)
+    if hasattr(source, "read"):
+        name, file = _name_of(source), nullcontext(source)
+    else:
+        path = find(source)
+        name, file = str(path), None
     try:
-        if path.is_dir() or (path.exists() and not path.is_file()):
-            raise ModelFileError(f"cannot read the model {path}: it is no file")
-        with open(path, "rb") as file:
-            return _read(file, path)
+        with file or _open(path) as stream:
+            return _read(_seekable(stream), name)
     except TinynetError:
         raise
-    except OSError as error:
-        raise ModelFileError(f"cannot read the model {path}: {error.strerror or error}") from error
-    except (
-        Exception
-    ) as error:  # zipfile, zlib, ast and NumPy each stumble over a damaged file in a way of their own
-        reason = str(error) or type(error).__name__
-        raise ModelFileError(f"{path} is not a model file or was cut off: {reason}") from error
+    except (OSError, ValueError) as error:  # ValueError: a file that was closed
+        reason = getattr(error, "strerror", None) or error
+        raise ModelFileError(f"cannot read the model {name}: {reason}") from error
 
 
-def _read(file: BinaryIO, path: Path) -> Sequential:
-    size = os.fstat(file.fileno()).st_size
-    if size == 0:
-        raise ModelFileError(f"{path} is empty")
-    with zipfile.ZipFile(file) as archive:
-        names = Counter(entry.filename for entry in archive.infolist())
-        if "config.npy" not in names:
-            raise ModelFileError(f"{path} has no entry `config`: it is no tinynet model")
-        model = _build(_read_config(archive, path), path)
-        state = model.state()
-        _check_names(names, {f"{key}.npy" for key in state}, path)
-        _check_size(sum(value.nbytes for value in state.values()), size, path)
-        for key, value in state.items():
-            value[...] = _read_array(archive, key, value.shape, path)
+def _open(path: Path) -> BinaryIO:
+    """A model's file; a shipped one may lie in an archive of Python's own."""
+    if path in shipped_models().values():
+        return io.BytesIO(shipped_file(path.stem))
+    file = open_file(path)
+    if not file.seekable():
+        file.close()
+        raise OSError(errno.ESPIPE, "it is a pipe, not a file")
+    return file
+
+
+def _name_of(file: BinaryIO) -> str:
+    name = getattr(file, "name", None)
+    return os.fsdecode(name) if isinstance(name, (str, bytes)) else "the model"
+
+
+def _seekable(file: BinaryIO) -> BinaryIO:
+    """The file, or what it holds, where that can only be read from one end to the other."""
+    if isinstance(file.read(0), str):
+        raise OSError(errno.EINVAL, "it is open as text; open it with mode 'rb'")
+    if getattr(file, "seekable", lambda: hasattr(file, "seek"))():
+        return file
+    return io.BytesIO(read_file(file, LARGEST_STREAM))
+
+
+def _read(file: BinaryIO, name: str) -> Sequential:
+    archive = Archive(file, name, "model file", ModelFileError)
+    if "config" not in archive.names:
+        raise ModelFileError(f"{name} has no entry `config`: it is no tinynet model")
+    model = _build(_read_config(archive, name), name)
+    state = model.state()
+    _check_names(archive.names, state.keys(), name)
+    needed = sum(value.nbytes for value in state.values())
+    if needed > archive.allowance:  # zeros until now, which have cost no memory yet
+        raise ModelFileError(
+            f"{name}: its layers need {needed:,} bytes, which a file of {archive.size:,} bytes cannot hold"
+        )
+    for key, value in state.items():
+        value[...] = archive.array(key, _checked(key, value.shape, name))
     return model
 
 
-def _check_names(names: Counter[str], expected: set[str], path: Path) -> None:
-    """Each array once, and no others."""
-    for entry, count in names.items():
-        key = entry.removesuffix(".npy")
-        if entry != "config.npy" and entry not in expected:
-            raise ModelFileError(f"{path} holds an array {key!r} that its layers do not have")
-        if count > 1:
-            raise ModelFileError(f"{path} holds the array {key!r} {count} times")
-    for entry in expected:
-        if entry not in names:
-            raise ModelFileError(f"{path} lacks the array {entry.removesuffix('.npy')!r}")
+def _check_names(names: list[str], expected: Set[str], file: str) -> None:
+    """The arrays of the network, and no others."""
+    for key in names:
+        if key != "config" and key not in expected:
+            raise ModelFileError(f"{file} holds an array {key!r} that its layers do not have")
+    if missing := expected - set(names):
+        raise ModelFileError(f"{file} lacks the array {min(missing)!r}")
 
 
-def _check_size(needed: int, size: int, path: Path) -> None:
-    """A small file that claims gigabytes is an attack: its parameters, zeros until now, have not cost memory yet."""
-    if needed > FREE_BYTES + EXPANSION * size:
-        raise ModelFileError(
-            f"{path}: its layers need {needed:,} bytes, which a file of {size:,} bytes cannot hold"
-        )
+def _checked(key: str, expected: tuple[int, ...], file: str) -> Check:
+    """A look at an array before its data is read."""
 
-
-def _read_entry(
-    archive: zipfile.ZipFile, key: str, path: Path, check: Callable[[tuple[int, ...], np.dtype], None]
-) -> np.ndarray:
-    """One array. `check` sees its shape and type before its data, so nothing oversized or pickled is ever loaded."""
-    with archive.open(f"{key}.npy") as stream:
-        try:
-            version = np.lib.format.read_magic(stream)
-            if version not in NPY_HEADERS:
-                raise ValueError(f"its .npy version {version} is unknown")
-            shape, fortran, dtype = NPY_HEADERS[version](stream)
-        except ValueError as error:
-            raise ModelFileError(f"{path}: the array {key!r} is damaged: {error}") from error
-        check(shape, dtype)
-        size = math.prod(shape) * dtype.itemsize
-        data = stream.read(size + 1)
-    if len(data) != size:
-        raise ModelFileError(
-            f"{path}: the array {key!r} does not hold the {size:,} bytes of its shape; copy the file again"
-        )
-    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
-
-
-def _read_config(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
     def check(shape: tuple[int, ...], dtype: np.dtype) -> None:
-        if shape != () or dtype.kind != "U" or not 0 < dtype.itemsize <= CONFIG_LIMIT:
-            raise ModelFileError(f"{path}: `config` is not one string: it is no tinynet model")
+        if dtype.hasobject:
+            raise ModelFileError(f"{file}: the array {key!r} is pickled; tinynet reads numbers only")
+        if dtype.name not in DTYPES:
+            raise ModelFileError(f"{file}: the array {key!r} is {dtype}, not {' or '.join(DTYPES)}")
+        if shape != expected:
+            raise ModelFileError(
+                f"{file}: the array {key!r} has the shape {shape}, its layer needs {expected}"
+            )
 
-    text = str(_read_entry(archive, "config", path, check))
+    return check
+
+
+def _read_config(archive: Archive, name: str) -> dict[str, Any]:
     try:
-        found = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path}: `config` is not JSON: {error}") from error
+        found = parse_json(archive.text("config"))
+    except TinynetError:
+        raise
+    except ValueError as error:
+        raise ModelFileError(f"{name}: `config` is not JSON: {error}") from error
     if not isinstance(found, dict) or found.get("format") != "tinynet":
-        raise ModelFileError(f"{path}: `config` does not describe a tinynet model")
-    if found.get("version") != FORMAT_VERSION or isinstance(found["version"], bool):
+        raise ModelFileError(f"{name}: `config` does not describe a tinynet model")
+    version = found.get("version")
+    if version != FORMAT_VERSION or isinstance(version, bool):
+        later = isinstance(version, int) and version > FORMAT_VERSION
+        advice = "install a newer tinynet to read it" if later else "save it again with this tinynet"
         raise ModelFileError(
-            f"{path} has format version {found.get('version')!r}, this tinynet reads version {FORMAT_VERSION}; "
-            "upgrade with: pip install --upgrade tinynet"
+            f"{name} has format version {version!r}, but tinynet {__version__} reads version {FORMAT_VERSION}; {advice}"
         )
     if unknown := found.keys() - CONFIG_KEYS:
-        raise ModelFileError(f"{path}: `config` has an unknown entry {sorted(unknown)[0]!r}")
+        raise ModelFileError(f"{name}: `config` has an unknown entry {sorted(unknown)[0]!r}")
     if missing := CONFIG_KEYS - found.keys():
-        raise ModelFileError(f"{path}: `config` lacks the entry {sorted(missing)[0]!r}")
+        raise ModelFileError(f"{name}: `config` lacks the entry {sorted(missing)[0]!r}")
     return found
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _build(found: dict[str, Any], path: Path) -> Sequential:
+def _build(found: dict[str, Any], name: str) -> Sequential:
     from .model import Sequential
 
     settings = {key: found[key] for key in ("input_shape", "name", "labels", "vocabulary", "metadata")}
@@ -276,7 +301,7 @@ def _build(found: dict[str, Any], path: Path) -> Sequential:
         model = Sequential([_layer(entry) for entry in found["layers"]], seed=None, **settings)
         _check_classes(model)
     except (ValueError, MemoryError, OverflowError) as error:
-        raise ModelFileError(f"{path}: {error}") from error
+        raise ModelFileError(f"{name}: {error}") from error
     return model
 
 
@@ -294,17 +319,3 @@ def _layer(entry: Any) -> Any:
         return LAYERS[kind](**settings)
     except TypeError as error:
         raise TinynetError(f"the layer {kind} has a setting that does not fit: {error}") from error
-
-
-def _read_array(archive: zipfile.ZipFile, key: str, expected: tuple[int, ...], path: Path) -> np.ndarray:
-    def check(shape: tuple[int, ...], dtype: np.dtype) -> None:
-        if dtype.hasobject:
-            raise ModelFileError(f"{path}: the array {key!r} is pickled; tinynet reads numbers only")
-        if dtype.name not in DTYPES:
-            raise ModelFileError(f"{path}: the array {key!r} is {dtype}, not {' or '.join(DTYPES)}")
-        if shape != expected:
-            raise ModelFileError(
-                f"{path}: the array {key!r} has the shape {shape}, its layer needs {expected}"
-            )
-
-    return _read_entry(archive, key, path, check)

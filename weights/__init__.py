@@ -1,1 +1,12 @@
 """Shipped models: `NAME.npz`, and `NAME.md`, a card that says what it is and how to make it again."""
+
+NAMES = (
+    "digits",
+    "digits-gru",
+    "digits-lstm",
+    "digits-rnn",
+    "fashion",
+    "shakespeare",
+    "shakespeare-gru",
+    "shakespeare-rnn",
+)

@@ -22,13 +22,13 @@ def test_no_such_file(tmp_path):
 
 
 def test_a_folder(tmp_path):
-    refused(tmp_path, "it is no file")
+    refused(tmp_path, "it is a folder")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_named_pipe_does_not_hang(tmp_path):
     os.mkfifo(tmp_path / "pipe.npz")
-    refused(tmp_path / "pipe.npz", "it is no file")
+    refused(tmp_path / "pipe.npz", "it is a pipe, not a file")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_unknown_and_missing_entries_of_the_config(file):
     [
         (
             {"version": 2},
-            "format version 2, this tinynet reads version 1; upgrade with: pip install --upgrade tinynet",
+            r"format version 2, but tinynet \S+ reads version 1; install a newer tinynet to read it$",
         ),
         ({"version": "1"}, "format version '1'"),
         ({"format": "keras"}, "does not describe a tinynet model"),
@@ -254,7 +254,7 @@ def test_nan_in_the_metadata_is_no_json(file):
 )
 def test_a_config_that_is_not_one_string(file, array):
     put_array(file, "config", npy(array))
-    refused(file, "`config` is not one string")
+    refused(file, "the array 'config' is not one string")
 
 
 # ---- arrays ----
@@ -273,7 +273,7 @@ def test_a_pickled_array_is_refused_and_runs_no_code(file):
     put_array(file, "dense_1.bias", npy(np.array([Harmless()] * 4, object)))
     refused(file, r"the array 'dense_1\.bias' is pickled")
     put_array(file, "config", npy(np.array(Harmless(), object)))
-    refused(file, "`config` is not one string")
+    refused(file, "the array 'config' is not one string")
     assert not Harmless.ran
 
 
@@ -302,11 +302,11 @@ def test_missing_extra_and_double_arrays(file):
     refused(file, r"lacks the array 'dense_1\.bias'")
     for extra in ("dense_2.bias.npy", "README.txt", "config", "dense_1.bias", "folder/", "../evil.npy"):
         write_entries(file, {**content, extra: content["dense_1.bias.npy"]})
-        refused(file, "that its layers do not have")
+        refused(file, "that its layers do not have|is no array with a plain name")
     write_entries(file, content)
     with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(file, "a") as archive:
         archive.writestr("dense_1.bias.npy", content["dense_1.bias.npy"])
-    refused(file, r"holds the array 'dense_1\.bias' 2 times")
+    refused(file, r"holds the array 'dense_1\.bias' twice")
 
 
 @pytest.mark.parametrize("change", [-1, -16, 1, 1000])
@@ -372,7 +372,7 @@ def test_a_compressed_bomb_is_not_unpacked(file):
         "dense_1.kernel.npy": npy(np.zeros((side, side), np.float32)),
     }
     write_entries(file, content, zipfile.ZIP_DEFLATED)
-    refused(file, "its layers need 100,000,000 bytes, which a file of .* bytes cannot hold")
+    refused(file, "would unpack to 100,001,128 bytes, too many for a file of .* bytes")
 
 
 def test_a_header_that_claims_more_than_its_layer_is_not_unpacked(file):

@@ -24,7 +24,7 @@ from tinynet.errors import ModelFileError, TinynetError
 def test_a_model_comes_back_as_it_was(tmp_path):
     net = small_net(
         name="hühner 🐔",
-        labels=["Zürich", "東京", "a\0b", "\udc80"],
+        labels=["Zürich", "東京", "a\0b", "😀"],
         vocabulary='abc\n\t"\\é',
         metadata={
             "input": {"kind": "image"},
@@ -183,6 +183,8 @@ def test_arrays_of_another_byte_or_memory_order_mean_the_same(file, order, dtype
         ({"labels": ["one", "two"]}, r"2 classes are named, but the output has the shape \(4,\)"),
         ({"labels": [1, 2, 3, 4]}, "`labels` must be"),
         ({"name": None}, "`name` must be"),
+        ({"labels": ["a", "b", "c", "\ud800"]}, "half a surrogate pair is no character"),
+        ({"metadata": {"n": 10**400}}, "is too large"),
         ({"metadata": {"long": "x" * (5 << 20)}}, "too long"),
     ],
 )

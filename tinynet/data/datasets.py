@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import struct
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ..archive import Archive
 from ..errors import DataError
-from ..files import user_folder
+from ..files import data_folder, open_file
 from .download import PAUSE, keep
 
 IDX_UBYTE = 0x08
@@ -98,7 +98,7 @@ def load(name: str | Source, cache: Path | None = None, pause: float = PAUSE) ->
     """A data set, by name or by a Source of your own, from the first place that has it:
 
     1. `$TINYNET_DATA/STEM.npz`, with arrays x_train, y_train, x_test and y_test, if that variable is set
-    2. the folder STEM in cache, by default `user_folder("data")`; a file that is damaged there is fetched again
+    2. the folder STEM in cache, by default `data_folder()`; a file that is damaged there is fetched again
     3. the source's mirrors, after which it is in 2; pause is the seconds before a second attempt
 
     Raises DataError if none of them has it, naming every place that was tried and what to do.
@@ -106,9 +106,9 @@ def load(name: str | Source, cache: Path | None = None, pause: float = PAUSE) ->
     source = _source(name)
     given = os.environ.get("TINYNET_DATA")
     if given:
-        arrays = _from_npz(Path(given) / f"{source.stem}.npz")
+        arrays = _from_npz(Path(given, f"{source.stem}.npz"))
     else:
-        arrays = _from_cache(source, (cache or user_folder("data")) / source.stem, pause)
+        arrays = _from_cache(source, Path(cache or data_folder(), source.stem), pause)
     return Dataset(source.name, **_checked(arrays, source), labels=list(source.labels))
 
 
@@ -124,15 +124,18 @@ def _source(name: str | Source) -> Source:
 
 def _from_npz(path: Path) -> dict[str, np.ndarray]:
     hint = "put the right file there, or unset TINYNET_DATA to have it downloaded"
-    if not path.is_file():
+    if not path.exists():
         raise DataError(f"TINYNET_DATA is set, but there is no file {path}; {hint}")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in PARTS}
-    except KeyError:
-        raise DataError(f"{path} lacks one of the arrays {', '.join(PARTS)}; {hint}") from None
-    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is not a readable npz file ({error}); {hint}") from None
+        with open_file(path) as file:
+            archive = Archive(file, str(path), "data set", DataError)
+            if not PARTS.keys() <= set(archive.names):
+                raise DataError(f"{path} lacks one of the arrays {', '.join(PARTS)}")
+            return {key: archive.array(key) for key in PARTS}
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}; {hint}") from None
+    except DataError as error:
+        raise DataError(f"{error}; {hint}") from None
 
 
 def _from_cache(source: Source, folder: Path, pause: float) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from ..files import user_folder
+from ..files import data_folder, path_text, read_file
 from .download import PAUSE, check_plain, keep
 
 SHAKESPEARE = "tinyshakespeare.txt"
@@ -23,6 +23,8 @@ SHAKESPEARE_URLS = (
 SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 WINDOW = 512
 """Characters that a text is measured in: each window is read from a zero state."""
+LARGEST = 1 << 30
+"""Bytes of a text file."""
 SHOWN = 10
 """Unknown characters that an error names."""
 
@@ -35,13 +37,14 @@ def read_text(path: str | os.PathLike) -> str:
 
     Raises DataError for a file that cannot be read, is empty, holds bytes that are no text, or is not UTF-8.
     """
+    name = path_text(path, DataError)
     try:
-        content = Path(path).read_bytes()
+        content = read_file(path, LARGEST)
     except OSError as error:
         raise DataError(
-            f"cannot read {path}: {error.strerror or error}; give the name of a text file"
+            f"cannot read {name}: {error.strerror or error}; give the name of a text file"
         ) from None
-    return as_text(content, path)
+    return as_text(content, name)
 
 
 def as_text(content: bytes, name: str | os.PathLike) -> str:
@@ -65,7 +68,7 @@ def load_shakespeare(cache: Path | None = None, pause: float = PAUSE) -> str:
     """Tiny Shakespeare: 1,115,394 characters of his plays (Karpathy 2015), from the first place that has them:
 
     1. `$TINYNET_DATA/tinyshakespeare.txt`, if that variable is set
-    2. the same name in cache, by default `user_folder("data")`; a file that is damaged there is fetched again
+    2. the same name in cache, by default `data_folder()`; a file that is damaged there is fetched again
     3. its source, after which it is in 2; pause is the seconds before a second attempt
 
     Raises DataError if none of them has it, saying what to do.
@@ -79,7 +82,7 @@ def load_shakespeare(cache: Path | None = None, pause: float = PAUSE) -> str:
                 "it downloaded"
             )
         return read_text(path)
-    path = (cache or user_folder("data")) / SHAKESPEARE
+    path = (cache or data_folder()) / SHAKESPEARE
     hint = f"place it as {path} by hand, or set TINYNET_DATA to a folder that holds {SHAKESPEARE}"
     return as_text(keep(path, SHAKESPEARE_URLS, SHAKESPEARE_SHA256, hint, pause, check_plain), path)
 

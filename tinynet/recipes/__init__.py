@@ -63,7 +63,7 @@ def check_reads_pictures(model: Sequential) -> None:
     from ..storage import load, shipped_models
 
     if not _reads_pictures(model):
-        readers = ", ".join(name for name, path in shipped_models().items() if _reads_pictures(load(path)))
+        readers = ", ".join(name for name in shipped_models() if _reads_pictures(load(name)))
         raise TinynetError(
             f"{model.name} does not read pictures; choose one that does ({readers}) or train your own"
         )

@@ -106,7 +106,8 @@ def _write(path: Path | None, payload: bytes) -> None:
 @functools.cache
 def folder() -> Path | None:
     """The folder of this version's kernels, made if need be; None where nothing can be written."""
-    for place in (user_folder("cache") / "kernels", _temporary_folder()):
+    usual = user_folder("cache")
+    for place in (*([usual / "kernels"] if usual else []), _temporary_folder()):
         try:
             place = place / key()
             new = not place.exists()
