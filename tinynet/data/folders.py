@@ -55,6 +55,13 @@ class FolderData:
     blank: np.ndarray
     warnings: list[str]
 
+    def notes(self, path: str | Path) -> list[str]:
+        """What a user should know: what was skipped, and the warnings."""
+        count = self.skipped
+        what = "1 file or folder" if count == 1 else f"{count} files or folders"
+        skipped = [f"skipped {what} in {path}: hidden, or not a picture"] if count else []
+        return skipped + self.warnings
+
 
 def load_folder(
     path: str | Path,

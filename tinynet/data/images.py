@@ -426,8 +426,7 @@ SHADES = " ░▒▓█"
 
 
 def show(pixels: np.ndarray) -> str:
-    """A grey picture (h, w) in 0…1 as text: a shade, doubled to be about square, for each pixel; h lines."""
-    levels = np.clip(
-        np.round(np.asarray(pixels).reshape(pixels.shape[:2]) * (len(SHADES) - 1)), 0, len(SHADES) - 1
-    )
-    return "\n".join("".join(SHADES[level] * 2 for level in row).rstrip() for row in levels.astype(int))
+    """A picture (h, w) or (h, w, 1 or 3) in 0…1 as text: a shade for each pixel, doubled to be about square; h lines."""
+    grey = to_grey(pixels)[..., 0] if pixels.ndim == 3 else pixels
+    levels = np.round(np.clip(grey, 0, 1) * (len(SHADES) - 1)).astype(int)
+    return "\n".join("".join(SHADES[level] * 2 for level in row).rstrip() for row in levels)

@@ -35,9 +35,6 @@ def plan(folder: str, choices: Choices) -> Plan:
         dropout=0.25,
         about=f"tells apart {', '.join(data.labels)}"[:80],
     )
-    if data.skipped:
-        made.warnings.append(
-            f"{data.skipped} entries of {folder} are no pictures or hidden and were left out"
-        )
-    made.warnings += data.warnings
+    blank = [f"nothing was found in {len(data.blank)} pictures of {folder}"] if len(data.blank) else []
+    made.warnings += data.notes(folder) + data.unreadable + blank
     return made
