@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from tinynet.cli import completion, fail
+from tinynet.cli import completion, fail, sentence
 from tinynet.cli.options import device_options, json_option, load_model, percent
 
 from tinynet.terminal import echo, note, print_json
@@ -14,6 +16,7 @@ from tinynet.terminal import echo, note, print_json
 if TYPE_CHECKING:
     import numpy as np
 
+    from tinynet.errors import TinynetError
     from tinynet.model import Sequential
 
 
@@ -25,10 +28,15 @@ if TYPE_CHECKING:
 @click.option(
     "--top", type=click.IntRange(1), default=1, show_default=True, help="How many answers to print."
 )
+@click.option(
+    "--recursive", is_flag=True, help="Where FILE is a folder: all pictures in it and in its folders."
+)
 @click.option("--show", is_flag=True, help="Print the picture that the network sees, to stderr.")
 @json_option
 @device_options
-def command(files: tuple[str, ...], names: tuple[str, ...], top: int, show: bool, as_json: bool) -> int:
+def command(
+    files: tuple[str, ...], names: tuple[str, ...], top: int, recursive: bool, show: bool, as_json: bool
+) -> int:
     """Name what is in each picture FILE; - reads one from stdin.
 
     Prints one line per file. A picture with nothing in it is an answer too.
@@ -38,14 +46,43 @@ def command(files: tuple[str, ...], names: tuple[str, ...], top: int, show: bool
     models = [load_model(name) for name in names]
     _check_models(models)
     status = 0
-    for file in files:
+    for file, error in _expanded(files, recursive):
         try:
+            if error is not None:
+                raise error
             ranking = _classify(file, models, show)
         except (TinynetError, OSError) as error:
             status = fail(error)
+            if as_json:
+                print_json({"file": file, "label": None, "error": sentence(error)})
             continue
         _print(file, ranking[:top], as_json, models[0])
     return status
+
+
+def _expanded(files: tuple[str, ...], recursive: bool) -> Iterator[tuple[str, TinynetError | None]]:
+    """Each picture, and for a folder the pictures in it, or why there are none."""
+    from tinynet.data.folders import find_all_pictures
+    from tinynet.errors import DataError
+
+    for file in files:
+        if not os.path.isdir(file):
+            yield file, None
+        elif not recursive:
+            yield file, DataError(f"{file} is a folder; --recursive classifies the pictures in it")
+        else:
+            try:
+                pictures, others = find_all_pictures(Path(file))
+                if not pictures:
+                    raise DataError(
+                        f"{file} holds no pictures; give a folder with PNG, JPEG or other picture files"
+                    )
+            except DataError as error:
+                yield file, error
+                continue
+            if others:
+                note(f"note: skipped {others} file{'s' * (others > 1)} in {file}: hidden, or not a picture")
+            yield from ((str(picture), None) for picture in sorted(pictures))
 
 
 def _check_models(models: list[Sequential]) -> None:
@@ -63,7 +100,7 @@ def _classify(file: str, models: list[Sequential], show: bool) -> list[tuple[str
     """The classes in order, from the mean of the models' probabilities; an empty list where nothing is found."""
     from tinynet.data import images
 
-    picture = images.read_image(sys.stdin.buffer if file == "-" else file)
+    picture = images.read_image(file)
     votes: list[np.ndarray] = []
     for model in models:
         prepared = images.prepare_noted(picture, model.metadata["input"], model.input_shape)

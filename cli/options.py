@@ -87,12 +87,13 @@ ALIASES = {"mnist": "digits", "fashion-mnist": "fashion"}
 
 
 def _data_set(context: click.Context, parameter: click.Parameter, data: str) -> str:
-    """The name of a data set for an alias."""
-    if data in ALIASES and os.path.exists(data):
-        note(
-            f"note: {data} is the data set {ALIASES[data]}; {os.path.join(os.curdir, data)} means what lies here"
-        )
-    return ALIASES.get(data, data)
+    """The name of a data set for an alias. Such names come before what lies here."""
+    name = ALIASES.get(data, data)
+    if name in completion.DATASETS and os.path.exists(data):
+        kind = "folder" if os.path.isdir(data) else "file"
+        here = os.path.join(os.curdir, data)
+        note(f"note: {data} is the data set {name}; there is a {kind} {data} here too: {here} means it")
+    return name
 
 
 data_argument = click.argument("data", callback=_data_set, shell_complete=completion.data)

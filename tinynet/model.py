@@ -375,14 +375,18 @@ class Sequential:
 
         return evaluate(self, x, y, **check_settings(evaluate, settings))
 
-    def classify(self, picture: Any, top: int | None = None) -> list[tuple[str, float]]:
-        """Read and prepare a picture (a path or an open file) as the model's file says, and name it.
+    def classify(self, picture: Any, top: int | None = None) -> list[tuple[str, float]] | list[list]:
+        """Read and prepare a picture as the model's file says, and name it.
 
+        picture: what `tinynet.data.images.read_image` takes: a path, the bytes of a file, an open binary file, a picture of
+        Pillow, an array (h, w) or (h, w, 1, 3 or 4) of uint8, uint16, bool or floats 0…1. A list of them gives a list.
         Returns (label, probability), the most probable first; an empty list where there is nothing to be read.
-        Raises ImageError for a picture that cannot be read, TinynetError for a model that takes no pictures.
+        Raises ImageError for a picture that cannot be read, in a list for the first, TinynetError for a model that takes none.
         """
         from .data.images import prepare, read_image
 
+        if isinstance(picture, (list, tuple)):
+            return [self.classify(each, top) for each in picture]
         if "input" not in self.metadata or len(self.input_shape) not in (2, 3) or len(self.output_shape) != 1:
             raise TinynetError(
                 f"{self.name} does not say how a picture becomes its input; "

@@ -164,8 +164,11 @@ def test_paths_bytes_and_files(tmp_path, monkeypatch):
         np.testing.assert_array_equal(read_image(source), expected)
 
     class Pipe:  # standard input cannot seek
-        def read(self) -> bytes:
-            return content
+        def __init__(self) -> None:
+            self.file = io.BytesIO(content)
+
+        def read(self, size: int) -> bytes:
+            return self.file.read(size)
 
     monkeypatch.setattr("sys.stdin", type("Stdin", (), {"buffer": Pipe()}))
     np.testing.assert_array_equal(read_image("-"), expected)
@@ -200,7 +203,7 @@ def test_paths_that_are_no_files(tmp_path):
     assert "is a folder" in refused(tmp_path)
     (tmp_path / "empty.png").touch()
     assert "empty" in refused(tmp_path / "empty.png")
-    assert "cannot be opened" in refused("a\0b.png")
+    assert "NUL character" in refused("a\0b.png")
     assert "is empty" in refused(b"")
 
 
@@ -254,8 +257,7 @@ def test_every_cut_and_many_flips_of_a_png_are_refused_or_read():
 
 
 def test_decompression_bombs_are_refused_before_they_go_off():
-    assert "million pixels" in refused(png(30_000, 30_000))
-    assert "million pixels" in refused(png(13_000, 13_000))
+    assert "too many pixels" in refused(png(30_000, 30_000))
     assert "damaged" in refused(png(10_000, 10_000))  # Pillow would warn of this size
     refused(png(0, 10))
 

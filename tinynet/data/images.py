@@ -6,28 +6,32 @@ blue, 4 add opacity. Pillow is imported when the first picture is read, not befo
 
 from __future__ import annotations
 
-import io
 import os
 import sys
-import warnings
-from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from ..errors import ImageError
+from ..files import read_file
+from .components import quantile
+from .picture_files import FORMATS, MAX_FILE, ORIENTATION, TooCostly, check_cost, opened, shrink
 
-MAX_PIXELS = 150_000_000  # the largest phone cameras; more is a mistake or an attack
 MAX_SIDE = 2048  # pixels; what a model reads is far smaller, and a photo of 50 megapixels is slow in full
 BIT_DEPTHS = (1, 255, 1023, 4095, 16383, 65535)  # largest values of what scanners and cameras store
-ORIENTATION = 0x0112  # the EXIF tag
+BLOCK = 1 << 20  # pixels that are converted at once, so that a large picture is never there as floats
+Source = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO
+"""A picture file as people have it."""
+KINDS = "a picture is a path, bytes, an open binary file, a picture of Pillow or an array"
 
 
-def read_image(source: str | os.PathLike | bytes | BinaryIO, max_side: int = MAX_SIDE) -> np.ndarray:
-    """Read a picture of any kind that Pillow knows.
+def read_image(source: Source | np.ndarray | Any, max_side: int = MAX_SIDE) -> np.ndarray:
+    """Read a picture of any kind that Pillow decodes itself: PNG, JPEG, GIF, WebP, BMP, TIFF, AVIF, ….
 
     Args:
-        source: a path, "-" for standard input, bytes, or a binary file object.
+        source: a path, "-" for standard input, the bytes of a file, an open binary file, a picture of Pillow, or an
+            array (h, w), (h, w, 1), (h, w, 3) or (h, w, 4) of uint8, uint16, bool, or floats 0…1.
         max_side: a longer picture is reduced, while it is read, by the smallest whole factor that brings its
             longer side to this many pixels; the mean of each block is taken.
 
@@ -35,125 +39,197 @@ def read_image(source: str | os.PathLike | bytes | BinaryIO, max_side: int = MAX
         float32 (height, width, channels), 0…1; channels is 1 (grey), 3 (colour) or 4 (colour and opacity, where
         anything is transparent). The first frame of an animation; turned upright as EXIF says. Values of more
         than 8 bits keep their precision: they are divided by the largest value of the smallest usual bit depth
-        (8, 10, 12, 14, 16) that holds them all.
+        (8, 10, 12, 14, 16) that holds them all; of floats in a file, NaN and infinity count as 0.
 
     Raises:
-        ImageError: missing, unreadable, empty, not a picture, damaged, or of more than MAX_PIXELS pixels.
+        ImageError: missing, unreadable, empty, not a picture, damaged, or one that would take more than 512 MB or 5 s
+            to unpack, which is known before.
     """
-    name, file = _open(source)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's remarks on odd files mean nothing to who gave the file
-        with _identify(name, file) as image:
-            _check_size(name, image.size)
-            try:
-                return _array(image, max_side)
-            except MemoryError:
-                raise ImageError(f"{name} does not fit into memory; make it smaller first.") from None
-            except Exception:  # each of Pillow's forty readers has its own way to stumble over a bad file
-                raise ImageError(f"{name} is damaged or cut off; copy it or save it again.") from None
+    if isinstance(source, np.ndarray):
+        return _from_array(source, max_side)
+    if hasattr(source, "getbands"):
+        return _from_pillow(source, max_side)
+    name, data = _content(source)
+    with opened(name, data, max_side) as image:
+        return _array(image, max_side, image.info["orientation"])
 
 
-def _open(source) -> tuple[str, object]:
-    """(how to call it in a message, a path or a file that Pillow can seek in)."""
-    if isinstance(source, (str, os.PathLike)) and os.fspath(source) != "-":
-        return _check_path(os.fspath(source)), os.fspath(source)
-    name = "the picture"
-    if isinstance(source, (str, os.PathLike)):
-        name, source = "standard input", sys.stdin.buffer
+def read_size(source: Source) -> tuple[int, int]:
+    """Height and width of a picture file the right way up, from its header. Raises ImageError as `read_image`."""
+    name, data = _content(source)
+    with opened(name, data) as image:
+        width, height = image.size
+        return (width, height) if image.info["orientation"] in (5, 6, 7, 8) else (height, width)
+
+
+def _content(source: Source) -> tuple[str, bytes]:
+    """(how to call it in a message, the bytes of the file)."""
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        name, data = "the picture", bytes(source)
+    elif isinstance(source, (str, os.PathLike)) and os.fspath(source) != "-":
+        name = os.fspath(source)
+        data = _read(name, source)
+    elif isinstance(source, (str, os.PathLike)):
+        name, data = "standard input", _read("standard input", sys.stdin.buffer)
     elif hasattr(source, "read"):
-        name = str(getattr(source, "name", name))
-    data = source.read() if hasattr(source, "read") else bytes(source)
+        name = str(getattr(source, "name", "the picture"))
+        data = _read(name, source)
+    else:
+        raise ImageError(f"{KINDS}, not {type(source).__name__}.")
     if not data:
         raise ImageError(f"{name} is empty; give a picture such as a PNG or JPEG file.")
-    return name, io.BytesIO(data)
+    return name, data
 
 
-def _check_path(path: str) -> str:
+def _read(name: str, source: str | os.PathLike | BinaryIO) -> bytes:
     try:
-        if Path(path).is_dir():
-            raise ImageError(
-                f"{path} is a folder; give a picture in it, such as {os.path.join(path, 'NAME.png')}."
-            )
-        if os.stat(path).st_size == 0 and Path(path).is_file():
-            raise ImageError(f"{path} is empty (0 bytes); copy it or save it again.")
-        with open(path, "rb"):
-            return path
+        return read_file(source, MAX_FILE)
     except FileNotFoundError:
-        raise ImageError(f"{path} does not exist; check the name and the folder.") from None
+        raise ImageError(f"{name} does not exist; check the name and the folder.") from None
     except PermissionError:
-        raise ImageError(f"{path} may not be read; give yourself read permission (chmod u+r).") from None
-    except ImageError:
-        raise
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise ImageError(f"{path!r} cannot be opened: {getattr(error, 'strerror', None) or error}.") from None
+        raise ImageError(f"{name} may not be read; give yourself read permission (chmod u+r).") from None
+    except (OSError, ValueError) as error:  # ValueError: a closed file
+        if not hasattr(source, "read") and os.path.isdir(source):
+            example = os.path.join(name, "NAME.png")
+            raise ImageError(f"{name} is a folder; give a picture in it, such as {example}.") from None
+        raise ImageError(f"{name!r} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
 
 
-def _identify(name: str, file):
-    """The picture, its header read and no pixel yet."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        return Image.open(file)
-    except Image.DecompressionBombError:
-        raise ImageError(_too_large(name)) from None
-    except UnidentifiedImageError:
-        raise ImageError(_not_a_picture(name, file)) from None
-    except Exception:
-        raise ImageError(f"{name} is damaged or cut off; copy it or save it again.") from None
-
-
-def _not_a_picture(name: str, file) -> str:
-    start = file.getvalue()[:16] if isinstance(file, io.BytesIO) else _first_bytes(file)
-    if start[4:8] == b"ftyp":
-        return f"{name} is a HEIC, AVIF or video file, which cannot be read here; save it as JPEG or PNG."
-    return f"{name} is not a picture; give a PNG, JPEG, GIF, BMP, TIFF or WebP file."
-
-
-def _first_bytes(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read(16)
-
-
-def _too_large(name: str) -> str:
-    return f"{name} has more than {MAX_PIXELS // 10**6} million pixels; make it smaller first."
-
-
-def _check_size(name: str, size: tuple[int, int]) -> None:
-    if min(size) < 1:
-        raise ImageError(f"{name} has no pixels; save it again.")
-    if size[0] * size[1] > MAX_PIXELS:
-        raise ImageError(_too_large(name))
-
-
-def _array(image, max_side: int) -> np.ndarray:
-    """Decode a picture, reduced early, turned upright."""
-    target = [max(1, side // _factor(image.size, max_side)) for side in image.size]
-    image.draft(
-        None, target
-    )  # JPEG only: decodes an eighth, a quarter or half of each side, at a fraction of the cost
-    orientation = _orientation(image)
-    if image.mode[0] in "IF":
-        array = _reduced(_unit_range(np.array(image, dtype=np.float32)), _factor(image.size, max_side))[
-            ..., None
-        ]
+def _from_array(array: np.ndarray, max_side: int) -> np.ndarray:
+    """A picture that is an array already, as if it had been read from a file."""
+    array = array[..., None] if array.ndim == 2 else array
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
+        raise ImageError(
+            f"a picture has the shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), not {array.shape}; "
+            "give several as a list."
+        )
+    if 0 in array.shape:
+        raise ImageError("the picture has no pixels.")
+    if array.dtype == np.uint16:
+        top = _depth(float(array.max()))
+    elif array.dtype in (np.uint8, bool):
+        top = 255 if array.dtype == np.uint8 else 1
+    elif array.dtype.kind != "f":
+        raise ImageError(
+            f"a picture has numbers of uint8, uint16, bool, or floats 0…1, not of {array.dtype}."
+        )
+    elif not (array.min() >= 0 and array.max() <= 1):  # nor is NaN
+        raise ImageError("a picture of floats has values from 0 to 1; divide it by its largest value.")
     else:
-        image = _plain(image)
-        array = np.asarray(image.reduce(_factor(image.size, max_side)), dtype=np.float32) / 255
-    array = array.reshape(*array.shape[:2], -1)
-    if array.shape[2] == 4 and array[..., 3].min() == 1:
-        array = array[..., :3]
-    return np.ascontiguousarray(_upright(array, orientation))
+        top = 1
+    factor = shrink(array.shape[:2], max_side)
+
+    def block(rows: slice, columns: slice) -> np.ndarray:
+        return _block_means(array[rows, columns].astype(np.float32) / np.float32(top), factor)
+
+    return _without_idle_opacity(_by_blocks(array.shape, factor, block))
 
 
-def _factor(size: tuple[int, int], max_side: int) -> int:
-    return -(-max(size) // max_side)
-
-
-def _orientation(image) -> int:
+def _from_pillow(image: Any, max_side: int) -> np.ndarray:
+    """A picture that Pillow has opened or made, which stays as it is."""
+    if image.format is not None and image.format not in (*FORMATS, "MPO"):
+        raise ImageError(f"the picture is {image.format}, which is not read here; save it as PNG.")
     try:
-        return image.getexif().get(ORIENTATION, 1)
-    except Exception:  # a broken EXIF block is no reason to refuse the picture
-        return 1
+        check_cost(image, 0, max_side)
+        image.load()
+        return _array(image, max_side, image.getexif().get(ORIENTATION, 1))
+    except TooCostly as error:
+        raise ImageError(f"the picture {error}; make it smaller first.") from None
+    except ImageError as error:
+        raise ImageError(f"the picture {error}") from None
+    except Exception:  # as when it is a file that was opened and not yet unpacked
+        raise ImageError("the picture is damaged or cut off; read or save it again.") from None
+
+
+def _array(image: Any, max_side: int, orientation: int) -> np.ndarray:
+    """Unpack a picture, shrink it block by block, turn it upright."""
+    image.load()
+    if image.format == "TIFF":  # Pillow has turned it, and then takes the tag away
+        orientation = image.tag_v2.get(ORIENTATION, 1)
+    factor = shrink(image.size, max_side)
+    deep = image.mode[0] in "IF"
+    channels = 1 if deep else len(_plain(image.crop((0, 0, 1, 1))).getbands())
+    block = _deep_blocks(image, factor) if deep else _eight_bit_blocks(image, factor)
+    array = _by_blocks((image.height, image.width, channels), factor, block)
+    return np.ascontiguousarray(_upright(_without_idle_opacity(array), orientation))
+
+
+Block = Callable[[slice, slice], np.ndarray]
+"""Rows and columns of a picture as float32 (h, w, c) 0…1, shrunk by a factor that their length is a multiple of."""
+
+
+def _by_blocks(shape: tuple[int, ...], factor: int, block: Block) -> np.ndarray:
+    """A picture of that shape (h, w, c), shrunk by the factor, a block of about BLOCK pixels at once."""
+    height, width, channels = shape
+    result = np.empty((-(-height // factor), -(-width // factor), channels), dtype=np.float32)
+    for rows, columns in _blocks((height, width), factor):
+        part = block(rows, columns)
+        top, left = rows.start // factor, columns.start // factor
+        result[top : top + part.shape[0], left : left + part.shape[1]] = part
+    return result
+
+
+def _blocks(size: tuple[int, int], factor: int) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of the blocks that cover a picture (height, width)."""
+    height, width = size
+    across = factor * max(1, BLOCK // (factor * min(height, factor)))
+    down = factor * max(1, BLOCK // (factor * min(width, across)))
+    for top in range(0, height, down):
+        for left in range(0, width, across):
+            yield slice(top, min(top + down, height)), slice(left, min(left + across, width))
+
+
+def _eight_bit_blocks(image: Any, factor: int) -> Block:
+    def block(rows: slice, columns: slice) -> np.ndarray:
+        part = _plain(_crop(image, rows, columns)).reduce(factor)
+        values = np.asarray(part, dtype=np.float32).reshape(part.height, part.width, -1)
+        return values / 255
+
+    return block
+
+
+def _deep_blocks(image: Any, factor: int) -> Block:
+    """Integers and floats of any range to 0…1 by the largest value of the bit depth that holds them."""
+
+    def values(rows: slice, columns: slice) -> np.ndarray:
+        found = np.asarray(
+            _crop(image, rows, columns), dtype=np.float64
+        )  # the range of float32 overflows in itself
+        return np.nan_to_num(found, posinf=0.0, neginf=0.0)
+
+    parts = (values(*place) for place in _blocks((image.height, image.width), factor))
+    ends = [(float(part.min()), float(part.max())) for part in parts]
+    low = min(0.0, *(least for least, _ in ends))
+    top = _depth(max(most for _, most in ends) - low)
+
+    def block(rows: slice, columns: slice) -> np.ndarray:
+        return _block_means((values(rows, columns) - low) / top, factor)[..., None]
+
+    return block
+
+
+def _crop(image: Any, rows: slice, columns: slice) -> Any:
+    return image.crop((columns.start, rows.start, columns.stop, rows.stop))
+
+
+def _depth(top: float) -> float:
+    """The largest value of the smallest usual bit depth that holds `top`; beyond all of them `top` itself."""
+    return next((depth for depth in BIT_DEPTHS if top <= depth), top)
+
+
+def _block_means(values: np.ndarray, factor: int) -> np.ndarray:
+    """Means over blocks of factor × factor, which are smaller at the right and the bottom."""
+    for axis in (0, 1):
+        starts = np.arange(0, values.shape[axis], factor)
+        counts = np.diff([*starts, values.shape[axis]])
+        values = np.add.reduceat(values, starts, axis=axis)
+        values /= counts.reshape(-1, *[1] * (values.ndim - axis - 1))
+    return values
+
+
+def _without_idle_opacity(array: np.ndarray) -> np.ndarray:
+    """Without a fourth channel that hides nothing."""
+    return array[..., :3] if array.shape[2] == 4 and array[..., 3].min() == 1 else array
 
 
 def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
@@ -167,7 +243,7 @@ def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
     return array
 
 
-def _plain(image):
+def _plain(image: Any) -> Any:
     """Any 8-bit mode as L, RGB or RGBA."""
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         return image.convert("RGBA")
@@ -176,23 +252,6 @@ def _plain(image):
     if image.mode == "LAB":  # Pillow has no plain conversion; lightness carries what a model needs
         return image.getchannel(0)
     return image.convert("RGB")
-
-
-def _unit_range(values: np.ndarray) -> np.ndarray:
-    """Values of any range to 0…1 by the largest value of the bit depth that holds them."""
-    values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
-    values -= min(0.0, float(values.min()))
-    top = float(values.max())
-    return values / next((depth for depth in BIT_DEPTHS if top <= depth), top)
-
-
-def _reduced(plane: np.ndarray, factor: int) -> np.ndarray:
-    """Means over blocks of factor × factor; a remainder at the right and the bottom is left out."""
-    if factor == 1:
-        return plane
-    rows, columns = (max(1, side // factor) for side in plane.shape)
-    plane = plane[: rows * factor, : columns * factor]
-    return plane.reshape(rows, -1, columns, plane.shape[1] // columns).mean((1, 3))
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -232,31 +291,59 @@ def opaque(image: np.ndarray, background: np.ndarray | float = 1.0) -> np.ndarra
     return opacity * image[..., :3] + (1 - opacity) * np.asarray(background, dtype=np.float32)
 
 
+def backdrop(image: np.ndarray) -> np.ndarray | float:
+    """What to lay a transparent picture on: its own paper if it has any, else what it stands out from.
+
+    A colour (3,) that is usual in it where it is mostly opaque and has contrast of its own; else white under what is
+    dark, and under pictures that are not transparent, black under what is light.
+    """
+    if image.shape[2] != 4:
+        return 1.0
+    opacity = image[..., 3]
+    solid = image[opacity > 0.5][:, :3]
+    if not len(solid):
+        return 1.0
+    grey = solid.mean(axis=1)
+    if len(solid) > 0.3 * opacity.size and quantile(grey, 0.97) - quantile(grey, 0.03) > 0.2:
+        return np.array([quantile(channel, 0.5) for channel in solid.T])
+    return 1.0 if quantile(grey, 0.5) < 0.5 else 0.0
+
+
+BACKDROPS = "white", "contrast"
+
+
 def prepare_image(
-    image: np.ndarray, input_shape: tuple[int, ...], background: str | None = None, trim: bool = False
+    image: np.ndarray,
+    input_shape: tuple[int, ...],
+    background: str | None = None,
+    trim: bool = False,
+    transparent: str = "white",
 ) -> np.ndarray:
     """Fit a whole picture into a model's input, its aspect kept, centred on the colour of its own border.
 
     Args:
-        image: (h, w, c) as `read_image` gives it; transparent parts are taken as white.
+        image: (h, w, c) as `read_image` gives it.
         input_shape: (height, width) or (height, width, 1) for grey, (height, width, 3) for colour.
         background: "dark" or "light" inverts a picture whose border is of the other kind, for models trained on
             things cut out before a black or a white background. None leaves it as it is.
         trim: cut off a border of one colour first.
+        transparent: what transparent parts are taken for, "white" or, as `backdrop` finds it, a "contrast" to the rest.
 
     Returns:
         float32 input_shape, 0…1. A picture that has this shape and background already comes through unchanged.
 
     Raises:
-        ImageError: input_shape is of another kind, or background none of the three.
+        ImageError: input_shape is of another kind, or a setting is none of those.
     """
     if len(input_shape) not in (2, 3) or input_shape[2:] not in ((), (1,), (3,)) or None in input_shape:
         raise ImageError(f"a picture becomes height × width × 1 or 3, which the input {input_shape} is not.")
     if background not in (None, "dark", "light"):
         raise ImageError(f"the background must be dark or light, not {background!r}.")
+    if transparent not in BACKDROPS:
+        raise ImageError(f"what is transparent must be white or contrast, not {transparent!r}.")
     height, width = input_shape[:2]
     channels = 3 if input_shape[2:] == (3,) else 1
-    image = opaque(image)
+    image = opaque(image, backdrop(image) if transparent == "contrast" else 1.0)
     image = to_grey(image) if channels == 1 else np.broadcast_to(image, (*image.shape[:2], 3))
     edge = _border_colour(image)
     if background is not None and (edge.mean() > 0.5) != (background == "light"):
@@ -311,7 +398,7 @@ def prepare_noted(image: np.ndarray, spec: dict, input_shape: tuple[int, ...]) -
     settings = {key: value for key, value in spec.items() if key != "kind"}
     if spec.get("kind") == "digit" and not settings:
         return _prepared_digit(image, input_shape)
-    if spec.get("kind") == "image" and set(settings) <= {"background", "trim"}:
+    if spec.get("kind") == "image" and set(settings) <= {"background", "trim", "transparent"}:
         return Prepared(prepare_image(image, input_shape, **settings))
     raise ImageError(
         f"the model's input is prepared as {spec}, which this version does not know; update tinynet."
@@ -339,8 +426,7 @@ SHADES = " ░▒▓█"
 
 
 def show(pixels: np.ndarray) -> str:
-    """A grey picture (h, w) in 0…1 as text: a shade, doubled to be about square, for each pixel; h lines."""
-    levels = np.clip(
-        np.round(np.asarray(pixels).reshape(pixels.shape[:2]) * (len(SHADES) - 1)), 0, len(SHADES) - 1
-    )
-    return "\n".join("".join(SHADES[level] * 2 for level in row).rstrip() for row in levels.astype(int))
+    """A picture (h, w) or (h, w, 1 or 3) in 0…1 as text: a shade for each pixel, doubled to be about square; h lines."""
+    grey = to_grey(pixels)[..., 0] if pixels.ndim == 3 else pixels
+    levels = np.round(np.clip(grey, 0, 1) * (len(SHADES) - 1)).astype(int)
+    return "\n".join("".join(SHADES[level] * 2 for level in row).rstrip() for row in levels)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .components import Components, components, dilate, framed, gaussian, opening, quantile, sliding_max
-from .images import opaque, resize
+from .images import backdrop, opaque, resize
 from .lines import without_lines
 from .mnist_form import centre_of_mass, mnist_form
 
@@ -70,7 +70,7 @@ def prepare_digit(image: np.ndarray) -> DigitPicture | None:
     Args:
         image: (h, w, c) float32 0…1 as `tinynet.data.images.read_image` gives it, of any size.
     """
-    picture = opaque(image, _backdrop(image))
+    picture = opaque(image, backdrop(image))
     if (pixels := _already_mnist(picture)) is not None:
         return DigitPicture(pixels, 1, (0, 0, 28, 28))
     full = picture @ _colour_axis(picture)
@@ -85,20 +85,6 @@ def prepare_digit(image: np.ndarray) -> DigitPicture | None:
         return None
     top, left, bottom, right = (int(v) for v in np.round(guess.box * np.tile(scale, 2)))
     return DigitPicture(mnist_form(alpha), guess.count, (left, top, right, bottom))
-
-
-def _backdrop(image: np.ndarray) -> np.ndarray | float:
-    """What to lay a transparent picture on: its own paper if it has any, else what its ink stands out from."""
-    if image.shape[2] != 4:
-        return 1.0
-    opacity = image[..., 3]
-    solid = image[opacity > 0.5][:, :3]
-    if not len(solid):
-        return 1.0
-    grey = solid.mean(axis=1)
-    if len(solid) > 0.3 * opacity.size and quantile(grey, 0.97) - quantile(grey, 0.03) > 0.2:
-        return np.array([quantile(channel, 0.5) for channel in solid.T])
-    return 1.0 if quantile(grey, 0.5) < 0.5 else 0.0
 
 
 def _already_mnist(picture: np.ndarray) -> np.ndarray | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -46,7 +47,21 @@ def is_text(data: str) -> bool:
     return data == "shakespeare" or (data.lower().endswith(".txt") and os.path.exists(data))
 
 
-def test_data(data: str, model: Sequential) -> tuple[np.ndarray, np.ndarray]:
+class TestData(NamedTuple):
+    """What a model is measured on: pictures x and their classes y, as `Sequential.evaluate` takes them.
+
+    blank: the classes of pictures in which nothing is found, for which no answer can be right; unreadable: a sentence for
+    each picture that could not be read; notes: what else should be known.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    blank: np.ndarray
+    unreadable: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+
+def test_data(data: str, model: Sequential) -> TestData:
     """Pictures and classes to measure a model on, prepared its way: the test set of digits or fashion, or a whole folder."""
     from ..data.datasets import SOURCES, load
     from ..data.folders import check_classes, load_folder
@@ -55,13 +70,14 @@ def test_data(data: str, model: Sequential) -> tuple[np.ndarray, np.ndarray]:
         found = load(data)
         labels = model.labels or found.labels
         check_classes(found.labels, labels, data)
-        return found.x_test, np.array([labels.index(label) for label in found.labels])[found.y_test]
+        y = np.array([labels.index(label) for label in found.labels])[found.y_test]
+        return TestData(found.x_test, y, y[:0])
     check_reads_pictures(model)
     check_exists(data)
     folder = load_folder(
         data, input_shape=model.input_shape, preparation=model.metadata["input"], labels=model.labels
     )
-    return folder.x, folder.y
+    return TestData(folder.x, folder.y, folder.blank, folder.unreadable, folder.notes(data))
 
 
 def check_reads_pictures(model: Sequential) -> None:

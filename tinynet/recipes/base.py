@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data.datasets import SOURCES
 from ..errors import TinynetError
 from ..layers import GRU, LSTM, RNN
 from ..model import Sequential
@@ -85,7 +86,9 @@ def learnt_from(model: Sequential, data: str) -> bool:
     """Whether a model was trained on DATA, going by the base name in its training record."""
     record = model.metadata.get("training")
     name = record.get("data") if isinstance(record, dict) else None
-    return isinstance(name, str) and Path(name).name == Path(data).name
+    if not isinstance(name, str):
+        return False
+    return name == data if name in SOURCES else Path(name).name == Path(data).name
 
 
 RECURRENT = {"lstm": LSTM, "gru": GRU, "rnn": RNN}

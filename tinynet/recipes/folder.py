@@ -36,8 +36,6 @@ def plan(folder: str, choices: Choices) -> Plan:
         resized=True,
         about=f"tells apart {', '.join(data.labels)}"[:80],
     )
-    if data.skipped:
-        which = "file in {} that is" if data.skipped == 1 else "files in {} that are"
-        made.warnings.append(f"skipped {data.skipped} {which.format(folder)} hidden or not a picture")
-    made.warnings += data.warnings
+    blank = [f"nothing was found in {len(data.blank)} pictures of {folder}"] if len(data.blank) else []
+    made.warnings += data.notes(folder) + data.unreadable + blank
     return made
