@@ -46,10 +46,12 @@ def _device() -> dict[str, str]:
 
     facts = {"one picture": chosen(5e6), "training": chosen(None)}
     facts["threads"] = f"{kernels.threads()} of {kernels.available_cores()} cores"
-    if kernels.numba_installed():
+    if kernels.load_cpu():
         from tinynet.kernels.cpu import simd
 
         facts["vector"] = f"{simd.LANES} lanes of float32"
+    else:
+        facts |= {"one picture": chosen(5e6), "training": chosen(None)}  # the reason may only be known now
     return facts
 
 
@@ -61,7 +63,7 @@ def _places() -> dict[str, str]:
     places = {"data": str(user_folder("data")), "models": ", ".join(shipped_models())}
     if os.environ.get("TINYNET_DATA"):
         places["TINYNET_DATA"] = os.environ["TINYNET_DATA"]
-    if kernels.numba_installed():
+    if kernels.load_cpu():
         from tinynet.kernels.cpu import cache
 
         places["kernel cache"] = str(
