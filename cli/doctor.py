@@ -84,8 +84,10 @@ def _device() -> dict[str, str]:
         return f"{name} ({'NumPy' if name == 'reference' else 'Numba'}), since {reason}"
 
     facts = {"one picture": chosen(5e6), "training": chosen(None)}
-    if kernels.numba_installed():
+    if kernels.load_cpu():
         facts |= _examined(_vectors)
+    else:
+        facts |= {"one picture": chosen(5e6), "training": chosen(None)}  # the reason may only be known now
     return facts
 
 
@@ -134,7 +136,7 @@ def _models() -> dict[str, str]:
 def _cache() -> dict[str, str]:
     from tinynet import kernels
 
-    if not kernels.numba_installed():
+    if not kernels.load_cpu():
         return {}
     from tinynet.kernels.cpu import cache
 

@@ -14,10 +14,14 @@ from tinynet.terminal import note
 @device_options
 def command() -> None:
     """Compile the kernels that the recipes train and run with, so that nothing waits for them later."""
-    from tinynet.kernels import backend
+    from tinynet.kernels import backend, choose
     from tinynet.recipes import warm_up
 
     backend()
+    device, reason = choose()
+    if device == "reference":
+        note(f"there is nothing to compile: training runs on NumPy, since {reason}")
+        return
     start = time.perf_counter()
     warm_up()
     note(f"the kernels are ready: {time.perf_counter() - start:.1f} s")

@@ -433,7 +433,7 @@ def test_without_numba_everything_runs_on_the_reference(numba):
     assert kernels.choose(None)[0] == kernels.choose(1e15)[0] == "reference"
     assert kernels.backend() is reference
     with pytest.raises(
-        TinynetError, match="needs Numba, which is not installed here; use --device reference"
+        TinynetError, match="cpu device cannot be used: Numba is not installed; choose auto or reference"
     ):
         tn.set_device("cpu")
 

@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip("numba")
 
-from tinynet.kernels.cpu import cache, jit
+from tinynet.kernels.cpu import cache, environment, jit
 
 ROOT = Path(__file__).parents[2]
 RECTIFY = """
@@ -110,7 +110,7 @@ def fresh_cache(monkeypatch):
 def test_nowhere_to_write(tmp_path, fresh_cache):
     (tmp_path / "file").touch()
     fresh_cache.setattr(cache, "user_folder", lambda kind: tmp_path / "file" / "a")
-    fresh_cache.setattr(cache, "_temporary_folder", lambda: tmp_path / "file" / "b")
+    fresh_cache.setattr(cache, "_in_temporary_folder", lambda: [tmp_path / "file" / "b"])
     assert cache.folder() is None
     kernel, counts = jit.jit(_count), np.zeros(5, np.int64)
     kernel(5, 0, counts, 0)
@@ -128,18 +128,98 @@ def test_changed_sources_and_other_lanes_have_another_key(tmp_path, fresh_cache)
         file.write("# changed\n")
     cache.key.cache_clear()
     changed = cache.key()
-    fresh_cache.setenv("TINYNET_LANES", "4")
+    fresh_cache.setattr(environment, "LANES", 32)
     cache.key.cache_clear()
     assert len({before, changed, cache.key()}) == 3
 
 
-@pytest.mark.skipif(not hasattr(os, "getuid"), reason="owners of files")
-def test_a_folder_that_others_may_write_is_not_trusted(tmp_path, fresh_cache):
-    fresh_cache.setattr(cache, "user_folder", lambda kind: tmp_path / "open")
-    fresh_cache.setattr(cache, "_temporary_folder", lambda: tmp_path / "own")
-    (tmp_path / "open" / "kernels").mkdir(parents=True)
-    (tmp_path / "open" / "kernels").chmod(0o777)
-    assert cache.folder().parent == tmp_path / "own"
+@pytest.mark.parametrize("setting", ["OPT", "LOOP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT"])
+def test_code_compiled_under_other_settings_is_kept_apart(fresh_cache, setting):
+    """NUMBA_OPT=0 once must not make kernels slow for good."""
+    before = cache.key()
+    fresh_cache.setattr(f"numba.config.{setting}", 17)
+    cache.key.cache_clear()
+    assert cache.key() != before
+
+
+owners = pytest.mark.skipif(not hasattr(os, "getuid"), reason="owners of files")
+
+
+@pytest.fixture
+def places(tmp_path, fresh_cache):
+    """The cache of a user whose home is new: HOME/cache/tinynet, and a temporary folder beside it."""
+    fresh_cache.setattr(cache, "user_folder", lambda kind: tmp_path / "home" / "cache" / "tinynet")
+    fresh_cache.setattr(cache, "_in_temporary_folder", lambda: [tmp_path / "temporary"])
+    (tmp_path / "home").mkdir()
+    return tmp_path
+
+
+@owners
+@pytest.mark.parametrize("mask", [0o000, 0o002, 0o022, 0o077])
+def test_folders_are_their_owners_alone_whatever_the_umask(places, mask):
+    before = os.umask(mask)
+    try:
+        place = cache.folder()
+    finally:
+        os.umask(before)
+    assert place.parents[3] == places / "home"
+    assert [path.stat().st_mode & 0o777 for path in (place, *place.parents[:3])] == [0o700] * 4
+
+
+@owners
+def test_folders_that_were_made_for_the_group_too_are_closed_and_used(places):
+    kernels = places / "home" / "cache" / "tinynet" / "kernels"
+    kernels.mkdir(parents=True)
+    for path in (kernels.parents[1], kernels.parent, kernels):
+        path.chmod(0o775)
+    assert cache.folder().parent == kernels
+    modes = [path.stat().st_mode & 0o777 for path in (kernels.parents[1], kernels.parent, kernels)]
+    assert modes == [0o775, 0o700, 0o700]  # ~/.cache itself is the user's
+
+
+@owners
+def test_code_that_others_may_have_put_there_is_not_trusted(places):
+    place = places / "home" / "cache" / "tinynet" / "kernels" / cache.key()
+    place.mkdir(parents=True)
+    place.chmod(0o777)
+    assert cache.folder().parent == places / "temporary"
+
+
+@owners
+@pytest.mark.parametrize("above", ["home", "home/cache"])
+def test_a_folder_that_anybody_may_rename_is_not_used_unless_it_is_sticky(places, above):
+    (places / "home" / "cache").mkdir()
+    (places / above).chmod(0o777)
+    assert cache.folder().parent == places / "temporary"
+    (places / above).chmod(0o1777)
+    cache.folder.cache_clear()
+    assert cache.folder().parent.parent == places / "home" / "cache" / "tinynet"
+
+
+@owners
+def test_nothing_is_made_in_the_home_of_another_user(places, fresh_cache):
+    """As with sudo, which may keep HOME: what lies there its owner can exchange."""
+    me, home = os.getuid(), str(places / "home")
+    owner = os.stat_result
+
+    def of_another(path, **more):
+        status = os_stat(path, **more)
+        if not os.fspath(path).startswith(home):
+            return status
+        return owner([*status[:4], me + 1, *status[5:]])
+
+    os_stat = os.stat
+    fresh_cache.setattr(Path, "stat", lambda self, **more: of_another(self, **more))
+    assert cache.folder().parent == places / "temporary"
+    assert not list((places / "home").iterdir())
+
+
+def test_a_user_without_a_home_has_the_temporary_folder(places, fresh_cache):
+    for nowhere in (None, Path("~/.cache/tinynet")):
+        fresh_cache.setattr(cache, "user_folder", lambda kind, nowhere=nowhere: nowhere)
+        cache.folder.cache_clear()
+        assert cache.folder().parent == places / "temporary"
+    assert not Path("~").exists()
 
 
 def test_a_new_folder_removes_those_long_unused(tmp_path, fresh_cache):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from ..errors import TinynetError
+from . import forking
 
 DEVICES = ("auto", "reference", "cpu")
 CPU_START_SECONDS = 0.8
@@ -32,17 +33,22 @@ class _Setting:
     on_compile: Callable[[str], None] | None = None
     told: bool = False
     """Whether the cpu back end knows of the threads and of on_compile."""
+    problem: str | None = None
+    """Why the cpu back end could not be loaded."""
 
 
 _setting = _Setting()
 
 
 def set_device(device: str) -> None:
-    """Choose the back end for everything that follows: "auto", "reference" (NumPy) or "cpu" (Numba)."""
+    """Choose the back end for everything that follows: "auto", "reference" (NumPy) or "cpu" (Numba), which is loaded at once.
+
+    Raises TinynetError for another name, and where Numba cannot be used.
+    """
     if device not in DEVICES:
         raise TinynetError(f"there is no device {device!r}; choose one of {', '.join(DEVICES)}")
-    if device == "cpu" and not numba_installed():
-        raise TinynetError("the cpu device needs Numba, which is not installed here; use --device reference")
+    if device == "cpu" and load_cpu() is None:
+        raise TinynetError(f"the cpu device cannot be used: {cpu_problem()}; choose auto or reference")
     _setting.device = device
 
 
@@ -74,8 +80,43 @@ def available_cores() -> int:
 
 @functools.cache
 def numba_installed() -> bool:
-    """Whether the cpu back end can be used at all."""
+    """Whether Numba is there."""
     return importlib.util.find_spec("numba") is not None
+
+
+def cpu_problem() -> str | None:
+    """Why the cpu back end cannot be used; None where nothing speaks against it, as far as is known before it is loaded."""
+    if cpu_loaded():
+        return None
+    if not numba_installed():
+        return "Numba is not installed"
+    if os.environ.get("NUMBA_DISABLE_JIT", "").strip("0 ").isdigit():
+        return "NUMBA_DISABLE_JIT is set"
+    return _setting.problem
+
+
+def load_cpu() -> ModuleType | None:
+    """The kernels of the cpu back end; None where Numba cannot be used, and then `cpu_problem` says why."""
+    if not _setting.told:
+        if cpu_problem() is not None:
+            return None
+        with forking.loading:
+            try:
+                from . import cpu
+            except (
+                Exception
+            ) as error:  # Numba has many ways to fail: another NumPy, an unknown threading layer, …
+                told = str(error).strip() or type(error).__name__
+                _setting.problem = (
+                    told if isinstance(error, TinynetError) else f"Numba fails: {told.splitlines()[0]}"
+                )
+                return None
+        _apply_threads()
+        _apply_listener()
+        _setting.told = True
+    from . import cpu
+
+    return cpu
 
 
 def cpu_loaded() -> bool:
@@ -89,8 +130,8 @@ def choose(flops: float | None = None) -> tuple[str, str]:
         return _setting.device, "it was asked for"
     if cpu_loaded():
         return "cpu", "Numba is loaded already"
-    if not numba_installed():
-        return "reference", "Numba is not installed"
+    if problem := cpu_problem():
+        return "reference", problem
     if flops is None:
         return "cpu", "long work is worth loading Numba"
     seconds = _setting.rented + flops / REFERENCE_FLOPS
@@ -102,13 +143,7 @@ def choose(flops: float | None = None) -> tuple[str, str]:
 def backend(flops: float | None = None) -> ModuleType:
     """The module of kernels to use for so many floating-point operations; None means long work, as training is."""
     name, _ = choose(flops)
-    if name == "cpu":
-        from . import cpu
-
-        if not _setting.told:
-            _apply_threads()
-            _apply_listener()
-            _setting.told = True
+    if name == "cpu" and (cpu := load_cpu()):
         return cpu
     from . import reference
 

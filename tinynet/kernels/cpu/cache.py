@@ -1,10 +1,13 @@
 """Compiled kernels on disk, so that each machine compiles a kernel once.
 
 One file holds one kernel for one set of argument types. The folder's name is a hash of everything the machine code depends
-on (the sources of this package, the versions of Python, Numba and llvmlite, the processor), so a changed source never meets
-old code, and no file is ever checked by date. Where a folder is made, those that nobody has opened for long are removed.
+on (the sources of this package, the versions of Python, Numba and llvmlite, the processor, Numba's settings), so a changed source never
+meets old code, and no file is ever checked by date. Where a folder is made, those that nobody has opened for long are removed.
 A file that is damaged or cannot be read counts as absent; a folder that cannot be written is replaced by a temporary one, and
 that by nothing: kernels are then compiled again in each process.
+
+Who can put a file there has it run by whoever loads a kernel. So the folders that are made here are their owner's alone, whatever the
+umask; and no folder above may let anybody else, but for the system itself, put another in their place.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import pickle
 import platform
 import re
 import shutil
+import stat
 import sys
 import tempfile
 import time
@@ -25,12 +29,12 @@ from pathlib import Path
 
 import llvmlite
 import numba
-from llvmlite import binding
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
 from ...files import user_folder
+from . import environment
 
 KEPT = 90 * 24 * 3600
 """Seconds that a folder is kept after a process last opened it."""
@@ -98,7 +102,7 @@ def _write(path: Path | None, payload: bytes) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(hashlib.sha256(payload).digest() + payload)
         os.replace(temporary, path)
-    except OSError:
+    except BaseException:
         os.unlink(temporary)
         raise
 
@@ -106,21 +110,48 @@ def _write(path: Path | None, payload: bytes) -> None:
 @functools.cache
 def folder() -> Path | None:
     """The folder of this version's kernels, made if need be; None where nothing can be written."""
-    usual = user_folder("cache")
-    for place in (*([usual / "kernels"] if usual else []), _temporary_folder()):
-        try:
-            place = place / key()
-            new = not place.exists()
-            place.mkdir(parents=True, exist_ok=True, mode=0o700)
-            tempfile.TemporaryFile(dir=place).close()
-            os.utime(place)  # the time of its last use, for `_prune`
-        except OSError:
-            continue
-        if _is_ours(place):
-            if new:
-                _prune(place.parent)
-            return place
+    for own in (_in_user_folder(), _in_temporary_folder()):
+        with contextlib.suppress(OSError):
+            if own and (place := _opened([*own, own[-1] / key()])):
+                return place
     return None
+
+
+def _in_user_folder() -> list[Path]:
+    """The folders of ours round the one of this version, from the outside in; none for a user without a home."""
+    tinynet = user_folder("cache")
+    return [tinynet, tinynet / "kernels"] if tinynet and tinynet.is_absolute() else []
+
+
+def _in_temporary_folder() -> list[Path]:
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    kernels = Path(tempfile.gettempdir()) / f"tinynet-kernels-{user}"
+    return [] if kernels.is_symlink() else [kernels]
+
+
+def _opened(own: list[Path]) -> Path | None:
+    """The last of these folders of ours, made if need be, as are those above; None where others could put files there.
+
+    Raises OSError where it cannot be written.
+    """
+    place = Path(os.path.realpath(own[-1]))
+    own = [place, *place.parents][: len(own)]
+    missing = [path for path in place.parents if not path.exists()]
+    if not all(_is_safe(path) for path in place.parents if path not in own and path not in missing):
+        return None
+    new = not place.exists()
+    for path in [*reversed(missing), place]:
+        path.mkdir(mode=0o700, exist_ok=True)
+    for path in own[1:]:
+        if _is_own(path) and not _is_ours(path):
+            path.chmod(0o700)  # made with the umask once, as 0775; what is inside is looked at for itself
+    if not all(map(_is_ours, own)):
+        return None
+    tempfile.TemporaryFile(dir=place).close()
+    os.utime(place)  # the time of its last use, for `_prune`
+    if new:
+        _prune(place.parent)
+    return place
 
 
 def _prune(kernels: Path) -> None:
@@ -132,16 +163,28 @@ def _prune(kernels: Path) -> None:
                 shutil.rmtree(other, ignore_errors=True)
 
 
-def _temporary_folder() -> Path:
-    user = os.getuid() if hasattr(os, "getuid") else "user"
-    return Path(tempfile.gettempdir()) / f"tinynet-kernels-{user}"
-
-
-def _is_ours(place: Path) -> bool:
-    """Whether only this user can have put files there: they hold code that will run."""
+def _is_safe(path: Path) -> bool:
+    """Whether only this user and the system can rename what this user has in a folder; its group is trusted."""
     if not hasattr(os, "getuid"):
         return True
-    return all(p.stat().st_uid == os.getuid() and not p.stat().st_mode & 0o022 for p in (place, place.parent))
+    status = path.stat()
+    owners = (
+        os.getuid(),
+        0,
+        os.stat(path.anchor).st_uid,
+    )  # in a container the system's own user may have another number
+    return status.st_uid in owners and (
+        not status.st_mode & stat.S_IWOTH or bool(status.st_mode & stat.S_ISVTX)
+    )
+
+
+def _is_own(path: Path) -> bool:
+    return not hasattr(os, "getuid") or path.stat().st_uid == os.getuid()
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether only this user can have put files there: they hold code that will run."""
+    return _is_own(path) and (not hasattr(os, "getuid") or not path.stat().st_mode & 0o022)
 
 
 @functools.cache
@@ -153,9 +196,7 @@ def key() -> str:
         platform.machine(),
         numba.__version__,
         llvmlite.__version__,
-        binding.get_host_cpu_name(),
-        binding.get_host_cpu_features().flatten(),
-        os.environ.get("TINYNET_LANES", ""),
+        environment.code_settings(),
     )
     digest = hashlib.sha256(repr(facts).encode())
     for source in sources:

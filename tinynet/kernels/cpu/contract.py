@@ -12,9 +12,9 @@ that half of the first cache's sets are too few. Bound by the multipliers; small
 
 from __future__ import annotations
 
-import functools
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,14 +22,41 @@ from . import memory
 from .flat import CHUNK, chunks, flat
 from .functions import clear
 from .jit import jit
+from .plans import PLANS, kept
 from .simd import LANES, load, load_until, store, store_until, transpose
 from .tile import ROWS, WIDTH, finish, outer, resume, row_offsets, start
 
 ONE = np.float32(1)
 TILES_WORTH_PACKING = 12
 """Lines of w that lie far apart fall on the same places of the first cache: so many tiles that read them pay for a copy in panels."""
+Sums = tuple[np.ndarray, np.ndarray]
+"""Of each number of the first and each of the second."""
 BIAS, CLEAR, ADD = 0, 1, 2
 """What the sums begin with: the bias; zeros, so that rows may be met again; or what is there."""
+
+
+class Layout(NamedTuple):
+    """The tables of a contraction, which do not depend on how many pictures there are."""
+
+    in_rows: np.ndarray
+    """Where in x each row begins, ROWS to a tile."""
+    out_rows: np.ndarray
+    """Where in y each row begins."""
+    tiles: np.ndarray
+    """The first tile and the end of each step."""
+    offsets: np.ndarray
+    """From a row's begin to each of the elements that are summed over."""
+    plans: dict[Any, Plan]
+    """What `plan` has made of them."""
+
+    def plan(self, key: Any, make: Callable[[Layout], Plan]) -> Plan:
+        """The plan that was made of these tables under this key; made now if there is none."""
+        plan = self.plans.get(key)
+        if plan is None:
+            if len(self.plans) >= PLANS:
+                self.plans.clear()
+            plan = self.plans[key] = make(self)
+        return plan
 
 
 class Plan(NamedTuple):
@@ -39,14 +66,7 @@ class Plan(NamedTuple):
     """Of the result."""
     tasks: int
     work: int
-    in_rows: np.ndarray
-    """Where in x each row begins, ROWS to a tile."""
-    out_rows: np.ndarray
-    """Where in y each row begins."""
-    tiles: np.ndarray
-    """The first tile and the end of each step."""
-    offsets: np.ndarray
-    """From a row's begin to each of the elements that are summed over."""
+    layout: Layout
     sizes: np.ndarray
     """The integers that `contract` starts with reading."""
     packing: tuple[int, int, int, bool] | None
@@ -55,7 +75,7 @@ class Plan(NamedTuple):
     @property
     def tables(self) -> tuple[np.ndarray, ...]:
         """The arrays that `contract` takes after its operands."""
-        return self.in_rows, self.out_rows, self.tiles, self.offsets, self.sizes
+        return *self.layout[:4], self.sizes
 
 
 @jit
@@ -84,7 +104,8 @@ def contract(task, x, w, bias, y, in_rows, out_rows, tiles, offsets, sizes, slop
             clear(y, row + first_panel * WIDTH, row + min(columns, last_panel * WIDTH))
     first_step, last_step = (steps * group // groups, steps * (group + 1) // groups) if shared else (0, steps)
     for step in range(first_step, last_step):
-        first_tile, count = tiles[2 * step], tiles[2 * step + 1] - tiles[2 * step]
+        tile_list = 0 if shared else 2 * step
+        first_tile, count = tiles[tile_list], tiles[tile_list + 1] - tiles[tile_list]
         origin = group * x_group + step * x_step
         for panel in range(first_panel, last_panel):
             column = group * y_group + panel * WIDTH
@@ -160,15 +181,39 @@ def _add_parts(task, parts, y):
 
 def add_parts(parts: np.ndarray) -> np.ndarray:
     """The sum over the first axis, flat: partial sums of tasks."""
-    y = np.empty(parts.size // len(parts), np.float32)
+    y = memory.empty((parts.size // len(parts),))
     _add_parts(chunks(y), parts.size, flat(parts), y)
     return y
 
 
+def lay_out(rows: list[tuple[Sums, Sums]], offsets: np.ndarray) -> Layout:
+    """The tables of a contraction: for each step where its rows begin in x and in y; and what is summed over.
+
+    Rows of a picture are every sum of a line's begin and a pixel's place in its line, in this order.
+    """
+    counts = [lines.size * pixels.size for (lines, pixels), _ in rows]
+    ends = np.cumsum([0, *(-(-count // ROWS) for count in counts)])
+    largest = max(int(offsets.max(initial=0)), *(_largest(sums) for step in rows for sums in step))
+    kind = np.int32 if largest <= np.iinfo(np.int32).max else np.int64
+    in_rows, out_rows = (memory.pages(int(ends[-1]) * ROWS, kind) for _ in range(2))
+    for step, count, first, end in zip(rows, counts, ends[:-1] * ROWS, ends[1:] * ROWS, strict=True):
+        for table, (lines, pixels) in zip((in_rows, out_rows), step, strict=True):
+            place = table[first : first + count].reshape(lines.size, pixels.size)
+            np.add(lines[:, None], pixels, out=place, casting="unsafe")
+            table[first + count : end] = table[first + count - 1] if count else 0  # up to a whole tile
+    tiles = np.stack([ends[:-1], ends[1:]], axis=1).reshape(-1)
+    summed = memory.pages(offsets.size, kind)
+    summed[:] = offsets
+    return Layout(in_rows, out_rows, tiles, summed, {})
+
+
+def _largest(sums: Sums) -> int:
+    return sum(int(part.max(initial=0)) for part in sums)
+
+
 def make_plan(
+    layout: Layout,
     shape: tuple[int, ...],
-    rows: list[tuple],
-    offsets,
     groups: int = 1,
     x_group: int = 0,
     row_parts: int = 1,
@@ -179,53 +224,40 @@ def make_plan(
     packed: bool = False,
     line: int | None = None,
 ) -> Plan:
-    """Lay out a contraction whose result has the given shape, the last axis being the columns.
+    """Plan a contraction whose result has the given shape, the last axis being the columns.
 
-    rows: for each step where its rows begin in x and in y; offsets: what is summed over. The groups split the first axis of the
-    result; each takes all steps, or, with `pictures`, its share of so many, which all have the one list of rows. The weights of
-    a step are (depth, columns), or, transposed, (columns, depth); `packed` asks for a copy in panels even where none is needed; lines
-    that are longer than the columns, a multiple of WIDTH, need none.
+    The groups split the first axis of the result; each takes all steps of the layout, or, with `pictures`, its share of so many,
+    which all have the one list of rows. The weights of a step are (depth, columns), or, transposed, (columns, depth); `packed` asks for
+    a copy in panels even where none is needed; lines that are longer than the columns, a multiple of WIDTH, need none.
     """
-    columns, depth = shape[-1], len(offsets)
-    in_rows, out_rows = ([_whole_tiles(r[side]) for r in rows] for side in (0, 1))
-    ends = np.cumsum([0, *(r.size // ROWS for r in in_rows)])
-    tiles = np.stack([ends[:-1], ends[1:]], axis=1)
-    if pictures is not None:
-        tiles = np.repeat(tiles, pictures, axis=0)
+    columns, depth = shape[-1], layout.offsets.size
+    most_tiles = int((layout.tiles[1::2] - layout.tiles[::2]).max())
+    steps = layout.tiles.size // 2 if pictures is None else pictures
     x_step = x_group if pictures is not None else 0
     x_group = 0 if pictures is not None else x_group
-    row_parts = min(row_parts, int(ends[1]))
-    sizes = [groups, len(tiles), pictures is not None, begin, row_parts, panel_parts, x_group, x_step]
+    # A step may have no tile, where a tap of a kernel meets no pixel: there are tasks all the same, which clear the result.
+    row_parts = max(1, min(row_parts, most_tiles))
+    sizes = [groups, steps, pictures is not None, begin, row_parts, panel_parts, x_group, x_step]
     sizes += [math.prod(shape) // groups, columns]
-    often_read = columns > WIDTH and line is None and ends[1] >= TILES_WORTH_PACKING
+    often_read = columns > WIDTH and line is None and most_tiles >= TILES_WORTH_PACKING
     line = line or columns
     if transposed or packed or often_read or line % WIDTH:
-        packing = len(tiles), depth, columns, transposed
+        packing = steps, depth, columns, transposed
         sizes += [-(-columns // WIDTH) * depth * WIDTH, depth * WIDTH, WIDTH]
     else:
         packing = None
         sizes += [depth * line, WIDTH, line]
-    passes = pictures if pictures is not None else groups
     return Plan(
         shape,
         groups * row_parts * panel_parts,
-        passes * int(ends[-1]) * ROWS * depth * columns // 16,
-        np.concatenate(in_rows),
-        np.concatenate(out_rows),
-        np.ascontiguousarray(tiles, np.int64).reshape(-1),
-        np.ascontiguousarray(offsets, np.int64),
+        (groups if pictures is None else pictures) * layout.in_rows.size * depth * columns // 16,
+        layout,
         np.array(sizes, np.int64),
         packing,
     )
 
 
-def _whole_tiles(rows) -> np.ndarray:
-    """A table of row offsets, its last row repeated up to a multiple of ROWS."""
-    rows = np.asarray(rows, np.int64).reshape(-1)
-    return np.concatenate([rows, np.repeat(rows[-1:], -rows.size % ROWS)])
-
-
-@functools.lru_cache(maxsize=64)
+@kept
 def no_bias(count: int) -> np.ndarray:
     """Zeros, where a layer has no bias."""
     return np.zeros(count, np.float32)

@@ -13,16 +13,19 @@ Gradient of the kernel: rows are the kernel's (u, v, c); the sum runs over the o
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 
 from . import memory
 from .activation import finish, fused_slope
-from .contract import ADD, CLEAR, Plan, add_parts, make_plan, run
+from .contract import ADD, CLEAR, Layout, Plan, Sums, add_parts, lay_out, make_plan, run
+from .plans import kept
 from .tile import WIDTH
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
+NO_PADS = ((0, 0), (0, 0))
 CHUNKS = 8
 """Partial sums of a kernel gradient, and tasks at least: a fixed number, so that results do not depend on threads."""
 
@@ -107,11 +110,11 @@ def with_zeros_around(x: np.ndarray, pads: Pads) -> tuple[np.ndarray, Pads]:
     return padded, tuple((min(a, 0), min(b, 0)) for a, b in pads)
 
 
-def _pixels(height: int, width: int, strides: Pair, pads: Pads, line: int, pixel: int) -> np.ndarray:
+def _pixels(height: int, width: int, strides: Pair, pads: Pads, line: int, pixel: int) -> Sums:
     """Where in a picture the patches of all output pixels begin; pads are ≤ 0."""
     rows = np.arange(height) * strides[0] - pads[0][0]
     columns = np.arange(width) * strides[1] - pads[1][0]
-    return (rows[:, None] * line + columns * pixel).reshape(-1)
+    return rows * line, columns * pixel
 
 
 def _patch(kernel_shape: tuple[int, ...], dilation: Pair, line: int) -> np.ndarray:
@@ -121,32 +124,59 @@ def _patch(kernel_shape: tuple[int, ...], dilation: Pair, line: int) -> np.ndarr
     return (taps[:, :, None] + np.arange(c)).reshape(-1)
 
 
-@functools.lru_cache(maxsize=256)
 def forward_plan(input_shape, kernel_shape, strides, pads, dilation, calls: int | None = None) -> Plan:
-    """Lay out a convolution: a row is the patch of an output pixel; of a picture alone, if it is one of so many calls."""
+    """Plan a convolution: a row is the patch of an output pixel; of a picture alone, if it is one of so many calls."""
     n, h, w, c = input_shape
-    shape = output_shape(input_shape, kernel_shape, strides, pads, dilation)
-    pixels = _pixels(*shape[1:3], strides, pads, w * c, c)
-    return make_plan(
-        shape,
-        [(pixels, np.arange(pixels.size) * shape[3])],
-        _patch(kernel_shape, dilation, w * c),
-        groups=n,
-        x_group=h * w * c,
-        row_parts=-(-CHUNKS // n) if n < CHUNKS and calls is None else 1,
-        packed=(calls or n) >= CHUNKS and shape[3] > WIDTH,
-    )
+
+    def make(layout: Layout) -> Plan:
+        shape = output_shape(input_shape, kernel_shape, strides, pads, dilation)
+        return make_plan(
+            layout,
+            shape,
+            groups=n,
+            x_group=h * w * c,
+            row_parts=-(-CHUNKS // n) if n < CHUNKS and calls is None else 1,
+            packed=(calls or n) >= CHUNKS and shape[3] > WIDTH,
+        )
+
+    return _forward_layout((h, w, c), kernel_shape, strides, pads, dilation).plan((n, calls), make)
 
 
-@functools.lru_cache(maxsize=256)
+@kept
+def _forward_layout(picture, kernel_shape, strides, pads, dilation) -> Layout:
+    _, w, c = picture
+    _, height, width, filters = output_shape((1, *picture), kernel_shape, strides, pads, dilation)
+    pixels = _pixels(height, width, strides, pads, w * c, c)
+    outputs = _pixels(height, width, (1, 1), NO_PADS, width * filters, filters)
+    return lay_out([(pixels, outputs)], _patch(kernel_shape, dilation, w * c))
+
+
 def input_gradient_plan(
     dz_shape, kernel_shape, input_shape, strides, pads, dilation, line: int | None = None
 ) -> Plan:
-    """Lay out the gradient of the input: a row is a pixel of dz, whose lines may be longer than its filters."""
+    """Plan the gradient of the input: a row is a pixel of dz, whose lines may be longer than its filters."""
     n, height, width, filters = dz_shape
-    _, h, w, c = input_shape
+
+    def make(layout: Layout) -> Plan:
+        return make_plan(
+            layout,
+            input_shape,
+            groups=n,
+            x_group=height * width * (line or filters),
+            panel_parts=min(-(-input_shape[3] // WIDTH), -(-CHUNKS // n)) if line is None else 1,
+            begin=CLEAR,
+            transposed=True,
+        )
+
+    geometry = dz_shape[1:], kernel_shape, input_shape[1:], strides, pads, dilation, line
+    return _input_gradient_layout(*geometry).plan(n, make)
+
+
+@kept
+def _input_gradient_layout(dz_picture, kernel_shape, picture, strides, pads, dilation, line) -> Layout:
+    height, width, filters = dz_picture
+    h, w, c = picture
     kh, kw = kernel_shape[:2]
-    parts = min(-(-c // WIDTH), -(-CHUNKS // n)) if line is None else 1
     line = line or filters
     rows = []
     for u in range(kh):
@@ -154,46 +184,46 @@ def input_gradient_plan(
             row = np.arange(height) * strides[0] + u * dilation[0] - pads[0][0]
             column = np.arange(width) * strides[1] + v * dilation[1] - pads[1][0]
             i, j = np.nonzero((row >= 0) & (row < h))[0], np.nonzero((column >= 0) & (column < w))[0]
-            rows.append(((i[:, None] * width + j) * line, (row[i][:, None] * w + column[j]) * c))
-    return make_plan(
-        input_shape,
-        rows,
-        np.arange(filters),
-        groups=n,
-        x_group=height * width * line,
-        panel_parts=parts,
-        begin=CLEAR,
-        transposed=True,
-    )
+            rows.append(((i * width * line, j * line), (row[i] * w * c, column[j] * c)))
+    return lay_out(rows, np.arange(filters))
 
 
-@functools.lru_cache(maxsize=256)
 def _kernel_gradient_plan(input_shape, kernel_shape, dz_shape, strides, pads, dilation) -> Plan:
     n, h, w, c = input_shape
-    patch = _patch(kernel_shape, dilation, w * c)
     chunks = min(n, CHUNKS)
-    return make_plan(
-        (chunks, patch.size, kernel_shape[3]),
-        [(patch, np.arange(patch.size) * kernel_shape[3])],
-        _pixels(*dz_shape[1:3], strides, pads, w * c, c),
-        groups=chunks,
-        x_group=h * w * c,
-        row_parts=-(-CHUNKS // chunks),
-        pictures=n,
+
+    def make(layout: Layout) -> Plan:
+        return make_plan(
+            layout,
+            (chunks, math.prod(kernel_shape[:3]), kernel_shape[3]),
+            groups=chunks,
+            x_group=h * w * c,
+            row_parts=-(-CHUNKS // chunks),
+            pictures=n,
+        )
+
+    return _kernel_gradient_layout((h, w, c), kernel_shape, dz_shape[1:], strides, pads, dilation).plan(
+        n, make
     )
 
 
-@functools.lru_cache(maxsize=256)
 def picture_kernel_gradient_plan(
     input_shape, kernel_shape, dz_shape, strides, pads, dilation, line: int
 ) -> Plan:
-    """Lay out what one picture, the lines of whose dz have a length of their own, adds to the gradient of the kernel."""
-    _, _, w, c = input_shape
+    """Plan what one picture, the lines of whose dz have a length of their own, adds to the gradient of the kernel."""
+
+    def make(layout: Layout) -> Plan:
+        return make_plan(layout, (math.prod(kernel_shape[:3]), kernel_shape[3]), begin=ADD, line=line)
+
+    geometry = input_shape[1:], kernel_shape, dz_shape[1:], strides, pads, dilation
+    return _kernel_gradient_layout(*geometry).plan(("one", line), make)
+
+
+@kept
+def _kernel_gradient_layout(picture, kernel_shape, dz_picture, strides, pads, dilation) -> Layout:
+    _, w, c = picture
     patch = _patch(kernel_shape, dilation, w * c)
-    return make_plan(
-        (patch.size, kernel_shape[3]),
-        [(patch, np.arange(patch.size) * kernel_shape[3])],
-        _pixels(*dz_shape[1:3], strides, pads, w * c, c),
-        begin=ADD,
-        line=line,
-    )
+    start = np.zeros(1, np.int64)
+    rows = (start, patch), (start, np.arange(patch.size) * kernel_shape[3])
+    lines, pixels = _pixels(*dz_picture[:2], strides, pads, w * c, c)
+    return lay_out([rows], (lines[:, None] + pixels).reshape(-1))

@@ -6,16 +6,16 @@ reads its columns once for every row, where they lie.
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 
+from . import memory
 from .activation import finish, fused_slope
-from .contract import Plan, make_plan, no_bias, run
+from .contract import Plan, lay_out, make_plan, no_bias, run
 from .flat import flat
 from .functions import where_negative
 from .jit import jit
 from .norm import column_sums
+from .plans import kept
 from .row import BROAD, multiply_row
 from .simd import LANES, load_until, splat, store_until
 from .tile import WIDTH
@@ -51,7 +51,7 @@ def dense(
     if not m or not n:
         return np.zeros((m, n), np.float32)
     if m <= FEW_ROWS:
-        y, b = np.empty((m, n), np.float32), no_bias(n) if bias is None else flat(bias)
+        y, b = memory.empty((m, n)), no_bias(n) if bias is None else flat(bias)
         _few_rows(m * -(-n // COLUMNS), m * kernel.size, flat(x), flat(kernel), b, y.reshape(-1), n, slope)
     else:
         y = run(_plan(m, k, n), x, kernel, bias, slope)
@@ -77,10 +77,11 @@ def bias_gradient(dz: np.ndarray) -> np.ndarray:
     return column_sums(dz).astype(np.float32)
 
 
-@functools.lru_cache(maxsize=256)
+@kept
 def _plan(m: int, depth: int, columns: int, transposed: bool = False) -> Plan:
     """A product of matrices: rows lie one after the other."""
-    rows = np.arange(m) * depth, np.arange(m) * columns
+    start, row = np.zeros(1, np.int64), np.arange(m)
+    rows = (start, row * depth), (start, row * columns)
     panel_parts = min(-(-columns // WIDTH), 8)
     parts = {"row_parts": -(-8 // panel_parts), "panel_parts": panel_parts}
-    return make_plan((m, columns), [rows], np.arange(depth), **parts, transposed=transposed)
+    return make_plan(lay_out([rows], np.arange(depth)), (m, columns), **parts, transposed=transposed)

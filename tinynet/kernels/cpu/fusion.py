@@ -130,7 +130,7 @@ def conv2d_max_pool2d_traced(
     shape = output_shape(x.shape, kernel.shape, *convolution)
     pool = pool_sizes(shape, *pooling)
     y = memory.empty((shape[0], int(pool[3]), int(pool[4]), shape[3]))
-    places = np.empty(y.shape, np.uint8)
+    places = memory.empty(y.shape, np.uint8)
     if y.size and 0 not in shape:
         operands, work = _one_picture(x, kernel, bias, convolution)
         *operands, tables = operands

@@ -34,7 +34,7 @@ from numba.core import cgutils
 from numba.core.compiler import Flags
 from numba.extending import intrinsic, register_jitable
 
-from . import cache
+from . import cache, environment
 
 # About 100 µs of one thread's work, unit: one float read and written once, or 16 multiply-adds in a tile. A second thread that
 # waits would share it within 5 µs; one that sleeps, or whose core is busy, comes too late: one picture is faster on one thread.
@@ -141,6 +141,7 @@ class Kernel:
         entry(tasks, 1, record, *arguments)
 
     def _make_entry(self):
+        environment.refuse_disabled()  # it may have been set since
         function = self.__wrapped__
         names = ", ".join(list(inspect.signature(function).parameters)[1:])
         # Numba unpacks named parameters faster than *arguments, and cannot make them itself.

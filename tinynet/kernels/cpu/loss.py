@@ -43,7 +43,7 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray) -
     m, columns = logits.shape
     weights, labels = flat(weights), np.ascontiguousarray(labels, np.int64)
     gradient = memory.empty((m, columns))
-    losses = np.empty(m, np.float64)
+    losses = memory.empty((m,), np.float64)
     tasks, rows = row_tasks(m, columns)
     if gradient.size:
         arrays = flat(logits), labels, weights, gradient.reshape(-1), losses

@@ -8,6 +8,7 @@ makes every view refer to the buffer itself, so Python's own count of references
 from __future__ import annotations
 
 import math
+import mmap
 import sys
 from collections import deque
 
@@ -17,6 +18,8 @@ SMALL = 16_384
 """Results of fewer elements come from NumPy, which keeps small blocks by itself."""
 LIMIT = 128 * 2**20
 """Bytes that the pool keeps at most; what is larger or beyond goes back to the system when it is dropped."""
+PAGES = 2**18
+"""Bytes from which on a table has pages of its own."""
 ALIGNMENT = 64
 """Bytes of a cache line: a vector of AVX-512 that does not begin at one costs two accesses."""
 
@@ -24,13 +27,28 @@ _buffers: dict[int, deque[tuple[np.ndarray, int]]] = {}
 _kept = 0
 
 
-def empty(shape: tuple[int, ...]) -> np.ndarray:
-    """An uninitialised float32 array; a large one begins at a cache line."""
+def empty(shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
+    """An uninitialised array, float32 unless told otherwise; a large one of float32 begins at a cache line.
+
+    Whatever a kernel writes to comes from here, so that tests can hand out memory that is known to be wrong.
+    """
     size = math.prod(shape)
-    if size < SMALL:
-        return np.empty(shape, np.float32)
+    if size < SMALL or dtype is not np.float32:
+        return np.empty(shape, dtype)
     buffer, first = _from_pool(_rounded(size))
     return buffer[first : first + size].reshape(shape)
+
+
+def pages(size: int, dtype: type) -> np.ndarray:
+    """An array for a table that is kept; a large one has pages of its own, which go back to the system when it is dropped.
+
+    Memory that many tables of growing sizes leave behind elsewhere has no room for the next of them.
+    """
+    count = size * np.dtype(dtype).itemsize
+    if count < PAGES:
+        return empty((size,), dtype)
+    private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+    return np.frombuffer(mmap.mmap(-1, count, **private), dtype)
 
 
 def _from_pool(capacity: int) -> tuple[np.ndarray, int]:

@@ -22,10 +22,13 @@ from typing import Any
 import numba
 import numpy as np
 from llvmlite import ir
+from llvmlite.binding.ffi import lib as llvm
 from numba import types
+from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 
-from . import cache, jit, sampling
+from .. import forking
+from . import cache, jit, memory, sampling
 from .recurrent import copy
 
 _I64 = ir.IntType(64)
@@ -159,7 +162,7 @@ class Recording:
             ids[0] = index
             for own, given in zip(self._inputs[1:], states, strict=True):
                 own[...] = given
-            drawn = np.empty(points.size, np.int32)
+            drawn = memory.empty((points.size,), np.int32)
             rooms = sampling.room(p.size)
             _write(self._addresses, self._carries, ids, p, *settings, points, *rooms, drawn)
             return drawn, tuple(state.copy() for state in self._inputs[1:])
@@ -172,7 +175,10 @@ class Recording:
             _carry(1, source.size, source.reshape(-1), target.reshape(-1))
 
 
-_listening = threading.Lock()
+_listening = forking.held(threading.RLock())
+# Whoever captures calls may compile, and whoever compiles calls LLVM, which has a lock of its own.
+forking.held(global_compiler_lock)
+forking.held(llvm._lock)
 
 
 def _overheard(function: Callable[..., Any], inputs: Sequence[np.ndarray], listener: Callable) -> Any:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
+from . import memory
 from .flat import flat
 from .jit import OPTIONS, jit
 
@@ -99,7 +100,7 @@ def _sample(task, p, temperature, top_k, top_p, u, heap, sums, drawn):
 
 def room(classes: int) -> tuple[np.ndarray, np.ndarray]:
     """What `draw` needs to work in."""
-    return np.empty(classes, np.int64), np.empty(classes)
+    return memory.empty((classes,), np.int64), memory.empty((classes,), np.float64)
 
 
 def sample(probabilities: np.ndarray, temperature: float, top_k: int, top_p: float, u: float) -> int:
@@ -109,6 +110,6 @@ def sample(probabilities: np.ndarray, temperature: float, top_k: int, top_p: flo
     class, the lowest of equals. Of these, the `top_k` most probable (0: all) stay, and of them the fewest that together
     have at least `top_p` of what stayed (Holtzman et al. 2020). They lie on [0, 1) in order of their probability.
     """
-    p, drawn = flat(probabilities), np.empty(1, np.int64)
+    p, drawn = flat(probabilities), memory.empty((1,), np.int64)
     _sample(1, p.size, p, float(temperature), int(top_k), float(top_p), float(u), *room(p.size), drawn)
     return int(drawn[0])

@@ -32,7 +32,7 @@ def _step_mask(task, x, value, real, d, rows):
 
 def step_mask(x: np.ndarray, value: float) -> np.ndarray:
     """Which steps of x (n, t) or (n, t, …) are real, (n, t) bool: those that hold anything but `value`."""
-    real, d = np.empty(x.shape[:2], bool), math.prod(x.shape[2:])
+    real, d = memory.empty(x.shape[:2], bool), math.prod(x.shape[2:])
     if real.size:
         tasks, rows = row_tasks(real.size, d)
         source = np.ascontiguousarray(x).reshape(-1)

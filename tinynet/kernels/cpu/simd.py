@@ -12,20 +12,13 @@ from __future__ import annotations
 
 import inspect
 import operator
-import os
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
-
-def _host_lanes() -> int:
-    features = binding.get_host_cpu_features()
-    return 16 if features.get("avx512f") else 8 if features.get("avx2") else 4
-
-
-LANES = int(os.environ.get("TINYNET_LANES") or _host_lanes())
+from .environment import LANES
 
 FLOAT = ir.FloatType()
 INT = ir.IntType(32)

@@ -51,11 +51,12 @@ def _offsets_of(count: int):
         def generate(context, builder, signature, values):
             pointer = address(context, builder, signature.args[0], *values)
             offsets = [builder.load(builder.gep(pointer, [INTP(i)])) for i in range(count)]
+            offsets = [builder.sext(offset, INTP) if offset.type != INTP else offset for offset in offsets]
             return context.make_tuple(builder, signature.return_type, offsets)
 
         return types.UniTuple(types.intp, count)(table, types.intp), generate
 
-    row_offsets.__doc__ = f"The offsets of {count} rows: entries `first` … of an int64 table."
+    row_offsets.__doc__ = f"The offsets of {count} rows: entries `first` … of a table of int32 or int64."
     return row_offsets
 
 

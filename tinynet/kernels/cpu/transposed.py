@@ -7,8 +7,6 @@ Sums lie in the second cache between one block and the next. Bound by the multip
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 
 from . import memory
@@ -16,6 +14,7 @@ from .contract import ONE
 from .flat import flat
 from .functions import scratch
 from .jit import jit
+from .plans import kept
 from .simd import LANES, load_until, store_until
 from .tile import ROWS, WIDTH, finish, outer, resume, row_offsets, start
 
@@ -87,14 +86,14 @@ def product(x: np.ndarray, x_rows: np.ndarray, columns: int, w: np.ndarray) -> n
 _NOTHING = np.zeros(WIDTH, np.float32)
 
 
-@functools.lru_cache(maxsize=64)
+@kept
 def _tables(columns: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Where the values of a tile lie in a packed row, and where the rows of y begin, the last one met again up to a whole tile."""
     padded = -(-columns // ROWS) * ROWS
     return np.arange(ROWS), np.minimum(np.arange(padded), columns - 1) * width
 
 
-@functools.lru_cache(maxsize=64)
+@kept
 def rows_of(count: int, length: int, skipped: int, width: int) -> np.ndarray:
     """Where rows of so many numbers begin: of each of `count` sequences the first `length` rows, then so many are skipped."""
     sequences, steps = np.arange(count)[:, None], np.arange(length)

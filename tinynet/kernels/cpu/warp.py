@@ -6,8 +6,6 @@ then four reads a pixel, which bound it. The picture is copied with zeros around
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 
 from ..reference.warp import spline_basis
@@ -15,6 +13,7 @@ from . import memory
 from .flat import flat
 from .functions import clear, fma
 from .jit import helper, jit
+from .plans import kept
 from .simd import LANES, choose, elementwise, load, splat, store
 
 U = np.uint64
@@ -107,12 +106,12 @@ def _sample(padded, corner, line, c, scratch, places, wide, out, target, w):
         out[U(target + j * c)] = upper + down * (lower - upper)
 
 
-@functools.lru_cache(maxsize=32)
+@kept
 def _basis(size: int, knots: int) -> np.ndarray:
     return flat(spline_basis(size, knots) if knots else np.zeros(0))
 
 
-@functools.lru_cache(maxsize=32)
+@kept
 def _basis_of_columns(size: int, knots: int) -> np.ndarray:
     """Transposed, zeros behind each line up to whole vectors."""
     if not knots:
@@ -120,7 +119,7 @@ def _basis_of_columns(size: int, knots: int) -> np.ndarray:
     return flat(np.pad(spline_basis(size, knots).T, [(0, 0), (0, -size % LANES)]))
 
 
-@functools.lru_cache(maxsize=32)
+@kept
 def _from_centre(size: int) -> np.ndarray:
     return flat(np.arange(size + -size % LANES) - (size - 1) / 2)
 
