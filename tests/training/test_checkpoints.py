@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import json
+import shutil
+import tracemalloc
+
 import numpy as np
 import pytest
 from test_fit import At, raise_ctrl_c
@@ -7,8 +11,20 @@ from tiny import equal, network, samples
 
 import tinynet as tn
 from tinynet.errors import TinynetError
-from tinynet.training import SGD, AdamW, EarlyStopping, OneCycle, ReduceOnPlateau, RMSprop, check_writable
-from tinynet.training.checkpoints import load_checkpoint, save_checkpoint
+from tinynet.training import (
+    SGD,
+    AdamW,
+    Callback,
+    EarlyStopping,
+    OneCycle,
+    ReduceOnPlateau,
+    RMSprop,
+    Schedule,
+    StepDecay,
+    check_writable,
+    checkpoints,
+)
+from tinynet.training.checkpoints import save_checkpoint
 
 X, Y = samples()
 SETTINGS = {
@@ -62,19 +78,209 @@ def test_resuming_twice_and_after_the_end(tmp_path):
     assert equal(finished.state(), unbroken.state())
 
 
-def test_a_checkpoint_of_another_training_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"batch_size": 8},
+            "belongs to another training: batch_size was 32, now 8; give the same data and settings",
+        ),
+        ({"seed": 1}, "seed was 0, now 1"),
+        ({"shuffle": False}, "shuffle was True, now False"),
+        ({"optimizer": "sgd"}, "optimizer was Adam, now SGD;"),
+        ({"optimizer": tn.Adam(0.01)}, "learning_rate was 0.001, now 0.01;"),
+        (
+            {"optimizer": tn.Adam(StepDecay(0.001))},
+            "learning_rate was 0.001, now StepDecay;",
+        ),
+        ({"clip_norm": 1.0}, "clip_norm was None, now 1.0"),
+        ({"ema": 0.9}, "ema was None, now 0.9"),
+        ({"augment": tn.Augment(shift=0.1)}, "augment was None, now Augment"),
+        ({"sample_weight": np.arange(60.0)}, "the weights of samples or classes have changed since"),
+        ({"class_weight": {1: 2.0}}, "the weights of samples or classes have changed since"),
+        ({"validation_data": (X, Y)}, "the validation data have changed since"),
+    ],
+)
+def test_a_checkpoint_of_a_training_with_other_settings_is_refused(settings, message, tmp_path):
     file = tmp_path / "run.npz"
     network().fit(X, Y, checkpoint=file)
-    for settings, message in (
-        ({"batch_size": 8}, "belongs to a training with batch_size 32, not 8: give the same settings"),
-        ({"seed": 1}, "with seed 0, not 1"),
-        ({"optimizer": "sgd"}, "with optimizer 'Adam', not 'SGD'"),
-        ({"ema": 0.9}, "with ema None, not 0.9"),
+    net, start = network(), network()
+    with pytest.raises(TinynetError, match=message):
+        net.fit(X, Y, resume=file, **settings)
+    assert equal(net.state(), start.state())
+
+
+def test_a_checkpoint_of_other_data_is_refused(tmp_path):
+    file, net = tmp_path / "run.npz", network()
+    net.labels = ["above", "below"]
+    net.fit(X, Y, checkpoint=file)
+    with pytest.raises(TinynetError, match="another training: the pictures have changed since; give"):
+        net.fit(X[::-1], Y, resume=file)
+    with pytest.raises(TinynetError, match="the labels have changed since"):
+        net.fit(X, 1 - Y, resume=file)
+    net.labels = ["below", "above"]
+    with pytest.raises(TinynetError, match="the names of the classes have changed since"):
+        net.fit(X, Y, resume=file)
+    larger = network(extra=(tn.Dense(3),))
+    larger.labels = ["above", "below"]
+    with pytest.raises(
+        TinynetError, match=r"network was Conv2D BatchNorm Flatten Dropout Dense, now .* Dense Dense"
     ):
-        with pytest.raises(TinynetError, match=message):
-            network().fit(X, Y, resume=file, **settings)
-    with pytest.raises(TinynetError, match="of another network"):
-        network(extra=(tn.Dense(3),)).fit(X, Y, resume=file)
+        larger.fit(X, Y, resume=file)
+
+
+def test_more_epochs_continue_where_the_rate_does_not_follow_from_their_number(tmp_path):
+    file, whole, longer = tmp_path / "run.npz", network(), network()
+    whole.fit(X, Y, epochs=5)
+    longer.fit(X, Y, epochs=2, checkpoint=file)
+    longer.fit(X, Y, epochs=5, checkpoint=file, resume=file)
+    assert equal(whole.state(), longer.state())
+    with pytest.raises(TinynetError, match="has done 5 epochs already: give epochs of at least 5"):
+        longer.fit(X, Y, epochs=4, resume=file)
+    file.unlink()
+    network().fit(X, Y, epochs=2, optimizer=tn.Adam(OneCycle(0.01)), checkpoint=file)
+    with pytest.raises(TinynetError, match="epochs was 2, now 5"):
+        network().fit(X, Y, epochs=5, optimizer=tn.Adam(OneCycle(0.01)), resume=file)
+
+
+class Halving(Schedule):
+    """A schedule of a user's own."""
+
+    def __init__(self, first):
+        self.first, self.own = first, self
+
+    def rate(self, position):
+        return self.first / 2**position.epoch
+
+
+def test_settings_of_a_users_own_are_known_by_what_they_hold(tmp_path):
+    file = tmp_path / "run.npz"
+    network().fit(X, Y, optimizer=tn.Adam(Halving(0.1)), checkpoint=file)
+    network().fit(X, Y, optimizer=tn.Adam(Halving(0.1)), resume=file)
+    with pytest.raises(TinynetError, match=r"first was 0.1, now 0.2"):
+        network().fit(X, Y, optimizer=tn.Adam(Halving(0.2)), resume=file)
+
+
+def test_a_checkpoint_is_never_replaced_by_another_training(tmp_path):
+    file = tmp_path / "run.npz"
+    network().fit(X, Y, checkpoint=file)
+    whole = file.read_bytes()
+    for settings in ({}, {"resume": shutil.copy(file, tmp_path / "copy.npz")}):
+        with pytest.raises(
+            TinynetError,
+            match=r"run.npz exists already: resume='.*run.npz' continues that training; to start",
+        ):
+            network().fit(X, Y, checkpoint=file, **settings)
+    assert file.read_bytes() == whole
+    network().fit(X, Y, checkpoint=file, resume=file)
+    file.write_bytes(b"")  # as tempfile makes it
+    network().fit(X, Y, checkpoint=file)
+
+
+def test_two_trainings_cannot_write_one_checkpoint_at_once(tmp_path):
+    file = tmp_path / "run.npz"
+
+    def another(training):
+        for settings in ({}, {"resume": file}):
+            with pytest.raises(
+                TinynetError, match=r"another training that is still running writes .*run.npz: wait"
+            ):
+                network().fit(X, Y, checkpoint=file, **settings)
+
+    network().fit(X, Y, epochs=3, checkpoint=file, callbacks=[At(5, another)])
+    assert [path.name for path in tmp_path.iterdir()] == ["run.npz"]
+    (tmp_path / "run.npz.lock").touch()  # what a killed one leaves
+    network().fit(X, Y, epochs=3, checkpoint=file, resume=file)
+
+
+def test_where_there_are_no_locks_there_is_a_checkpoint_still(tmp_path, monkeypatch):
+    def none(*arguments):
+        raise OSError(95, "Operation not supported")
+
+    if checkpoints.fcntl:
+        monkeypatch.setattr(checkpoints.fcntl, "flock", none)
+    network().fit(X, Y, checkpoint=tmp_path / "run.npz")
+    assert (tmp_path / "run.npz").exists()
+
+
+def test_a_full_disk_at_a_checkpoint_ends_no_training(tmp_path, monkeypatch, capsys):
+    file, net, plain = tmp_path / "run.npz", network(), network()
+    real, tries = np.savez, []
+
+    def sometimes_full(*arguments, **entries):
+        tries.append(1)
+        if len(tries) < 4:
+            raise OSError(28, "No space left on device")
+        real(*arguments, **entries)
+
+    monkeypatch.setattr(np, "savez", sometimes_full)
+    history = net.fit(X, Y, epochs=5, checkpoint=file)
+    assert len(history.epochs) == 5 and len(tries) == 5 and file.exists()
+    told = capsys.readouterr().err
+    assert told.count("No space left on device") == 1 and "training goes on" in told
+    plain.fit(X, Y, epochs=5)
+    assert equal(net.state(), plain.state())
+
+
+def test_a_folder_that_vanishes_ends_no_training(tmp_path):
+    (tmp_path / "gone").mkdir()
+    history = network().fit(
+        X, Y, epochs=3, checkpoint=tmp_path / "gone" / "run.npz",
+        callbacks=[At(3, lambda training: shutil.rmtree(tmp_path / "gone"))],
+    )  # fmt: skip
+    assert len(history.epochs) == 3
+
+
+# ---- callbacks ----
+
+
+class Watch(Callback):
+    """Lowers the rate as the validation asks, and keeps what it saw."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_epoch_end(self, training):
+        self.seen.append((training.epoch, dict(training.logs)))
+        if training.epoch == 1:
+            training.learning_rate /= 4
+
+
+def test_callbacks_see_the_means_of_the_epoch_and_set_the_learning_rate(tmp_path):
+    watch, whole = Watch(), network()
+    history = whole.fit(X, Y, epochs=4, validation_split=0.2, callbacks=[watch])
+    assert [epoch for epoch, _ in watch.seen] == [0, 1, 2, 3]
+    for row, (_, logs) in zip(history.epochs, watch.seen, strict=True):
+        assert logs == {name: row[name] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
+    assert history.history["learning_rate"] == [1e-3, 1e-3, 2.5e-4, 2.5e-4]
+    file, broken = tmp_path / "run.npz", network()
+    broken.fit(
+        X, Y, epochs=4, validation_split=0.2, checkpoint=file, callbacks=[Watch(), At(5, raise_ctrl_c)]
+    )
+    broken.fit(X, Y, epochs=4, validation_split=0.2, checkpoint=file, resume=file, callbacks=[Watch()])
+    assert equal(whole.state(), broken.state())
+    with pytest.raises(TinynetError, match="learning_rate must be a number above 0, not nan"):
+        network().fit(
+            X, Y, callbacks=[At(1, lambda training: setattr(training, "learning_rate", float("nan")))]
+        )
+
+
+def test_a_callback_that_fails_costs_no_epoch(tmp_path):
+    file, whole, resumed = tmp_path / "run.npz", network(), network()
+
+    class Fail(Callback):
+        def on_epoch_end(self, training):
+            if training.epoch == 1:
+                raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        network().fit(X, Y, epochs=3, checkpoint=file, callbacks=[Fail()])
+    resumed.fit(X, Y, epochs=3, checkpoint=file, resume=file, callbacks=[At(4, raise_ctrl_c)])
+    whole.fit(X, Y, epochs=3)
+    assert equal(whole.state(), resumed.fit(X, Y, epochs=3, resume=file) and resumed.state())
+
+
+# ---- files ----
 
 
 def test_files_that_are_no_checkpoint(tmp_path):
@@ -82,24 +288,87 @@ def test_files_that_are_no_checkpoint(tmp_path):
     with pytest.raises(TinynetError, match=r"there is no checkpoint .*run.npz: start without resuming"):
         network().fit(X, Y, resume=file)
     network().save(file)
-    with pytest.raises(TinynetError, match="is not a checkpoint"):
-        load_checkpoint(file)
-    save_checkpoint(file, {"epoch": 1}, {"model": {"a": np.ones(3)}})
+    contents = {"model.npz": file.read_bytes(), "empty.npz": b"", "text.npz": b"hello"}
+    file.unlink()
+    network().fit(X, Y, checkpoint=file)
     whole = file.read_bytes()
-    config, groups = load_checkpoint(file)
-    assert config["epoch"] == 1 and groups["model"]["a"].tolist() == [1, 1, 1]
+    contents |= {"cut.npz": whole[:-40], "half.npz": whole[: len(whole) // 2]}
     np.savez(tmp_path / "pickled.npz", config=np.array([{}], object))
-    contents = {
-        "empty.npz": b"",
-        "text.npz": b"hello",
-        "cut.npz": whole[:-40],
-        "half.npz": whole[: len(whole) // 2],
-    }
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
     for name in (*contents, "pickled.npz"):
         with pytest.raises(TinynetError, match="is not a checkpoint, or was cut off: start without resuming"):
-            load_checkpoint(tmp_path / name)
+            network().fit(X, Y, resume=tmp_path / name)
+    with pytest.raises(TinynetError, match=r"cannot read the checkpoint .* it is a folder"):
+        network().fit(X, Y, resume=tmp_path)
+
+
+def configs():
+    """Entries of a checkpoint's config that no training writes."""
+    yield from (
+        (key, None) for key in ("version", "identity", "epoch", "batch", "step", "sums", "learning_rate")
+    )
+    yield from (("epoch", value) for value in ("a", -5, 1.5, True, 3, 1))
+    yield from (("batch", value) for value in (10**6, "a", -1, 2))
+    yield from (("step", value) for value in (-100, 10**400, 1, "a", 4.0))
+    yield from (
+        ("sums", value)
+        for value in ({"loss": 0, "evil": 1}, [1], {}, {"loss": 0, "weight": 0, "score": "a", "rows": 0})
+    )
+    yield from (("learning_rate", value) for value in ("a", [], 10**400))
+    yield from (("chosen_rate", value) for value in ("a", -1, 0, {}))
+    yield from (("best_epoch", value) for value in (1.5, 7, -1, "a", 0))
+    yield from (("identity", value) for value in ([], 5, {}, {"seed": [[[]]]}))
+
+
+@pytest.mark.parametrize(("key", "value"), list(configs()))
+def test_a_hostile_config_is_refused_in_a_sentence(key, value, tmp_path):
+    file, net, start = tmp_path / "run.npz", network(), network()
+    network().fit(X, Y, epochs=2, checkpoint=file)
+    arrays = dict(np.load(file))
+    config = json.loads(str(arrays.pop("config")))
+    config[key] = value
+    np.savez(file, config=json.dumps(config), **arrays)
+    with pytest.raises(TinynetError, match=r"run.npz"):
+        net.fit(X, Y, epochs=4, resume=file)
+    assert equal(net.state(), start.state())
+
+
+@pytest.mark.parametrize(
+    "name", ["model/dense_1.kernel", "best/dense_1.kernel", "moment/dense_1.kernel", "history"]
+)
+@pytest.mark.parametrize("change", ["missing", "longer", "text", "double", "objects", "infinite"])
+def test_a_hostile_array_is_refused_before_anything_is_changed(name, change, tmp_path):
+    file, net, start = tmp_path / "run.npz", network(), network()
+    network().fit(X, Y, epochs=2, checkpoint=file)
+    arrays = dict(np.load(file))
+    array = arrays.pop(name)
+    changed = {
+        "longer": lambda: np.concatenate([array, array]),
+        "text": lambda: np.zeros(array.shape, "U3"),
+        "double": lambda: array.astype(np.float32 if array.dtype == np.float64 else np.float64),
+        "objects": lambda: array.astype(object),
+        "infinite": lambda: np.full_like(array, np.inf),
+    }
+    if (name, change) in (("best/dense_1.kernel", "infinite"), ("moment/dense_1.kernel", "infinite")):
+        return  # which only makes a bad model of it
+    if change != "missing":
+        arrays[name] = changed[change]()
+    np.savez(file, **arrays)
+    with pytest.raises(TinynetError):
+        net.fit(X, Y, epochs=4, resume=file)
+    assert change == "infinite" or equal(net.state(), start.state())
+
+
+def test_what_a_checkpoint_does_not_need_is_never_unpacked(tmp_path):
+    file = tmp_path / "run.npz"
+    network().fit(X, Y, checkpoint=file)
+    np.savez_compressed(file, **np.load(file), **{"model/bomb": np.zeros(5_000_000, np.float32)})
+    tracemalloc.start()
+    with pytest.raises(TinynetError, match="its array model/bomb does not fit"):
+        network().fit(X, Y, resume=file)
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()
 
 
 def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
@@ -112,7 +381,8 @@ def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(np, "savez", full)
     with pytest.raises(TinynetError, match="No space left on device"):
         save_checkpoint(file, {"epoch": 2}, {})
-    assert load_checkpoint(file)[0]["epoch"] == 1 and [p.name for p in tmp_path.iterdir()] == ["run.npz"]
+    with checkpoints.open_checkpoint(file) as found:
+        assert found.config["epoch"] == 1 and [p.name for p in tmp_path.iterdir()] == ["run.npz"]
 
 
 def test_places_that_cannot_be_written_are_found_before_training(tmp_path, monkeypatch):

@@ -71,11 +71,14 @@ def test_progress_is_a_bar_on_a_terminal(monkeypatch):
     monkeypatch.setattr("tinynet.training.callbacks.SECONDS_BETWEEN_DRAWINGS", 0)
     monkeypatch.setenv("COLUMNS", "200")
     shown = train_with(Progress(Terminal()))
-    assert "\repoch 1/2 [" in shown and " images/s  0:00 left" in shown and "accuracy" in shown
+    assert "\repoch 1/2  [" in shown and " images/s  0:00 left" in shown and "accuracy" in shown
+    monkeypatch.setenv("COLUMNS", "60")
+    assert "accuracy 25.00 %  0:00 left\r" in train_with(Progress(Terminal()))
     monkeypatch.setenv("COLUMNS", "30")
     lines = train_with(Progress(Terminal())).split("\n")
     drawings = [drawing for line in lines for drawing in line.split("\r")[1:-1]]
     assert len(drawings) > 2 and all(len(drawing) < 30 for drawing in drawings)
+    assert all("left" in drawing or not drawing.strip() for drawing in drawings)
 
 
 def test_progress_says_why_training_stopped():

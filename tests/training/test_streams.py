@@ -86,7 +86,7 @@ def test_resuming_gives_the_bits_of_an_unbroken_training(kind, step, tmp_path):
 def test_a_checkpoint_without_states_is_refused(tmp_path):
     file = tmp_path / "run.npz"
     network().fit(X, Y, batch_size=STREAMS, checkpoint=file)
-    with pytest.raises(TinynetError, match="a training with stateful None, not True"):
+    with pytest.raises(TinynetError, match="stateful was False, now True"):
         network().fit(X, Y, batch_size=STREAMS, stateful=True, resume=file)
 
 

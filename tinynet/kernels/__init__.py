@@ -68,6 +68,15 @@ def tell_compilation(listener: Callable[[str], None] | None) -> None:
         _apply_listener()
 
 
+def compile_seconds() -> float:
+    """How long this process has compiled kernels."""
+    if not cpu_loaded():
+        return 0.0
+    from .cpu import cache
+
+    return cache.compile_seconds
+
+
 def threads() -> int:
     """The number of threads that kernels may use."""
     return _setting.threads or available_cores()

@@ -24,8 +24,9 @@ SECONDS_BETWEEN_DRAWINGS = 0.1
 class Callback:
     """Subclass and override what you need; each is given the `Training`, whose `stop(reason)` ends it.
 
-    Useful there: model, epoch, epochs, batch, steps_per_epoch, step, total_steps, logs (the epoch's running means),
-    learning_rate, history.
+    Useful there: model, epoch (counted from 0) of epochs, batch (steps done) of steps_per_epoch, step of total_steps; logs, the
+    epoch's running means and, at its end, what validation found; history; learning_rate, that of the last step: a callback
+    that sets it decides it from the next step on, in place of the optimizer's own.
     """
 
     def on_train_begin(self, training: Training) -> None:
@@ -38,7 +39,7 @@ class Callback:
         """After each step."""
 
     def on_epoch_end(self, training: Training) -> None:
-        """After validation and checkpoint; the epoch is the last of training.history.epochs."""
+        """After validation, before the checkpoint; the epoch is the last of training.history.epochs."""
 
     def on_train_end(self, training: Training) -> None:
         """After the last step; the model holds its final weights."""
@@ -137,17 +138,27 @@ class Progress(Callback):
             note(f"stopped: {history.stopped}{kept}", self.stream)
 
     def _bar(self, training: Training, seconds_a_step: float) -> str:
+        """The pieces of the bar that fit into the terminal: the time left is the last that is left out."""
         done = int(BAR_WIDTH * training.batch / training.steps_per_epoch)
-        left = (training.total_steps - training.step) * seconds_a_step
-        return (
-            f"epoch {training.epoch + 1}/{training.epochs} [{'#' * done}{'-' * (BAR_WIDTH - done)}]  "
-            f"{show(training.logs)}  {training.batch_size / seconds_a_step:,.0f} {training.unit}/s  "
-            f"{left // 60:.0f}:{left % 60:02.0f} left"
-        )
+        minutes, seconds = divmod(round((training.total_steps - training.step) * seconds_a_step), 60)
+        pieces = {
+            "epoch": f"epoch {training.epoch + 1}/{training.epochs}",
+            "bar": f"[{'#' * done}{'-' * (BAR_WIDTH - done)}]",
+            "means": show(training.logs),
+            "speed": f"{training.batch_size / seconds_a_step:,.0f} {training.unit}/s",
+            "left": f"{minutes}:{seconds:02} left",
+        }
+        for name in ("speed", "bar", "means", "epoch"):
+            if len("  ".join(pieces.values())) > self._room():
+                del pieces[name]
+        return "  ".join(pieces.values())[: self._room()]
+
+    def _room(self) -> int:
+        return shutil.get_terminal_size().columns - 1
 
     def _draw(self, text: str) -> None:
         if self.bar:
-            text = printable(text)[: shutil.get_terminal_size().columns - 1]
+            text = printable(text)
             with suppress(OSError, ValueError):
                 put(f"\r{text:<{self.width}}" if text else f"\r{'':{self.width}}\r", self.stream)
             self.width = len(text)

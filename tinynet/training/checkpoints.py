@@ -5,67 +5,179 @@ One `.npz`, read with `allow_pickle=False`: a 0-d string array `config` (JSON) a
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
-import zipfile
-import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
+from ..archive import Archive, parse_json
 from ..errors import TinynetError
-from ..files import atomic_write
+from ..files import atomic_write, open_file
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 FORMAT = "tinynet checkpoint"
-VERSION = 1
-UNREADABLE = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    EOFError,
-    AttributeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What NumPy raises for the many ways in which a file can be broken."""
+VERSION = 2
 
 
 def save_checkpoint(
-    path: str | os.PathLike, config: dict[str, Any], groups: dict[str, dict[str, np.ndarray]]
+    path: str | os.PathLike, config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
 ) -> None:
     """Write a checkpoint; the old file stays whole until the new one is. Raises TinynetError where it cannot."""
-    arrays = {
-        f"{group}/{name}": array for group, members in groups.items() for name, array in members.items()
-    }
     text = json.dumps({"format": FORMAT, "version": VERSION, **config})
     with atomic_write(path) as file:
         np.savez(file, config=np.array(text), **arrays)
 
 
-def load_checkpoint(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]]]:
-    """Config and groups of arrays of a checkpoint; raises TinynetError for a file that is none."""
+class Checkpoint:
+    """An open checkpoint: its `config`, and its arrays, which are unpacked only where they fit."""
+
+    def __init__(self, archive: Archive, path: str | os.PathLike) -> None:
+        self._archive, self._path = archive, path
+        self.config = self._read_config()
+
+    def _read_config(self) -> dict[str, Any]:
+        if "config" not in self._archive.names:
+            _refuse(self._path)
+        try:
+            found = parse_json(self._archive.text("config"))
+        except ValueError:
+            _refuse(self._path)
+        if not isinstance(found, dict) or found.get("format") != FORMAT:
+            _refuse(self._path)
+        if found.get("version") != VERSION:
+            raise TinynetError(
+                f"{self._path} is a checkpoint of another version of tinynet: start without resuming"
+            )
+        return found
+
+    def arrays(self, own: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The arrays by name; raises TinynetError unless they have the names, shapes and types of `own`."""
+        for name in {*own, *self._archive.names} - {"config"}:
+            if name not in own or name not in self._archive.names:
+                self._misfit(name)
+        return {name: self._array(name, array) for name, array in own.items()}
+
+    def _array(self, name: str, own: np.ndarray) -> np.ndarray:
+        def check(shape: tuple[int, ...], dtype: np.dtype) -> None:
+            if shape != own.shape or dtype != own.dtype:
+                self._misfit(name)
+
+        return self._archive.array(name, check)
+
+    def _misfit(self, name: str) -> NoReturn:
+        raise TinynetError(
+            f"{self._path} is the checkpoint of another network: its array {name} does not fit"
+        )
+
+
+@contextmanager
+def open_checkpoint(path: str | os.PathLike) -> Iterator[Checkpoint]:
+    """A checkpoint to read; raises TinynetError for a file that is none."""
     path = Path(path)
-    if not path.exists():
-        raise TinynetError(f"there is no checkpoint {path}: start without resuming")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            entries = {name: file[name] for name in file.files}
-        config = json.loads(str(entries.pop("config")))
-        known = config["format"] == FORMAT
-    except UNREADABLE:
-        known = False
-    if not known:
-        raise TinynetError(f"{path} is not a checkpoint, or was cut off: start without resuming")
-    if config["version"] != VERSION:
-        raise TinynetError(f"{path} is a checkpoint of another version of tinynet: start without resuming")
-    groups: dict[str, dict[str, np.ndarray]] = {}
-    for key, array in entries.items():
-        group, _, name = key.partition("/")
-        groups.setdefault(group, {})[name] = array
-    return config, groups
+        with open_file(path) as file:
+            yield Checkpoint(Archive(file, str(path), "checkpoint", _NoCheckpoint), path)
+    except _NoCheckpoint:
+        _refuse(path)
+    except FileNotFoundError:
+        raise TinynetError(f"there is no checkpoint {path}: start without resuming") from None
+    except OSError as error:
+        raise TinynetError(f"cannot read the checkpoint {path}: {error.strerror or error}") from error
+
+
+class _NoCheckpoint(TinynetError):
+    """What the reader of archives says of a file that is broken; who reads a checkpoint is told what to do."""
+
+
+def _refuse(path: str | os.PathLike) -> NoReturn:
+    raise TinynetError(f"{path} is not a checkpoint, or was cut off: start without resuming") from None
+
+
+# ---- whose a file is ----
+
+
+@contextmanager
+def exclusive(path: str | os.PathLike | None) -> Iterator[None]:
+    """Inside, no other training writes to this checkpoint; raises TinynetError while one does.
+
+    A lock in a file beside it says so, which ends with its process, however that ends. Where a file system has no locks, there
+    is none.
+    """
+    if path is None:
+        yield
+        return
+    place = Path(f"{os.path.realpath(path)}.lock")
+    try:
+        handle = _lock(place)
+    except BlockingIOError:
+        raise TinynetError(
+            f"another training that is still running writes {path}: wait for its end, or choose another file"
+        ) from None
+    except OSError:
+        handle = None
+    try:
+        yield
+    finally:
+        if handle is not None:
+            with suppress(OSError):
+                _unlock(handle, place)
+
+
+def _lock(place: Path) -> int:
+    """Open and lock a file; raises BlockingIOError where another holds it."""
+    while True:
+        if fcntl is None:
+            # Windows removes no file that somebody has open.
+            with suppress(FileNotFoundError):
+                try:
+                    os.unlink(place)
+                except PermissionError:
+                    raise BlockingIOError from None
+        handle = os.open(place, os.O_CREAT | os.O_RDWR, 0o600)
+        if fcntl is None:
+            return handle
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(handle), os.stat(place)):
+                    return handle
+        except OSError as error:
+            os.close(handle)
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                raise BlockingIOError from None
+            raise
+        os.close(handle)  # its last owner removed it meanwhile
+
+
+def _unlock(handle: int, place: Path) -> None:
+    if fcntl is None:
+        os.close(handle)
+        os.unlink(place)
+    else:  # while it is held, or it would be another's
+        os.unlink(place)
+        os.close(handle)
+
+
+def check_new(path: str | os.PathLike, resumed: str | os.PathLike | None) -> None:
+    """Raise TinynetError where a checkpoint would replace a file that is not the one which is continued."""
+    path = Path(path)
+    if not path.is_file() or not path.stat().st_size:
+        return
+    if resumed is None or os.path.realpath(resumed) != os.path.realpath(path):
+        raise TinynetError(
+            f"{path} exists already: resume={str(path)!r} continues that training; to start anew, delete the file or give "
+            "another checkpoint"
+        )
 
 
 def check_writable(path: str | os.PathLike) -> None:

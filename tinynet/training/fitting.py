@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 from .. import kernels as devices
 from ..data.augment import Augment
 from ..errors import TinynetError
+from ..files import path_text
 from ..layers.base import check_count
 from ..terminal import is_terminal
+from . import resuming
 from .callbacks import Callback, EarlyStopping, Progress, check_monitor
-from .checkpoints import check_writable
+from .checkpoints import check_new, check_writable, exclusive
 from .history import History
+from .identity import identity
 from .loop import Training, measure
 from .losses import Loss, get_loss
 from .optimizers import MovingAverage, Optimizer, get_optimizer
@@ -75,12 +78,14 @@ def fit(
     verbose: None shows progress on stderr where that is a terminal, True shows at least a line an epoch
     clip_norm: limit of the norm of all gradients together, in place of the optimizer's own
     ema: decay, such as 0.999, of a moving average of the weights; validation and the final model use it
-    checkpoint: file that is written after each epoch and when training is stopped
-    resume: such a file; training goes on to the very bits that it would have reached without a break
-    time_limit: seconds; training ends after the step that passes them
+    checkpoint: file that is written after each epoch and when training is stopped; one that exists is not replaced, unless it
+        is the one that is resumed; where the disk is full, training goes on without
+    resume: such a file; training goes on to the very bits that it would have reached without a break. It must have the same
+        data and settings, epochs among them unless the learning rate does not depend on their number
+    time_limit: seconds of training, compiling not counted; training ends after the step that passes them
 
-    Ctrl-C ends training after the step (a second one at once); then, and at the time limit, what was reached is
-    measured and the model keeps the best weights, by val_loss or by what early_stopping watches.
+    Ctrl-C, SIGTERM and SIGHUP end training after the step (a second one at once); then, and at the time limit, what was
+    reached is measured and the model keeps the best weights, by val_loss or by what early_stopping watches.
 
     Raises DataError and ShapeError for x and y that do not fit, TinynetError for other settings that do not, all
     before training; DivergedError where the loss becomes NaN or infinite.
@@ -93,6 +98,7 @@ def fit(
     if clip_norm is not None:
         optimizer = replace(optimizer, clip_norm=clip_norm)
     check_number("fit", "reset_rate", reset_rate, most=1)
+    checkpoint, resume = _file(checkpoint), _file(resume)
     callbacks, early_stopping = _split_callbacks(callbacks, early_stopping)
     training = Training(
         model=model,
@@ -111,16 +117,21 @@ def fit(
         stateful=_check_stateful(stateful, model, samples, batch_size),
         reset_rate=reset_rate,
         augment=_check_augment(augment, samples),
-        checkpoint=None if checkpoint is None else Path(checkpoint),
+        checkpoint=checkpoint,
         time_limit=_check_time_limit(time_limit),
         state=optimizer.start(model.parameters()),
     )
-    if training.checkpoint is not None:
-        check_writable(training.checkpoint)
-    if resume is not None:
-        training.resume(resume)
-    model.metadata["loss"] = loss.name
-    return training.run()
+    if checkpoint is not None:
+        check_writable(checkpoint)
+    if checkpoint is not None or resume is not None:
+        training.identity = identity(training)
+    with exclusive(checkpoint):
+        if checkpoint is not None:
+            check_new(checkpoint, resume)
+        if resume is not None:
+            resuming.resume(training, resume)
+        model.metadata["loss"] = loss.name
+        return training.run()
 
 
 def evaluate(
@@ -237,6 +248,10 @@ def _check_augment(augment: Augment | None, samples: Samples) -> Augment | None:
             "augment needs pictures, x of shape (n, height, width, channels) or (n, height, width)"
         )
     return augment
+
+
+def _file(path: str | bytes | os.PathLike | None) -> Path | None:
+    return None if path is None else Path(path_text(path))
 
 
 def _check_time_limit(seconds: float | None) -> float | None:

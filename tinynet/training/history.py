@@ -27,17 +27,19 @@ class History:
     An epoch that was broken off is there too, with what it reached; there is none where no step was done.
     `stopped` says why training ended before its last epoch ("early stopping", "time limit", "interrupted"), and is
     empty where it did not; `best_epoch` is the epoch, from 1, that was best in the value watched, `kept_epoch` the one whose
-    weights the model holds, None where they are those that training began with.
+    weights the model holds, None where they are those that training began with; `signal` is the number of the
+    signal that interrupted it: SIGINT, which is Ctrl-C, SIGTERM or SIGHUP.
     """
 
     epochs: list[dict[str, Any]] = field(default_factory=list)
     stopped: str = ""
     best_epoch: int | None = None
     kept_epoch: int | None = None
+    signal: int | None = None
 
     @property
     def interrupted(self) -> bool:
-        """Whether Ctrl-C ended it."""
+        """Whether Ctrl-C, SIGTERM or SIGHUP ended it."""
         return self.stopped == "interrupted"
 
     @property

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import kernels as devices
 from ..data.augment import Augment
 from ..data.augment import augment as augmented
 from ..errors import TinynetError
 from ..layers.base import Run
 from ..layers.base import State as Carried
+from ..terminal import note
 from .callbacks import Callback, EarlyStopping
-from .checkpoints import load_checkpoint, save_checkpoint
 from .history import History
 from .losses import Loss
 from .optimizers import Arrays, MovingAverage, Optimizer, State
+from .resuming import save
 from .samples import Batch, Samples
-from .schedules import Position
+from .schedules import Position, check_number
+from .signals import first_signal
 
 if TYPE_CHECKING:
     from ..model import Sequential
@@ -98,8 +99,10 @@ class Training:
     time_limit: float | None
     state: State
     """What the optimizer remembers."""
+    identity: dict[str, Any] = field(default_factory=dict)
+    """What a checkpoint must share with this training to be continued by it."""
     epoch: int = 0
-    """Epochs done."""
+    """Epochs done: at the end of one, it is not counted before all callbacks were told."""
     batch: int = 0
     """Steps done in this epoch."""
     sums: Sums = field(default_factory=Sums)
@@ -108,8 +111,10 @@ class Training:
     """Copy of the best weights, at first of those that training began with."""
     restored: bool = False
     """Whether the model was given back its best weights at the end."""
-    learning_rate: float = math.nan
-    """Of the last step."""
+    used_rate: float = math.nan
+    """Learning rate of the last step."""
+    chosen_rate: float | None = None
+    """Learning rate that a callback has set, from the next step on."""
     carried: Carried = field(default_factory=dict)
     """Where recurrent layers stood at the end of the last batch; empty unless `stateful`."""
 
@@ -120,6 +125,8 @@ class Training:
         images = len(self.model.input_shape) == 3
         self.unit = "images" if images else "windows" if self.stateful else "samples"
         self._forget()
+        self.validated: dict[str, float] = {}
+        self.checkpoint_failed = False
         self.parameters = self.model.parameters()
         self.arrays = self.model.state()
         self.trained_before = self.model.epochs_trained
@@ -134,20 +141,37 @@ class Training:
 
     @property
     def logs(self) -> dict[str, float]:
-        """Means of the epoch so far: loss and metric."""
-        return self.sums.means(self.loss.metric)
+        """Means of the epoch so far: loss and metric; at its end also those of validation."""
+        return self.sums.means(self.loss.metric) | self.validated
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the last step; set it, and all steps that follow use the new one."""
+        return self.used_rate
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        """Raises TinynetError for what is no number above 0."""
+        check_number("training", "learning_rate", rate, above=0)
+        self.used_rate = self.chosen_rate = float(rate)
+        self.optimizer = replace(self.optimizer, learning_rate=self.chosen_rate)
 
     def stop(self, reason: str) -> None:
         """End training after this step."""
         self.history.stopped = self.history.stopped or reason
 
+    def interrupt(self, number: int = signal.SIGINT) -> None:
+        """End training after this step, as a signal asks; after the last one nothing is broken off."""
+        self.stop("interrupted" if self.step < self.total_steps else "")
+        self.history.signal = int(number)
+
     # ---- the way of a training ----
 
     def run(self) -> History:
         """Train to the end; returns the history. Raises DivergedError where the loss is no number any more."""
-        self.began = time.monotonic()
+        self.began, self.compiled = time.monotonic(), devices.compile_seconds()
         # Numbers too large for float32 end in the loss, which is watched: one error, and no warnings of NumPy before it.
-        with _interruptible(self), np.errstate(over="ignore", invalid="ignore"):
+        with first_signal(self.interrupt), np.errstate(over="ignore", invalid="ignore"):
             self._tell("on_train_begin")
             try:
                 self._stop_early()
@@ -169,10 +193,14 @@ class Training:
             start = self.batch * self.batch_size
             self._step(self.samples.take(order[start : start + self.batch_size]), *seeds[self.batch])
             self.batch += 1
-            if self.time_limit is not None and time.monotonic() - self.began > self.time_limit:
+            if self.time_limit is not None and self._seconds() > self.time_limit:
                 self.stop("time limit" if self.step < self.total_steps else "")
             self._tell("on_batch_end")
         self._end_epoch(began)
+
+    def _seconds(self) -> float:
+        """Since training began, without those in which kernels were compiled."""
+        return time.monotonic() - self.began - (devices.compile_seconds() - self.compiled)
 
     def _step(self, batch: Batch, seed: int, augment_seed: int) -> None:
         x = batch.x
@@ -190,9 +218,7 @@ class Training:
         self.sums.add(self.loss, value, outputs, batch)
         gradients = self.model.backward(gradient, saved)
         position = Position(self.step, self.total_steps, self.epoch, self.history.epochs)
-        self.learning_rate = self.optimizer.update(
-            self.kernels, self.parameters, gradients, self.state, position
-        )
+        self.used_rate = self.optimizer.update(self.kernels, self.parameters, gradients, self.state, position)
         if self.average:
             self.average.update(self.kernels, self.arrays, self.step)
 
@@ -203,12 +229,14 @@ class Training:
             self._save_checkpoint()
         if self.batch:
             self._record(began)
-        if whole:
-            self.epoch, self.batch, self.sums = self.epoch + 1, 0, Sums()
-            self._forget()
-            self._stop_early()
-            self._save_checkpoint()
-        self._tell("on_epoch_end")
+        try:
+            self._tell("on_epoch_end")
+        finally:
+            if whole:
+                self.epoch, self.batch, self.sums, self.validated = self.epoch + 1, 0, Sums(), {}
+                self._forget()
+                self._stop_early()
+                self._save_checkpoint()
 
     def _forget(self) -> None:
         """An epoch begins with zeros as the state that batches hand on."""
@@ -224,7 +252,8 @@ class Training:
             self.stop("early stopping")
 
     def _record(self, began: float) -> None:
-        row = {"epoch": self.epoch + 1, **self.logs, **self._validate()}
+        self.validated = self._validate()
+        row = {"epoch": self.epoch + 1, **self.logs}
         finite = all(math.isfinite(self.kernels.sum_of_squares(p)) for p in self.parameters.values())
         if not finite or not math.isfinite(row.get("val_loss", 0.0)):
             self._diverged()
@@ -305,60 +334,18 @@ class Training:
             for callback in self.callbacks:
                 getattr(callback, event)(self)
         except KeyboardInterrupt:
-            self.stop("interrupted")
-
-    # ---- checkpoints ----
-
-    def _identity(self) -> dict[str, Any]:
-        """What must be the same for a checkpoint to be continued."""
-        return {
-            "samples": len(self.samples),
-            "batch_size": self.batch_size,
-            "seed": self.seed,
-            "loss": self.loss.name,
-            "optimizer": type(self.optimizer).__name__,
-            "ema": self.average.decay if self.average else None,
-            "stateful": self.stateful or None,
-            "reset_rate": self.reset_rate or None,
-        }
-
-    def _groups(self) -> dict[str, Arrays]:
-        carried = {f"{name}.{i}": a for name, own in self.carried.items() for i, a in enumerate(own)}
-        groups = {"model": self.arrays, "best": self.best, "carried": carried, **self.state.slots}
-        return groups | ({"average": self.average.arrays} if self.average else {})
+            self.interrupt()
 
     def _save_checkpoint(self) -> None:
-        if self.checkpoint is None:
+        """Where it cannot be written now, training goes on: perhaps it can after the next epoch."""
+        if self.checkpoint is None or not self.step:
             return
-        config = {
-            "identity": self._identity(),
-            "epoch": self.epoch,
-            "trained_before": self.trained_before,
-            "batch": self.batch,
-            "step": self.step,
-            "sums": vars(self.sums),
-            "epochs": self.history.epochs,
-            "best_epoch": self.history.best_epoch,
-            "learning_rate": self.learning_rate,
-        }
-        save_checkpoint(self.checkpoint, config, self._groups())
-
-    def resume(self, path: str | os.PathLike) -> None:
-        """Go on where a checkpoint was written; raises TinynetError where it belongs to another training."""
-        config, groups = load_checkpoint(path)
-        for name, value in self._identity().items():
-            if config["identity"].get(name) != value:
-                raise TinynetError(
-                    f"{path} belongs to a training with {name} {config['identity'].get(name)!r}, not {value!r}: "
-                    "give the same settings, or start without resuming"
-                )
-        for name, arrays in self._groups().items():
-            _restore(path, arrays, groups.get(name, {}))
-        self.epoch, self.batch, self.state.step = config["epoch"], config["batch"], config["step"]
-        self.trained_before = config["trained_before"]
-        self.sums = Sums(**config["sums"])
-        self.history = History(config["epochs"], best_epoch=config["best_epoch"])
-        self.learning_rate = config["learning_rate"]
+        try:
+            save(self, self.checkpoint)
+        except TinynetError as error:
+            if not self.checkpoint_failed:
+                note(f"note: no checkpoint for now: {error}; training goes on")
+            self.checkpoint_failed = True
 
 
 def measure(
@@ -399,31 +386,3 @@ def _reset(state: Carried, rate: float, seed: int) -> Carried:
 
 def _copy(arrays: Arrays) -> Arrays:
     return {name: array.copy() for name, array in arrays.items()}
-
-
-def _restore(path: str | os.PathLike, arrays: Arrays, found: Arrays) -> None:
-    """Copy a checkpoint's arrays into those of the same names."""
-    for name in arrays.keys() | found.keys():
-        if name not in arrays or name not in found or arrays[name].shape != found[name].shape:
-            raise TinynetError(f"{path} is the checkpoint of another network: its array {name} does not fit")
-    for name, array in arrays.items():
-        np.copyto(array, found[name])
-
-
-@contextmanager
-def _interruptible(training: Training) -> Iterator[None]:
-    """The first Ctrl-C ends training after the step, so that all arrays belong together; a second one at once."""
-    previous = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(previous):
-        yield
-        return
-
-    def interrupt(number: int, frame: Any) -> None:
-        signal.signal(signal.SIGINT, previous)
-        training.stop("interrupted")
-
-    signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)

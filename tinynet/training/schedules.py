@@ -200,5 +200,17 @@ def monitored(schedule: Any) -> str | None:
     return schedule.monitor if isinstance(schedule, ReduceOnPlateau) else None
 
 
+def needs_length(schedule: Any) -> bool:
+    """Whether a learning rate may follow from the length of the whole training; of a user's own schedule nobody knows."""
+    return isinstance(schedule, Schedule) and not isinstance(schedule, (StepDecay, ReduceOnPlateau))
+
+
+def peak_rate(schedule: Any) -> float | None:
+    """The number that a learning rate was made with; None where a user's own schedule names none."""
+    while isinstance(schedule, Schedule):
+        schedule = getattr(schedule, "learning_rate", getattr(schedule, "schedule", None))
+    return schedule
+
+
 def _cosine(start: float, end: float, done: float) -> float:
     return end + (start - end) * 0.5 * (1 + math.cos(math.pi * done))

@@ -41,6 +41,8 @@ KEPT = 90 * 24 * 3600
 
 # Called with a kernel's name just before it is compiled, never when it is loaded: for «compiling …» messages.
 on_compile: Callable[[str], None] | None = None
+compile_seconds = 0.0
+"""How long this process has compiled."""
 
 
 class KernelCache(_Cache):
@@ -64,10 +66,13 @@ class KernelCache(_Cache):
             pass
         if on_compile is not None:
             on_compile(self._name)
+        self._began = time.perf_counter()
         return None
 
     def save_overload(self, sig, data) -> None:
         """Keep a compiled kernel; a full or vanished disk is no reason to stop."""
+        global compile_seconds
+        compile_seconds += time.perf_counter() - self._began
         with contextlib.suppress(OSError):
             _write(self._path(sig), dumps(data._reduce()))
 

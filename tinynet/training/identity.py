@@ -1,0 +1,163 @@
+"""What makes a training the one it is: all that decides the bits which it reaches, as a checkpoint keeps it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .samples import Samples
+from .schedules import needs_length
+
+if TYPE_CHECKING:
+    from .loop import Training
+
+PIECE = 1 << 24
+"""Bytes of an array that are hashed at once, so that one in a file or with gaps is never copied whole."""
+SHOWN = 3
+"""Differences that an error names."""
+LONGEST_SHOWN = 60
+DATA = {
+    "samples": "samples",
+    "vocabulary": "characters or words of the vocabulary",
+    "class names": "names of the classes",
+    "labels": "labels",
+    "weights": "weights of samples or classes",
+    "validation": "validation data",
+}
+"""Entries that are hashes, and what they are of."""
+DEEPEST = 8
+"""Levels of settings within settings that are looked at."""
+
+
+def identity(training: Training) -> dict[str, Any]:
+    """Setting → value, as JSON holds it; data as hashes. The data come first: what else differs may follow from them."""
+    model, stopping = training.model, training.early_stopping
+    validation = training.validation
+    return dict(
+        _flat(
+            {
+                "samples": _fingerprint(training.samples.x),
+                "vocabulary": _hash(model.vocabulary),
+                "class names": _hash(model.labels),
+                "labels": _fingerprint(training.samples.targets),
+                "weights": _fingerprint(training.samples.weights),
+                "validation": validation and _fingerprint_of(validation),
+                "network": [type(layer).__name__ for layer in model.layers],
+                "input_shape": model.input_shape,
+                **{layer.name: layer.config() for layer in model.layers},
+                "epochs": training.epochs if needs_length(training.optimizer.learning_rate) else None,
+                "batch_size": training.batch_size,
+                "loss": training.loss,
+                "optimizer": training.optimizer,
+                "augment": training.augment,
+                "ema": training.average.decay if training.average else None,
+                "seed": training.seed,
+                "shuffle": training.shuffle,
+                "stateful": training.stateful,
+                "reset_rate": training.reset_rate,
+                "early_stopping": {"monitor": stopping.monitor, "min_delta": stopping.min_delta},
+            }
+        )
+    )
+
+
+def differences(then: dict[str, Any], now: dict[str, Any], model: Any) -> str:
+    """What changed between two identities, as a user knows it; "" where nothing did."""
+    then, now = (
+        {name.removesuffix(".type"): value for name, value in found.items()} for found in (then, now)
+    )
+    changed = [name for name in dict.fromkeys((*now, *then)) if then.get(name) != now.get(name)]
+    if "samples" in changed:
+        changed = [name for name in changed if name == "samples" or name not in DATA]
+    # The settings of another kind of thing are other ones.
+    changed = [name for name in changed if not any(name.startswith(f"{other}.") for other in changed)]
+    told = [_tell(name, then.get(name), now.get(name), model) for name in changed]
+    more = f", and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+    return ", ".join(told[:SHOWN]) + more
+
+
+def _tell(name: str, then: Any, now: Any, model: Any) -> str:
+    if name == "samples" and model.takes_ids:
+        return "the text has changed since"
+    if name == "samples" and len(model.input_shape) == 3:
+        return "the pictures have changed since"
+    if name in DATA:
+        return f"the {DATA[name]} have changed since"
+    if name.startswith("optimizer."):
+        name = name.rpartition(".")[2]  # of WarmUp(CosineDecay(3e-3)), too, the learning rate is one
+    return f"{_show(name)} was {_show(then)}, now {_show(now)}"
+
+
+def _show(value: Any) -> str:
+    """A value of a checkpoint, which may be anything that JSON holds."""
+    if isinstance(value, list) and all(isinstance(item, (str, int, float)) for item in value):
+        text = " ".join(map(str, value))
+    elif isinstance(value, str):
+        text = value
+    else:
+        text = "something else" if isinstance(value, (list, dict)) else str(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+
+
+# ---- data ----
+
+
+def _fingerprint_of(samples: Samples) -> str:
+    return " ".join(str(_fingerprint(array)) for array in (samples.x, samples.targets, samples.weights))
+
+
+def _fingerprint(array: np.ndarray | None) -> str | None:
+    """A hash of an array's type, shape and bytes."""
+    if array is None:
+        return None
+    digest = hashlib.blake2b(f"{array.dtype.str} {array.shape}".encode(), digest_size=16)
+    rows = max(PIECE // max(array[:1].nbytes, 1), 1)
+    for start in range(0, len(array), rows):
+        digest.update(np.ascontiguousarray(array[start : start + rows]).reshape(-1).view(np.uint8))
+    return digest.hexdigest()
+
+
+def _hash(value: Any) -> str | None:
+    return value if value is None else hashlib.blake2b(json.dumps(value).encode(), digest_size=16).hexdigest()
+
+
+# ---- settings ----
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """The settings in a value, whatever it is made of: (name.setting, number or text or list of such)."""
+    value = _plain(value)
+    if isinstance(value, dict) and name.count(".") < DEEPEST:
+        for key, held in value.items():
+            yield from _flat(held, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, (list, tuple)):
+        yield name, [item if isinstance(item, (str, int)) else repr(item) for item in value]
+    else:
+        yield name, value.get("type") if isinstance(value, dict) else value
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON can hold it, its parts as they are."""
+    if is_dataclass(value):
+        settings = {field.name: getattr(value, field.name) for field in fields(value)}
+        return {"type": getattr(value, "name", type(value).__name__), **settings}
+    if isinstance(value, np.ndarray):
+        return _fingerprint(np.atleast_1d(value))
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    if isinstance(value, (dict, list, tuple, str, int, float, type(None))):
+        return value
+    # A schedule or loss of the user's own: its class, and what it holds.
+    named = value if callable(value) and hasattr(value, "__qualname__") else type(value)
+    return {
+        "type": named.__qualname__,
+        **(vars(value) if named is type(value) and hasattr(value, "__dict__") else {}),
+    }
