@@ -2,23 +2,48 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
+import signal
+import sys
 import time
+from contextlib import nullcontext, suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from tinynet.cli import STARTED
+from tinynet.cli import STARTED, fail
 from tinynet.cli.options import Choice, Number, data_argument, device_options
 
 from tinynet.terminal import echo, note
 
 if TYPE_CHECKING:
+    from tinynet.errors import TinynetError
     from tinynet.recipes.base import Plan
     from tinynet.training import History
 
 ARCHITECTURES = ("auto", "cnn", "lstm", "gru", "rnn")
+UNITS = {"h": 3600, "m": 60, "s": 1}
 DRAWING, TABLE = ".png", ".csv"
 """How the name of a history ends, and what it becomes."""
+
+
+class Duration(click.ParamType):
+    """A time: `90` seconds, `10m`, `1h`, `1h30m`."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds; a usage error for what is no time above 0."""
+        parts = re.findall(r"([\d.]+(?:e[-+]?\d+)?)\s*([hms]?)\s*", value.strip().lower())
+        with suppress(ValueError):
+            seconds = sum(float(number) * UNITS[unit or "s"] for number, unit in parts)
+            whole = "".join(number + unit for number, unit in parts) == re.sub(r"\s", "", value.lower())
+            if whole and 0 < seconds < float("inf"):
+                return seconds
+        self.fail(f"{value!r} is not a time above 0, such as 90 (seconds), 10m or 1h", param, ctx)
 
 
 def _model_file(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
@@ -66,13 +91,9 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
               callback=_model_file,
               help="Where the model goes.  [default: ./DATA-ARCH.npz]")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace an existing file.")
-@click.option("--resume", is_flag=True, help="Go on with a training that was interrupted, to the same bits.")
-@click.option(
-    "--time-limit",
-    type=Number(0, min_open=True),
-    metavar="SECONDS",
-    help="Stop after SECONDS and keep the best weights.",
-)
+@click.option("--resume", is_flag=True, help="Continue a training that was interrupted, to the same bits.")
+@click.option("--time-limit", type=Duration(), metavar="TIME",
+              help="Stop after TIME (90 seconds, 10m, 1h) of training and keep the best weights.")  # fmt: skip
 @click.option("--history", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               callback=_history_file,
               help="Write loss and accuracy by epoch: a .csv table or a .png drawing.")  # fmt: skip
@@ -89,7 +110,7 @@ def command(data: str, output: Path | None, force: bool, resume: bool, time_limi
     """Train a network on DATA: digits, fashion, shakespeare, a .txt file, or a folder with one folder of pictures per class.
 
     Pictures train a CNN; text trains an LSTM, which learns what comes next. The same seed gives the same weights,
-    whatever the number of threads. Ctrl-C keeps the best weights so far, and --resume goes on from there.
+    whatever the number of threads. Ctrl-C keeps the best weights so far, and --resume continues from there.
     """
     from tinynet import recipes
     from tinynet.recipes.base import Choices
@@ -110,10 +131,9 @@ def command(data: str, output: Path | None, force: bool, resume: bool, time_limi
     for warning in plan.warnings:
         note(f"note: {warning}")
     note(plan.reason)
-    trained = _train(plan, data, output, resume, time_limit)
-    if history is not None:
-        trained.draw(history) if history.suffix == DRAWING else trained.save_csv(history)
-    return 130 if trained.interrupted else 0
+    if force and not resume:
+        _discard(_checkpoint(output))
+    return _train(plan, data, output, resume, time_limit, history)
 
 
 def _checkpoint(output: Path) -> Path:
@@ -125,53 +145,144 @@ def _check_output(output: Path, force: bool, resume: bool) -> None:
     """Found before training, not after."""
     from tinynet.errors import TinynetError
     from tinynet.training import check_writable
+    from tinynet.training.checkpoints import exclusive
 
     if resume and not _checkpoint(output).exists():
         raise TinynetError(
             f"there is no checkpoint {_checkpoint(output)}: give --resume the --output of the interrupted training, "
             "or start without --resume"
         )
+    with exclusive(_checkpoint(output)):
+        pass  # another training that writes it is the first thing to know
     # Beside its checkpoint, a file is what the interrupted training itself has left.
-    if output.exists() and not (force or resume):
-        raise TinynetError(f"{output} exists already; choose another --output, or --force to replace it")
+    if not (force or resume):
+        if _checkpoint(output).exists():
+            raise TinynetError(
+                f"{_checkpoint(output)} exists already: --resume continues it, --force replaces it, --output writes elsewhere"
+            )
+        if output.exists():
+            raise TinynetError(f"{output} exists already: --force replaces it, --output writes elsewhere")
     check_writable(output)
 
 
-def _train(plan: Plan, data: str, output: Path, resume: bool, time_limit: float | None) -> History:
-    """Train, save, and say what came of it."""
-    from tinynet.errors import TinynetError
+def _discard(checkpoint: Path) -> None:
+    """Remove the state of a training that is to be replaced."""
+    from tinynet.training.checkpoints import exclusive
 
-    checkpoint = _checkpoint(output)
-    trained = plan.model.fit(
-        plan.x,
-        plan.y,
-        **plan.settings,
-        callbacks=[_first_step(), *plan.callbacks],
-        checkpoint=checkpoint,
-        resume=checkpoint if resume else None,
-        time_limit=time_limit,
-        verbose=True,
-    )
-    if not trained.epochs:
-        raise TinynetError("training was stopped before its first step; nothing is saved")
+    with exclusive(checkpoint):
+        checkpoint.unlink(missing_ok=True)
+
+
+def _train(
+    plan: Plan, data: str, output: Path, resume: bool, time_limit: float | None, history: Path | None
+) -> int:
+    """Train, save, and say what came of it; returns the exit status."""
+    from tinynet.training import DivergedError
+    from tinynet.training.signals import first_signal
+
+    checkpoint, failure = _checkpoint(output), None
+    try:
+        trained = plan.model.fit(
+            plan.x,
+            plan.y,
+            **plan.settings,
+            callbacks=[_first_step(), *plan.callbacks],
+            checkpoint=checkpoint,
+            resume=checkpoint if resume else None,
+            time_limit=time_limit,
+            verbose=True,
+        )
+    except DivergedError as error:
+        if error.history.kept_epoch is None:
+            raise
+        trained, failure = error.history, error
+    came = [trained.signal] if trained.signal else []
+    if came and hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closing terminal may send it once more
+    with nullcontext() if came else first_signal(came.append):
+        if trained.epochs:
+            failure = _save(plan, data, trained, output, checkpoint) or failure
+            if history is not None:
+                trained.draw(history) if history.suffix == DRAWING else trained.save_csv(history)
+        elif failure is None:
+            note("training was stopped before its first step; nothing is saved")
+    if failure is not None:
+        return fail(failure)
+    return 128 + came[0] if came else 0
+
+
+def _save(plan: Plan, data: str, trained: History, output: Path, checkpoint: Path) -> TinynetError | None:
+    """Save the model, somewhere in any case, and say what came of it; returns what went wrong, if anything did."""
     best = trained.epochs[(trained.kept_epoch or len(trained.epochs)) - 1]
-    plan.model.metadata["training"] = {
+    plan.model.metadata["training"] = _record(plan, data, trained, best)
+    place, failure = _write(plan, output)
+    unfinished = trained.stopped in ("interrupted", "time limit")
+    if not (unfinished or failure):
+        checkpoint.unlink(missing_ok=True)
+    for warning in plan.notes():
+        note(f"note: {warning}")
+    note(f"{plan.verdict(best)}, epoch {best['epoch']}")
+    if unfinished and checkpoint.exists():
+        note(f"to continue: {_command_to_continue()}")
+    elif not failure:
+        use = ["generate"] if plan.model.vocabulary else ["classify", "PICTURE"]
+        note(f"to use it: {shlex.join(['tinynet', *use, '--model', str(place)])}")
+    echo(str(place))
+    return failure
+
+
+def _record(plan: Plan, data: str, trained: History, best: dict[str, Any]) -> dict[str, Any]:
+    """What the model's file says of its training."""
+    from tinynet.training.schedules import peak_rate
+    from tinynet.version import __version__
+
+    settings = plan.settings
+    augment = settings.get("augment")
+    return {
         "data": data,
         "epochs": len(trained.epochs),
         "best epoch": best["epoch"],
         **plan.record(best),
-        "seed": plan.settings["seed"],
+        "optimizer": type(settings["optimizer"]).__name__,
+        "learning rate": peak_rate(settings["optimizer"].learning_rate),
+        "batch size": settings["batch_size"],
+        "augmentation": ", ".join(f"{k} {v}" for k, v in vars(augment).items() if v) if augment else "none",
+        "seed": settings["seed"],
+        "tinynet": __version__,
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        **({"stopped": trained.stopped} if trained.stopped else {}),
     }
-    plan.model.save(output, dtype="float16")
-    if not trained.stopped:
-        checkpoint.unlink(missing_ok=True)
-    else:
-        note(f"go on with --resume: {checkpoint} holds the state")
-    for warning in plan.notes():
-        note(f"note: {warning}")
-    note(f"{output}: {plan.verdict(best)}, epoch {best['epoch']}")
-    echo(str(output))
-    return trained
+
+
+def _write(plan: Plan, output: Path) -> tuple[Path, TinynetError | None]:
+    """Write the model, where need be to another folder: where it is, and what was in the way."""
+    import tempfile
+
+    import numpy as np
+
+    from tinynet.errors import TinynetError
+
+    # Half the size, unless a value is beyond it.
+    largest = max(float(np.abs(a).max(initial=0)) for a in plan.model.state().values())
+    dtype = "float16" if largest <= float(np.finfo(np.float16).max) else "float32"
+    try:
+        plan.model.save(output, dtype)
+        return output, None
+    except TinynetError as error:
+        failure = error
+    for folder in (os.curdir, os.path.expanduser("~"), tempfile.gettempdir()):
+        place = Path(folder, f"{output.stem}-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}.npz")
+        with suppress(TinynetError):
+            plan.model.save(place, dtype)
+            return place, TinynetError(f"{failure}; the model is in {place} instead")
+    raise TinynetError(f"{failure}; nor is there room for the model in the current, home or temporary folder")
+
+
+def _command_to_continue() -> str:
+    """The line that was typed, with --resume."""
+    given = [word for word in sys.argv[1:] if word not in ("--force", "--resume")]
+    end = given.index("--") if "--" in given else len(given)
+    return shlex.join(["tinynet", *given[:end], "--resume", *given[end:]])
 
 
 def _first_step():

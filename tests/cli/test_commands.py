@@ -208,7 +208,9 @@ def test_training_ends_after_ctrl_c_and_resumes(folder, tmp_path):
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert out.exists() and "Traceback" not in errors
-    fails(run("train", folder, "--output", out, "--epochs", 2000), "exists already")
+    line = f"to continue: tinynet train {folder} --output {out} --epochs 2000 --no-augment --resume"
+    assert line in errors.splitlines()
+    fails(run("train", folder, "--output", out, "--epochs", 2000), "exists already: --resume continues it")
     again = run(
         "train",
         folder,

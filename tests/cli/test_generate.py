@@ -56,9 +56,9 @@ def test_training_that_a_time_limit_breaks_off_resumes_to_the_same_bits(poem, tm
     whole, broken = tmp_path / "whole.npz", tmp_path / "broken.npz"
     run("train", poem, "--output", whole, *settings)
     done = run("train", poem, "--output", broken, *settings, "--time-limit", "1e-9")
-    assert done.returncode == 0 and b"go on with --resume: " in done.stderr
+    assert done.returncode == 0 and b"to continue: tinynet train " in done.stderr
     other = run("train", poem, "--output", broken, *settings, "--resume", "--random-seed", 3)
-    fails(other, "belongs to a training with seed 0, not 3", "give the same settings")
+    fails(other, "belongs to another training: seed was 0, now 3; give the same data and settings")
     done = run("train", poem, "--output", broken, *settings, "--resume")
     assert done.returncode == 0, done.stderr
     for one, other in zip(tn.load(whole).get_weights(), tn.load(broken).get_weights(), strict=True):
