@@ -7,10 +7,11 @@ import pytest
 from helpers import close, numeric_gradient
 from tiny import line, network, samples
 
+import tinynet as tn
 from tinynet.errors import DataError, TinynetError
 from tinynet.kernels import reference as k
 from tinynet.training import Adam, Huber
-from tinynet.training.losses import LOSSES, get_loss
+from tinynet.training.losses import LOSSES, CrossEntropy, get_loss
 
 ROWS, COLUMNS = 7, 4
 RNG = np.random.default_rng(3)
@@ -127,8 +128,8 @@ def test_huber_takes_a_delta():
         (["a", "b", "c", "d", "e"], "the labels are text.*number the classes first"),
         ([None] * 5, "the labels are of type object"),
         (np.zeros((5, 3)), r"labels of shape \(5, 3\) do not fit.*\(5, 4\).*\(5,\).*one-hot"),
-        (np.full((5, 4), 0.25), "index 0 are not one-hot"),
-        (np.ones((5, 4)), "index 0 are not one-hot"),
+        (np.full((5, 4), 0.2), "index 0 are neither one-hot nor probabilities"),
+        (np.ones((5, 4)), "index 0 are neither one-hot nor probabilities"),
         (3, "5 samples but 1 labels"),
     ],
 )
@@ -208,3 +209,56 @@ def test_evaluate_chooses_the_loss_by_training_or_by_the_last_activation():
     assert network().evaluate(x, y)["loss"] == pytest.approx(
         -np.log(probabilities[range(8), y]).mean(), rel=1e-5
     )
+
+
+# ---- labels that are no numbers, soft labels, functions ----
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_soft_labels_and_smoothing_are_those_of_torch(smoothing):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(6, 4)).astype(np.float32)
+    soft, hard = rng.dirichlet(np.ones(4), 6).astype(np.float32), rng.integers(0, 4, 6)
+    loss = CrossEntropy(label_smoothing=smoothing)
+    for y in (soft, hard):
+        targets = loss.targets(y, (4,), 6)
+        value, gradient = loss(k, z, targets, np.full(6, 1 / 6, np.float32))
+        tz = torch.tensor(z, requires_grad=True)
+        expected = torch.nn.functional.cross_entropy(tz, torch.tensor(y), label_smoothing=smoothing)
+        expected.backward()
+        assert value == pytest.approx(float(expected.detach()), rel=1e-5)
+        np.testing.assert_allclose(gradient, tz.grad.numpy(), atol=1e-6)
+
+
+def test_labels_may_be_the_names_that_the_network_knows():
+    x, numbers = np.random.default_rng(0).random((6, 3)), np.array([0, 1, 2, 2, 1, 0])
+    names = np.array(["cat", "dog", "owl"])[numbers]
+    results = []
+    for y in (numbers, names, names.tolist(), names.astype(object)):
+        net = tn.Sequential([tn.Dense(3, "softmax")], (3,), labels=["cat", "dog", "owl"])
+        net.fit(x, y)
+        results.append(net.evaluate(x, y))
+    assert all(result == results[0] for result in results)
+    with pytest.raises(DataError, match="the label cow at index 1 is none of the network's: cat, dog, owl"):
+        net.fit(x[:2], ["cat", "cow"])
+
+
+def squared(p, t):
+    return ((p[:, 0] - t) ** 2), 2 * (p[:, :1] - t[:, None])
+
+
+def test_a_function_may_be_the_loss():
+    x = np.random.default_rng(0).random((8, 3))
+    own, known = (tn.Sequential([tn.Dense(1)], (3,)) for _ in range(2))
+    weights = np.arange(8.0)
+    history = own.fit(x, x.sum(1), loss=squared, sample_weight=weights, validation_split=0.25)
+    expected = known.fit(x, x.sum(1), loss="mse", sample_weight=weights, validation_split=0.25)
+    for name in ("loss", "val_loss"):
+        assert history.epochs[0][name] == pytest.approx(expected.epochs[0][name], rel=1e-5)
+    np.testing.assert_allclose(own.get_weights()[0], known.get_weights()[0], atol=1e-5)
+    assert own.evaluate(x, x.sum(1), loss=squared)["loss"] == pytest.approx(
+        known.evaluate(x, x.sum(1))["loss"], rel=1e-4
+    )
+    with pytest.raises(TinynetError, match=r"<lambda> must return the loss of each row, shape \(8,\)"):
+        own.fit(x, x.sum(1), loss=lambda p, t: 1.0)

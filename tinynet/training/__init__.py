@@ -5,7 +5,7 @@ from .checkpoints import check_writable
 from .fitting import evaluate, fit
 from .history import History
 from .loop import DivergedError, Training
-from .losses import LOSSES, Huber, Loss
+from .losses import LOSSES, CrossEntropy, FunctionLoss, Huber, Loss
 from .optimizers import OPTIMIZERS, SGD, Adam, AdamW, Optimizer, RMSprop
 from .schedules import CosineDecay, OneCycle, ReduceOnPlateau, Schedule, StepDecay, WarmUp
 
@@ -17,8 +17,10 @@ __all__ = [
     "AdamW",
     "Callback",
     "CosineDecay",
+    "CrossEntropy",
     "DivergedError",
     "EarlyStopping",
+    "FunctionLoss",
     "History",
     "Huber",
     "Loss",

@@ -21,7 +21,7 @@ from .checkpoints import check_new, check_writable, exclusive
 from .history import History
 from .identity import identity
 from .loop import Training, measure
-from .losses import Loss, get_loss
+from .losses import LOSSES, Loss, get_loss
 from .optimizers import MovingAverage, Optimizer, get_optimizer
 from .samples import Samples, prepare
 from .schedules import check_number, monitored
@@ -63,13 +63,15 @@ def fit(
     (`net.epochs_trained`), so a loop of `fit(epochs=1)` goes on as one `fit` would; but each call starts the optimizer and its
     schedule anew.
 
-    x: samples (n, *input_shape); y: labels as the loss takes them (see `losses`)
+    x: samples (n, *input_shape); y: labels as the loss takes them (see `losses`), or names out of `labels`
     epochs, batch_size: the last batch of an epoch is as short as it falls
-    loss: a name or a Loss; cross_entropy and binary_cross_entropy are fused with the last softmax or sigmoid
+    loss: a name, a Loss or a function (see `losses.FunctionLoss`); cross_entropy and binary_cross_entropy are
+        fused with the last softmax or sigmoid
     optimizer: an Optimizer or its name, default Adam(1e-3); its learning rate may be a Schedule
     validation_data: (x, y) or (x, y, sample_weight), measured after each epoch; or validation_split, the last fraction
         of x and y
-    class_weight: {class: weight}, 1 where not given; sample_weight: (n,), or shaped like the labels
+    class_weight: {class: weight}, 1 where not given, or "balanced", by which all classes count the same;
+        sample_weight: (n,), or shaped like the labels
     shuffle: a new order every epoch; augment: an `Augment`, changes the pictures of each batch
     stateful: sample i of a batch goes on where sample i of the one before ended: recurrent layers start from the state that
         they left there, from zeros at the begin of an epoch, and nothing is shuffled (see `data.text.streams`);
@@ -130,7 +132,9 @@ def fit(
             check_new(checkpoint, resume)
         if resume is not None:
             resuming.resume(training, resume)
-        model.metadata["loss"] = loss.name
+        model.metadata.pop("loss", None)
+        if loss.name in LOSSES:
+            model.metadata["loss"] = loss.name
         return training.run()
 
 

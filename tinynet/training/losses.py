@@ -8,6 +8,7 @@ Outputs are (n, …, c): every position of a sequence or picture counts as one r
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, ClassVar
@@ -16,6 +17,7 @@ import numpy as np
 
 from ..errors import DataError, TinynetError
 from ..layers.inputs import as_array
+from .schedules import check_number
 
 Shape = tuple[int | None, ...]
 
@@ -40,7 +42,7 @@ class Loss:
     ) -> tuple[float, np.ndarray]:
         """The loss, a Python float, and its gradient, shaped like the outputs (n, …, c); weights are flat, (m,)."""
         rows = outputs.reshape(-1, outputs.shape[-1])
-        value, gradient = self.kernel(kernels, rows, targets.reshape(self._target_rows(rows)), weights)
+        value, gradient = self.kernel(kernels, rows, targets.reshape(rows.shape), weights)
         return value, gradient.reshape(outputs.shape)
 
     def kernel(self, k: ModuleType, rows: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Any:
@@ -51,19 +53,22 @@ class Loss:
         """The metric of each row, (m,): its mean is what the history shows."""
         raise NotImplementedError
 
-    def _target_rows(self, rows: np.ndarray) -> tuple[int, ...]:
-        return rows.shape
-
 
 @dataclass(frozen=True)
 class CrossEntropy(Loss):
     """-log softmax(z)[label], fused with the softmax of the last layer; after any other output that is the logits z.
 
-    Labels: integer classes shaped like the output without its last axis, or one-hot rows. Metric: accuracy.
+    Labels: integer classes shaped like the output without its last axis, or rows of probabilities that sum to 1, such as
+    one-hot rows; the loss is then the mean over the classes that a row names. `label_smoothing` e takes from each row the
+    part e and gives it to all classes alike (Szegedy et al. 2016). Metric: accuracy, of the most probable class.
     """
 
+    label_smoothing: float = 0.0
     name = "cross_entropy"
     activation = "softmax"
+
+    def __post_init__(self) -> None:
+        check_number("CrossEntropy", "label_smoothing", self.label_smoothing, below=1)
 
     def targets(self, y: Any, output_shape: Shape, samples: int) -> np.ndarray:
         if output_shape[-1] == 1:
@@ -74,13 +79,26 @@ class CrossEntropy(Loss):
         return class_labels(y, output_shape, samples)
 
     def labels(self, targets: np.ndarray) -> np.ndarray | None:
-        return targets
+        return targets if targets.dtype.kind == "i" else None
+
+    def __call__(
+        self, kernels: ModuleType, outputs: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    ) -> tuple[float, np.ndarray]:
+        z, classes = outputs.reshape(-1, outputs.shape[-1]), _classes(outputs, targets)
+        value, gradient = kernels.cross_entropy(z, classes, weights)
+        if self.label_smoothing or targets.dtype.kind == "f":
+            # The kernel knows one class a row: what rows name besides moves the loss and its gradient.
+            moved = np.zeros(z.shape, np.float32)
+            moved[np.arange(len(z)), classes] = 1
+            p = moved.copy() if targets.dtype.kind == "i" else targets.reshape(z.shape)
+            moved -= p * (1 - self.label_smoothing) + self.label_smoothing / z.shape[1]
+            moved *= weights[:, None]
+            value += float((moved * z.astype(np.float64)).sum())
+            gradient += moved
+        return value, gradient.reshape(outputs.shape)
 
     def score(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        return outputs.reshape(-1, outputs.shape[-1]).argmax(axis=1) == targets.reshape(-1)
-
-    def _target_rows(self, rows: np.ndarray) -> tuple[int, ...]:
-        return (len(rows),)
+        return outputs.reshape(-1, outputs.shape[-1]).argmax(axis=1) == _classes(outputs, targets)
 
 
 @dataclass(frozen=True)
@@ -152,6 +170,57 @@ class Huber(Regression):
         return k.huber(rows, targets, weights, self.delta)
 
 
+@dataclass(frozen=True)
+class FunctionLoss(Loss):
+    """A function of outputs p (m, c) and targets t (m, …), one row a sample or position, that returns the loss of each row,
+    (m,), and its gradient with respect to p, (m, c). Weights and means over the batch are left to training.
+
+    p is the network's output, its last activation included. Targets: any numbers, as many as there are rows. Metric: the loss
+    without weights. Raises TinynetError for a function that returns something else.
+    """
+
+    function: Callable[[np.ndarray, np.ndarray], tuple[Any, Any]]
+    metric = "mean_loss"
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The function's own."""
+        return getattr(self.function, "__name__", type(self.function).__name__)
+
+    def targets(self, y: Any, output_shape: Shape, samples: int) -> np.ndarray:
+        y = as_array(y, "y")
+        _check_length(y, samples)
+        if y.dtype.kind not in "biuf":
+            raise DataError(f"the labels are {_kind(y)}, but {self.name} is given numbers")
+        _check_finite(y)
+        if not _fits(y.shape[1 : len(output_shape)], output_shape[:-1]):
+            raise DataError(
+                f"labels of shape {_show(*y.shape)} do not fit the network's output {_show(samples, output_shape)}"
+            )
+        return np.ascontiguousarray(y, np.float32 if y.dtype.kind == "f" else np.int64)
+
+    def __call__(
+        self, kernels: ModuleType, outputs: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    ) -> tuple[float, np.ndarray]:
+        losses, gradient = self._by_row(outputs, targets)
+        value = float((losses * weights.astype(np.float64)).sum())
+        return value, np.ascontiguousarray((gradient * weights[:, None]).reshape(outputs.shape), np.float32)
+
+    def score(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        return self._by_row(outputs, targets)[0]
+
+    def _by_row(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        rows = outputs.reshape(-1, outputs.shape[-1])
+        found = self.function(rows, targets.reshape(len(rows), *targets.shape[outputs.ndim - 1 :]))
+        shapes = [np.shape(part) for part in found] if isinstance(found, tuple) else []
+        if shapes != [rows.shape[:1], rows.shape]:
+            raise TinynetError(
+                f"{self.name} must return the loss of each row, shape {rows.shape[:1]}, and its gradient, "
+                f"shape {rows.shape}, but returns {shapes or type(found).__name__}"
+            )
+        return np.asarray(found[0], np.float64), np.asarray(found[1])
+
+
 LOSSES: dict[str, Loss] = {
     "cross_entropy": CrossEntropy(),
     "binary_cross_entropy": BinaryCrossEntropy(),
@@ -167,9 +236,14 @@ LOSSES: dict[str, Loss] = {
 }
 
 
-def get_loss(loss: str | Loss, activation: str | None = None) -> Loss:
-    """The loss of that name; raises TinynetError with the list, or where it cannot follow the last activation."""
+def get_loss(loss: str | Loss | Callable, activation: str | None = None) -> Loss:
+    """The loss of that name, or a function as a FunctionLoss.
+
+    Raises TinynetError with the list, or where it cannot follow the last activation.
+    """
     chosen = loss if isinstance(loss, Loss) else LOSSES.get(loss) if isinstance(loss, str) else None
+    if chosen is None and callable(loss) and not isinstance(loss, type):
+        chosen = FunctionLoss(loss)
     if chosen is None:
         raise TinynetError(f"there is no loss {loss!r}; choose one of {', '.join(LOSSES)}")
     if chosen.name == "binary_cross_entropy" and activation == "softmax":
@@ -194,7 +268,7 @@ def class_labels(y: Any, output_shape: Shape, samples: int) -> np.ndarray:
         )
     _check_finite(y)
     if _fits(y.shape[1:], output_shape):
-        return _from_one_hot(y)
+        return _from_rows(y)
     if y.ndim == len(output_shape) + 1 and y.shape[-1] == 1:
         y = y[..., 0]
     if not _fits(y.shape[1:], output_shape[:-1]):
@@ -237,15 +311,40 @@ def _in_range(y: np.ndarray, classes: int) -> np.ndarray:
     return np.array(y, np.int64, order="C")
 
 
-def _from_one_hot(y: np.ndarray) -> np.ndarray:
-    labels = y.argmax(axis=-1)
-    one = np.take_along_axis(y, labels[..., None], axis=-1)[..., 0] == 1
-    wrong = np.argwhere(~(one & (np.count_nonzero(y, axis=-1) == 1)))
+def _from_rows(y: np.ndarray) -> np.ndarray:
+    """Classes (n, …) from one-hot rows; rows of probabilities stay as they are, float32."""
+    wrong = np.argwhere((y.min(axis=-1, initial=0) < 0) | (abs(y.sum(axis=-1, dtype=np.float64) - 1) > 1e-3))
     if len(wrong):
         raise DataError(
-            f"the labels at {_place(wrong[0])} are not one-hot: cross_entropy expects one 1 among zeros, or integer classes"
+            f"the labels at {_place(wrong[0])} are neither one-hot nor probabilities: cross_entropy expects rows that sum "
+            "to 1, or integer classes"
         )
-    return labels.astype(np.int64)
+    if ((y == 0) | (y == 1)).all():
+        return y.argmax(axis=-1).astype(np.int64)
+    return np.ascontiguousarray(y, np.float32)
+
+
+def _classes(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The class of each row, (m,): of rows of probabilities the most probable."""
+    if targets.dtype.kind == "f":
+        targets = targets.reshape(-1, outputs.shape[-1]).argmax(axis=1)
+    return targets.reshape(-1)
+
+
+def numbered(y: Any, names: Sequence[str] | None, loss: Loss) -> Any:
+    """Labels given by the names of a network's classes as their numbers; others as they are. Raises DataError for a name that
+    the network does not know.
+    """
+    y = as_array(y, "y")
+    if names is None or loss.metric != "accuracy" or y.dtype.kind not in "UO":
+        return y
+    known = {name: number for number, name in enumerate(names)}
+    for place in np.ndindex(y.shape):
+        if y[place] not in known:
+            raise DataError(
+                f"the label {y[place]!s:.60} at {_place(place)} is none of the network's: {', '.join(names)}"
+            )
+    return np.array([known[name] for name in y.reshape(-1)], np.int64).reshape(y.shape)
 
 
 def _check_length(y: np.ndarray, samples: int) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import DataError, TinynetError
 from ..layers.base import show_shape
 from ..layers.inputs import as_array
-from .losses import Loss
+from .losses import Loss, numbered
 
 if TYPE_CHECKING:
     from ..model import Sequential
@@ -119,7 +119,7 @@ def prepare(
         raise DataError("there are no samples: x has length 0")
     check_finite(x)
     output_shape = model.compute_output_shape(x.shape[1:])
-    targets = loss.targets(y, output_shape, len(x))
+    targets = loss.targets(numbered(y, model.labels, loss), output_shape, len(x))
     shape = targets.shape[: len(output_shape)]
     if 0 in shape:
         raise DataError(f"there is nothing to learn from: x of shape {show_shape(x.shape)} has no steps")
