@@ -13,6 +13,7 @@ from .. import kernels as devices
 from ..data.augment import Augment
 from ..errors import TinynetError
 from ..layers.base import check_count
+from ..settings import checked
 from ..terminal import is_terminal
 from .callbacks import Callback, EarlyStopping, Progress, check_monitor
 from .checkpoints import check_writable
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ..model import Sequential
 
 
+@checked
 def fit(
     model: Sequential,
     x: Any,
@@ -123,6 +125,7 @@ def fit(
     return training.run()
 
 
+@checked
 def evaluate(
     model: Sequential,
     x: Any,

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import DataError, TinynetError
 from ..layers.inputs import as_array
+from ..settings import sealed
 
 Shape = tuple[int | None, ...]
 
@@ -55,6 +56,7 @@ class Loss:
         return rows.shape
 
 
+@sealed
 @dataclass(frozen=True)
 class CrossEntropy(Loss):
     """-log softmax(z)[label], fused with the softmax of the last layer; after any other output that is the logits z.
@@ -83,6 +85,7 @@ class CrossEntropy(Loss):
         return (len(rows),)
 
 
+@sealed
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Loss):
     """-t log s(z) - (1-t) log(1-s(z)) for the sigmoid s, meaned over the outputs; fused with the last layer's sigmoid.
@@ -123,6 +126,7 @@ class Regression(Loss):
         return np.abs(outputs - targets).reshape(-1, outputs.shape[-1]).mean(axis=1)
 
 
+@sealed
 @dataclass(frozen=True)
 class MeanSquaredError(Regression):
     """(p - t)², meaned over the outputs. Metric: mean absolute error."""
@@ -130,6 +134,7 @@ class MeanSquaredError(Regression):
     name = "mean_squared_error"
 
 
+@sealed
 @dataclass(frozen=True)
 class MeanAbsoluteError(Regression):
     """|p - t|, meaned over the outputs. Metric: the same."""
@@ -137,6 +142,7 @@ class MeanAbsoluteError(Regression):
     name = "mean_absolute_error"
 
 
+@sealed
 @dataclass(frozen=True)
 class Huber(Regression):
     """e²/2 where |e| ≤ delta, else delta (|e| - delta/2), for e = p - t (Huber 1964). Metric: mean absolute error."""
