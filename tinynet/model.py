@@ -36,7 +36,7 @@ class Sequential(HasArrays):
     `metadata["input"]` says how a picture is prepared. Raises ShapeError where one layer's output does not fit the next.
     """
 
-    FIXED = ("layers", "input_shape")
+    _FIXED = ("layers", "input_shape")
 
     def __init__(
         self,

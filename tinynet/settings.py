@@ -137,7 +137,7 @@ def sealed(kind: Kind) -> Kind:
     Subclasses that somebody else derives may hold whatever they like.
     """
     is_data = dataclasses.is_dataclass(kind)
-    fixed = {field.name for field in dataclasses.fields(kind)} if is_data else {*kind.FIXED}
+    fixed = {field.name for field in dataclasses.fields(kind)} if is_data else {*kind._FIXED}
     kind.__init__.__qualname__ = f"{kind.__qualname__}.__init__"
     make = checked(kind.__init__)
 
@@ -165,7 +165,8 @@ def _check_attribute(owner: Any, name: str, fixed: set[str]) -> None:
             f"{kind} keeps its {name} once it is made; make a new {kind} where it should be another"
         )
     if name not in vars(owner) and not hasattr(type(owner), name):
-        raise unknown_attribute(type(owner), name, {*fixed, *vars(owner)})
+        known = fixed if dataclasses.is_dataclass(owner) else {*fixed, *vars(owner)}
+        raise unknown_attribute(type(owner), name, known)
 
 
 def unknown_attribute(kind: type, name: str, known: Iterable[str]) -> UnknownNameError:
