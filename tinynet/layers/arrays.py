@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -34,8 +35,8 @@ class HasArrays:
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
         """Take arrays in the order of `get_weights`.
 
-        Raises ShapeError where their number or a shape differs, TinynetError where one holds anything but finite real
-        numbers; then none is taken.
+        Raises ShapeError where their number or a shape differs, TinynetError where one holds anything but real numbers
+        within float32; then none is taken. NaN and infinity are taken with a warning.
         """
         own = self.state()
         if isinstance(weights, (str, bytes, Mapping)) or not isinstance(weights, Iterable):
@@ -48,7 +49,7 @@ class HasArrays:
             raise ShapeError(f"{self.name} has {len(own)} arrays ({names}), but {len(given)} are given")
         named = dict(zip(own, given, strict=True))
         for name, array in named.items():
-            _check_finite(name, array)
+            _check_range(name, array)
         fill(own, named)
 
     @property
@@ -89,16 +90,18 @@ def fill(own: Mapping[str, np.ndarray], given: Mapping[str, Any]) -> None:
         own[name][...] = array
 
 
-def _check_finite(name: str, array: Any) -> None:
-    """Raise TinynetError where a number is none, or beyond float32."""
+def _check_range(name: str, array: Any) -> None:
+    """Raise TinynetError where a number is beyond float32; warn where one is NaN or infinite, as in a broken model."""
     numbers = _numbers(name, array)
     with np.errstate(over="ignore"):
-        wrong = np.argwhere(~np.isfinite(numbers.astype(np.float32)))
+        taken = numbers.astype(np.float32)
+    wrong = np.argwhere(~np.isfinite(taken))
     if len(wrong):
         place = tuple(wrong[0].tolist())
-        raise TinynetError(
-            f"{name} takes finite float32 numbers, but is given {numbers[place]} at index {place}"
-        )
+        found = f"{name} takes finite float32 numbers, but is given {numbers[place]} at index {place}"
+        if np.isfinite(numbers).all():
+            raise TinynetError(found)
+        warnings.warn(f"{found}: the model will compute no numbers with it", RuntimeWarning, stacklevel=3)
 
 
 def _numbers(name: str, array: Any) -> np.ndarray:
