@@ -7,13 +7,16 @@ import io
 import os
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tinynet import terminal
 from tinynet.errors import TinynetError, did_you_mean
 from tinynet.version import __version__
+
+if TYPE_CHECKING:  # imported when they are called; freezers must see them
+    from . import classify, doctor, evaluate, generate, info, models, train, warmup  # noqa: F401
 
 STARTED = time.perf_counter()
 """When this process began to be tinynet."""

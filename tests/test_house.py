@@ -22,7 +22,7 @@ LONGEST = 500
 
 FOLDERS = {"cli": "tinynet.cli", "tinynet": "tinynet"}
 LEVELS = [
-    {"archive", "errors", "files", "terminal", "version", "weights"},
+    {"archive", "errors", "files", "settings", "terminal", "version", "weights"},
     {"kernels"},
     {"layers"},
     {"model", "storage", "training", "data", "generation"},
@@ -103,8 +103,9 @@ def _imported(node, package):
 
 def _home(name):
     """A name that `tinynet` offers lazily stands for the module that it comes from."""
-    if name.count(".") == 1 and name.split(".")[1] in tn._HOME:
-        return f"tinynet.{tn._HOME[name.split('.')[1]]}.{name.split('.')[1]}"
+    offered = name.split(".")[1]
+    if name.count(".") == 1 and offered in tn.__all__ and not offered.startswith("_"):
+        return f"{getattr(tn, offered).__module__}.{offered}"
     return name
 
 

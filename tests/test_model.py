@@ -101,7 +101,7 @@ def test_gradients_of_a_whole_network(loss, last, logits):
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
 def test_the_loss_on_logits_is_the_loss_on_the_output(activation):
     net = digit_net()
-    net.layers[-1].activation = activation
+    vars(net.layers[-1])["activation"] = activation  # as if it had been made with it
     x = pictures(3)
     logits, _ = net.forward(x, Run(reference, logits=True))
     assert net.logits_activation == activation
@@ -329,7 +329,7 @@ def test_weights_are_copies_in_the_order_of_the_layers():
 def test_weights_of_batch_norm_include_its_statistics():
     net = tn.Sequential([tn.BatchNorm()], (3,))
     assert list(net.state()) == [
-        f"batch_norm_1.{name}" for name in ("gamma", "beta", "moving_variance", "moving_mean")
+        f"batch_norm_1.{name}" for name in ("gamma", "beta", "moving_mean", "moving_variance")
     ]
     assert list(net.parameters()) == ["batch_norm_1.gamma", "batch_norm_1.beta"]
 
@@ -343,7 +343,7 @@ def test_weights_may_be_lists_and_other_types():
 def test_weights_that_do_not_fit_change_nothing():
     net = digit_net()
     before = net.get_weights()
-    with pytest.raises(ShapeError, match="model has 4 arrays, but 3 are given"):
+    with pytest.raises(ShapeError, match=r"model has 4 arrays \(conv2d_1.kernel, .*\), but 3 are given"):
         net.set_weights(before[:3])
     with pytest.raises(
         ShapeError, match=r"dense_1\.kernel has the shape \(36, 5\) .* but the array given has \(5, 36\)"

@@ -23,6 +23,8 @@ APPLY = {
     "linear": lambda z: z,
     "relu": torch.relu,
     "leaky_relu": lambda z: F.leaky_relu(z, 0.2),
+    "elu": F.elu,
+    "silu": F.silu,
     "gelu": F.gelu,
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,

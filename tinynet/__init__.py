@@ -1,7 +1,13 @@
 """tinynet: a neural-network framework small enough to read in an evening and fast enough to prefer."""
 
+import sys as _sys
+
+if _sys.version_info < (3, 10):
+    raise ImportError(f"tinynet needs Python 3.10 or newer, but this is Python {_sys.version.split()[0]}")
+
 from importlib import import_module as _import_module
 from pathlib import Path as _Path
+from typing import TYPE_CHECKING
 
 from .version import __version__
 
@@ -10,45 +16,133 @@ if (_root / "pyproject.toml").is_file():
     # In a checkout `cli` and `weights` lie beside this package; installed, they are inside it.
     __path__.append(str(_root))
 
-# Public names by module, imported on first use: `tinynet --help` must not wait for NumPy.
-_HOMES = {
-    "data.augment": ("Augment",),
-    "errors": ("TinynetError",),
-    "kernels": ("set_device", "set_threads"),
-    "layers": (
-        *("Activation", "AvgPool1D", "AvgPool2D", "BatchNorm", "Bidirectional", "Conv1D", "Conv2D", "Dense"),
-        *("Dropout", "Embedding", "Flatten", "GRU", "GlobalAveragePool2D", "GlobalMaxPool2D", "LSTM"),
-        *("Masking", "MaxPool1D", "MaxPool2D", "RNN", "RepeatVector", "Reshape", "TimeDistributed"),
-    ),
-    "model": ("Sequential",),
-    "storage": ("load",),
-    "training": (
-        *(
-            "Adam",
-            "AdamW",
-            "Callback",
-            "CosineDecay",
-            "EarlyStopping",
-            "History",
-            "Huber",
-            "OneCycle",
-            "RMSprop",
-        ),
-        *("ReduceOnPlateau", "SGD", "StepDecay", "WarmUp"),
-    ),
-}
-_HOME = {name: module for module, names in _HOMES.items() for name in names}
+if TYPE_CHECKING:  # Nothing is imported before it is used, but editors and freezers must see what there is.
+    from . import cli, data, errors, generation, kernels, layers, model, recipes, storage, training, weights
+    from .data.augment import Augment
+    from .errors import TinynetError
+    from .kernels import cpu, reference, set_device, set_threads
+    from .layers import (
+        GRU,
+        LSTM,
+        RNN,
+        Activation,
+        AveragePooling1D,
+        AveragePooling2D,
+        AvgPool1D,
+        AvgPool2D,
+        BatchNorm,
+        BatchNormalization,
+        Bidirectional,
+        Conv1D,
+        Conv2D,
+        Convolution1D,
+        Convolution2D,
+        Dense,
+        Dropout,
+        Embedding,
+        Flatten,
+        GlobalAveragePool2D,
+        GlobalAveragePooling2D,
+        GlobalMaxPool2D,
+        GlobalMaxPooling2D,
+        Masking,
+        MaxPool1D,
+        MaxPool2D,
+        MaxPooling1D,
+        MaxPooling2D,
+        RepeatVector,
+        Reshape,
+        SimpleRNN,
+        TimeDistributed,
+    )
+    from .model import Sequential
+    from .storage import load
+    from .training import (
+        SGD,
+        Adam,
+        AdamW,
+        Callback,
+        CosineDecay,
+        EarlyStopping,
+        History,
+        Huber,
+        OneCycle,
+        ReduceOnPlateau,
+        RMSprop,
+        StepDecay,
+        WarmUp,
+    )
 
-__all__ = ["__version__", *_HOME]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "SGD",
+    "Activation",
+    "Adam",
+    "AdamW",
+    "Augment",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "AvgPool1D",
+    "AvgPool2D",
+    "BatchNorm",
+    "BatchNormalization",
+    "Bidirectional",
+    "Callback",
+    "Conv1D",
+    "Conv2D",
+    "Convolution1D",
+    "Convolution2D",
+    "CosineDecay",
+    "Dense",
+    "Dropout",
+    "EarlyStopping",
+    "Embedding",
+    "Flatten",
+    "GlobalAveragePool2D",
+    "GlobalAveragePooling2D",
+    "GlobalMaxPool2D",
+    "GlobalMaxPooling2D",
+    "History",
+    "Huber",
+    "Masking",
+    "MaxPool1D",
+    "MaxPool2D",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "OneCycle",
+    "RMSprop",
+    "ReduceOnPlateau",
+    "RepeatVector",
+    "Reshape",
+    "Sequential",
+    "SimpleRNN",
+    "StepDecay",
+    "TimeDistributed",
+    "TinynetError",
+    "WarmUp",
+    "__version__",
+    "load",
+    "set_device",
+    "set_threads",
+]
+_MODULES = ("data", "errors", "generation", "kernels", "layers", "model", "recipes", "storage", "training")
+_HOMES = ("errors", "kernels", "layers", "model", "storage", "data.augment", "training")
+"""Where the names of `__all__` are found, what costs least to import first."""
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module 'tinynet' has no attribute {name!r}")
-    value = getattr(_import_module(f".{_HOME[name]}", __name__), name)
-    globals()[name] = value
-    return value
+    if name in _MODULES:
+        return _import_module(f".{name}", __name__)
+    if name in __all__:
+        for home in _HOMES:
+            found = getattr(_import_module(f".{home}", __name__), name, None)
+            if found is not None:
+                globals()[name] = found
+                return found
+    raise AttributeError(f"module 'tinynet' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+    return sorted({*__all__, *_MODULES, *(name for name in globals() if name.startswith("__"))})

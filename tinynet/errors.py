@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 
 class TinynetError(ValueError):
@@ -26,17 +25,8 @@ class DataError(TinynetError):
     """Training or test data cannot be found or used."""
 
 
-def check_settings(function: Callable, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Settings that a function takes by name, or an error that shows those which look like the unknown one."""
-    import inspect
-
-    parameters = inspect.signature(function).parameters.values()
-    known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
-    for name in settings:
-        if name not in known:
-            advice = did_you_mean(name, known) or f"it has {', '.join(known)}"
-            raise TinynetError(f"{function.__name__} has no setting {name}; {advice}")
-    return settings
+class UnknownNameError(TinynetError, AttributeError):
+    """An object has no such attribute, or keeps the one that it has; the message says what is meant instead."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

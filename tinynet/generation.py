@@ -14,6 +14,7 @@ from .data.text import encode
 from .errors import DataError, TinynetError
 from .layers.base import Run, State, check_count
 from .layers.inputs import check_finite_output
+from .settings import checked
 from .training.schedules import check_number
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ PRIMER = "\n"
 """What stands for an empty seed, so that a line begins; where the vocabulary lacks it, its first character does."""
 
 
+@checked
 def generate(
     model: Sequential,
     seed: str = "",

@@ -12,29 +12,31 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import kernels, storage
-from .errors import ShapeError, TinynetError, check_settings
+from .errors import ShapeError, TinynetError
+from .layers.arrays import HasArrays, fill
 from .layers.base import Layer, Run, Shape, State, check_count, check_shape, show_shape, snake_case
 from .layers.conv import Convolution
 from .layers.inputs import as_array, as_floats, as_samples, check_finite_output, fits
 from .layers.joined import join
 from .layers.pooling import Pooling
+from .settings import Elsewhere, checked, sealed, unknown_attribute
 from .terminal import echo
-
-if TYPE_CHECKING:
-    from .training import History
 
 BATCH_SIZE = 256
 FEW_SAMPLES, CALLS_BEFORE_RECORDING, MOST_RECORDINGS = 16, 3, 16
 """Up to so many samples, Python may take longer than kernels: inputs of a shape that comes again are worth a recording."""
 
 
-class Sequential:
+@sealed
+class Sequential(HasArrays):
     """A chain of layers: y = fₙ(… f₂(f₁(x))).
 
     input_shape is the shape of one sample, without the batch axis. `seed` decides the starting weights (None: zeros).
     `labels` names the classes, `vocabulary` the characters or words (index = id); `metadata` travels with the file:
     `metadata["input"]` says how a picture is prepared. Raises ShapeError where one layer's output does not fit the next.
     """
+
+    _FIXED = ("layers", "input_shape")
 
     def __init__(
         self,
@@ -62,14 +64,15 @@ class Sequential:
         seen: set[int] = set()
         for layer in self.layers:
             if not isinstance(layer, Layer):
-                raise TinynetError(f"a Sequential is made of layers, not of {layer!r}")
+                given = type(layer).__name__ if isinstance(layer, Sequential) else repr(layer)
+                raise TinynetError(f"a Sequential is made of layers, not of {given}")
             held = {id(layer), id(getattr(layer, "layer", layer))}
             if layer.parameters or held & seen:
                 raise TinynetError(f"{layer.name} is used twice; make a new layer for each place")
             seen |= held
             kind = snake_case(type(layer).__name__)
             counts[kind] += 1
-            layer.name = f"{kind}_{counts[kind]}"
+            layer._name = f"{kind}_{counts[kind]}"
             if layer.takes_ids and layer is not self.layers[0]:
                 raise TinynetError(f"{layer.name} takes ids, which no layer gives; make it the first layer")
 
@@ -225,6 +228,7 @@ class Sequential:
             checked[name] = tuple(np.ascontiguousarray(array, np.float32) for array in arrays)
         return checked
 
+    @checked
     def predict(
         self,
         x: Any,
@@ -307,6 +311,7 @@ class Sequential:
                 x = step.infer(x, step_run)
         return x, final
 
+    @checked
     def step(self, x_t: Any, state: State | None = None) -> tuple[np.ndarray, State]:
         """One time step of a stream: the output for x_t, (n, features) or ids (n,), and the state for the next step.
 
@@ -363,18 +368,21 @@ class Sequential:
         """What is copied and pickled: all but recordings, which belong to this process and these arrays."""
         return {**self.__dict__, "_recordings": {}}
 
-    def fit(self, x: Any, y: Any, **settings: Any) -> History:
-        """Train on samples and targets; the settings are those of `tinynet.training.fit`."""
-        from .training import fit
+    def __getattr__(self, name: str) -> Any:
+        raise unknown_attribute(type(self), name, dir(type(self)))
 
-        return fit(self, x, y, **check_settings(fit, settings))
+    def __repr__(self) -> str:
+        return "\n".join(self._summary_lines())
 
-    def evaluate(self, x: Any, y: Any, **settings: Any) -> dict[str, float]:
-        """Loss and metrics on samples and targets: {"loss": …, "accuracy": …}; settings as `tinynet.training.evaluate`."""
-        from .training import evaluate
+    if TYPE_CHECKING:
+        from .generation import generate
+        from .training.fitting import evaluate, fit
+    else:
+        fit = Elsewhere("tinynet.training.fitting")
+        evaluate = Elsewhere("tinynet.training.fitting")
+        generate = Elsewhere("tinynet.generation")
 
-        return evaluate(self, x, y, **check_settings(evaluate, settings))
-
+    @checked
     def classify(self, picture: Any, top: int | None = None) -> list[tuple[str, float]] | list[list]:
         """Read and prepare a picture as the model's file says, and name it.
 
@@ -395,12 +403,6 @@ class Sequential:
         prepared = prepare(read_image(picture), self.metadata["input"], self.input_shape)
         return self.rank(self._predict(prepared[None])[0][0], top) if prepared is not None else []
 
-    def generate(self, seed: str = "", length: int = 200, **settings: Any) -> str:
-        """The seed and exactly `length` characters more; the settings are those of `tinynet.generation.generate`."""
-        from .generation import generate
-
-        return generate(self, seed, length, **check_settings(generate, settings))
-
     def rank(self, probabilities: np.ndarray, top: int | None = None) -> list[tuple[str, float]]:
         """The classes of one output, the most probable first; raises TinynetError where it is no number."""
         check_finite_output(self.name, probabilities)
@@ -416,36 +418,12 @@ class Sequential:
         return {f"{layer.name}.{key}": a for layer in self.layers for key, a in layer.parameters.items()}
 
     def state(self) -> dict[str, np.ndarray]:
-        """The trained arrays and the statistics that are saved with them."""
-        kept = {f"{layer.name}.{key}": a for layer in self.layers for key, a in layer.statistics.items()}
-        return {**self.parameters(), **kept}
+        """Trained arrays and statistics by "layer.name", layer by layer: the live ones."""
+        return {key: array for layer in self.layers for key, array in layer.state().items()}
 
-    def set_state(self, state: dict[str, np.ndarray]) -> None:
+    def set_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Copy arrays by name into the model; raises ShapeError for a missing, unknown or wrongly shaped one."""
-        own = self.state()
-        for key in {**own, **state}:
-            if key not in state:
-                raise ShapeError(f"the array {key} is missing")
-            if key not in own:
-                raise ShapeError(f"the array {key} belongs to no layer of this model")
-            if own[key].shape != np.shape(state[key]):
-                expected, got = show_shape(own[key].shape), show_shape(np.shape(state[key]))
-                raise ShapeError(
-                    f"{key} has the shape {expected} in this model, but the array given has {got}"
-                )
-        for key, value in state.items():
-            own[key][...] = value
-
-    def get_weights(self) -> list[np.ndarray]:
-        """Copies of all arrays, layer by layer."""
-        return [value.copy() for value in self.state().values()]
-
-    def set_weights(self, weights: Sequence[np.ndarray]) -> None:
-        """Take arrays in the order of `get_weights`."""
-        names = list(self.state())
-        if len(weights) != len(names):
-            raise ShapeError(f"{self.name} has {len(names)} arrays, but {len(weights)} are given")
-        self.set_state(dict(zip(names, map(np.asarray, weights), strict=True)))
+        fill(self.state(), state)
 
     def parameter_count(self) -> int:
         """Number of trained values."""
@@ -463,6 +441,7 @@ class Sequential:
 
     # ---- files and text ----
 
+    @checked
     def save(self, path: str | os.PathLike, dtype: str = "float32") -> None:
         """Write the model into one .npz file, its values as float32 or float16; an old file is replaced at the end."""
         storage.save(self, path, dtype)
@@ -473,13 +452,18 @@ class Sequential:
             name = f"{layer.name}  {layer.description()}"
             yield name, show_shape(shape), f"{layer.parameter_count():,}"
 
+    @checked
     def summary(self, print_fn: Callable[[str], Any] = echo) -> None:
         """Print the layers with their output shapes and numbers of parameters."""
+        for line in self._summary_lines():
+            print_fn(line)
+
+    def _summary_lines(self) -> Iterator[str]:
         rows = [("layer", "output", "parameters"), *self.summary_rows()]
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
         for left, shape, count in rows:
-            print_fn(f"{left:<{widths[0]}}  {shape:<{widths[1]}}  {count:>{widths[2]}}".rstrip())
-        print_fn(f"{self.parameter_count():,} parameters, {self.flops():,} operations a sample")
+            yield f"{left:<{widths[0]}}  {shape:<{widths[1]}}  {count:>{widths[2]}}".rstrip()
+        yield f"{self.parameter_count():,} parameters, {self.flops():,} operations a sample"
 
 
 def _part(state: State | None, piece: slice) -> State | None:

@@ -56,7 +56,7 @@ POOLS = [
     ((0, 4, 4, 3), (2, 2), (2, 2), NONE),
 ]
 SHAPES = [(1, 1), (3, 7), (5, 8), (2, 3, 16), (4, 9, 2, 33), (700, 31), (0, 5)]
-ACTIVATIONS = ("relu", "leaky_relu", "gelu", "sigmoid", "tanh", "softmax")
+ACTIVATIONS = ("relu", "leaky_relu", "elu", "silu", "gelu", "sigmoid", "tanh", "softmax")
 
 
 def convolutions():
@@ -82,7 +82,7 @@ def convolutions_and_pools():
         (0, 6, 2, 3),
     ]:
         x, kernel, bias = normal(n, size, size, channels), normal(3, 3, channels, filters), normal(filters)
-        for activation in ("relu", "tanh", "linear", "leaky_relu"):
+        for activation in ("relu", "tanh", "linear", "leaky_relu", "elu"):
             geometry = ((1, 1), ((0, -1), (1, 0)), (1, 1)), activation, ((2, 2), (2, 2), NONE)
             yield from _joined(x, kernel, bias, geometry)
         overlapping = (

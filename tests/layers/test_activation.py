@@ -15,6 +15,8 @@ EQUATIONS = {
     "linear": lambda z: z,
     "relu": lambda z: max(z, 0.0),
     "leaky_relu": lambda z: z if z >= 0 else 0.2 * z,
+    "elu": lambda z: z if z >= 0 else math.expm1(z),
+    "silu": lambda z: z / (1 + math.exp(-z)),
     "gelu": lambda z: z * 0.5 * (1 + math.erf(z / math.sqrt(2))),
     "sigmoid": lambda z: 1 / (1 + math.exp(-z)),
     "tanh": math.tanh,

@@ -127,6 +127,7 @@ def conv2d_max_pool2d_gradient(dy, y, places, x, kernel, convolution, activation
     slope = {
         "relu": lambda v: float(v > 0),
         "leaky_relu": lambda v: 0.2 if v < 0 else 1.0,
+        "elu": lambda v: v + 1 if v < 0 else 1.0,
         "tanh": lambda v: 1 - v * v,
         "linear": lambda v: 1.0,
     }[activation]

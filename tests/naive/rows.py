@@ -36,6 +36,10 @@ def scalar_activation(z: float, name: str) -> float:
         return z if z > 0 else 0.0
     if name == "leaky_relu":
         return z if z > 0 else 0.2 * z
+    if name == "elu":
+        return z if z > 0 else math.expm1(z)
+    if name == "silu":
+        return z / (1 + math.exp(-z))
     if name == "sigmoid":
         return 1 / (1 + math.exp(-z))
     if name == "tanh":

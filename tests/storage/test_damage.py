@@ -177,8 +177,8 @@ def test_unknown_and_missing_entries_of_the_config(file):
         ({"format": "keras"}, "does not describe a tinynet model"),
         ({"layers": [{"type": "LSTN"}]}, "the layer type 'LSTN' is unknown"),
         ({"layers": [{"type": ["Dense"]}]}, "the layer type .* is unknown"),
-        ({"layers": [{"type": "Dense", "units": 4, "colour": "red"}]}, "Dense has a setting .*'colour'"),
-        ({"layers": [{"type": "Dense"}]}, "Dense has a setting .*'units'"),
+        ({"layers": [{"type": "Dense", "units": 4, "colour": "red"}]}, "Dense has no setting colour"),
+        ({"layers": [{"type": "Dense"}]}, "Dense needs units"),
         ({"layers": [{"type": "Dense", "units": "4"}]}, "units must be a whole number"),
         ({"layers": ["Dense"]}, "the layer type None is unknown"),
         ({"layers": [{"type": "Bidirectional"}]}, "the layer type None is unknown"),
@@ -189,7 +189,7 @@ def test_unknown_and_missing_entries_of_the_config(file):
         ),
         (
             {"layers": [{"type": "Bidirectional", "layer": {"type": "LSTM", "units": 3, "colour": 1}}]},
-            "LSTM has a setting .*'colour'",
+            "LSTM has no setting colour",
         ),
         (
             {"layers": [{"type": "Bidirectional", "layer": {"type": "Flatten"}}]},
@@ -208,7 +208,7 @@ def test_unknown_and_missing_entries_of_the_config(file):
         ),
         (
             {"layers": [{"type": "Dense", "units": 4, "layer": {"type": "Flatten"}}]},
-            "Dense has a setting .*'layer'",
+            "Dense has no setting layer",
         ),
         ({"layers": {}}, "`layers` must be a list"),
         ({"layers": [], "labels": None}, "holds an array"),

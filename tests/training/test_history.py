@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import sys
 
 import numpy as np
 import pytest
@@ -52,6 +53,68 @@ def test_the_drawing_has_each_curve_in_its_colour_and_place(tmp_path):
 def test_short_and_level_histories_can_be_drawn(rows, tmp_path):
     History(rows).draw(tmp_path / "run.png")
     assert (tmp_path / "run.png").stat().st_size > 100
+
+
+def curve_of(path, colour=(31, 119, 180)):
+    """(row, column) of the pixels of a colour below the legend, in the first panel."""
+    from PIL import Image
+
+    pixels = np.asarray(Image.open(path)).astype(int)
+    found = np.argwhere((pixels == colour).all(axis=2))
+    return found[(found[:, 1] < 480) & (found[:, 0] > 25)]
+
+
+def falling(values):
+    return [{"epoch": number + 1, "loss": value} for number, value in enumerate(values)]
+
+
+def test_a_loss_that_falls_far_has_a_logarithmic_axis(tmp_path):
+    History(falling([1.0, 0.1, 0.01])).draw(tmp_path / "far.png")
+    History(falling([1.0, 0.9, 0.8])).draw(tmp_path / "near.png")
+    for name in ("far.png", "near.png"):  # both are a straight line
+        rows = curve_of(tmp_path / name)
+        middle = rows[abs(rows[:, 1] - 260) < 2][:, 0].mean()
+        assert abs(middle - rows[:, 0].mean()) < 6, name
+
+
+def test_the_kept_epoch_is_marked_and_a_broken_off_one_left_out(tmp_path):
+    History(falling([3.0, 2.0, 1.0]), kept_epoch=2).draw(tmp_path / "whole.png")
+    History(falling([3.0, 2.0, 1.0, 2.9]), "interrupted", 3, 2, broken_off=True).draw(tmp_path / "broken.png")
+    assert (tmp_path / "whole.png").read_bytes() == (tmp_path / "broken.png").read_bytes()
+    mark = curve_of(tmp_path / "whole.png", (150, 150, 150))
+    assert len(mark) > 100 and set(mark[:, 1]) == {260}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[np.nan], [np.nan, 1.0, np.inf, 0.5], [0.0, 1e308, -1e308], [5e-324, 1e-323], [1e-30, 1e30], [2.0]],
+)
+@pytest.mark.parametrize("broken_off", [True, False])
+def test_any_values_can_be_drawn(values, broken_off, tmp_path):
+    History(falling(values), kept_epoch=1, broken_off=broken_off).draw(tmp_path / "run.png")
+    assert (tmp_path / "run.png").stat().st_size > 100
+
+
+def test_a_history_is_shown_as_a_short_table():
+    lines = repr(History(falling([1 / n for n in range(1, 31)]), "early stopping", 30, 30)).splitlines()
+    assert lines[0] == "History of 30 epochs, kept: epoch 30, stopped: early stopping"
+    assert lines[1].split() == ["epoch", "loss"] and lines[2].split() == ["1", "1"] and len(lines) == 11
+    assert lines[-1].split() == ["30", "0.03333"] and "… 22 more" in lines
+    assert repr(History()) == "History of 0 epochs"
+
+
+def test_an_epoch_that_was_broken_off_says_so():
+    whole = network().fit(*samples(), epochs=1, batch_size=10)
+    stopped = network().fit(*samples(), epochs=2, batch_size=10, callbacks=[At(1, raise_ctrl_c)])
+    assert not whole.broken_off and stopped.broken_off
+
+
+def test_a_notebook_shows_a_line_an_epoch(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    network().fit(*samples(), epochs=2)
+    network().fit(*samples(), epochs=2, verbose=False)
+    shown = capsys.readouterr()
+    assert shown.out.count("\n") == 2 and shown.out.startswith("epoch 1/2  loss ") and not shown.err
 
 
 def train_with(progress: Progress, **settings) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from numbers import Real
 from types import ModuleType
 
 import numpy as np
 
 from ..errors import TinynetError
+from ..settings import sealed
 
 GRID = 7
 """Coefficients a side of the elastic field: smoothed like a Gaussian of 1/7 of the side, Simard's 4 of 28 pixels."""
@@ -16,6 +18,7 @@ GRID_RMS = 0.277
 """Root mean square of a field whose coefficients are uniform in ±1: sqrt(1/3) · 151/315, the B-spline's ∫ b²."""
 
 
+@sealed
 @dataclass(frozen=True)
 class Augment:
     """How far pictures may be changed. Every amount is drawn uniformly from its ± range, anew for each picture.
@@ -40,8 +43,11 @@ class Augment:
     def __post_init__(self) -> None:
         for field in fields(self):
             amount = getattr(self, field.name)
-            if not (math.isfinite(amount) and amount >= 0):
-                raise TinynetError(f"augmentation {field.name} must be a number of at least 0, not {amount}")
+            number = isinstance(amount, (Real, np.bool_)) and math.isfinite(amount)
+            if not (number and amount >= 0):
+                raise TinynetError(
+                    f"augmentation {field.name} must be a number of at least 0, not {amount!r}"
+                )
         if self.shear >= 90:
             raise TinynetError(f"augmentation shear must be below 90 degrees, not {self.shear}")
 

@@ -13,7 +13,7 @@ from .base import Gradients, Layer, Run, Shape, activation_gradient, check_activ
 
 @dataclass(eq=False)
 class Activation(Layer):
-    """y = f(x) with f one of linear, relu, leaky_relu (slope 0.2), gelu, sigmoid, tanh, softmax (over the last axis).
+    """y = f(x) with f one of linear, relu, leaky_relu (slope 0.2), elu, silu, gelu, sigmoid, tanh, softmax (over the last axis).
 
     Shapes: any → the same. Raises TinynetError for an unknown name. The equations stand with the kernel `activation`.
     """

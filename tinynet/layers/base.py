@@ -6,19 +6,21 @@ import dataclasses
 import math
 import re
 from collections.abc import Mapping, MutableMapping
+from numbers import Real
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import ShapeError, TinynetError
+from .arrays import HasArrays
 
 Shape = tuple[int | None, ...]
 Gradients = dict[str, np.ndarray]
 State = dict[str, tuple[np.ndarray, ...]]
 """Of a network: for each recurrent layer, by name, the arrays (n, units) that it hands from one time step to the next."""
 
-ACTIVATIONS = ("linear", "relu", "leaky_relu", "gelu", "sigmoid", "tanh", "softmax")
+ACTIVATIONS = ("linear", "relu", "leaky_relu", "elu", "silu", "gelu", "sigmoid", "tanh", "softmax")
 
 
 class Run(NamedTuple):
@@ -40,14 +42,13 @@ class Run(NamedTuple):
     """What recurrent layers start from instead of zeros: for a network a `State`, for a layer its own entry."""
 
 
-class Layer:
+class Layer(HasArrays):
     """A function with parameters.
 
     Subclasses are dataclasses whose fields are their settings. `parameters` are trained, `statistics` are saved
     with them but not trained. A layer never touches the contents of an array: each step is a kernel of the back end.
     """
 
-    name: str
     parameters: MutableMapping[str, np.ndarray]
     statistics: MutableMapping[str, np.ndarray]
 
@@ -62,10 +63,15 @@ class Layer:
     """Units of each array of the state that is handed from step to step."""
 
     def __post_init__(self) -> None:
-        self.name = snake_case(type(self).__name__)
+        self._name = snake_case(type(self).__name__)
         self.parameters = {}
         self.statistics = {}
         self.check()
+
+    @property
+    def name(self) -> str:
+        """Its kind, and its number among those of its kind in the network: dense_1."""
+        return self._name
 
     def check(self) -> None:
         """Check the settings and bring them to their canonical form; raises TinynetError."""
@@ -123,6 +129,10 @@ class Layer:
         values = {key: getattr(self, key) for key in self.settings()}
         shown = (f"{k}={v.description() if isinstance(v, Layer) else v}" for k, v in values.items())
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Parameters and statistics by "layer.name": the live ones."""
+        return {f"{self.name}.{key}": a for key, a in (*self.parameters.items(), *self.statistics.items())}
 
     def parameter_count(self) -> int:
         """Number of trained values."""
@@ -189,14 +199,14 @@ def check_flag(owner: str, setting: str, value: Any) -> bool:
 
 def check_fraction(owner: str, setting: str, value: Any) -> float:
     """A number from 0 up to, not including, 1."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < 1:
         raise TinynetError(f"{owner}: {setting} must be at least 0 and below 1, not {value!r}")
     return float(value)
 
 
 def check_positive(owner: str, setting: str, value: Any) -> float:
     """A finite number above 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < math.inf:
         raise TinynetError(f"{owner}: {setting} must be a number above 0, not {value!r}")
     return float(value)
 

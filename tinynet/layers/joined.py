@@ -17,7 +17,7 @@ from .embedding import Embedding
 from .pooling import Pooling
 from .recurrent import Recurrent
 
-RISING = ("linear", "relu", "leaky_relu", "sigmoid", "tanh")
+RISING = ("linear", "relu", "leaky_relu", "elu", "sigmoid", "tanh")
 """Fused activations: they never fall, so that max f(x) = f(max x)."""
 LARGEST_WINDOW = 256
 """Values in a window whose places fit one byte."""
@@ -44,7 +44,7 @@ class ConvolutionAndMaxPool(Layer):
 
     def __init__(self, convolution: Convolution, pooling: Pooling) -> None:
         self.convolution, self.pooling = convolution, pooling
-        self.name, self.parameters = convolution.name, convolution.parameters
+        self._name, self.parameters = convolution.name, convolution.parameters
 
     @staticmethod
     def fits(first: Layer, second: Layer) -> bool:
@@ -95,7 +95,7 @@ class EmbeddingAndRecurrent(Layer):
 
     def __init__(self, embedding: Embedding, recurrent: Recurrent) -> None:
         self.embedding, self.recurrent = embedding, recurrent
-        self.name, self.state_sizes = recurrent.name, recurrent.state_sizes
+        self._name, self.state_sizes = recurrent.name, recurrent.state_sizes
         self.parameters = recurrent.parameters
 
     @staticmethod

@@ -65,12 +65,11 @@ class BatchNorm(Layer):
         return input_shape
 
     def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
-        for arrays, names in (
-            (self.parameters, "gamma beta"),
-            (self.statistics, "moving_variance moving_mean"),
-        ):
-            for name, start in zip(names.split(), ("ones", "zeros"), strict=True):
-                arrays[name] = initialise(start, input_shape[-1:], rng)
+        channels = input_shape[-1:]
+        self.parameters["gamma"] = initialise("ones", channels, rng)
+        self.parameters["beta"] = initialise("zeros", channels, rng)
+        self.statistics["moving_mean"] = initialise("zeros", channels, rng)
+        self.statistics["moving_variance"] = initialise("ones", channels, rng)
 
     def flops(self, input_shape: Shape) -> int:
         return 2 * math.prod(size or 1 for size in input_shape)

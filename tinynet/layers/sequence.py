@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ class Masking(Layer):
 
     def check(self) -> None:
         value = self.mask_value
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
             raise TinynetError(f"{self.name}: mask_value must be a finite number, not {value!r}")
         self.mask_value = float(value)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..errors import TinynetError
+from ..settings import sealed
 from ..terminal import is_terminal, note, printable, put
 from .schedules import check_number, improved
 
@@ -45,6 +46,7 @@ class Callback:
         """After the last step; the model holds its final weights."""
 
 
+@sealed
 @dataclass(frozen=True)
 class EarlyStopping:
     """Stop when `monitor` has not improved by `min_delta` for `patience` epochs.

@@ -14,6 +14,7 @@ from ..data.augment import Augment
 from ..errors import TinynetError
 from ..files import path_text
 from ..layers.base import check_count
+from ..settings import checked
 from ..terminal import is_terminal
 from . import resuming
 from .callbacks import Callback, EarlyStopping, Progress, check_monitor
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ..model import Sequential
 
 
+@checked
 def fit(
     model: Sequential,
     x: Any,
@@ -77,7 +79,8 @@ def fit(
         they left there, from zeros at the begin of an epoch, and nothing is shuffled (see `data.text.streams`);
         reset_rate: chance that it begins with zeros instead, so that a network learns how to begin as well
     callbacks: see Callback; early_stopping: an EarlyStopping, or its patience
-    verbose: None shows progress on stderr where that is a terminal, True shows at least a line an epoch
+    verbose: None shows progress on stderr where that is a terminal, and a line an epoch in a notebook; True shows at
+        least such lines everywhere
     clip_norm: limit of the norm of all gradients together, in place of the optimizer's own
     ema: decay, such as 0.999, of a moving average of the weights; validation and the final model use it
     checkpoint: file that is written after each epoch and when training is stopped; one that exists is not replaced, unless it
@@ -138,6 +141,7 @@ def fit(
         return training.run()
 
 
+@checked
 def evaluate(
     model: Sequential,
     x: Any,
@@ -223,8 +227,9 @@ def _watch(
 
 
 def _progress(verbose: bool | None) -> list[Callback]:
-    shown = is_terminal(sys.stderr) if verbose is None else verbose
-    return [Progress()] if shown else []
+    notebook = "ipykernel" in sys.modules  # its stderr is shown as if something were wrong
+    shown = notebook or is_terminal(sys.stderr) if verbose is None else verbose
+    return [Progress(sys.stdout if notebook else sys.stderr)] if shown else []
 
 
 def _check_stateful(stateful: bool, model: Sequential, samples: Samples, batch_size: int) -> bool:

@@ -6,18 +6,13 @@ import csv
 import io
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..files import atomic_write
+from .curves import draw_curves
 
-if TYPE_CHECKING:
-    from PIL.ImageDraw import ImageDraw
-
-PANEL = (480, 300)
-MARGIN = (56, 28, 16, 32)
-"""Left, top, right, bottom of a panel, in pixels."""
-COLOURS = ((31, 119, 180), (214, 39, 40))
-"""Training, validation."""
+SHOWN = (3, 5)
+"""Epochs at the begin and at the end of a long table."""
 
 
 @dataclass
@@ -28,7 +23,8 @@ class History:
     `stopped` says why training ended before its last epoch ("early stopping", "time limit", "interrupted"), and is
     empty where it did not; `best_epoch` is the epoch, from 1, that was best in the value watched, `kept_epoch` the one whose
     weights the model holds, None where they are those that training began with; `signal` is the number of the
-    signal that interrupted it: SIGINT, which is Ctrl-C, SIGTERM or SIGHUP.
+    signal that interrupted it: SIGINT, which is Ctrl-C, SIGTERM or SIGHUP. `broken_off`: the last epoch was stopped
+    before its end.
     """
 
     epochs: list[dict[str, Any]] = field(default_factory=list)
@@ -36,6 +32,7 @@ class History:
     best_epoch: int | None = None
     kept_epoch: int | None = None
     signal: int | None = None
+    broken_off: bool = False
 
     @property
     def interrupted(self) -> bool:
@@ -59,36 +56,33 @@ class History:
             file.write(text.getvalue().encode())
 
     def draw(self, path: str | os.PathLike) -> None:
-        """Draw loss and metric over the epochs into a picture (.png): training blue, validation red.
+        """Draw loss and metric over the epochs into a picture (.png): training blue, validation red, the kept epoch marked.
 
+        A loss that falls far has a logarithmic axis; an epoch that was broken off is left out.
         Raises TinynetError where that cannot be written.
         """
-        from PIL import Image, ImageDraw
-
-        names = [name for name in ("loss", "accuracy", "mae") if name in self.history]
-        image = Image.new("RGB", (PANEL[0] * max(len(names), 1), PANEL[1]), "white")
-        draw = ImageDraw.Draw(image)
-        for number, name in enumerate(names):
-            self._panel(draw, number * PANEL[0], name)
+        whole = self.epochs[:-1] if self.broken_off else self.epochs
+        panels = {
+            name: [[epoch[key] for epoch in whole] for key in (name, f"val_{name}") if key in self.history]
+            for name in ("loss", "accuracy", "mae")
+            if name in self.history
+        }
+        image = draw_curves([epoch["epoch"] for epoch in whole], panels, self.kept_epoch)
         with atomic_write(path) as file:
             image.save(file, "PNG")
 
-    def _panel(self, draw: ImageDraw, offset: int, name: str) -> None:
-        curves = [self.history[key] for key in (name, f"val_{name}") if key in self.history]
-        low, high = min(map(min, curves)), max(map(max, curves))
-        left, top = offset + MARGIN[0], MARGIN[1]
-        right, bottom = offset + PANEL[0] - MARGIN[2], PANEL[1] - MARGIN[3]
-        across, up = (right - left) / max(len(self.epochs) - 1, 1), (bottom - top) / ((high - low) or 1)
-        draw.line([(left, top), (left, bottom), (right, bottom)], fill="black")
-        draw.text(
-            (left, 8), f"{name}: training blue, validation red" if len(curves) > 1 else name, fill="black"
-        )
-        draw.text((offset + 4, top - 6), f"{high:.4g}", fill="black")
-        draw.text((offset + 4, bottom - 6), f"{low:.4g}", fill="black")
-        draw.text((left, bottom + 8), f"epoch {self.epochs[0]['epoch']}", fill="black")
-        draw.text((right - 24, bottom + 8), f"{self.epochs[-1]['epoch']}", fill="black")
-        for curve, colour in zip(curves, COLOURS, strict=False):
-            points = [(left + i * across, bottom - (value - low) * up) for i, value in enumerate(curve)]
-            draw.line(points, fill=colour, width=2)
-            for x, y in points:
-                draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=colour)
+    def __repr__(self) -> str:
+        """A table: a line an epoch, of many the first and the last."""
+        lines = [list(self.history), *([_show(value) for value in row.values()] for row in self.epochs)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        table = ["  ".join(map(str.rjust, line, widths)) for line in lines]
+        first, last = SHOWN
+        if len(self.epochs) > first + last:
+            table[1 + first : -last] = [f"… {len(self.epochs) - first - last} more"]
+        kept = f", kept: epoch {self.kept_epoch}" if self.kept_epoch else ""
+        stopped = f", stopped: {self.stopped}" if self.stopped else ""
+        return "\n".join([f"History of {len(self.epochs)} epochs{kept}{stopped}", *filter(None, table)])
+
+
+def _show(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -261,6 +261,7 @@ class Training:
         row["seconds"] = time.perf_counter() - began
         epochs = self.history.epochs
         epochs.append(row)
+        self.history.broken_off = self.batch < self.steps_per_epoch
         best = self.early_stopping.best(epochs)
         if best == len(epochs) - 1:
             self.best, self.history.best_epoch = _copy(self._weights()), row["epoch"]

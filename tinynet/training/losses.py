@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import DataError, TinynetError
 from ..layers.inputs import as_array
+from ..settings import sealed
 from .schedules import check_number
 
 Shape = tuple[int | None, ...]
@@ -54,6 +55,7 @@ class Loss:
         raise NotImplementedError
 
 
+@sealed
 @dataclass(frozen=True)
 class CrossEntropy(Loss):
     """-log softmax(z)[label], fused with the softmax of the last layer; after any other output that is the logits z.
@@ -101,6 +103,7 @@ class CrossEntropy(Loss):
         return outputs.reshape(-1, outputs.shape[-1]).argmax(axis=1) == _classes(outputs, targets)
 
 
+@sealed
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Loss):
     """-t log s(z) - (1-t) log(1-s(z)) for the sigmoid s, meaned over the outputs; fused with the last layer's sigmoid.
@@ -141,6 +144,7 @@ class Regression(Loss):
         return np.abs(outputs - targets).reshape(-1, outputs.shape[-1]).mean(axis=1)
 
 
+@sealed
 @dataclass(frozen=True)
 class MeanSquaredError(Regression):
     """(p - t)², meaned over the outputs. Metric: mean absolute error."""
@@ -148,6 +152,7 @@ class MeanSquaredError(Regression):
     name = "mean_squared_error"
 
 
+@sealed
 @dataclass(frozen=True)
 class MeanAbsoluteError(Regression):
     """|p - t|, meaned over the outputs. Metric: the same."""
@@ -155,6 +160,7 @@ class MeanAbsoluteError(Regression):
     name = "mean_absolute_error"
 
 
+@sealed
 @dataclass(frozen=True)
 class Huber(Regression):
     """e²/2 where |e| ≤ delta, else delta (|e| - delta/2), for e = p - t (Huber 1964). Metric: mean absolute error."""

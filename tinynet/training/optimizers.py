@@ -16,6 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..errors import TinynetError
+from ..settings import sealed
 from .schedules import Position, Schedule, check_number, check_rate, rate_at
 
 Arrays = dict[str, np.ndarray]
@@ -80,6 +81,7 @@ class Optimizer:
         raise NotImplementedError
 
 
+@sealed
 @dataclass(frozen=True)
 class SGD(Optimizer):
     """Gradient descent: `v = mu v - lr g; p += v`, with nesterov `p += mu v - lr g` (Sutskever et al. 2013)."""
@@ -96,6 +98,7 @@ class SGD(Optimizer):
         return rate, float(self.momentum), bool(self.nesterov), float(self.weight_decay)
 
 
+@sealed
 @dataclass(frozen=True)
 class RMSprop(Optimizer):
     """`s = rho s + (1-rho) g²; p -= lr g / (sqrt(s) + epsilon)` (Hinton 2012)."""
@@ -112,6 +115,7 @@ class RMSprop(Optimizer):
         return rate, float(self.rho), float(self.epsilon), float(self.weight_decay)
 
 
+@sealed
 @dataclass(frozen=True)
 class Adam(Optimizer):
     """Adam (Kingma and Ba 2015), with weight decay decoupled from it where that is not 0.
@@ -139,6 +143,7 @@ class Adam(Optimizer):
         )
 
 
+@sealed
 @dataclass(frozen=True)
 class AdamW(Adam):
     """Adam after `p -= lr weight_decay p` (Loshchilov and Hutter 2019); weight_decay 0.004, Keras' default."""

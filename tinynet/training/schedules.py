@@ -13,6 +13,7 @@ from numbers import Real
 from typing import Any, NamedTuple
 
 from ..errors import TinynetError
+from ..settings import sealed
 
 
 class Position(NamedTuple):
@@ -67,6 +68,7 @@ def check_number(
         raise TinynetError(f"{owner}: {setting} must be a number {limit}, not {value!r}")
 
 
+@sealed
 @dataclass(frozen=True)
 class StepDecay(Schedule):
     """learning_rate · factor^(epochs done // every): by default a tenth every 10 epochs."""
@@ -84,6 +86,7 @@ class StepDecay(Schedule):
         return self.learning_rate * self.factor ** (position.epoch // self.every)
 
 
+@sealed
 @dataclass(frozen=True)
 class CosineDecay(Schedule):
     """From learning_rate to alpha · learning_rate along half a cosine over the whole training (Loshchilov 2017).
@@ -103,6 +106,7 @@ class CosineDecay(Schedule):
         return _cosine(self.learning_rate, self.alpha * self.learning_rate, done)
 
 
+@sealed
 @dataclass(frozen=True)
 class OneCycle(Schedule):
     """Up and down once (Smith and Topin 2018), both along a cosine, the curve of PyTorch's OneCycleLR.
@@ -132,6 +136,7 @@ class OneCycle(Schedule):
         return _cosine(self.learning_rate, first / self.final_div_factor, done)
 
 
+@sealed
 @dataclass(frozen=True)
 class WarmUp(Schedule):
     """Linear from nearly 0 to the schedule's first rate in `steps` steps, then the schedule over the steps that are left.
@@ -152,6 +157,7 @@ class WarmUp(Schedule):
         return rate_at(self.schedule, left) * min((position.step + 1) / (steps + 1), 1.0)
 
 
+@sealed
 @dataclass(frozen=True)
 class ReduceOnPlateau(Schedule):
     """Multiply the rate by `factor` whenever `monitor` has not improved by `min_delta` for `patience` epochs.

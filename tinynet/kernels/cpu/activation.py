@@ -1,6 +1,6 @@
 """Activations and their gradients, element by element; softmax along rows.
 
-Blocking: tasks of CHUNK elements, or of so many rows. Bound by memory; gelu, tanh and sigmoid by their polynomials.
+Blocking: tasks of CHUNK elements, or of so many rows. Bound by memory; gelu, tanh, sigmoid and their like by their polynomials.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from .jit import jit
 from .simd import LANES, choose, elementwise, load_until, splat, store_until, total
 
 LEAKY_SLOPE = 0.2
-FUSED = ("linear", "relu", "leaky_relu", "sigmoid", "tanh")
+FUSED = ("linear", "relu", "leaky_relu", "elu", "sigmoid", "tanh")
 """Activations whose gradient follows from their output: dense and convolution kernels apply them in place."""
+FROM_INPUT = ("silu", "gelu")
+"""Activations whose gradient follows from their input."""
 
 
 def _map(function):
@@ -65,6 +67,19 @@ def leaky_relu_gradient(dy, y):
 
 
 @elementwise
+def elu_gradient(dy, y):
+    """dy, times y + 1 where y is negative."""
+    return choose(y < 0.0, dy * (y + 1.0), dy)
+
+
+@elementwise
+def silu_gradient(dy, z):
+    """dy σ(z) (1 + z (1 - σ(z)))."""
+    s = functions.sigmoid.of(z)
+    return dy * s * (1.0 + z * (1.0 - s))
+
+
+@elementwise
 def sigmoid_gradient(dy, y):
     """dy y (1 - y)."""
     return dy * y * (1.0 - y)
@@ -83,11 +98,18 @@ def gelu_gradient(dy, z):
 
 
 _FORWARD = {
-    f.__name__: _map(f) for f in (relu, leaky_relu, functions.sigmoid, functions.tanh, functions.gelu)
+    f.__name__: _map(f)
+    for f in (
+        *(relu, leaky_relu, functions.elu, functions.silu),
+        *(functions.sigmoid, functions.tanh, functions.gelu),
+    )
 }
 _BACKWARD = {
     f.__name__.removesuffix("_gradient"): map_two(f)
-    for f in (relu_gradient, leaky_relu_gradient, sigmoid_gradient, tanh_gradient, gelu_gradient)
+    for f in (
+        *(relu_gradient, leaky_relu_gradient, elu_gradient, silu_gradient),
+        *(sigmoid_gradient, tanh_gradient, gelu_gradient),
+    )
 }
 
 
@@ -123,7 +145,7 @@ def softmax_gradient(task, dy, y, dz, columns, rows):
 def activation(z: np.ndarray, name: str) -> np.ndarray:
     """Apply an activation to every element (softmax: over the last axis); equations in the reference.
 
-    linear, relu, leaky_relu (slope 0.2), gelu (exact), sigmoid, tanh or softmax. Returns an array like z.
+    linear, relu, leaky_relu (slope 0.2), elu, silu, gelu (exact), sigmoid, tanh or softmax. Returns an array like z.
     """
     if name == "linear":
         return z
@@ -138,10 +160,10 @@ def activation(z: np.ndarray, name: str) -> np.ndarray:
 
 
 def activation_gradient(dy: np.ndarray, y: np.ndarray, name: str, z: np.ndarray | None = None) -> np.ndarray:
-    """The gradient at the input of an activation, from that at its output and the output y (gelu: the input z)."""
+    """The gradient at the input of an activation, from that at its output and the output y (silu, gelu: the input z)."""
     if name == "linear":
         return dy
-    a, b = flat(dy), flat(z if name == "gelu" else y)
+    a, b = flat(dy), flat(z if name in FROM_INPUT else y)
     dz = memory.empty(a.shape)
     if name == "softmax":
         tasks, rows = row_tasks(a.size // dy.shape[-1], dy.shape[-1])
@@ -164,7 +186,7 @@ def fused_slope(name: str) -> np.float32:
 
 def finish(y: np.ndarray, name: str) -> np.ndarray:
     """Apply in place what the register tile cannot, so that a dense layer or a convolution ends with any FUSED activation."""
-    return activate(y, name) if name in ("sigmoid", "tanh") else y
+    return activate(y, name) if name in ("elu", "sigmoid", "tanh") else y
 
 
 def activate(y: np.ndarray, name: str) -> np.ndarray:

@@ -109,6 +109,19 @@ def tanh(x):
     return choose(x.call("fabs") < 0.625, near, far)
 
 
+@elementwise
+def elu(x):
+    """x, or eˣ - 1 where negative: 2 t / (1 - t) with t = tanh(x / 2), which is exact near 0 too."""
+    t = tanh.of(x * 0.5)
+    return choose(x < 0.0, (t + t) / (1.0 - t), x)
+
+
+@elementwise
+def silu(x):
+    """x / (1 + e⁻ˣ)."""
+    return x * sigmoid.of(x)
+
+
 def _gauss(x: Value) -> Value:
     """The standard normal distribution function Φ(x) = erfc(-x / √2) / 2.
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 LEAKY_SLOPE = 0.2
-FUSED = ("linear", "relu", "leaky_relu", "sigmoid", "tanh")
+FUSED = ("linear", "relu", "leaky_relu", "elu", "sigmoid", "tanh")
 """Activations whose gradient follows from their output: dense and convolution kernels apply them in place."""
 
 _erf = np.frompyfunc(math.erf, 1, 1)
@@ -20,7 +20,8 @@ def _normal_cdf(z: np.ndarray) -> np.ndarray:
 def activation(z: np.ndarray, name: str) -> np.ndarray:
     """Apply an activation to every element (softmax: over the last axis).
 
-    relu max(z, 0); leaky_relu z or 0.2 z where negative; gelu z Φ(z), exact (Hendrycks & Gimpel 2016);
+    relu max(z, 0); leaky_relu z or 0.2 z where negative; elu z or eᶻ - 1 where negative
+    (Clevert et al. 2015); silu z / (1 + e⁻ᶻ) (Elfwing et al. 2017); gelu z Φ(z), exact (Hendrycks & Gimpel 2016);
     sigmoid 1 / (1 + e⁻ᶻ); tanh; softmax eᶻ / Σ eᶻ; linear z.
     """
     if name == "linear":
@@ -29,6 +30,10 @@ def activation(z: np.ndarray, name: str) -> np.ndarray:
         return np.maximum(z, 0)
     if name == "leaky_relu":
         return np.where(z < 0, z * z.dtype.type(LEAKY_SLOPE), z)
+    if name == "elu":
+        return np.where(z < 0, np.expm1(np.minimum(z, 0)), z)
+    if name == "silu":
+        return z * activation(z, "sigmoid")
     if name == "gelu":
         return z * _normal_cdf(z)
     if name == "sigmoid":
@@ -42,13 +47,18 @@ def activation(z: np.ndarray, name: str) -> np.ndarray:
 
 
 def activation_gradient(dy: np.ndarray, y: np.ndarray, name: str, z: np.ndarray | None = None) -> np.ndarray:
-    """Gradient at the input of an activation, from the gradient at its output and the output y (gelu: the input z)."""
+    """Gradient at the input of an activation, from the gradient at its output and the output y (silu, gelu: the input z)."""
     if name == "linear":
         return dy
     if name == "relu":
         return np.where(y <= 0, y.dtype.type(0), dy)
     if name == "leaky_relu":
         return np.where(y < 0, dy * y.dtype.type(LEAKY_SLOPE), dy)
+    if name == "elu":
+        return np.where(y < 0, dy * (y + 1), dy)
+    if name == "silu":
+        s = activation(z, "sigmoid")
+        return dy * s * (1 + z * (1 - s))
     if name == "gelu":
         density = np.exp(-0.5 * z * z) / y.dtype.type(math.sqrt(2 * math.pi))
         return dy * (_normal_cdf(z) + z * density)

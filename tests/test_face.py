@@ -1,0 +1,93 @@
+"""The door of the package: what it offers, to users, editors, freezers and old versions of Python."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tinynet as tn
+
+PACKAGE = Path(tn.__file__).parent
+SOURCE = (PACKAGE / "__init__.py").read_text("utf-8")
+PYPROJECT = PACKAGE.parent / "pyproject.toml"
+
+
+def hidden_imports(source):
+    """Names that are imported under TYPE_CHECKING."""
+    blocks = [
+        n for n in ast.parse(source).body if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"
+    ]
+    imports = [node for block in blocks for node in block.body if isinstance(node, ast.ImportFrom)]
+    return {alias.name for node in imports for alias in node.names}
+
+
+def test_editors_and_freezers_see_what_the_package_offers():
+    assert {*tn.__all__} - {"__version__"} <= hidden_imports(SOURCE)
+    assert {*tn._MODULES, "cli", "weights", "cpu", "reference"} <= hidden_imports(SOURCE)
+
+
+def test_freezers_see_every_command():
+    import tinynet.cli
+
+    assert set(tinynet.cli.VERBS) <= hidden_imports(Path(tinynet.cli.__file__).read_text("utf-8"))
+
+
+def test_modules_are_there_without_being_imported():
+    code = (
+        "import sys, tinynet as tn; assert 'numpy' not in sys.modules\n"
+        "assert {'training', 'data', 'kernels', 'layers'} <= {*dir(tn)} and 'text' in dir(tn.data)\n"
+        "tn.training.losses, tn.data.text.encode, tn.kernels.threads, tn.layers.LAYERS, tn.generation, tn.recipes\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match=r"'tinynet\.data' has no attribute 'tables'"):
+        _ = tn.data.tables
+
+
+def test_keras_names_are_the_same_layers():
+    for longer, ours in {
+        "MaxPooling2D": tn.MaxPool2D,
+        "AveragePooling1D": tn.AvgPool1D,
+        "BatchNormalization": tn.BatchNorm,
+        "SimpleRNN": tn.RNN,
+        "GlobalAveragePooling2D": tn.GlobalAveragePool2D,
+        "GlobalMaxPooling2D": tn.GlobalMaxPool2D,
+        "Convolution2D": tn.Conv2D,
+    }.items():
+        assert getattr(tn, longer) is ours
+    assert tn.SimpleRNN(3).config()["type"] == "RNN"
+
+
+def test_an_old_python_is_answered_by_a_sentence(monkeypatch):
+    for name in ("__init__.py", "__main__.py", "version.py"):
+        ast.parse((PACKAGE / name).read_text("utf-8"), feature_version=(3, 8))
+    monkeypatch.setattr(sys, "version_info", (3, 9, 18))
+    monkeypatch.setattr(sys, "version", "3.9.18 (main)")
+    with pytest.raises(
+        ImportError, match=r"^tinynet needs Python 3\.10 or newer, but this is Python 3\.9\.18$"
+    ):
+        exec(compile(SOURCE, "tinynet", "exec"), {"__name__": "tinynet", "__file__": tn.__file__})
+
+
+@pytest.mark.skipif(
+    not PYPROJECT.is_file() or sys.version_info < (3, 11), reason="needs a checkout, and tomllib"
+)
+def test_the_distribution_has_a_name_of_its_own_and_says_what_it_is_typed():
+    import tomllib
+
+    found = tomllib.loads(PYPROJECT.read_text("utf-8"))
+    assert found["project"]["name"] == "tinynet-numba" and list(found["project"]["scripts"]) == ["tinynet"]
+    assert (PACKAGE / "py.typed").is_file()
+    assert "py.typed" in found["tool"]["setuptools"]["package-data"]["tinynet"]
+    assert found["tool"]["distutils"]["editable_wheel"]["mode"] == "compat"
+
+
+def test_a_network_is_shown_as_its_summary(capsys):
+    net = tn.Sequential([tn.Flatten(), tn.Dense(3)], (2, 2))
+    net.summary()
+    assert repr(net) + "\n" == capsys.readouterr().out and "dense_1  Dense(units=3)" in repr(net)
+    with pytest.raises(tn.TinynetError, match=r"^a Sequential is made of layers, not of Sequential$"):
+        tn.Sequential([net], (2, 2))

@@ -1,0 +1,119 @@
+"""The arrays of a layer or network: how they are taken out, and checked before others are put in."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError, TinynetError
+
+
+class HasArrays:
+    """What a layer and a network share: arrays that training changes."""
+
+    name: str
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Trained arrays and statistics by "layer.name", layer by layer: the live ones."""
+        raise NotImplementedError
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Copies of all arrays, layer by layer, each layer's in Keras's order (BatchNorm: gamma, beta, moving mean, variance).
+
+        Gates stand in the order r z n in a GRU and i f g o in an LSTM. The arrays of a Keras layer fit as they are, but
+        for its GRU, which has z r n and, with reset_after, both biases in one array (2, 3 units); for such a layer:
+
+            kernel, recurrent_kernel, bias = keras_layer.get_weights()
+            ours = [np.concatenate([r, z, n], -1) for z, r, n in
+                    (np.split(array, 3, -1) for array in (kernel, recurrent_kernel, *bias))]
+        """
+        return [array.copy() for array in self.state().values()]
+
+    def set_weights(self, weights: Sequence[np.ndarray]) -> None:
+        """Take arrays in the order of `get_weights`.
+
+        Raises ShapeError where their number or a shape differs, TinynetError where one holds anything but real numbers
+        within float32; then none is taken. NaN and infinity are taken with a warning.
+        """
+        own = self.state()
+        if isinstance(weights, (str, bytes, Mapping)) or not isinstance(weights, Iterable):
+            raise TinynetError(
+                f"{self.name}: give the weights as a list of arrays, not as {type(weights).__name__}"
+            )
+        given = list(weights)
+        if len(given) != len(own):
+            names = ", ".join(own) or "none"
+            raise ShapeError(f"{self.name} has {len(own)} arrays ({names}), but {len(given)} are given")
+        named = dict(zip(own, given, strict=True))
+        for name, array in named.items():
+            _check_range(name, array)
+        fill(own, named)
+
+    @property
+    def trainable(self) -> bool:
+        """True: nothing can be frozen yet. Setting it to False raises TinynetError."""
+        return True
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        """Refuse False."""
+        if not value:
+            raise TinynetError(
+                f"{self.name} cannot be frozen yet, fit trains every layer; to keep what it holds, take its "
+                "get_weights() before fit and give them to set_weights(…) afterwards"
+            )
+
+
+def fill(own: Mapping[str, np.ndarray], given: Mapping[str, Any]) -> None:
+    """Copy arrays into those of the same names, once all are known to fit.
+
+    Raises ShapeError for a missing, unknown or wrongly shaped one, TinynetError for one that holds no real numbers.
+    """
+    if not isinstance(given, Mapping):
+        raise TinynetError(f"give the arrays as a dict by name, not as {type(given).__name__}")
+    found = {}
+    for name in {**own, **given}:
+        if name not in given:
+            raise ShapeError(f"the array {name} is missing")
+        if name not in own:
+            raise ShapeError(f"the array {name} belongs to no layer of this model")
+        found[name] = _numbers(name, given[name])
+        expected, shape = own[name].shape, found[name].shape
+        if shape != expected:
+            raise ShapeError(
+                f"{name} has the shape {expected} in this model, but the array given has {shape}"
+            )
+    for name, array in found.items():
+        own[name][...] = array
+
+
+def _check_range(name: str, array: Any) -> None:
+    """Raise TinynetError where a number is beyond float32; warn where one is NaN or infinite, as in a broken model."""
+    numbers = _numbers(name, array)
+    with np.errstate(over="ignore"):
+        taken = numbers.astype(np.float32)
+    wrong = np.argwhere(~np.isfinite(taken))
+    if len(wrong):
+        place = tuple(wrong[0].tolist())
+        found = f"{name} takes finite float32 numbers, but is given {numbers[place]} at index {place}"
+        if np.isfinite(numbers).all():
+            raise TinynetError(found)
+        warnings.warn(f"{found}: the model will compute no numbers with it", RuntimeWarning, stacklevel=3)
+
+
+def _numbers(name: str, array: Any) -> np.ndarray:
+    """What is given as an array of real numbers, none of them masked."""
+    try:
+        found = np.asarray(array)
+    except ValueError:
+        raise TinynetError(f"{name} takes an array, but is given rows that differ in length") from None
+    if found.dtype.kind not in "fiu":
+        raise TinynetError(f"{name} takes real numbers, but is given an array of {found.dtype}")
+    if np.ma.is_masked(array):
+        raise TinynetError(
+            f"{name} takes real numbers, but some of the array given are masked; fill them first"
+        )
+    return found
