@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .. import kernels as devices
 from ..data.augment import Augment
 from ..errors import TinynetError
-from ..layers.base import check_count
+from ..layers.base import check_count, check_seed
 from ..terminal import is_terminal
 from .callbacks import Callback, EarlyStopping, Progress, check_monitor
 from .checkpoints import check_writable
@@ -106,7 +106,7 @@ def fit(
         callbacks=[*callbacks, *_progress(verbose)],
         epochs=check_count("fit", "epochs", epochs),
         batch_size=check_count("fit", "batch_size", batch_size),
-        seed=check_count("fit", "seed", seed, least=0),
+        seed=check_seed("fit", "seed", seed),
         shuffle=shuffle and not stateful,
         stateful=_check_stateful(stateful, model, samples, batch_size),
         reset_rate=reset_rate,
