@@ -89,7 +89,6 @@ class Sequential:
         self.shapes: list[Shape] = [self.input_shape]
         for layer in self.layers:
             self.shapes.append(layer.output_shape(self.shapes[-1]))
-        # Only when all fits: a layer that has parameters belongs to a network.
         build_layers(self.name, self.layers, self.shapes, seed)
         self._trim()
         self._steps = join(self.layers)

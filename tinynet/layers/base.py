@@ -138,7 +138,7 @@ class Layer:
 
 
 def build_layers(owner: str, layers: Sequence[Layer], shapes: Sequence[Shape], seed: int | None) -> None:
-    """Create the parameters of layers for these input shapes; from a seed, or zeros for None. Raises TinynetError."""
+    """Create the parameters of layers, once all shapes fit: from a seed, or zeros for None. Raises TinynetError."""
     rng = None if seed is None else np.random.default_rng(check_seed(owner, "seed", seed))
     for layer, shape in zip(layers, shapes, strict=False):
         try:
