@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
@@ -12,7 +13,7 @@ import numpy as np
 from . import kernels
 from .data.text import encode
 from .errors import DataError, TinynetError
-from .layers.base import Run, State, check_count
+from .layers.base import Run, State, check_count, check_seed
 from .layers.inputs import check_finite_output
 from .settings import checked
 from .training.schedules import check_number
@@ -75,10 +76,10 @@ def characters(
     check_model(model)
     check_count("generate", "length", length, least=0)
     check_number("generate", "temperature", temperature)
-    check_count("generate", "top_k", top_k, least=0)
+    check_count("generate", "top_k", top_k, least=0, most=math.inf)
     check_number("generate", "top_p", top_p, above=0, most=1)
     if random_seed is not None:
-        check_count("generate", "random_seed", random_seed, least=0)
+        check_seed("generate", "random_seed", random_seed)
     ids = _seed_ids(model, seed, skip_unknown)
     rng = np.random.default_rng(random_seed)
     top_k = min(int(top_k), len(model.vocabulary))  # compiled kernels know no larger number

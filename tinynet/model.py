@@ -14,7 +14,17 @@ import numpy as np
 from . import kernels, storage
 from .errors import ShapeError, TinynetError
 from .layers.arrays import HasArrays, fill
-from .layers.base import Layer, Run, Shape, State, check_count, check_shape, show_shape, snake_case
+from .layers.base import (
+    Layer,
+    Run,
+    Shape,
+    State,
+    build_layers,
+    check_count,
+    check_shape,
+    show_shape,
+    snake_case,
+)
 from .layers.conv import Convolution
 from .layers.inputs import as_array, as_floats, as_samples, check_finite_output, fits
 from .layers.joined import join
@@ -56,6 +66,7 @@ class Sequential(HasArrays):
         self.vocabulary = vocabulary
         self.metadata = dict(metadata or {})
         self.epochs_trained = 0
+        storage.check_characters(self)
         self._name_layers()
         self._build(seed)
 
@@ -78,13 +89,10 @@ class Sequential(HasArrays):
 
     def _build(self, seed: int | None) -> None:
         """Create the parameters, and join neighbours that can be one step."""
-        rng = None if seed is None else np.random.default_rng(seed)
         self.shapes: list[Shape] = [self.input_shape]
         for layer in self.layers:
             self.shapes.append(layer.output_shape(self.shapes[-1]))
-        # Only when all fits: a layer that has parameters belongs to a network.
-        for layer, shape in zip(self.layers, self.shapes, strict=False):
-            layer.build(shape, rng)
+        build_layers(self.name, self.layers, self.shapes, seed)
         self._trim()
         self._steps = join(self.layers)
         self._groups = [

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import math
 import os
 from collections.abc import Iterator, Set
 from contextlib import contextmanager, nullcontext
@@ -33,6 +34,8 @@ FORMAT_VERSION = 1
 DTYPES = ("float32", "float16")
 MOST_LAYERS = 2_000
 """More small layers than these would fill memory with zeros before it is known that the file has not their arrays."""
+FLOAT_BYTES, SAMPLE_BYTES = 4, 256 << 20
+"""A layer of a model that is read may take so much for one sample, or as much as reading the file may."""
 LARGEST_STREAM = 1 << 30
 """Bytes of a model that is read from a stream without places, such as a download."""
 CONFIG_KEYS = {"format", "version", "name", "input_shape", "layers", "labels", "vocabulary", "metadata"}
@@ -133,6 +136,18 @@ def _check_types(found: dict[str, Any]) -> None:
         raise TinynetError("`metadata` and its `input` must be tables of entries")
 
 
+def check_characters(model: Sequential) -> None:
+    """Raise TinynetError, before a training is lost for it, where name, labels or vocabulary hold what is no character."""
+    vocabulary = model.vocabulary if isinstance(model.vocabulary, (str, list, tuple)) else ()
+    for text in (model.name, *(model.labels or ()), "".join(map(str, vocabulary))):
+        try:
+            str(text).encode()
+        except UnicodeEncodeError:
+            raise TinynetError(
+                f"{text!r} holds what is no character, which no model file can; rename it"
+            ) from None
+
+
 def _is_list_of_strings(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
@@ -228,7 +243,7 @@ def _read(file: BinaryIO, name: str) -> Sequential:
     archive = Archive(file, name, "model file", ModelFileError)
     if "config" not in archive.names:
         raise ModelFileError(f"{name} has no entry `config`: it is no tinynet model")
-    model = _build(_read_config(archive, name), name)
+    model = _build(_read_config(archive, name), name, archive.allowance)
     state = model.state()
     _check_names(archive.names, state.keys(), name)
     needed = sum(value.nbytes for value in state.values())
@@ -289,7 +304,7 @@ def _read_config(archive: Archive, name: str) -> dict[str, Any]:
     return found
 
 
-def _build(found: dict[str, Any], name: str) -> Sequential:
+def _build(found: dict[str, Any], name: str, allowance: int) -> Sequential:
     from .model import Sequential
 
     settings = {key: found[key] for key in ("input_shape", "name", "labels", "vocabulary", "metadata")}
@@ -299,9 +314,20 @@ def _build(found: dict[str, Any], name: str) -> Sequential:
             raise ValueError(f"its {len(found['layers']):,} layers are more than {MOST_LAYERS:,}")
         model = Sequential([_layer(entry) for entry in found["layers"]], seed=None, **settings)
         _check_classes(model)
+        _check_sample(model, allowance)
     except (ValueError, MemoryError, OverflowError) as error:
         raise ModelFileError(f"{name}: {error}") from error
     return model
+
+
+def _check_sample(model: Sequential, allowance: int) -> None:
+    """Raise TinynetError where one sample would need memory that nobody expects of such a file."""
+    values = [math.prod(size or 1 for size in shape) for shape in model.shapes]
+    layers = zip(model.layers, model.shapes, values, values[1:], strict=False)
+    sizes = [before + layer.size(shape) + after for layer, shape, before, after in layers]
+    needed, most = FLOAT_BYTES * max([*values, *sizes]), max(SAMPLE_BYTES, allowance)
+    if needed > most:
+        raise TinynetError(f"one sample would take {needed:,} bytes in a layer, more than {most:,}")
 
 
 def _layer(entry: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from numbers import Real
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -87,6 +87,10 @@ class Layer(HasArrays):
         """Floating-point operations of one sample's forward pass (a multiply-add is two)."""
         return 0
 
+    def size(self, input_shape: Shape) -> int:
+        """Numbers that one sample's forward pass holds at once, where that is more than input and output: what lies between."""
+        return 0
+
     def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
         """The output, and whatever `backward` needs."""
         raise NotImplementedError
@@ -143,6 +147,20 @@ class Layer(HasArrays):
         return ShapeError(f"{self.name} takes an input of shape {expected}, but is given {show_shape(got)}")
 
 
+def build_layers(owner: str, layers: Sequence[Layer], shapes: Sequence[Shape], seed: int | None) -> None:
+    """Create the parameters of layers, once all shapes fit: from a seed, or zeros for None. Raises TinynetError."""
+    rng = None if seed is None else np.random.default_rng(check_seed(owner, "seed", seed))
+    for layer, shape in zip(layers, shapes, strict=False):
+        try:
+            layer.build(shape, rng)
+        except (MemoryError, OverflowError, ValueError) as error:
+            if isinstance(error, TinynetError):
+                raise
+            raise TinynetError(
+                f"{layer.name} has more parameters than memory can hold; make it smaller"
+            ) from None
+
+
 def snake_case(name: str) -> str:
     """MaxPool2D → max_pool2d."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
@@ -154,20 +172,35 @@ def show_shape(shape: Shape) -> str:
     return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 
 
+MOST_AXES = 30
+"""Axes of a sample; NumPy's oldest arrays have 32."""
+LARGEST_COUNT = 2**31 - 1
+LARGEST_SEED = 2**128
+
+
 def check_shape(owner: str, shape: Any) -> Shape:
     """The shape of one sample: whole numbers above 0, None where a size is open."""
     if not isinstance(shape, (tuple, list)):
         raise TinynetError(
             f"{owner}: input_shape must be the shape of one sample, a tuple such as (28, 28, 1), not {shape!r}"
         )
+    if len(shape) > MOST_AXES:
+        raise TinynetError(f"{owner}: input_shape has {len(shape)} axes; a sample has at most {MOST_AXES}")
     return tuple(None if size is None else check_count(owner, "input_shape", size) for size in shape)
 
 
-def check_count(owner: str, setting: str, value: Any, least: int = 1) -> int:
-    """A whole number of at least `least`, or an error that names the setting."""
+def check_count(owner: str, setting: str, value: Any, least: int = 1, most: float = LARGEST_COUNT) -> int:
+    """A whole number from `least` to `most`, or an error that names the setting."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise TinynetError(f"{owner}: {setting} must be a whole number of at least {least}, not {value!r}")
+    if value > most:
+        raise TinynetError(f"{owner}: {setting} must be a whole number of at most {most:,}")
     return int(value)
+
+
+def check_seed(owner: str, setting: str, value: Any) -> int:
+    """What everything random follows from: a whole number of at least 0, or an error that names the setting."""
+    return check_count(owner, setting, value, least=0, most=LARGEST_SEED)
 
 
 def check_counts(owner: str, setting: str, value: Any, rank: int, least: int = 1) -> tuple[int, ...]:

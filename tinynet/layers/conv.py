@@ -62,6 +62,15 @@ def reaches(window: Sizes, dilation: Sizes) -> Sizes:
     return tuple(d * (k - 1) + 1 for k, d in zip(window, dilation, strict=True))
 
 
+def padded_size(
+    sizes: Sizes, window: Sizes, strides: Sizes, padding: str, dilation: Sizes, channels: int
+) -> int:
+    """Numbers of a picture or sequence with its padding."""
+    axes = windows(sizes, window, strides, padding, dilation)
+    padded = (size + sum(pads) for size, (_, pads) in zip(sizes, axes, strict=True))
+    return math.prod(padded) * channels
+
+
 def as_picture(x: np.ndarray, rank: int) -> np.ndarray:
     """A sequence (n, t, c) is a picture one pixel high: (n, 1, t, c)."""
     return x if rank == 2 else x[:, None]
@@ -106,6 +115,11 @@ class Convolution(Layer):
     def flops(self, input_shape: Shape) -> int:
         positions = math.prod(self.trimmed or self.output_shape(input_shape)[:-1])
         return 2 * positions * self.filters * input_shape[-1] * math.prod(self.kernel_size)
+
+    def size(self, input_shape: Shape) -> int:
+        *sizes, channels = input_shape
+        settings = (self.kernel_size, self.strides, self.padding, self.dilation_rate)
+        return padded_size(tuple(sizes), *settings, channels)
 
     def geometry(self, sizes: Sizes) -> tuple[Sizes, Pads, Sizes]:
         """(strides, pads, dilation) of two axes."""

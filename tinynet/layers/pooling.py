@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .base import Gradients, Layer, Run, Shape, check_choice, check_counts
-from .conv import PADDINGS, Pads, Sizes, as_picture, windows
+from .conv import PADDINGS, Pads, Sizes, as_picture, padded_size, windows
 
 
 class Pooling(Layer):
@@ -46,6 +46,11 @@ class Pooling(Layer):
 
     def flops(self, input_shape: Shape) -> int:
         return math.prod(self.output_shape(input_shape)) * math.prod(self.pool_size)
+
+    def size(self, input_shape: Shape) -> int:
+        *sizes, channels = input_shape
+        ones = (1,) * self.rank
+        return padded_size(tuple(sizes), self.pool_size, self.strides, self.padding, ones, channels)
 
     def geometry(self, sizes: Sizes) -> tuple[Sizes, Sizes, Pads]:
         """(window, strides, pads) of two axes."""

@@ -93,6 +93,9 @@ class Recurrent(Layer):
         if self.use_bias:
             self.parameters["bias"] = np.zeros(outputs, np.float32)
 
+    def size(self, input_shape: Shape) -> int:
+        return (input_shape[0] or 1) * (self.gates + 1) * self.units
+
     def flops(self, input_shape: Shape) -> int:
         return 2 * (input_shape[0] or 1) * (input_shape[1] + self.units) * self.gates * self.units
 

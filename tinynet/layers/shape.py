@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError, TinynetError
-from .base import Gradients, Layer, Run, Shape, check_count, show_shape
+from .base import MOST_AXES, Gradients, Layer, Run, Shape, check_count, show_shape
 
 
 class Rearrangement(Layer):
@@ -55,6 +55,8 @@ class Reshape(Rearrangement):
         self.target_shape = tuple(
             -1 if size == -1 else check_count(self.name, "target_shape", size) for size in sizes
         )
+        if len(sizes) > MOST_AXES:
+            raise TinynetError(f"{self.name}: target_shape has {len(sizes)} axes, more than {MOST_AXES}")
         if self.target_shape.count(-1) > 1:
             raise TinynetError(f"{self.name}: only one size of target_shape may be -1")
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import TinynetError
-from .base import Gradients, Layer, Run, Shape, check_choice
+from .base import MOST_AXES, Gradients, Layer, Run, Shape, check_choice
 from .recurrent import Recurrent
 
 MERGE_MODES = ("concat", "sum", "mul", "ave")
@@ -51,8 +51,12 @@ class Wrapper(Layer):
     """A layer with another one inside, its setting `layer`; model files hold that as a layer of its own."""
 
     layer: Layer
+    depth = 0
 
     def check(self) -> None:
+        self.depth = 1 + getattr(self.layer, "depth", 0)
+        if self.depth > MOST_AXES:
+            raise TinynetError(f"{self.name}: more than {MOST_AXES} layers lie within each other")
         if not isinstance(self.layer, Layer) or self.layer.takes_ids:
             raise TinynetError(f"{self.name}: layer must be a layer that takes numbers, not {self.layer!r}")
         if self.layer.parameters:
@@ -89,6 +93,9 @@ class TimeDistributed(Wrapper):
 
     def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
         self.layer.build(input_shape[1:], rng)
+
+    def size(self, input_shape: Shape) -> int:
+        return (input_shape[0] or 1) * self.layer.size(input_shape[1:])
 
     def flops(self, input_shape: Shape) -> int:
         return (input_shape[0] or 1) * self.layer.flops(input_shape[1:])
@@ -155,6 +162,9 @@ class Bidirectional(Wrapper):
     def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
         self.layer.build(input_shape, rng)
         self.backward_layer.build(input_shape, rng)
+
+    def size(self, input_shape: Shape) -> int:
+        return 2 * self.layer.size(input_shape)
 
     def flops(self, input_shape: Shape) -> int:
         return 2 * self.layer.flops(input_shape)

@@ -13,7 +13,7 @@ from .. import kernels as devices
 from ..data.augment import Augment
 from ..errors import TinynetError
 from ..files import path_text
-from ..layers.base import check_count
+from ..layers.base import check_count, check_seed
 from ..settings import checked
 from ..terminal import is_terminal
 from . import resuming
@@ -117,7 +117,7 @@ def fit(
         callbacks=[*callbacks, *_progress(verbose)],
         epochs=check_count("fit", "epochs", epochs),
         batch_size=check_count("fit", "batch_size", batch_size),
-        seed=check_count("fit", "seed", seed, least=0),
+        seed=check_seed("fit", "seed", seed),
         shuffle=shuffle and not stateful,
         stateful=_check_stateful(stateful, model, samples, batch_size),
         reset_rate=reset_rate,
