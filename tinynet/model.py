@@ -394,20 +394,17 @@ class Sequential(HasArrays):
     def classify(self, picture: Any, top: int | None = None) -> list[tuple[str, float]] | list[list]:
         """Read and prepare a picture as the model's file says, and name it.
 
-        picture: what `tinynet.data.images.read_image` takes: a path, the bytes of a file, an open binary file, a picture of
-        Pillow, an array (h, w) or (h, w, 1, 3 or 4) of uint8, uint16, bool or floats 0…1. A list of them gives a list.
-        Returns (label, probability), the most probable first; an empty list where there is nothing to be read.
-        Raises ImageError for a picture that cannot be read, in a list for the first, TinynetError for a model that takes none.
+        picture: a path, bytes, an open file, a picture of Pillow or an array, as `tinynet.data.images.read_image` takes it.
+        Returns (label, probability), the most probable first, an empty list where nothing is found; for a list, a list.
+        Raises ImageError for the first picture that cannot be read, TinynetError for a model that takes no pictures.
         """
         from .data.images import prepare, read_image
 
         if isinstance(picture, (list, tuple)):
             return [self.classify(each, top) for each in picture]
         if "input" not in self.metadata or len(self.input_shape) not in (2, 3) or len(self.output_shape) != 1:
-            raise TinynetError(
-                f"{self.name} does not say how a picture becomes its input; "
-                """set net.metadata["input"], for example to {"kind": "image"}"""
-            )
+            example = """set net.metadata["input"], for example to {"kind": "image"}"""
+            raise TinynetError(f"{self.name} does not say how a picture becomes its input; {example}")
         prepared = prepare(read_image(picture), self.metadata["input"], self.input_shape)
         return self.rank(self._predict(prepared[None])[0][0], top) if prepared is not None else []
 

@@ -13,9 +13,11 @@ def confusion_matrix(predicted: np.ndarray, true: np.ndarray, classes: int) -> n
 def by_class(confusion: np.ndarray) -> list[dict[str, float]]:
     """Precision (right among those given), recall (given among those right) and number of samples of each class.
 
-    A class that was never given has precision 0, one without samples recall 0.
+    A class that was never given has precision 0, one without samples recall 0. Columns beyond the classes count answers that
+    name none.
     """
-    right, given, samples = confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1)
+    right, samples = confusion.diagonal(), confusion.sum(axis=1)
+    given = confusion[:, : len(confusion)].sum(axis=0)
     return [
         {"precision": float(r / max(g, 1)), "recall": float(r / max(s, 1)), "samples": int(s)}
         for r, g, s in zip(right, given, samples, strict=True)
