@@ -90,7 +90,7 @@ def test_a_switch_that_is_off_changes_nothing(value):
     ("setting", "lanes"),
     [
         ({"NUMBA_CPU_NAME": "generic"}, 4),
-        ({"NUMBA_ENABLE_AVX": "0"}, 4),
+        ({"NUMBA_CPU_FEATURES": "-avx2,-avx512f"}, 4),
         ({"NUMBA_CPU_FEATURES": "-avx2"}, 4),
         ({"NUMBA_CPU_NAME": "nonsense"}, environment.LANES),
     ],
