@@ -85,6 +85,17 @@ def gaussian(plane: np.ndarray, sigma: float) -> np.ndarray:
     return plane
 
 
+def broadest(mask: np.ndarray) -> int:
+    """Side of the largest square within a mask (by bisection)."""
+    low, high = 0, min(mask.shape) + 1
+    holes = ~mask
+    while high - low > 1:
+        side = (low + high) // 2
+        inside = not sliding_max(sliding_max(holes, side, 0), side, 1).all()
+        low, high = (side, high) if inside else (low, side)
+    return low
+
+
 def components(mask: np.ndarray) -> Components:
     """Connected components, diagonal neighbours included.
 
