@@ -12,7 +12,7 @@ LEAST_STEP = 0.1  # between ink and paper; fainter pictures are left as they are
 LEAST_PARTED = 0.82  # of two tones
 WHOLE = 0.9  # part of the ink that hangs together
 BROADEST = 0.38  # part of a digit's longer side that a stroke may be broad, its blurred edges left out
-BROADEST_CUT = 0.32  # the same, of a drawing that fills the picture
+BROADEST_CUT = 0.34  # the same, of a drawing that fills the picture
 MARGIN = 0.25  # of the longer side
 
 

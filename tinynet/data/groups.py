@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .components import Components
+from .components import Components, quantile
 
 LYING = 3.5  # a bar is so much broader than it is high
 
@@ -40,9 +40,14 @@ def _size(groups: Components) -> np.ndarray:
 
 
 def _bars(groups: Components) -> np.ndarray:
-    """Which groups are bars that lie: lines of a form, loose bars of a 5."""
+    """Which groups are bars that lie: lines of a form, loose bars of a 5; but not a line with a digit upon it."""
     height, width = (groups.box[:, 2:] - groups.box[:, :2]).T
-    return width > LYING * height
+    bars = width > LYING * height
+    for i in np.flatnonzero(bars):
+        top, left, bottom, right = groups.box[i]
+        ink = (groups.labels[top:bottom, left:right] == i + 1).sum(axis=0)
+        bars[i] = ink.max() < 3 * quantile(ink, 0.5)
+    return bars
 
 
 def _frames(groups: Components, gains: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from .components import broadest, components, dilate, framed, gaussian, opening,
 from .crops import BROADEST, two_tones, with_paper
 from .groups import LYING, digits_among, reading_order
 from .images import backdrop, opaque, resize
-from .lines import without_lines
+from .lines import Line, enlarged, painted_over, underline, without_lines
 from .mnist_form import centre_of_mass, mnist_form
 
 SEARCH_SIDE = 256  # pixels of the longer side while searching; strokes of one pixel in 400 survive
@@ -56,7 +56,7 @@ class Guess(NamedTuple):
 
     score: the support of its outline, less for blobs and a little less for light ink; gain: that support. light: light
     ink on dark. stroke: the broadest that it allowed; broadest: what it found. mask and box are those of the largest
-    digit, others the rest. ink: (h, w), how much each point stands out; level: the mean of that within the mask. alone:
+    digit, others the rest; line: what underlines it. ink: (h, w), how much each point stands out; level: the mean of that within the mask. alone:
     no edges elsewhere.
     """
 
@@ -68,6 +68,7 @@ class Guess(NamedTuple):
     mask: np.ndarray
     box: np.ndarray
     others: list[Found]
+    line: Line | None
     ink: np.ndarray
     level: float
     alone: bool = False
@@ -108,6 +109,10 @@ def _found(full: np.ndarray, search: np.ndarray, margin: int = 0) -> Iterator[Di
     if guess is None:
         return
     scale = np.array(full.shape) / search.shape
+    if guess.line is not None:
+        rest = _without(full, guess, scale)
+        yield from _found(rest, _search_size(rest), margin)
+        return
     size = np.tile(np.array(full.shape) - 2 * margin, 2)
     found = [Found(guess.mask, guess.box), *guess.others]
     for mask, box in found:
@@ -116,6 +121,12 @@ def _found(full: np.ndarray, search: np.ndarray, margin: int = 0) -> Iterator[Di
             corners = np.clip(np.round(box * np.tile(scale, 2)).astype(int) - margin, 0, size)
             top, left, bottom, right = corners.tolist()
             yield DigitPicture(mnist_form(alpha), len(found), (left, top, right, bottom))
+
+
+def _without(full: np.ndarray, guess: Guess, scale: np.ndarray) -> np.ndarray:
+    """The full plane without the line that the strokes of a guess touch."""
+    line = enlarged(guess.line, scale, full.shape[1])
+    return -painted_over(-full, line) if guess.light else painted_over(full, line)
 
 
 def _already_mnist(picture: np.ndarray) -> np.ndarray | None:
@@ -330,7 +341,8 @@ def _main_group(
         found.append(Found(np.isin(groups.labels, members + 1) & mask, box))
     chosen, box = found[0]
     height, width = box[2:] - box[:2]
-    if max(height, width) < max(6, 0.025 * max(mask.shape)) or width > LYING * height:
+    line = underline(chosen, box)
+    if max(height, width) < max(6, 0.025 * max(mask.shape)) or (width > LYING * height and line is None):
         return None  # a speck; a bar that lies
     length = (outline[chosen] != 0).sum() / max(height, width)
     everywhere = (box[2:] - box[:2] > 0.95 * np.array(mask.shape)).all()
@@ -342,7 +354,7 @@ def _main_group(
     gain = float(gains[digits[0]].sum())
     level = float(ink[chosen].mean())
     score = usual * slender * gain
-    return Guess(score, gain, light, stroke, widest, chosen, box, found[1:], ink, level)
+    return Guess(score, gain, light, stroke, widest, chosen, box, found[1:], line, ink, level)
 
 
 # ---- cutting out
