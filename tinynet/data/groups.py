@@ -42,11 +42,11 @@ def _size(groups: Components) -> np.ndarray:
 def _bars(groups: Components) -> np.ndarray:
     """Which groups are bars that lie: lines of a form, loose bars of a 5; but not a line with a digit upon it."""
     height, width = (groups.box[:, 2:] - groups.box[:, :2]).T
-    bars = width > LYING * height
+    bars = width > LYING * np.maximum(height, 1)
     for i in np.flatnonzero(bars):
         top, left, bottom, right = groups.box[i]
         ink = (groups.labels[top:bottom, left:right] == i + 1).sum(axis=0)
-        bars[i] = ink.max() < 3 * quantile(ink, 0.5)
+        bars[i] = not ink.size or ink.max() < 3 * quantile(ink, 0.5)
     return bars
 
 
