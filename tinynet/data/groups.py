@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .components import Components, quantile
+from .components import Components, components, quantile
 
+TALL, OVERLAP = 0.6, 0.35  # of the tallest and of the narrower one: digits that stand side by side
+LEAST_GAIN = 0.15  # of the first digit's, of a further one: a 1 has a third of an 8's
 LYING = 3.5  # a bar is so much broader than it is high
 
 
@@ -23,7 +25,7 @@ def digits_among(groups: Components, gains: np.ndarray) -> list[np.ndarray]:
         return []
     size = _size(groups)
     main = int(np.argmax(able))
-    large = (size > 0.5 * size[main]) & (able > 0.25 * able[main])
+    large = (size > 0.5 * size[main]) & (able > LEAST_GAIN * able[main])
     loose = (gains > 0) & ~frames & ~dots
     digits = [_with_pieces(groups, main, loose & ~_beside(groups, main, large))]
     for other in np.flatnonzero(large):
@@ -33,6 +35,49 @@ def digits_among(groups: Components, gains: np.ndarray) -> list[np.ndarray]:
             digits.append(_with_pieces(groups, other, rest))
     share = able[np.concatenate(digits)].sum()
     return digits if share >= 0.45 * able[able > 0].sum() else []  # else one speck among many
+
+
+def split(groups: Components, mask: np.ndarray) -> Components:
+    """Groups of strokes, of which those that hold several digits side by side are taken apart.
+
+    groups: of a mask that was dilated, so that broken strokes hang together. Parts of the mask that are about as high
+    as the tallest of their group, and hardly overlap from left to right, are digits of their own.
+    """
+    parts = components(mask)
+    owner = np.zeros(len(parts.area), int)
+    owner[parts.labels[mask] - 1] = groups.labels[mask] - 1
+    height = parts.box[:, 2] - parts.box[:, 0]
+    tallest = np.zeros(len(groups.area), int)
+    np.maximum.at(tallest, owner, height)
+    tall = height >= np.maximum(TALL * tallest[owner], 6)
+    name, count = owner.copy(), len(groups.area)
+    for group in np.flatnonzero(np.bincount(owner[tall], minlength=count) > 1):
+        members = np.flatnonzero(owner == group)
+        spans = _side_by_side(parts.box[members[tall[members]]][:, [1, 3]])
+        if len(spans) > 1:
+            middle = parts.box[members][:, [1, 3]].mean(1)
+            nearest = np.abs(middle[:, None] - spans.mean(1)).argmin(1)
+            name[members] = np.where(nearest == 0, group, count + nearest - 1)
+            count += len(spans) - 1
+    labels = np.zeros_like(groups.labels)
+    labels[mask] = name[parts.labels[mask] - 1] + 1
+    area, box = np.zeros(count, int), np.tile(np.array([*mask.shape, 0, 0]), (count, 1))
+    np.add.at(area, name, parts.area)
+    np.minimum.at(box, (name, slice(0, 2)), parts.box[:, :2])
+    np.maximum.at(box, (name, slice(2, 4)), parts.box[:, 2:])
+    return Components(labels, area, box)
+
+
+def _side_by_side(spans: np.ndarray) -> np.ndarray:
+    """(left, right) of each heap of spans that overlap."""
+    heaps: list[list[int]] = []
+    for left, right in spans[np.argsort(spans.mean(1))].tolist():
+        shared = heaps[-1][1] - left if heaps else -1
+        if heaps and shared > OVERLAP * min(right - left, heaps[-1][1] - heaps[-1][0]):
+            heaps[-1] = [min(left, heaps[-1][0]), max(right, heaps[-1][1])]
+        else:
+            heaps.append([left, right])
+    return np.array(heaps)
 
 
 def _size(groups: Components) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 
 from .components import broadest, components, dilate, framed, gaussian, opening, quantile
 from .crops import BROADEST, two_tones, with_paper
-from .groups import LYING, digits_among, reading_order
+from .groups import LYING, digits_among, reading_order, split
 from .images import backdrop, opaque, resize
 from .lines import Line, enlarged, painted_over, underline, without_lines
 from .mnist_form import centre_of_mass, mnist_form
@@ -326,12 +326,10 @@ def _main_group(
     mask: np.ndarray, outline: np.ndarray, ink: np.ndarray, light: bool, stroke: int
 ) -> Guess | None:
     gap = min(3, max(1, stroke // 8))
-    groups = components(dilate(mask.astype(np.uint8), gap) > 0)
+    groups = split(components(dilate(mask.astype(np.uint8), gap) > 0), mask)
     gains = np.bincount(
         groups.labels.ravel(), weights=(outline * mask).ravel(), minlength=len(groups.area) + 1
     )[1:]
-    groups.box[:, :2] += gap
-    groups.box[:, 2:] -= gap
     digits = digits_among(groups, gains)
     if not digits:
         return None

@@ -134,7 +134,7 @@ def underline(mask: np.ndarray, box: np.ndarray) -> Line | None:
     top, left, bottom, right = box
     size = bottom - top
     length = int(SHORTEST * size)
-    if right - left <= length:
+    if size < 6 or right - left <= length:
         return None
     drawing = mask[top:bottom, left:right]
     tolerant = sliding_max(np.pad(drawing, ((1, 1), (0, 0))), 3, 0)
@@ -144,7 +144,9 @@ def underline(mask: np.ndarray, box: np.ndarray) -> Line | None:
         return None
     rows = np.arange(size)[:, None]
     middle = (bar * rows).sum(0)[columns] / bar.sum(0)[columns]
-    slope, start = np.polyfit(columns, middle, 1)
+    off = columns - columns.mean()
+    slope = (off @ middle) / (off @ off)
+    start = middle.mean() - slope * columns.mean()
     thickness = quantile(bar.sum(0)[columns], 0.5)
     path = start + slope * np.arange(right - left)
     rest = drawing & (np.abs(rows - path) > thickness / 2 + 1)
