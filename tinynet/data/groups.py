@@ -157,7 +157,7 @@ def reading_order(boxes: list[tuple[int, int, int, int]]) -> list[int]:
     for i in sorted(range(len(boxes)), key=lambda i: boxes[i][1] + boxes[i][3]):
         _, top, _, bottom = boxes[i]
         _, above, _, below = boxes[lines[-1][-1]] if lines else (0, 0, 0, -1)
-        if above <= (top + bottom) / 2 < below or top <= (above + below) / 2 < bottom and lines:
+        if above <= (top + bottom) / 2 < below or (lines and top <= (above + below) / 2 < bottom):
             lines[-1].append(i)
         else:
             lines.append([i])

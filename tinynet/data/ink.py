@@ -29,6 +29,7 @@ FAINT_RULING = 0.12
 """On paper with printed lines what is fainter than they are, and than this, is left of them."""
 LEAST_CONTRAST = 0.04  # of the range 0…1, light evened out: less is no ink
 LEAST_LEVEL = 0.06  # mean contrast of strokes that are not alone in the picture
+MOST_UNDERLINES = 4  # that the strokes of one picture may touch
 RULED = 6  # lines of a page; fewer may be a frame
 
 
@@ -55,9 +56,9 @@ class Guess(NamedTuple):
     """What one guess of the strokes finds; lengths in pixels of the search.
 
     score: the support of its outline, less for blobs and a little less for light ink; gain: that support. light: light
-    ink on dark. stroke: the broadest that it allowed; broadest: what it found. mask and box are those of the largest
-    digit, others the rest; line: what underlines it. ink: (h, w), how much each point stands out; level: the mean of that within the mask. alone:
-    no edges elsewhere.
+    ink on dark. stroke: the broadest that it allowed; broadest: what it found. mask, box: of the largest digit; others:
+    the rest; line: what underlines it. ink: (h, w), how much each point stands out; level: the mean of that within the
+    mask. alone: no edges elsewhere.
     """
 
     score: float
@@ -106,13 +107,16 @@ def _found(full: np.ndarray, search: np.ndarray, margin: int = 0) -> Iterator[Di
     """The digits in a plane, the largest first. search: a small copy; margin: what was added to it on each side."""
     plane, lines = without_lines(search)
     guess = _best_guess(plane, lines)
+    for _ in range(MOST_UNDERLINES):
+        if guess is None or guess.line is None:
+            break
+        full = _without(full, guess, search)
+        search = _search_size(full)
+        plane, lines = without_lines(search)
+        guess = _best_guess(plane, lines)
     if guess is None:
         return
     scale = np.array(full.shape) / search.shape
-    if guess.line is not None:
-        rest = _without(full, guess, scale)
-        yield from _found(rest, _search_size(rest), margin)
-        return
     size = np.tile(np.array(full.shape) - 2 * margin, 2)
     found = [Found(guess.mask, guess.box), *guess.others]
     for mask, box in found:
@@ -123,9 +127,9 @@ def _found(full: np.ndarray, search: np.ndarray, margin: int = 0) -> Iterator[Di
             yield DigitPicture(mnist_form(alpha), len(found), (left, top, right, bottom))
 
 
-def _without(full: np.ndarray, guess: Guess, scale: np.ndarray) -> np.ndarray:
+def _without(full: np.ndarray, guess: Guess, search: np.ndarray) -> np.ndarray:
     """The full plane without the line that the strokes of a guess touch."""
-    line = enlarged(guess.line, scale, full.shape[1])
+    line = enlarged(guess.line, np.array(full.shape) / search.shape, full.shape[1])
     return -painted_over(-full, line) if guess.light else painted_over(full, line)
 
 

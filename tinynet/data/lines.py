@@ -14,7 +14,10 @@ WIDEST = 1 / 40  # of the page's shorter side
 FAINTEST = 0.012  # contrast of a line, averaged along it
 
 
-SHORTEST, STICKING_OUT = 1.2, 0.12  # of the height of a drawing: an underline's length, and what passes each end
+SHORTEST, STICKING_OUT = (
+    1.2,
+    0.12,
+)  # of the height of a drawing: an underline's length, and what passes each end
 THICKEST = 0.15  # the same, of its thickness
 
 

@@ -13,7 +13,7 @@ from .base import RECURRENT, Choices, Plan, check_arch
 VALIDATION = 5000
 """The last so many training pictures: settings and the best epoch are chosen on them, never on the test set."""
 
-EACH_DIGIT, TIMES, EACH_LETTER = 20, 4, 5
+EACH_DIGIT, TIMES, EACH_LETTER = 12, 6, 4
 """Drawn pictures of each style of a printed digit, how often an epoch takes them, and of each style of a letter."""
 
 
