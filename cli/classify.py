@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 from tinynet.cli import completion, fail, sentence
@@ -16,6 +16,7 @@ from tinynet.terminal import echo, note, print_json
 if TYPE_CHECKING:
     import numpy as np
 
+    from tinynet.data.images import Prepared
     from tinynet.errors import TinynetError
     from tinynet.model import Sequential
 
@@ -31,11 +32,18 @@ if TYPE_CHECKING:
 @click.option(
     "--recursive", is_flag=True, help="Where FILE is a folder: all pictures in it and in its folders."
 )
+@click.option("--all", "every", is_flag=True, help="Read every digit of a picture, in reading order.")
 @click.option("--show", is_flag=True, help="Print the picture that the network sees, to stderr.")
 @json_option
 @device_options
 def command(
-    files: tuple[str, ...], names: tuple[str, ...], top: int, recursive: bool, show: bool, as_json: bool
+    files: tuple[str, ...],
+    names: tuple[str, ...],
+    top: int,
+    recursive: bool,
+    every: bool,
+    show: bool,
+    as_json: bool,
 ) -> int:
     """Name what is in each picture FILE; - reads one from stdin.
 
@@ -44,19 +52,22 @@ def command(
     from tinynet.errors import TinynetError
 
     models = [load_model(name) for name in names]
-    _check_models(models)
+    _check_models(models, every)
     status = 0
     for file, error in _expanded(files, recursive):
         try:
             if error is not None:
                 raise error
-            ranking = _classify(file, models, show)
+            answers = _classify(file, models, every, show)
         except (TinynetError, OSError) as error:
             status = fail(error)
             if as_json:
                 print_json({"file": file, "label": None, "error": sentence(error)})
             continue
-        _print(file, ranking[:top], as_json, models[0])
+        if as_json:
+            print_json(_as_json(file, answers, top, every))
+        else:
+            _print(file, answers, top, models[0])
     return status
 
 
@@ -85,41 +96,87 @@ def _expanded(files: tuple[str, ...], recursive: bool) -> Iterator[tuple[str, Ti
             yield from ((str(picture), None) for picture in sorted(pictures))
 
 
-def _check_models(models: list[Sequential]) -> None:
+def _check_models(models: list[Sequential], every: bool) -> None:
+    from tinynet.data.images import DIGIT
     from tinynet.recipes import check_reads_pictures
 
     for model in models:
         check_reads_pictures(model)
+        if every and model.metadata["input"] != DIGIT:
+            raise click.UsageError(
+                f"--all reads the digits of a picture, but {model.name} names one thing per picture; leave it out"
+            )
         if model.labels != models[0].labels:
             raise click.UsageError(
                 f"the models {models[0].name} and {model.name} know different classes and cannot vote together"
             )
 
 
-def _classify(file: str, models: list[Sequential], show: bool) -> list[tuple[str, float]]:
-    """The classes in order, from the mean of the models' probabilities; an empty list where nothing is found."""
+class Answer(NamedTuple):
+    """The classes of one thing in a picture, the most probable first; none where there is nothing to read.
+
+    Of digits: how many there are in the picture, and this one's box.
+    """
+
+    ranking: list[tuple[str, float]]
+    count: int | None
+    box: tuple[int, int, int, int] | None
+
+
+def _classify(file: str, models: list[Sequential], every: bool, show: bool) -> list[Answer]:
+    """What is in a picture, from the mean of the models' probabilities: one thing, or every digit in reading order."""
     from tinynet.data import images
 
     picture = images.read_image(file)
-    votes: list[np.ndarray] = []
+    views = []  # of each model, what it is to read
     for model in models:
-        prepared = images.prepare_noted(picture, model.metadata["input"], model.input_shape)
-        if prepared.note and not votes:
-            note(f"{file}: {prepared.note}")
-        if prepared.pixels is None:
-            return []
+        if every:
+            views.append(images.prepare_digits(picture, model.input_shape))
+        else:
+            views.append([images.prepare_noted(picture, model.metadata["input"], model.input_shape)])
+    if views[0] and (said := views[0][0].note):
+        note(f"{file}: {said}; --all reads each of them")
+    return [_answer(models, thing, show) for thing in zip(*views, strict=True)]
+
+
+def _answer(models: list[Sequential], views: tuple[Prepared, ...], show: bool) -> Answer:
+    from tinynet.data import images
+
+    votes: list[np.ndarray] = []
+    for model, view in zip(models, views, strict=True):
+        if view.pixels is None:
+            return Answer([], view.count, None)
         if show:
-            note(images.show(prepared.pixels), keep="\n")
-        votes.append(model.predict(prepared.pixels[None])[0])
-    return models[0].rank(sum(votes) / len(votes))
+            note(images.show(view.pixels), keep="\n")
+        votes.append(model.predict(view.pixels[None])[0])
+    return Answer(models[0].rank(sum(votes) / len(votes)), views[0].count, views[0].box)
 
 
-def _print(file: str, ranking: list[tuple[str, float]], as_json: bool, model: Sequential) -> None:
-    if as_json:
-        answers = [{"label": label, "probability": round(p, 6)} for label, p in ranking]
-        best: dict[str, Any] = answers[0] if answers else {"label": None, "probability": None}
-        print_json({"file": file, **best, "top": answers})
-    elif ranking:
-        echo(f"{file}: " + ", ".join(f"{label} ({percent(p)})" for label, p in ranking))
+def _as_json(file: str, answers: list[Answer], top: int, every: bool) -> dict[str, Any]:
+    """The object of a picture; of several digits the largest is its answer."""
+    main = max(answers, key=lambda answer: _area(answer.box), default=Answer([], 0, None))
+    ranking = [_labelled(choice) for choice in main.ranking[:top]]
+    best = ranking[0] if ranking else {"label": None, "probability": None}
+    found: dict[str, Any] = {"file": file, **best, "top": ranking}
+    if main.count is not None:
+        found["count"] = main.count
+    if every:
+        found["digits"] = [{**_labelled(answer.ranking[0]), "box": answer.box} for answer in answers]
+    return found
+
+
+def _labelled(choice: tuple[str, float]) -> dict[str, Any]:
+    return {"label": choice[0], "probability": round(choice[1], 6)}
+
+
+def _area(box: tuple[int, int, int, int] | None) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1]) if box else 0
+
+
+def _print(file: str, answers: list[Answer], top: int, model: Sequential) -> None:
+    """One line: the likeliest classes of one thing, the likeliest of each of several."""
+    shown = [choice for answer in answers for choice in answer.ranking[: top if len(answers) == 1 else 1]]
+    if shown:
+        echo(f"{file}: " + ", ".join(f"{label} ({percent(p)})" for label, p in shown))
     else:
         echo(f"{file}: no {'digit' if model.metadata['input'].get('kind') == 'digit' else 'object'} found")

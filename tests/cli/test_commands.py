@@ -115,7 +115,50 @@ def test_classify_json(blank):
     done = run("classify", DIGIT, blank, "--json", "--top", "2")
     first, second = map(json.loads, done.stdout.splitlines())
     assert first["label"] == "3" and len(first["top"]) == 2 and first["probability"] > 0.5
-    assert second == {"file": str(blank), "label": None, "probability": None, "top": []}
+    assert second == {"file": str(blank), "label": None, "probability": None, "top": [], "count": 0}
+
+
+@pytest.fixture
+def two_lines(tmp_path):
+    """A picture of four digits, 3 3 over 3 3, the second of the upper line the largest."""
+    digit = 255 - np.asarray(Image.open(DIGIT).convert("L").resize((120, 120)), np.int32)
+    page = np.zeros((330, 330), np.int32)
+    for top, left in ((5, 5), (10, 180), (190, 15), (185, 190)):
+        page[top : top + 120, left : left + 120] += digit
+    path = tmp_path / "page.png"
+    Image.fromarray(np.uint8(255 - page)).save(path)
+    return path
+
+
+def test_classify_all_reads_every_digit_in_order(two_lines, blank):
+    done = run("classify", "--all", two_lines, blank)
+    first, second = done.stdout.decode().splitlines()
+    assert first.removeprefix(f"{two_lines}: ").count("3 (") == 4 and done.stderr == b""
+    assert second == f"{blank}: no digit found"
+
+
+def test_classify_all_json_has_a_box_for_each_digit(two_lines, blank):
+    first, second = map(json.loads, run("classify", "--all", "--json", two_lines, blank).stdout.splitlines())
+    assert first["count"] == 4 and first["label"] == "3"
+    assert [digit["label"] for digit in first["digits"]] == ["3"] * 4
+    corners = [digit["box"][:2] for digit in first["digits"]]
+    places = [[left // 165, top // 165] for left, top in corners]
+    assert places == [[0, 0], [1, 0], [0, 1], [1, 1]]
+    assert second["count"] == 0 and second["digits"] == []
+
+
+def test_several_digits_are_said_and_how_to_read_them(two_lines):
+    done = run("classify", two_lines, "--json")
+    assert json.loads(done.stdout)["count"] == 4
+    assert (
+        done.stderr.decode()
+        == f"{two_lines}: 4 digits found; reading the largest; --all reads each of them\n"
+    )
+
+
+def test_classify_all_is_of_digits(two_lines):
+    done = run("classify", "--all", "--model", "fashion", two_lines)
+    assert done.returncode == 2 and b"leave it out" in done.stderr
 
 
 def test_classify_reads_stdin_and_shows_what_the_network_sees():

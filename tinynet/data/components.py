@@ -55,16 +55,20 @@ def dilate(plane: np.ndarray, radius: int) -> np.ndarray:
     return sliding_max(sliding_max(wide, 2 * radius + 1, 0), 2 * radius + 1, 1)
 
 
-def opening(plane: np.ndarray, size: int) -> np.ndarray:
-    """Grey opening: the largest plane below this one made of flat squares of `size` that lie inside the picture.
+def opening(plane: np.ndarray, height: int, width: int | None = None) -> np.ndarray:
+    """Grey opening: the largest plane below this one made of flat boxes that lie inside the picture, by default squares.
 
-    What is bright and narrower than the square vanishes, at the border too; the edge of anything wider, such as of
+    What is bright and narrower than the box vanishes, at the border too; the edge of anything wider, such as of
     a shadow, stays where it is.
     """
-    size = min(size, *plane.shape)
-    low = -sliding_max(sliding_max(-plane, size, 0), size, 1)
-    low = framed(low, size - 1, -np.inf)
-    return sliding_max(sliding_max(low, size, 0), size, 1)
+    sizes = [min(height, *plane.shape)] * 2 if width is None else [height, width]
+    low = plane
+    for axis in (0, 1):
+        low = -sliding_max(-low, sizes[axis], axis)
+    low = np.pad(low, [(size - 1, size - 1) for size in sizes], constant_values=-np.inf)
+    for axis in (0, 1):
+        low = sliding_max(low, sizes[axis], axis)
+    return low
 
 
 def gaussian(plane: np.ndarray, sigma: float) -> np.ndarray:
@@ -83,6 +87,17 @@ def gaussian(plane: np.ndarray, sigma: float) -> np.ndarray:
             total += weights[i] * (wide[i : i + length] + wide[2 * reach - i : 2 * reach - i + length])
         plane = np.moveaxis(total, 0, axis)
     return plane
+
+
+def broadest(mask: np.ndarray) -> int:
+    """Side of the largest square within a mask (by bisection)."""
+    low, high = 0, min(mask.shape) + 1
+    holes = ~mask
+    while high - low > 1:
+        side = (low + high) // 2
+        inside = not sliding_max(sliding_max(holes, side, 0), side, 1).all()
+        low, high = (side, high) if inside else (low, side)
+    return low
 
 
 def components(mask: np.ndarray) -> Components:

@@ -378,11 +378,19 @@ def _fit(image: np.ndarray, height: int, width: int, edge: np.ndarray) -> np.nda
     return canvas
 
 
+DIGIT = {"kind": "digit"}
+
+
 class Prepared(NamedTuple):
-    """A model's input, or None where there is nothing to read, and what the user should know about it, if anything."""
+    """A model's input, or None where there is nothing to read, and what the user should know about it, if anything.
+
+    Of digits: how many seem to be in the picture, and left, top, right, bottom of this one in its pixels.
+    """
 
     pixels: np.ndarray | None
     note: str | None = None
+    count: int | None = None
+    box: tuple[int, int, int, int] | None = None
 
 
 def prepare_noted(image: np.ndarray, spec: dict, input_shape: tuple[int, ...]) -> Prepared:
@@ -395,9 +403,9 @@ def prepare_noted(image: np.ndarray, spec: dict, input_shape: tuple[int, ...]) -
     Raises:
         ImageError: an unknown kind or setting, as from a file of a newer version, or a shape that is no picture's.
     """
-    settings = {key: value for key, value in spec.items() if key != "kind"}
-    if spec.get("kind") == "digit" and not settings:
+    if spec == DIGIT:
         return _prepared_digit(image, input_shape)
+    settings = {key: value for key, value in spec.items() if key != "kind"}
     if spec.get("kind") == "image" and set(settings) <= {"background", "trim", "transparent"}:
         return Prepared(prepare_image(image, input_shape, **settings))
     raise ImageError(
@@ -410,16 +418,29 @@ def prepare(image: np.ndarray, spec: dict, input_shape: tuple[int, ...]) -> np.n
     return prepare_noted(image, spec, input_shape).pixels
 
 
+def prepare_digits(image: np.ndarray, input_shape: tuple[int, ...]) -> list[Prepared]:
+    """Every digit of a picture in reading order, each prepared as spec {"kind": "digit"} says; raises ImageError."""
+    from . import ink
+
+    _check_digit_shape(input_shape)
+    digits = ink.prepare_digits(image)
+    return [Prepared(digit.pixels.reshape(input_shape), None, len(digits), digit.box) for digit in digits]
+
+
 def _prepared_digit(image: np.ndarray, input_shape: tuple[int, ...]) -> Prepared:
     from .ink import prepare_digit
 
-    if input_shape not in ((28, 28), (28, 28, 1)):
-        raise ImageError(f"digits are prepared as 28×28 pictures, which do not fit the input {input_shape}.")
+    _check_digit_shape(input_shape)
     digit = prepare_digit(image)
     if digit is None:
-        return Prepared(None)
+        return Prepared(None, count=0)
     note = f"{digit.count} digits found; reading the largest" if digit.count > 1 else None
-    return Prepared(digit.pixels.reshape(input_shape), note)
+    return Prepared(digit.pixels.reshape(input_shape), note, digit.count, digit.box)
+
+
+def _check_digit_shape(input_shape: tuple[int, ...]) -> None:
+    if input_shape not in ((28, 28), (28, 28, 1)):
+        raise ImageError(f"digits are prepared as 28×28 pictures, which do not fit the input {input_shape}.")
 
 
 SHADES = " ░▒▓█"

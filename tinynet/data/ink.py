@@ -7,13 +7,16 @@ the full picture once more, closely, without printed lines. Nothing is learned h
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from .components import Components, components, dilate, framed, gaussian, opening, quantile, sliding_max
+from .components import broadest, components, dilate, framed, gaussian, opening, quantile
+from .crops import BROADEST, two_tones, with_paper
+from .groups import LYING, digits_among, reading_order, split
 from .images import backdrop, opaque, resize
-from .lines import without_lines
+from .lines import Line, enlarged, painted_over, underline, without_lines
 from .mnist_form import centre_of_mass, mnist_form
 
 SEARCH_SIDE = 256  # pixels of the longer side while searching; strokes of one pixel in 400 survive
@@ -26,15 +29,15 @@ FAINT_RULING = 0.12
 """On paper with printed lines what is fainter than they are, and than this, is left of them."""
 LEAST_CONTRAST = 0.04  # of the range 0…1, light evened out: less is no ink
 LEAST_LEVEL = 0.06  # mean contrast of strokes that are not alone in the picture
+MOST_UNDERLINES = 4  # that the strokes of one picture may touch
 RULED = 6  # lines of a page; fewer may be a frame
-BROADEST = 0.38  # part of a digit's longer side that a stroke may be broad, its blurred edges left out
 
 
 class DigitPicture(NamedTuple):
     """A digit in MNIST's form.
 
-    pixels: float32 (28, 28), 0…1, ink bright. count: separate digits that seem to be in the picture; `pixels` is the
-    largest of them. box: left, top, right, bottom of that one in pixels of the picture.
+    pixels: float32 (28, 28), 0…1, ink bright. count: separate digits that seem to be in the picture. box: left, top,
+    right, bottom of this one in pixels of the picture.
     """
 
     pixels: np.ndarray
@@ -42,13 +45,20 @@ class DigitPicture(NamedTuple):
     box: tuple[int, int, int, int]
 
 
+class Found(NamedTuple):
+    """One digit of a guess. mask: (h, w) bool; box: top, left, bottom, right, in pixels of the search."""
+
+    mask: np.ndarray
+    box: np.ndarray
+
+
 class Guess(NamedTuple):
     """What one guess of the strokes finds; lengths in pixels of the search.
 
     score: the support of its outline, less for blobs and a little less for light ink; gain: that support. light: light
-    ink on dark. stroke: the broadest that it allowed; broadest: what it found. box: top, left, bottom, right. count:
-    digits. mask: (h, w) bool. ink: (h, w), how much each point stands out; level: the mean of that within the mask.
-    alone: no edges elsewhere.
+    ink on dark. stroke: the broadest that it allowed; broadest: what it found. mask, box: of the largest digit; others:
+    the rest; line: what underlines it. ink: (h, w), how much each point stands out; level: the mean of that within the
+    mask. alone: no edges elsewhere.
     """
 
     score: float
@@ -56,9 +66,10 @@ class Guess(NamedTuple):
     light: bool
     stroke: int
     broadest: int
-    box: np.ndarray
-    count: int
     mask: np.ndarray
+    box: np.ndarray
+    others: list[Found]
+    line: Line | None
     ink: np.ndarray
     level: float
     alone: bool = False
@@ -70,21 +81,56 @@ def prepare_digit(image: np.ndarray) -> DigitPicture | None:
     Args:
         image: (h, w, c) float32 0…1 as `tinynet.data.images.read_image` gives it, of any size.
     """
+    return next(_digits(image), None)
+
+
+def prepare_digits(image: np.ndarray) -> list[DigitPicture]:
+    """All digits in a picture, in reading order: lines from top to bottom, each from left to right."""
+    digits = list(_digits(image))
+    return [digits[i] for i in reading_order([digit.box for digit in digits])]
+
+
+def _digits(image: np.ndarray) -> Iterator[DigitPicture]:
+    """The digits in a picture, the largest first."""
     picture = opaque(image, backdrop(image))
     if (pixels := _already_mnist(picture)) is not None:
-        return DigitPicture(pixels, 1, (0, 0, 28, 28))
+        yield DigitPicture(pixels, 1, (0, 0, 28, 28))
+        return
     full = picture @ _colour_axis(picture)
     search = _search_size(full)
+    padded, margin = with_paper(search, full)
+    found = list(_found(padded, _search_size(padded), margin)) if margin else []
+    yield from found or _found(full, search)
+
+
+def _found(full: np.ndarray, search: np.ndarray, margin: int = 0) -> Iterator[DigitPicture]:
+    """The digits in a plane, the largest first. search: a small copy; margin: what was added to it on each side."""
     plane, lines = without_lines(search)
     guess = _best_guess(plane, lines)
+    for _ in range(MOST_UNDERLINES):
+        if guess is None or guess.line is None:
+            break
+        full = _without(full, guess, search)
+        search = _search_size(full)
+        plane, lines = without_lines(search)
+        guess = _best_guess(plane, lines)
     if guess is None:
-        return None
+        return
     scale = np.array(full.shape) / search.shape
-    alpha = _cut_out(full, guess, scale, lines.size > 0)
-    if alpha is None:
-        return None
-    top, left, bottom, right = (int(v) for v in np.round(guess.box * np.tile(scale, 2)))
-    return DigitPicture(mnist_form(alpha), guess.count, (left, top, right, bottom))
+    size = np.tile(np.array(full.shape) - 2 * margin, 2)
+    found = [Found(guess.mask, guess.box), *guess.others]
+    for mask, box in found:
+        alpha = _cut_out(full, guess._replace(mask=mask, box=box), scale, lines.size > 0)
+        if alpha is not None:
+            corners = np.clip(np.round(box * np.tile(scale, 2)).astype(int) - margin, 0, size)
+            top, left, bottom, right = corners.tolist()
+            yield DigitPicture(mnist_form(alpha), len(found), (left, top, right, bottom))
+
+
+def _without(full: np.ndarray, guess: Guess, search: np.ndarray) -> np.ndarray:
+    """The full plane without the line that the strokes of a guess touch."""
+    line = enlarged(guess.line, np.array(full.shape) / search.shape, full.shape[1])
+    return -painted_over(-full, line) if guess.light else painted_over(full, line)
 
 
 def _already_mnist(picture: np.ndarray) -> np.ndarray | None:
@@ -237,7 +283,7 @@ def above_paper(plane: np.ndarray, stroke: int) -> tuple[np.ndarray, np.ndarray]
     in a shadow; light is that of each point, of the brighter part.
     """
     if stroke >= min(plane.shape):
-        return plane - _darker_half(plane), np.ones_like(plane)
+        return plane - float(two_tones(plane).dark), np.ones_like(plane)
     paper = opening(plane, stroke)
     ink = plane - paper
     bright = -paper
@@ -247,15 +293,6 @@ def above_paper(plane: np.ndarray, stroke: int) -> tuple[np.ndarray, np.ndarray]
         else np.ones_like(plane)
     )
     return (ink - quantile(ink[::2, ::2], 0.5)) / light, light
-
-
-def _darker_half(plane: np.ndarray) -> float:
-    """Mean of the darker of the two kinds of points that Otsu's threshold (1979) separates."""
-    values = np.sort(plane[::2, ::2].ravel()).astype(np.float64)
-    count = np.arange(1, values.size)
-    below = np.cumsum(values)[:-1] / count
-    above = (values.sum() - below * count) / (values.size - count)
-    return float(below[np.argmax(count * (values.size - count) * (above - below) ** 2)])
 
 
 def ink_level(ink: np.ndarray, floor: float) -> float:
@@ -293,71 +330,33 @@ def _main_group(
     mask: np.ndarray, outline: np.ndarray, ink: np.ndarray, light: bool, stroke: int
 ) -> Guess | None:
     gap = min(3, max(1, stroke // 8))
-    groups = components(dilate(mask.astype(np.uint8), gap) > 0)
+    groups = split(components(dilate(mask.astype(np.uint8), gap) > 0), mask)
     gains = np.bincount(
         groups.labels.ravel(), weights=(outline * mask).ravel(), minlength=len(groups.area) + 1
     )[1:]
-    groups.box[:, :2] += gap
-    groups.box[:, 2:] -= gap
-    size = (groups.box[:, 2:] - groups.box[:, :2]).max(1)
-    main = int(np.argmax(gains))
-    if gains[main] <= 0 or size[main] < max(6, 0.025 * max(mask.shape)):
+    digits = digits_among(groups, gains)
+    if not digits:
         return None
-    pieces = _pieces(groups, gains, main)
-    digits = (size > 0.5 * size[main]) & (gains > 0.25 * gains[main])
-    digits[pieces] = False
-    box = np.concatenate([groups.box[pieces, :2].min(0), groups.box[pieces, 2:].max(0)])
+    found = []
+    for members in digits:
+        box = np.concatenate([groups.box[members, :2].min(0), groups.box[members, 2:].max(0)])
+        found.append(Found(np.isin(groups.labels, members + 1) & mask, box))
+    chosen, box = found[0]
     height, width = box[2:] - box[:2]
-    share = gains[pieces].sum() + gains[digits].sum()
-    if share < 0.45 * gains[gains > 0].sum() or width > 3.5 * height:
-        return None  # one speck among many; a bar that lies
-    chosen = np.isin(groups.labels, pieces + 1) & mask
+    line = underline(chosen, box)
+    if max(height, width) < max(6, 0.025 * max(mask.shape)) or (width > LYING * height and line is None):
+        return None  # a speck; a bar that lies
     length = (outline[chosen] != 0).sum() / max(height, width)
     everywhere = (box[2:] - box[:2] > 0.95 * np.array(mask.shape)).all()
     if length < 1.6 or (everywhere and length > 10):
         return None  # an outline runs down both sides of a stroke; one all over the picture is a pattern
-    broadest = _broadest(chosen)
-    slender = (1 - broadest / max(height, width)) ** 8  # a sheet of paper and the hole in a 0 are not
+    widest = broadest(chosen)
+    slender = (1 - widest / max(height, width)) ** 8  # a sheet of paper and the hole in a 0 are not
     usual = 0.85 if light else 1.0
-    gain = float(gains[pieces].sum())
-    count = 1 + int(digits.sum())
-    return Guess(
-        usual * slender * gain,
-        gain,
-        light,
-        stroke,
-        broadest,
-        box,
-        count,
-        chosen,
-        ink,
-        float(ink[chosen].mean()),
-    )
-
-
-def _broadest(mask: np.ndarray) -> int:
-    """Side of the largest square within a mask (by bisection)."""
-    low, high = 0, min(mask.shape) + 1
-    holes = ~mask
-    while high - low > 1:
-        side = (low + high) // 2
-        inside = not sliding_max(sliding_max(holes, side, 0), side, 1).all()
-        low, high = (side, high) if inside else (low, side)
-    return low
-
-
-def _pieces(groups: Components, gains: np.ndarray, main: int) -> np.ndarray:
-    """The groups that belong to the main one: bars that hang loose, close by and not tiny."""
-    top, left, bottom, right = groups.box[main]
-    longer = max(bottom - top, right - left)
-    reach = 0.12 * longer
-    b = groups.box
-    gap_y = np.maximum(b[:, 0] - bottom, top - b[:, 2])
-    gap_x = np.maximum(b[:, 1] - right, left - b[:, 3])
-    size = (b[:, 2:] - b[:, :2]).max(1)
-    close = (gap_y < reach) & (gap_x < reach) & (size > 0.2 * longer) & (gains > 0)
-    close[main] = True
-    return np.flatnonzero(close)
+    gain = float(gains[digits[0]].sum())
+    level = float(ink[chosen].mean())
+    score = usual * slender * gain
+    return Guess(score, gain, light, stroke, widest, chosen, box, found[1:], line, ink, level)
 
 
 # ---- cutting out

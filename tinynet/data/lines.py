@@ -14,12 +14,24 @@ WIDEST = 1 / 40  # of the page's shorter side
 FAINTEST = 0.012  # contrast of a line, averaged along it
 
 
+SHORTEST, STICKING_OUT = (
+    1.2,
+    0.12,
+)  # of the height of a drawing: an underline's length, and what passes each end
+THICKEST = 0.15  # the same, of its thickness
+
+
 class Line(NamedTuple):
-    """height: float (width,), where it runs; contrast: how much darker than the paper; half: its half width."""
+    """A line from column start to stop, by default from side to side.
+
+    height: float (width,), where it runs; contrast: how much darker than the paper; half: its half width.
+    """
 
     height: np.ndarray
     contrast: float
     half: int
+    start: int = 0
+    stop: int | None = None
 
 
 def without_lines(plane: np.ndarray, least: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -32,9 +44,9 @@ def without_lines(plane: np.ndarray, least: int = 3) -> tuple[np.ndarray, np.nda
     if len(across) + len(down) < max(least, 1):
         return plane, np.empty(0)
     for line in across:
-        plane = _painted_over(plane, line)
+        plane = painted_over(plane, line)
     for line in down:
-        plane = _painted_over(plane.T, line).T
+        plane = painted_over(plane.T, line).T
     return plane, np.array([line.contrast for line in across + down])
 
 
@@ -100,12 +112,12 @@ def _has_two_sides(plane: np.ndarray, line: Line) -> bool:
     return min(levels[1:]) - levels[0] > 0.4 * line.contrast
 
 
-def _painted_over(plane: np.ndarray, line: Line) -> np.ndarray:
+def painted_over(plane: np.ndarray, line: Line) -> np.ndarray:
     """Interpolate across the line, except where something clearly darker lies on it."""
     height, width = plane.shape
     plane = plane.copy()
-    columns = np.arange(width)
-    centre = np.round(line.height).astype(int)
+    columns = np.arange(width)[line.start : line.stop]
+    centre = np.round(line.height[columns]).astype(int)
     above = plane[np.clip(centre - line.half - 1, 0, height - 1), columns]
     below = plane[np.clip(centre + line.half + 1, 0, height - 1), columns]
     for offset in range(-line.half, line.half + 1):
@@ -115,3 +127,52 @@ def _painted_over(plane: np.ndarray, line: Line) -> np.ndarray:
         old = plane[rows, columns]
         plane[rows, columns] = np.where(old < paint - 1.8 * line.contrast, old, paint)
     return plane
+
+
+def underline(mask: np.ndarray, box: np.ndarray) -> Line | None:
+    """The straight bar in a drawing that sticks out to its left and right: a printed line that strokes touch, else None.
+
+    mask: bool (h, w); box: top, left, bottom, right of the drawing.
+    """
+    top, left, bottom, right = box
+    size = bottom - top
+    length = int(SHORTEST * size)
+    if size < 6 or right - left <= length:
+        return None
+    drawing = mask[top:bottom, left:right]
+    tolerant = sliding_max(np.pad(drawing, ((1, 1), (0, 0))), 3, 0)
+    bar = drawing & (opening(tolerant.astype(np.float32), 1, length) > 0)
+    columns = np.flatnonzero(bar.any(0))
+    if not columns.size:
+        return None
+    rows = np.arange(size)[:, None]
+    middle = (bar * rows).sum(0)[columns] / bar.sum(0)[columns]
+    off = columns - columns.mean()
+    slope = (off @ middle) / (off @ off)
+    start = middle.mean() - slope * columns.mean()
+    thickness = quantile(bar.sum(0)[columns], 0.5)
+    path = start + slope * np.arange(right - left)
+    rest = drawing & (np.abs(rows - path) > thickness / 2 + 1)
+    out = STICKING_OUT * size
+    inner = np.flatnonzero(rest.any(0))
+    if thickness > THICKEST * size or not inner.size:
+        return None
+    if columns[0] > inner[0] - out or columns[-1] < inner[-1] + out:
+        return None
+    everywhere = top + start + slope * (np.arange(mask.shape[1]) - left)
+    half = int(thickness / 2) + 2
+    return Line(everywhere, np.inf, half, left + columns[0], left + columns[-1] + 1)
+
+
+def enlarged(line: Line, scale: np.ndarray, width: int) -> Line:
+    """The line in a plane that is `scale` times as high and as broad, of that width."""
+    x = (np.arange(width) + 0.5) / scale[1] - 0.5
+    path = np.interp(x, np.arange(len(line.height)), line.height)
+    stop = None if line.stop is None else int(line.stop * scale[1]) + 2
+    return Line(
+        path * scale[0] + (scale[0] - 1) / 2,
+        line.contrast,
+        int(np.ceil(line.half * scale[0])),
+        max(0, int(line.start * scale[1]) - 2),
+        stop,
+    )
