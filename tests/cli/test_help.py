@@ -52,7 +52,10 @@ def test_other_names_of_data_sets_mean_the_data_sets(tmp_path):
         fails(run("train", name, TINYNET_DATA=str(tmp_path)), f"{SOURCES[meant].stem}.npz")
     (tmp_path / "mnist").mkdir()
     done = run("train", "mnist", cwd=tmp_path, TINYNET_DATA=str(tmp_path))
-    assert b"note: mnist is the data set digits; there is a folder mnist here too: ./mnist means it\n" in done.stderr
+    assert (
+        b"note: mnist is the data set digits; there is a folder mnist here too: ./mnist means it\n"
+        in done.stderr
+    )
     fails(run("train", "./mnist", cwd=tmp_path), "no folders")
 
 
