@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import zipfile
 
 import numpy as np
@@ -67,3 +68,8 @@ def refused(path, pattern):
         tn.load(path)
     assert str(path) in str(caught.value), "the message names the file"
     assert "\n" not in str(caught.value)
+
+
+def peak_memory():
+    resource = pytest.importorskip("resource")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import zipfile
 
 import numpy as np
 import pytest
-from model_file import entries, npy, put_array, put_config, read_config, refused, write_entries
+from model_file import entries, npy, peak_memory, put_array, put_config, read_config, refused, write_entries
 
 import tinynet as tn
 from tinynet.errors import ModelFileError
@@ -326,11 +325,6 @@ def test_an_encrypted_or_oddly_compressed_entry(file):
 
 
 # ---- files that claim to be huge ----
-
-
-def peak_memory():
-    resource = pytest.importorskip("resource")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def huge_layers():
