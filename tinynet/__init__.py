@@ -1,4 +1,4 @@
-"""tinynet: a neural-network framework small enough to read in an evening and fast enough to prefer."""
+"""tinynet: a neural-network framework small enough to read in an evening and fast enough for daily work."""
 
 import sys as _sys
 
