@@ -91,10 +91,13 @@ def test_a_switch_that_is_off_changes_nothing(value):
     [
         ({"NUMBA_CPU_NAME": "generic"}, 4),
         ({"NUMBA_CPU_FEATURES": "-avx2,-avx512f"}, 4),
+        ({"NUMBA_ENABLE_AVX": "0"}, None),
         ({"NUMBA_CPU_FEATURES": "-avx2"}, 4),
         ({"NUMBA_CPU_NAME": "nonsense"}, environment.LANES),
     ],
 )
 def test_vectors_are_as_wide_as_the_processor_that_is_compiled_for(setting, lanes, tmp_path):
     """LLVM ended the process where they were wider."""
-    assert run(DENSE, **setting, XDG_CACHE_HOME=str(tmp_path)) == str(lanes)
+    found = run(DENSE, **setting, XDG_CACHE_HOME=str(tmp_path))
+    # Without AVX some processors keep a feature that implies it, so that LLVM itself goes on with 8 lanes.
+    assert found == str(lanes) if lanes else found in ("4", "8")
