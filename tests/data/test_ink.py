@@ -12,9 +12,10 @@ import pytest
 from PIL import Image, ImageDraw
 
 from tinynet.data.components import components, dilate, opening, sliding_max
+from tinynet.data.crops import with_paper
 from tinynet.data.images import prepare_noted, read_image
 from tinynet.data.ink import prepare_digit
-from tinynet.data.lines import without_lines
+from tinynet.data.lines import underline, without_lines
 from tinynet.data.mnist_form import centre_of_mass, mnist_form, stroke_thickness
 
 STROKES = {  # in a box 10 wide and 14 high
@@ -325,3 +326,28 @@ def test_printed_lines_go_and_strokes_that_cross_them_stay():
     alone = np.ones((120, 160), np.float32)
     alone[50] = 0
     np.testing.assert_array_equal(without_lines(alone)[0], alone)
+
+
+def shaded_page(ramp: int) -> np.ndarray:
+    """Paper whose left third lies in a shadow that ends within so many pixels."""
+    across = np.clip((np.arange(200) - 60) / ramp, 0, 1)
+    return np.tile(0.6 + 0.3 * across, (260, 1)).astype(np.float32)
+
+
+def test_the_dark_side_of_a_page_is_no_digit_that_the_border_cuts():
+    page = shaded_page(4)
+    assert with_paper(page, page)[1]  # an upright bar at the border may be a 1
+    page[120:150, 130:136] = 0.05
+    assert with_paper(page, page)[1] == 0
+
+
+def test_a_shadow_that_fades_is_no_digit_that_the_border_cuts():
+    page = shaded_page(24)
+    assert with_paper(page, page)[1] == 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_specks_that_only_look_like_a_line_from_afar_are_no_underline():
+    mask = np.zeros((30, 60), bool)
+    mask[9, ::2] = mask[11, 1::2] = mask[10, 30] = True
+    assert underline(mask, np.array([0, 0, 30, 60])) is None

@@ -6,13 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .components import broadest, components, quantile
+from .components import broadest, components, dilate, quantile
 
 LEAST_STEP = 0.1  # between ink and paper; fainter pictures are left as they are
 LEAST_PARTED = 0.82  # of two tones
+MOST_BEYOND = 0.5  # of the step: what is darker or lighter than that is ink before them
 WHOLE = 0.9  # part of the ink that hangs together
 BROADEST = 0.38  # part of a digit's longer side that a stroke may be broad, its blurred edges left out
 BROADEST_CUT = 0.34  # the same, of a drawing that fills the picture
+SHARP = 0.35, 0.8  # part of the step within two pixels of an edge; part of the outline with such an edge
 MARGIN = 0.25  # of the longer side
 
 
@@ -23,9 +25,13 @@ def with_paper(plane: np.ndarray, full: np.ndarray) -> tuple[np.ndarray, int]:
     the ink cut the paper into pieces; where both hang together, it is the one that shows less at the border.
     """
     tones = two_tones(plane)
-    if tones.light - tones.dark < LEAST_STEP or tones.parted < LEAST_PARTED:
+    step = tones.light - tones.dark
+    if step < LEAST_STEP or tones.parted < LEAST_PARTED:
         return full, 0
-    dark, light = (_cut_drawing(mask) for mask in (plane < tones.threshold, plane >= tones.threshold))
+    if max(tones.dark - plane.min(), plane.max() - tones.light) > MOST_BEYOND * step:
+        return full, 0  # ink on a page with a dark and a light side
+    edges = dilate(plane, 2) + dilate(-plane, 2) > SHARP[0] * step
+    dark, light = (_cut_drawing(mask, edges) for mask in (plane < tones.threshold, plane >= tones.threshold))
     if not dark and not light:
         return full, 0
     is_light = not dark or 0 < light < dark
@@ -59,7 +65,7 @@ def two_tones(plane: np.ndarray) -> Tones:
     return Tones((values[best] + values[best + 1]) / 2, below[best], above[best], parted)
 
 
-def _cut_drawing(mask: np.ndarray) -> float:
+def _cut_drawing(mask: np.ndarray, edges: np.ndarray) -> float:
     """Part of the border that ink takes if a mask is a drawing in one piece that the border cuts, else 0."""
     found = components(mask)
     if not found.area.size or found.area.max() < WHOLE * found.area.sum():
@@ -70,4 +76,6 @@ def _cut_drawing(mask: np.ndarray) -> float:
         return 0.0  # a frame, a desk, or paper
     if broadest(ink) > BROADEST_CUT * max(ink.shape):
         return 0.0  # a shadow, a sheet
+    if edges[ink & (dilate(~ink, 1) > 0)].mean() < SHARP[1]:
+        return 0.0  # it ends where the light fades
     return sum(side.sum() for side in sides) / sum(side.size for side in sides)

@@ -143,7 +143,7 @@ def underline(mask: np.ndarray, box: np.ndarray) -> Line | None:
     tolerant = sliding_max(np.pad(drawing, ((1, 1), (0, 0))), 3, 0)
     bar = drawing & (opening(tolerant.astype(np.float32), 1, length) > 0)
     columns = np.flatnonzero(bar.any(0))
-    if not columns.size:
+    if columns.size < 2:
         return None
     rows = np.arange(size)[:, None]
     middle = (bar * rows).sum(0)[columns] / bar.sum(0)[columns]
