@@ -2,7 +2,7 @@
 
     python -m bench.printed [FOLDER OF FONTS]
 
-Fonts only measure: none is trained on (see tinynet/data/printed.py). Where the machine has none, a line says so. Crops and
+Fonts only measure: none is trained on. Where the machine has none, a line says so. Crops and
 lines are of 200 digits of MNIST's test set each.
 """
 

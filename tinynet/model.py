@@ -257,7 +257,8 @@ class Sequential(HasArrays):
         self, x: Any, batch_size: int = BATCH_SIZE, state: State | None = None, keep_state: bool = False
     ) -> tuple[np.ndarray, State]:
         x, batch_size = self.check_samples(x), check_count(self.name, "batch_size", batch_size)
-        if self.takes_ids or len(x) <= batch_size:
+        whole = self.takes_ids or len(x) <= batch_size
+        if whole:
             x = self.numbers(x)
         if not (state or keep_state) and len(x) <= FEW_SAMPLES:
             # Python takes longer than kernels here: what has a recording takes the short way to it.
@@ -270,7 +271,10 @@ class Sequential(HasArrays):
         # No sample at all is one empty piece: only the layers know the output's shape where a size is open.
         pieces = [slice(start, start + batch_size) for start in range(0, len(x) or 1, batch_size)]
         found = [
-            self._infer(self.numbers(x[p]), run._replace(state=_part(state, p)), keep_state) for p in pieces
+            self._infer(
+                x[p] if whole else self.numbers(x[p]), run._replace(state=_part(state, p)), keep_state
+            )
+            for p in pieces
         ]
         outputs, states = zip(*found, strict=True)
         if len(found) == 1:
