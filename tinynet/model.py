@@ -26,7 +26,7 @@ from .layers.base import (
     snake_case,
 )
 from .layers.conv import Convolution
-from .layers.inputs import as_array, as_floats, as_samples, check_finite_output, fits
+from .layers.inputs import as_array, as_samples, check_finite_output, fits
 from .layers.joined import join
 from .layers.pooling import Pooling
 from .settings import Elsewhere, checked, sealed, unknown_attribute
@@ -206,8 +206,12 @@ class Sequential(HasArrays):
         return x
 
     def numbers(self, x: np.ndarray) -> np.ndarray:
-        """Samples as the first layer takes them."""
-        return self.layers[0].check_ids(x) if self.takes_ids else as_floats(x, self.takes_pictures)
+        """Samples as the first layer takes them: ids, or C-contiguous float32; the bytes of a picture become parts of 255."""
+        if self.takes_ids:
+            return self.layers[0].check_ids(x)
+        if x.dtype == np.uint8 and self.takes_pictures:
+            x = x.astype(np.float32) / np.float32(255)
+        return np.ascontiguousarray(x, np.float32)
 
     @property
     def _first(self) -> str:

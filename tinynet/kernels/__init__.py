@@ -31,8 +31,8 @@ class _Setting:
     threads: int | None = None
     rented: float = 0.0
     on_compile: Callable[[str], None] | None = None
-    told: bool = False
-    """Whether the cpu back end knows of the threads and of on_compile."""
+    cpu: ModuleType | None = None
+    """The cpu back end, once it is loaded and knows of the threads and of on_compile."""
     problem: str | None = None
     """Why the cpu back end could not be loaded."""
 
@@ -106,7 +106,7 @@ def cpu_problem() -> str | None:
 
 def load_cpu() -> ModuleType | None:
     """The kernels of the cpu back end; None where Numba cannot be used, and then `cpu_problem` says why."""
-    if not _setting.told:
+    if _setting.cpu is None:
         if cpu_problem() is not None:
             return None
         with forking.loading:
@@ -122,10 +122,8 @@ def load_cpu() -> ModuleType | None:
                 return None
         _apply_threads()
         _apply_listener()
-        _setting.told = True
-    from . import cpu
-
-    return cpu
+        _setting.cpu = cpu
+    return _setting.cpu
 
 
 def cpu_loaded() -> bool:

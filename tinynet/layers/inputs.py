@@ -22,13 +22,6 @@ def as_array(values: Any, what: str) -> np.ndarray:
         raise ShapeError(f"{what} must be one array, but its parts differ in shape") from None
 
 
-def as_floats(x: np.ndarray, is_picture: bool) -> np.ndarray:
-    """What layers compute with: C-contiguous float32; the bytes of a picture become parts of 255."""
-    if is_picture and x.dtype == np.uint8:
-        x = x.astype(np.float32) / np.float32(255)
-    return np.ascontiguousarray(x, np.float32)
-
-
 def fits(shape: tuple[int, ...], expected: Shape) -> bool:
     """Whether a batch of this shape holds samples of the expected one."""
     return len(shape) == len(expected) + 1 and all(
