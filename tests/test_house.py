@@ -22,7 +22,7 @@ LONGEST = 500
 
 FOLDERS = {"cli": "tinynet.cli", "tinynet": "tinynet"}
 LEVELS = [
-    {"archive", "errors", "files", "settings", "terminal", "version", "weights"},
+    {"archive", "checks", "errors", "files", "settings", "terminal", "version", "weights"},
     {"kernels"},
     {"layers"},
     {"model", "storage", "training", "data", "generation"},

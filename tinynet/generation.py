@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import kernels
+from .checks import check_count, check_number, check_seed
 from .data.text import encode
 from .errors import DataError, TinynetError
-from .layers.base import Run, State, check_count, check_seed
+from .layers.base import Run, State
 from .layers.inputs import check_finite_output
 from .settings import checked
-from .training.schedules import check_number
 
 if TYPE_CHECKING:
     from .model import Sequential

@@ -12,19 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import kernels, storage
+from .checks import check_count, check_shape, show_shape
 from .errors import ShapeError, TinynetError
 from .layers.arrays import HasArrays, fill
-from .layers.base import (
-    Layer,
-    Run,
-    Shape,
-    State,
-    build_layers,
-    check_count,
-    check_shape,
-    show_shape,
-    snake_case,
-)
+from .layers.base import Layer, Run, Shape, State, build_layers, snake_case
 from .layers.conv import Convolution
 from .layers.inputs import as_array, as_samples, check_finite_output, fits
 from .layers.joined import join

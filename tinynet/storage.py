@@ -21,9 +21,9 @@ import numpy as np
 
 from . import weights
 from .archive import LONGEST_TEXT, Archive, Check, parse_json
+from .checks import show_shape
 from .errors import ModelFileError, TinynetError, did_you_mean
 from .files import atomic_write, open_file, path_text, read_file
-from .layers.base import show_shape
 from .version import __version__
 
 if TYPE_CHECKING:

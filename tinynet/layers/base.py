@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
-from collections.abc import Mapping, MutableMapping, Sequence
-from numbers import Real
+from collections.abc import MutableMapping, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..checks import check_choice, check_seed, show_shape
 from ..errors import ShapeError, TinynetError
 from .arrays import HasArrays
 
@@ -166,82 +165,9 @@ def snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
-def show_shape(shape: Shape) -> str:
-    """A shape as people write it, `any` for an open size."""
-    sizes = ["any" if size is None else str(size) for size in shape]
-    return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
-
-
-MOST_AXES = 30
-"""Axes of a sample; NumPy's oldest arrays have 32."""
-LARGEST_COUNT = 2**31 - 1
-LARGEST_SEED = 2**128
-
-
-def check_shape(owner: str, shape: Any) -> Shape:
-    """The shape of one sample: whole numbers above 0, None where a size is open."""
-    if not isinstance(shape, (tuple, list)):
-        raise TinynetError(
-            f"{owner}: input_shape must be the shape of one sample, a tuple such as (28, 28, 1), not {shape!r}"
-        )
-    if len(shape) > MOST_AXES:
-        raise TinynetError(f"{owner}: input_shape has {len(shape)} axes; a sample has at most {MOST_AXES}")
-    return tuple(None if size is None else check_count(owner, "input_shape", size) for size in shape)
-
-
-def check_count(owner: str, setting: str, value: Any, least: int = 1, most: float = LARGEST_COUNT) -> int:
-    """A whole number from `least` to `most`, or an error that names the setting."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise TinynetError(f"{owner}: {setting} must be a whole number of at least {least}, not {value!r}")
-    if value > most:
-        raise TinynetError(f"{owner}: {setting} must be a whole number of at most {most:,}")
-    return int(value)
-
-
-def check_seed(owner: str, setting: str, value: Any) -> int:
-    """What everything random follows from: a whole number of at least 0, or an error that names the setting."""
-    return check_count(owner, setting, value, least=0, most=LARGEST_SEED)
-
-
-def check_counts(owner: str, setting: str, value: Any, rank: int, least: int = 1) -> tuple[int, ...]:
-    """`rank` whole numbers; one number stands for all."""
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * rank
-    if len(values) != rank:
-        raise TinynetError(f"{owner}: {setting} must be one number or {rank} numbers, not {value!r}")
-    return tuple(check_count(owner, setting, item, least) for item in values)
-
-
-def check_choice(owner: str, setting: str, value: Any, choices: tuple[str, ...] | Mapping[str, Any]) -> str:
-    """One of the known names, or an error that lists them."""
-    if not isinstance(value, str) or value not in choices:
-        raise TinynetError(f"{owner}: {setting} {value!r} is unknown; choose one of {', '.join(choices)}")
-    return value
-
-
 def check_activation(owner: str, value: str | None) -> str:
     """The name of an activation; None is linear."""
     return check_choice(owner, "activation", "linear" if value is None else value, ACTIVATIONS)
-
-
-def check_flag(owner: str, setting: str, value: Any) -> bool:
-    """True or False."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise TinynetError(f"{owner}: {setting} must be True or False, not {value!r}")
-    return bool(value)
-
-
-def check_fraction(owner: str, setting: str, value: Any) -> float:
-    """A number from 0 up to, not including, 1."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < 1:
-        raise TinynetError(f"{owner}: {setting} must be at least 0 and below 1, not {value!r}")
-    return float(value)
-
-
-def check_positive(owner: str, setting: str, value: Any) -> float:
-    """A finite number above 0."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < math.inf:
-        raise TinynetError(f"{owner}: {setting} must be a number above 0, not {value!r}")
-    return float(value)
 
 
 def as_rows(x: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import check_choice, check_count, check_counts, check_flag
 from .base import (
     Gradients,
     Layer,
@@ -16,10 +17,6 @@ from .base import (
     Shape,
     activation_gradient,
     check_activation,
-    check_choice,
-    check_count,
-    check_counts,
-    check_flag,
     parameterised_activation,
 )
 from .initializers import INITIALIZERS, initialise

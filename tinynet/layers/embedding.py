@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import check_choice, check_count, check_flag
 from ..errors import TinynetError
-from .base import Gradients, Layer, Run, Shape, check_choice, check_count, check_flag
+from .base import Gradients, Layer, Run, Shape
 from .initializers import INITIALIZERS, initialise
 
 

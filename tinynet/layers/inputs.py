@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import show_shape
 from ..errors import DataError, ShapeError, TinynetError
-from .base import Shape, show_shape
+from .base import Shape
 
 
 def as_array(values: Any, what: str) -> np.ndarray:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .base import Gradients, Layer, Run, Shape, check_choice, check_counts
+from ..checks import check_choice, check_counts
+from .base import Gradients, Layer, Run, Shape
 from .conv import PADDINGS, Pads, Sizes, as_picture, padded_size, windows
 
 

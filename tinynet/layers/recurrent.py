@@ -13,17 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from .base import (
-    Gradients,
-    Layer,
-    Run,
-    Shape,
-    as_rows,
-    check_choice,
-    check_count,
-    check_flag,
-    check_fraction,
-)
+from ..checks import check_choice, check_count, check_flag, check_fraction
+from .base import Gradients, Layer, Run, Shape, as_rows
 from .initializers import INITIALIZERS, initialise
 
 CELL_ACTIVATIONS = ("tanh", "relu")

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .base import Gradients, Layer, Run, Shape, check_fraction, check_positive
+from ..checks import check_fraction, check_positive
+from .base import Gradients, Layer, Run, Shape
 from .initializers import initialise
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import check_count
 from ..errors import TinynetError
-from .base import Gradients, Layer, Run, Shape, check_count
+from .base import Gradients, Layer, Run, Shape
 
 
 @dataclass(eq=False)

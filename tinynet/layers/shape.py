@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import MOST_AXES, check_count, show_shape
 from ..errors import ShapeError, TinynetError
-from .base import MOST_AXES, Gradients, Layer, Run, Shape, check_count, show_shape
+from .base import Gradients, Layer, Run, Shape
 
 
 class Rearrangement(Layer):

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import MOST_AXES, check_choice
 from ..errors import TinynetError
-from .base import MOST_AXES, Gradients, Layer, Run, Shape, check_choice
+from .base import Gradients, Layer, Run, Shape
 from .recurrent import Recurrent
 
 MERGE_MODES = ("concat", "sum", "mul", "ave")

@@ -10,10 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ..checks import check_number
 from ..errors import TinynetError
 from ..settings import sealed
 from ..terminal import is_terminal, note, printable, put
-from .schedules import check_number, improved
+from .schedules import improved
 
 if TYPE_CHECKING:
     from .loop import Training

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import kernels as devices
+from ..checks import check_count, check_number, check_seed
 from ..data.augment import Augment
 from ..errors import TinynetError
 from ..files import path_text
-from ..layers.base import check_count, check_seed
 from ..settings import checked
 from ..terminal import is_terminal
 from . import resuming
@@ -25,7 +25,7 @@ from .loop import Training, measure
 from .losses import LOSSES, Loss, get_loss
 from .optimizers import MovingAverage, Optimizer, get_optimizer
 from .samples import Samples, prepare
-from .schedules import check_number, monitored
+from .schedules import monitored
 
 if TYPE_CHECKING:
     from ..model import Sequential

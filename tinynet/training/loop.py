@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import kernels as devices
+from ..checks import check_number
 from ..data.augment import Augment
 from ..data.augment import augment as augmented
 from ..errors import TinynetError
@@ -27,7 +28,7 @@ from .losses import Loss
 from .optimizers import Arrays, MovingAverage, Optimizer, State
 from .resuming import save
 from .samples import Batch, Samples
-from .schedules import Position, check_number
+from .schedules import Position
 from .signals import first_signal
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..checks import check_number
 from ..errors import DataError, TinynetError
 from ..layers.inputs import as_array
 from ..settings import sealed
-from .schedules import check_number
 
 Shape = tuple[int | None, ...]
 

@@ -15,9 +15,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..checks import check_number
 from ..errors import TinynetError
 from ..settings import sealed
-from .schedules import Position, Schedule, check_number, check_rate, rate_at
+from .schedules import Position, Schedule, check_rate, rate_at
 
 Arrays = dict[str, np.ndarray]
 

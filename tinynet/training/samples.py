@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..checks import show_shape
 from ..errors import DataError, TinynetError
-from ..layers.base import show_shape
 from ..layers.inputs import as_array
 from .losses import Loss, numbered
 

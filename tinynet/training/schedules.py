@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, NamedTuple
 
-from ..errors import TinynetError
+from ..checks import check_number
 from ..settings import sealed
 
 
@@ -46,26 +45,6 @@ def check_rate(owner: str, rate: Any) -> None:
     """Raise TinynetError unless this is a learning rate: a schedule or a number above 0."""
     if not isinstance(rate, Schedule):
         check_number(owner, "learning_rate", rate, above=0)
-
-
-def check_number(
-    owner: str,
-    setting: str,
-    value: Any,
-    *,
-    above: float | None = None,
-    least: float = 0.0,
-    most: float = math.inf,
-    below: float = math.inf,
-) -> None:
-    """Raise TinynetError unless `value` is a finite number in [least, most], or above `above` and below `below`."""
-    number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-    low = value > above if number and above is not None else number and value >= least
-    if not (low and value <= most and value < below):
-        limit = f"above {above:g}" if above is not None else f"of at least {least:g}"
-        limit += f" and at most {most:g}" if most < math.inf else ""
-        limit += f" and below {below:g}" if below < math.inf else ""
-        raise TinynetError(f"{owner}: {setting} must be a number {limit}, not {value!r}")
 
 
 @sealed
