@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tinynet.data.images import Prepared
     from tinynet.errors import TinynetError
-    from tinynet.model import Sequential
+    from tinynet.sequential import Sequential
 
 
 @click.command("classify")

@@ -20,8 +20,8 @@ from tinynet.terminal import echo, note, print_json
 if TYPE_CHECKING:
     import numpy as np
 
-    from tinynet.model import Sequential
     from tinynet.recipes import TestData
+    from tinynet.sequential import Sequential
 
 
 @click.command("evaluate")

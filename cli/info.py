@@ -19,12 +19,13 @@ SHOWN = 80
 @device_options
 def command(model_name: str, as_json: bool) -> None:
     """Show the layers, input, labels or vocabulary, and training record of MODEL, a shipped name or a .npz file."""
-    from tinynet.storage import config, find, load
+    from tinynet.sequential import load, to_config
+    from tinynet.storage import find
 
     model = load(model_name)
     if as_json:
         counts = {"parameters": model.parameter_count(), "operations": model.flops()}
-        print_json({"file": str(find(model_name)), **config(model), **counts})
+        print_json({"file": str(find(model_name)), **to_config(model), **counts})
         return
     echo(str(find(model_name)))
     echo()

@@ -15,7 +15,8 @@ from tinynet.terminal import print_json
 def command(as_json: bool) -> int:
     """List the models that come with tinynet; their names are what --model takes."""
     from tinynet.errors import TinynetError
-    from tinynet.storage import load, shipped_file, shipped_models
+    from tinynet.sequential import load
+    from tinynet.storage import shipped_file, shipped_models
 
     status = 0
     rows = [("name", "parameters", "size", "what it does")]

@@ -15,7 +15,7 @@ from tinynet.errors import did_you_mean
 from tinynet.terminal import echo, note, printable
 
 if TYPE_CHECKING:
-    from tinynet.model import Sequential
+    from tinynet.sequential import Sequential
 
 
 class Number(click.FloatRange):
@@ -103,7 +103,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 def load_model(name: str) -> Sequential:
     """A shipped model or a file, which messages call what the user called it."""
-    from tinynet.storage import load
+    from tinynet.sequential import load
 
     model = load(name)
     model.name = name

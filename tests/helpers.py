@@ -106,7 +106,7 @@ def check_layer(
     `conditions`, a mask or a state, are those of the run. Ids have no gradient.
     """
     rng = np.random.default_rng(5)
-    announced = layer.output_shape(input_shape)
+    announced = layer.compute_output_shape(input_shape)
     assert output_shape is None or announced == output_shape
     layer.build(input_shape, rng)
     assert all(

@@ -17,7 +17,20 @@ if (_root / "pyproject.toml").is_file():
     __path__.append(str(_root))
 
 if TYPE_CHECKING:  # Nothing is imported before it is used, but editors and freezers must see what there is.
-    from . import cli, data, errors, generation, kernels, layers, model, recipes, storage, training, weights
+    from . import (
+        cli,
+        data,
+        errors,
+        generation,
+        kernels,
+        layers,
+        network,
+        recipes,
+        sequential,
+        storage,
+        training,
+        weights,
+    )
     from .data.augment import Augment
     from .errors import TinynetError
     from .kernels import cpu, reference, set_device, set_threads
@@ -50,13 +63,14 @@ if TYPE_CHECKING:  # Nothing is imported before it is used, but editors and free
         MaxPool2D,
         MaxPooling1D,
         MaxPooling2D,
+        Parallel,
         RepeatVector,
         Reshape,
+        Residual,
         SimpleRNN,
         TimeDistributed,
     )
-    from .model import Sequential
-    from .storage import load
+    from .sequential import Sequential, load
     from .training import (
         SGD,
         Adam,
@@ -112,10 +126,12 @@ __all__ = [
     "MaxPooling1D",
     "MaxPooling2D",
     "OneCycle",
+    "Parallel",
     "RMSprop",
     "ReduceOnPlateau",
     "RepeatVector",
     "Reshape",
+    "Residual",
     "Sequential",
     "SimpleRNN",
     "StepDecay",
@@ -127,8 +143,10 @@ __all__ = [
     "set_device",
     "set_threads",
 ]
-_MODULES = ("data", "errors", "generation", "kernels", "layers", "model", "recipes", "storage", "training")
-_HOMES = ("errors", "kernels", "layers", "model", "storage", "data.augment", "training")
+_MODULES = (
+    "data", "errors", "generation", "kernels", "layers", "network", "recipes", "sequential", "storage", "training",
+)  # fmt: skip
+_HOMES = ("errors", "kernels", "layers", "sequential", "data.augment", "training")
 """Where the names of `__all__` are found, what costs least to import first."""
 
 

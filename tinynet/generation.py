@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Callable, Iterable, Iterator
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -14,12 +11,11 @@ from . import kernels
 from .checks import check_count, check_number, check_seed
 from .data.text import encode
 from .errors import DataError, TinynetError
-from .layers.base import Run, State
+from .layers import Activation
+from .layers.base import State
 from .layers.inputs import check_finite_output
+from .network import Network, leaves, rebuilt
 from .settings import checked
-
-if TYPE_CHECKING:
-    from .model import Sequential
 
 PIECE = 256
 """Characters of the seed that are read at once."""
@@ -31,7 +27,7 @@ PRIMER = "\n"
 
 @checked
 def generate(
-    model: Sequential,
+    model: Network,
     seed: str = "",
     length: int = 200,
     *,
@@ -63,7 +59,7 @@ def generate(
 
 
 def characters(
-    model: Sequential,
+    model: Network,
     seed: str,
     length: int,
     temperature: float = 0.8,
@@ -86,7 +82,7 @@ def characters(
     return _draw(model, ids, length, (float(temperature), top_k, float(top_p)), rng)
 
 
-def check_model(model: Sequential) -> None:
+def check_model(model: Network) -> None:
     """Raise TinynetError unless a model reads characters one by one and says how probable each is to come next."""
     vocabulary = model.vocabulary
     if not model.takes_ids:
@@ -104,15 +100,16 @@ def check_model(model: Sequential) -> None:
             f"{model.name} has {len(vocabulary)} characters in its vocabulary, but its output is another number: "
             "end it with Dense(len(vocabulary), activation='softmax')"
         )
-    if model.layers[0].input_dim < len(vocabulary):
+    name, embedding = next(iter(model.children().items()))
+    if getattr(embedding, "input_dim", math.inf) < len(vocabulary):
         raise TinynetError(
-            f"{model.name} has {len(vocabulary)} characters in its vocabulary, but {model.layers[0].name} has a row for "
-            f"{model.layers[0].input_dim} only: begin with Embedding(len(vocabulary), …)"
+            f"{model.name} has {len(vocabulary)} characters in its vocabulary, but {name} has a row for "
+            f"{embedding.input_dim} only: begin with Embedding(len(vocabulary), …)"
         )
     model.check_stream()
 
 
-def _seed_ids(model: Sequential, seed: str, skip_unknown: bool) -> np.ndarray:
+def _seed_ids(model: Network, seed: str, skip_unknown: bool) -> np.ndarray:
     """What the network reads first, at least one id."""
     if not isinstance(seed, str):
         raise TinynetError(f"generate takes a seed of text, not {type(seed).__name__}")
@@ -127,79 +124,38 @@ def _seed_ids(model: Sequential, seed: str, skip_unknown: bool) -> np.ndarray:
 
 
 def _draw(
-    model: Sequential,
+    model: Network,
     ids: np.ndarray,
     length: int,
     settings: tuple[float, int, float],
     rng: np.random.Generator,
 ) -> Iterator[str]:
     """Read the ids, and draw, hand out and read one character after the other; `index` is the one that is read next."""
-    index, state, loop = ids[-1], _read(model, ids[:-1]), _Loop(model, settings)
+    if model.logits_activation != "softmax":
+        model = Network([*model.layers, Activation("softmax")], model.input_shape, name=model.name,
+                        vocabulary=model.vocabulary)  # fmt: skip
+    k = kernels.backend(0)
+    index, state = ids[-1], _read(model, ids[:-1])
     for left in range(length, 0, -AT_ONCE):
         points = rng.random(min(left, AT_ONCE))
-        # A text that ends with the first of these is not worth a recording.
-        written = loop(index, state, points) if left < length else None
-        if written:
-            drawn, state = written
-            for array in _in_a_row(state):
+        written = model.replay.iterate(k, index, leaves(state), settings, points)
+        if written is None:
+            for point in points:
+                probabilities, state = model.advance(np.array([index], np.int32), state)
+                check_finite_output(model.name, probabilities)
+                index = k.sample(probabilities[0], *settings, point)
+                yield model.vocabulary[index]
+        else:
+            drawn, arrays = written
+            for array in arrays:
                 check_finite_output(model.name, array)
-            index = drawn[-1]
+            index, state = drawn[-1], rebuilt(state, iter(arrays))
             yield from (model.vocabulary[each] for each in drawn)
-            continue
-        for point in points:
-            outputs, state = model.step(np.array([index], np.int32), state)
-            k = kernels.backend(0)
-            probabilities = _probabilities(model, outputs, k)[0]
-            check_finite_output(model.name, probabilities)
-            index = k.sample(probabilities, *settings, point)
-            yield model.vocabulary[index]
 
 
-class _Loop:
-    """Reads and draws a run of characters without Python in between, where the back end can repeat a step of the network."""
-
-    def __init__(self, model: Sequential, settings: tuple[float, int, float]) -> None:
-        self._model, self._settings = model, settings
-        self._made_of: list[Any] = []  # the back end and the arrays that the recording reads
-
-    def __call__(self, index: int, state: State, points: np.ndarray) -> tuple[np.ndarray, State] | None:
-        """From a character that is still to be read, and the state before it: as many more as there are points, and the state."""
-        k = kernels.backend(0)
-        made_of = [k, *self._model.state().values()]
-        if len(made_of) != len(self._made_of) or any(map(operator.is_not, made_of, self._made_of)):
-            self._made_of, self._step = made_of, self._record(k, state)
-        written = self._step and self._step.write(index, _in_a_row(state), self._settings, points)
-        return written and (written[0], _grouped(state, written[1]))
-
-    def _record(self, k: ModuleType, state: State) -> Callable | None:
-        model = self._model
-
-        def step(ids: np.ndarray, *states: np.ndarray) -> tuple[np.ndarray, ...]:
-            outputs, saved = model.forward(ids, Run(k, state=_grouped(state, states)))
-            return _probabilities(model, outputs, k), *_in_a_row(model.final_state(saved))
-
-        recordable = all(layer.kernels_only for layer in model.layers)
-        return k.record(step, np.zeros((1, 1), np.int32), *_in_a_row(state)) if recordable else None
-
-
-def _in_a_row(state: State) -> tuple[np.ndarray, ...]:
-    return tuple(array for own in state.values() for array in own)
-
-
-def _grouped(like: State, arrays: Iterable[np.ndarray]) -> State:
-    """Arrays in a row as a state."""
-    rest = iter(arrays)
-    return {name: tuple(next(rest) for _ in own) for name, own in like.items()}
-
-
-def _probabilities(model: Sequential, outputs: np.ndarray, k: ModuleType) -> np.ndarray:
-    """Of what comes next, from the network's outputs."""
-    return outputs if model.logits_activation == "softmax" else k.activation(outputs, "softmax")
-
-
-def _read(model: Sequential, ids: np.ndarray) -> State | None:
-    """The state after some ids; None where there are none."""
-    state = None
+def _read(model: Network, ids: np.ndarray) -> State:
+    """The state after some ids."""
+    state = model.zero_state(1)
     for start in range(0, len(ids), PIECE):
-        _, state = model.predict(ids[None, start : start + PIECE], initial_state=state, return_state=True)
+        _, state = model.predictions(ids[None, start : start + PIECE], state=state)
     return state

@@ -30,7 +30,7 @@ OTHER_NAMES = {
 }
 """Names that others use, and ours."""
 ELSEWHERE = {
-    "name": "a network names its layers itself by kind and order, dense_1, dense_2, …",
+    "name": "a network names its layers itself by kind and order, dense_1, dense_2, …: see children()",
     "input_shape": "the network takes it: Sequential([…], input_shape=…)",
     "batch_input_shape": "the network takes it: Sequential([…], input_shape=…)",
     "input_dim": "the network takes it: Sequential([…], input_shape=…)",
@@ -60,8 +60,7 @@ ELSEWHERE = {
     "epochs": "fit takes it: net.fit(x, y, epochs=10)",
     "batch_size": "fit takes it: net.fit(x, y, batch_size=64)",
     "weights": "use get_weights() and set_weights(…)",
-    "trainable_weights": "use parameters()",
-    "trainable": "layers cannot be frozen yet; fit trains all of them",
+    "trainable_weights": "use trained()",
     "count_params": "use parameter_count()",
     "load_weights": "tinynet.load(file) makes the whole network",
     "save_weights": "use save(file)",

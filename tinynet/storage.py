@@ -10,32 +10,24 @@ from __future__ import annotations
 import errno
 import io
 import json
-import math
 import os
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from . import weights
 from .archive import LONGEST_TEXT, Archive, Check, parse_json
-from .checks import show_shape
 from .errors import ModelFileError, TinynetError, did_you_mean
 from .files import atomic_write, open_file, path_text, read_file
 from .version import __version__
 
-if TYPE_CHECKING:
-    from .model import Sequential
-
 SUFFIX = ".npz"
-FORMAT_VERSION = 1
+FORMAT_VERSIONS = 1, 2
+"""1: a flat list of layers; 2: layers inside others, or frozen ones."""
 DTYPES = ("float32", "float16")
-MOST_LAYERS = 2_000
-"""More small layers than these would fill memory with zeros before it is known that the file has not their arrays."""
-FLOAT_BYTES, SAMPLE_BYTES = 4, 256 << 20
-"""A layer of a model that is read may take so much for one sample, or as much as reading the file may."""
 LARGEST_STREAM = 1 << 30
 """Bytes of a model that is read from a stream without places, such as a download."""
 CONFIG_KEYS = {"format", "version", "name", "input_shape", "layers", "labels", "vocabulary", "metadata"}
@@ -44,22 +36,13 @@ CONFIG_KEYS = {"format", "version", "name", "input_shape", "layers", "labels", "
 # ---- writing ----
 
 
-def config(model: Sequential) -> dict[str, Any]:
-    """Everything about a model but its arrays, as JSON can hold it."""
-    return {
-        "format": "tinynet",
-        "version": FORMAT_VERSION,
-        "name": model.name,
-        "input_shape": list(model.input_shape),
-        "layers": [layer.config() for layer in model.layers],
-        "labels": model.labels,
-        "vocabulary": model.vocabulary,
-        "metadata": model.metadata,
-    }
-
-
-def save(model: Sequential, target: str | bytes | os.PathLike | BinaryIO, dtype: str = "float32") -> None:
-    """Write a model to a file, by its name or open; a named one stays as it was until the new one is whole.
+def save(
+    config: dict[str, Any],
+    state: Mapping[str, np.ndarray],
+    target: str | bytes | os.PathLike | BinaryIO,
+    dtype: str = "float32",
+) -> None:
+    """Write a config and arrays to a file, by its name or open; a named one stays as it was until the new one is whole.
 
     Raises TinynetError when it cannot be written.
     """
@@ -68,11 +51,11 @@ def save(model: Sequential, target: str | bytes | os.PathLike | BinaryIO, dtype:
     if dtype not in DTYPES:
         raise TinynetError(f"a model is stored as {' or '.join(DTYPES)}, not as {dtype!r}")
     with np.errstate(over="ignore"):
-        arrays = {key: value.astype(dtype) for key, value in model.state().items()}
-    for key, value in model.state().items():
+        arrays = {key: value.astype(dtype) for key, value in state.items()}
+    for key, value in state.items():
         if np.isfinite(value).all() and not np.isfinite(arrays[key]).all():
             raise TinynetError(f"{key} has values beyond {dtype}; save it as float32")
-    text = np.array(_config_text(model))
+    text = np.array(json.dumps(config, ensure_ascii=False, allow_nan=False))
     with _writing(target) if hasattr(target, "write") else atomic_write(target) as file:
         np.savez(file, config=text, **arrays)
 
@@ -99,11 +82,10 @@ def check_file_name(path: str | bytes | os.PathLike) -> None:
         raise TinynetError(f"{text}: a model's file name ends in {SUFFIX}")
 
 
-def _config_text(model: Sequential) -> str:
-    """The `config` entry; what `load` would refuse is refused here, before it costs somebody a model."""
-    found = config(model)
+def check_config(config: dict[str, Any]) -> None:
+    """Refuse what reading would refuse, before it costs somebody a model; raises TinynetError."""
     try:
-        text = json.dumps(found, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(config, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise TinynetError(f"the model's metadata cannot be written as JSON: {error}") from error
     if len(text) * np.dtype("U1").itemsize > LONGEST_TEXT:
@@ -116,8 +98,6 @@ def _config_text(model: Sequential) -> str:
         raise
     except ValueError as error:
         raise TinynetError(f"the model's labels, vocabulary or metadata cannot be kept: {error}") from error
-    _check_classes(model)
-    return text
 
 
 def _check_types(found: dict[str, Any]) -> None:
@@ -136,27 +116,8 @@ def _check_types(found: dict[str, Any]) -> None:
         raise TinynetError("`metadata` and its `input` must be tables of entries")
 
 
-def check_characters(model: Sequential) -> None:
-    """Raise TinynetError, before a training is lost for it, where name, labels or vocabulary hold what is no character."""
-    vocabulary = model.vocabulary if isinstance(model.vocabulary, (str, list, tuple)) else ()
-    for text in (model.name, *(model.labels or ()), "".join(map(str, vocabulary))):
-        try:
-            str(text).encode()
-        except UnicodeEncodeError:
-            raise TinynetError(
-                f"{text!r} holds what is no character, which no model file can; rename it"
-            ) from None
-
-
 def _is_list_of_strings(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-def _check_classes(model: Sequential) -> None:
-    """Raise TinynetError where there are more or fewer labels than outputs."""
-    if model.labels is not None and model.output_shape[-1:] != (len(model.labels),):
-        shape = show_shape(model.output_shape)
-        raise TinynetError(f"{len(model.labels)} classes are named, but the output has the shape {shape}")
 
 
 # ---- reading ----
@@ -192,13 +153,33 @@ def find(name: str | bytes | os.PathLike) -> Path:
     raise ModelFileError(f"no model {text!r}; {give} a shipped name ({known}) or a {SUFFIX} file")
 
 
-def load(source: str | bytes | os.PathLike | BinaryIO) -> Sequential:
-    """Read a model from a file, by its name or the name of a shipped model, or from an open binary file.
+class ModelFile:
+    """A model file that is open: its config, and arrays that are read one after the other."""
 
-    Reading takes at most 64 MiB and 20 times the file's bytes. Raises ModelFileError, naming the file and the entry, for
-    anything that does not fit: no such file, not an .npz, truncated, an unknown version, layer or setting, a missing, extra,
-    oversized, pickled or wrongly shaped array.
-    """
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self.name = name
+        self._archive = Archive(file, name, "model file", ModelFileError)
+        if "config" not in self._archive.names:
+            raise ModelFileError(f"{name} has no entry `config`: it is no tinynet model")
+        self.config = _read_config(self._archive, name)
+        self.allowance = self._archive.allowance
+        """Bytes that reading may take."""
+
+    def fill(self, state: Mapping[str, np.ndarray]) -> None:
+        """Read the arrays of these names, and there must be no others, into these of their shapes; raises ModelFileError."""
+        _check_names(self._archive.names, state.keys(), self.name)
+        needed = sum(value.nbytes for value in state.values())
+        if needed > self.allowance:  # zeros until now, which have cost no memory yet
+            raise ModelFileError(
+                f"{self.name}: its layers need {needed:,} bytes, which a file of {self._archive.size:,} bytes cannot hold"
+            )
+        for key, value in state.items():
+            value[...] = self._archive.array(key, _checked(key, value.shape, self.name))
+
+
+@contextmanager
+def reading(source: str | bytes | os.PathLike | BinaryIO) -> Iterator[ModelFile]:
+    """A model file, by its name or the name of a shipped model, or open; raises ModelFileError for one that cannot be read."""
     if hasattr(source, "read"):
         name, file = _name_of(source), nullcontext(source)
     else:
@@ -206,7 +187,7 @@ def load(source: str | bytes | os.PathLike | BinaryIO) -> Sequential:
         name, file = str(path), None
     try:
         with file or _open(path) as stream:
-            return _read(_seekable(stream), name)
+            yield ModelFile(_seekable(stream), name)
     except TinynetError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a file that was closed
@@ -237,23 +218,6 @@ def _seekable(file: BinaryIO) -> BinaryIO:
     if getattr(file, "seekable", lambda: hasattr(file, "seek"))():
         return file
     return io.BytesIO(read_file(file, LARGEST_STREAM))
-
-
-def _read(file: BinaryIO, name: str) -> Sequential:
-    archive = Archive(file, name, "model file", ModelFileError)
-    if "config" not in archive.names:
-        raise ModelFileError(f"{name} has no entry `config`: it is no tinynet model")
-    model = _build(_read_config(archive, name), name, archive.allowance)
-    state = model.state()
-    _check_names(archive.names, state.keys(), name)
-    needed = sum(value.nbytes for value in state.values())
-    if needed > archive.allowance:  # zeros until now, which have cost no memory yet
-        raise ModelFileError(
-            f"{name}: its layers need {needed:,} bytes, which a file of {archive.size:,} bytes cannot hold"
-        )
-    for key, value in state.items():
-        value[...] = archive.array(key, _checked(key, value.shape, name))
-    return model
 
 
 def _check_names(names: list[str], expected: Set[str], file: str) -> None:
@@ -291,56 +255,19 @@ def _read_config(archive: Archive, name: str) -> dict[str, Any]:
     if not isinstance(found, dict) or found.get("format") != "tinynet":
         raise ModelFileError(f"{name}: `config` does not describe a tinynet model")
     version = found.get("version")
-    if version != FORMAT_VERSION or isinstance(version, bool):
-        later = isinstance(version, int) and version > FORMAT_VERSION
+    if version not in FORMAT_VERSIONS or isinstance(version, bool):
+        later = isinstance(version, int) and version > max(FORMAT_VERSIONS)
         advice = "install a newer tinynet to read it" if later else "save it again with this tinynet"
+        read = " and ".join(map(str, FORMAT_VERSIONS))
         raise ModelFileError(
-            f"{name} has format version {version!r}, but tinynet {__version__} reads version {FORMAT_VERSION}; {advice}"
+            f"{name} has format version {version!r}, but tinynet {__version__} reads version {read}; {advice}"
         )
     if unknown := found.keys() - CONFIG_KEYS:
         raise ModelFileError(f"{name}: `config` has an unknown entry {sorted(unknown)[0]!r}")
     if missing := CONFIG_KEYS - found.keys():
         raise ModelFileError(f"{name}: `config` lacks the entry {sorted(missing)[0]!r}")
-    return found
-
-
-def _build(found: dict[str, Any], name: str, allowance: int) -> Sequential:
-    from .model import Sequential
-
-    settings = {key: found[key] for key in ("input_shape", "name", "labels", "vocabulary", "metadata")}
     try:
         _check_types(found)
-        if len(found["layers"]) > MOST_LAYERS:
-            raise ValueError(f"its {len(found['layers']):,} layers are more than {MOST_LAYERS:,}")
-        model = Sequential([_layer(entry) for entry in found["layers"]], seed=None, **settings)
-        _check_classes(model)
-        _check_sample(model, allowance)
-    except (ValueError, MemoryError, OverflowError) as error:
+    except TinynetError as error:
         raise ModelFileError(f"{name}: {error}") from error
-    return model
-
-
-def _check_sample(model: Sequential, allowance: int) -> None:
-    """Raise TinynetError where one sample would need memory that nobody expects of such a file."""
-    values = [math.prod(size or 1 for size in shape) for shape in model.shapes]
-    layers = zip(model.layers, model.shapes, values, values[1:], strict=False)
-    sizes = [before + layer.size(shape) + after for layer, shape, before, after in layers]
-    needed, most = FLOAT_BYTES * max([*values, *sizes]), max(SAMPLE_BYTES, allowance)
-    if needed > most:
-        raise TinynetError(f"one sample would take {needed:,} bytes in a layer, more than {most:,}")
-
-
-def _layer(entry: Any) -> Any:
-    from .layers import LAYERS
-    from .layers.wrappers import Wrapper
-
-    settings = dict(entry) if isinstance(entry, dict) else {}
-    kind = settings.pop("type", None)
-    if not isinstance(kind, str) or kind not in LAYERS:
-        raise TinynetError(f"the layer type {kind!r} is unknown to this version of tinynet")
-    if issubclass(LAYERS[kind], Wrapper):
-        settings["layer"] = _layer(settings.get("layer"))
-    try:
-        return LAYERS[kind](**settings)
-    except TypeError as error:
-        raise TinynetError(f"the layer {kind} has a setting that does not fit: {error}") from error
+    return found

@@ -95,10 +95,10 @@ def test_a_kernel_as_large_as_the_picture_and_larger_than_it_in_same():
 
 
 def test_output_shapes_are_keras_s():
-    assert Conv2D(8, 3).output_shape((28, 28, 1)) == (26, 26, 8)
-    assert Conv2D(8, 3, 2, "same").output_shape((28, 27, 1)) == (14, 14, 8)
-    assert Conv2D(8, 3, dilation_rate=2).output_shape((28, 28, 1)) == (24, 24, 8)
-    assert Conv1D(8, 5, 2).output_shape((20, 3)) == (8, 8)
+    assert Conv2D(8, 3).compute_output_shape((28, 28, 1)) == (26, 26, 8)
+    assert Conv2D(8, 3, 2, "same").compute_output_shape((28, 27, 1)) == (14, 14, 8)
+    assert Conv2D(8, 3, dilation_rate=2).compute_output_shape((28, 28, 1)) == (24, 24, 8)
+    assert Conv1D(8, 5, 2).compute_output_shape((20, 3)) == (8, 8)
 
 
 POOLS = [
@@ -180,12 +180,12 @@ def test_the_digit_network_leaves_out_the_eleventh_row():
 @pytest.mark.parametrize("input_shape", [(), (3,), (2, 2, 2, 2), (None, 3), (None, 5, 1)])
 def test_an_input_of_another_rank_or_an_open_size_is_refused_with_both_shapes(layer, input_shape):
     with pytest.raises(ShapeError, match=r"^conv\dd takes .*channels\).* but is given \("):
-        layer.output_shape(input_shape)
+        layer.compute_output_shape(input_shape)
 
 
 def test_an_input_smaller_than_the_kernel_is_refused_with_the_least_size():
     with pytest.raises(ShapeError, match=r"at least \(5, 3\), but is given \(4, 9, 1\)"):
-        Conv2D(2, (3, 2), dilation_rate=(2, 2)).output_shape((4, 9, 1))
+        Conv2D(2, (3, 2), dilation_rate=(2, 2)).compute_output_shape((4, 9, 1))
 
 
 @pytest.mark.parametrize(

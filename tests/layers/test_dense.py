@@ -40,13 +40,13 @@ def test_starting_values_are_glorot_uniform_and_zero():
 
 
 def test_a_sequence_of_any_length_keeps_its_length_open():
-    assert Dense(5).output_shape((None, 4)) == (None, 5)
+    assert Dense(5).compute_output_shape((None, 4)) == (None, 5)
 
 
 @pytest.mark.parametrize("input_shape", [(), (None,)])
 def test_an_open_number_of_features_is_refused_with_both_shapes(input_shape):
     with pytest.raises(ShapeError, match=r"dense takes .*features.*, but is given \("):
-        Dense(5).output_shape(input_shape)
+        Dense(5).compute_output_shape(input_shape)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_an_embedding_takes_rows_of_ids(shape):
     with pytest.raises(
         ShapeError, match=r"^embedding takes an input of shape \(steps,\) of ids, but is given"
     ):
-        Embedding(5, 3).output_shape(shape)
+        Embedding(5, 3).compute_output_shape(shape)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.int64, np.uint64])
@@ -138,9 +138,12 @@ def test_repeat_vector_says_it_again():
         (lambda: Masking(float("nan")), "^masking: mask_value must be a finite number"),
         (lambda: Masking(True), "^masking: mask_value must be a finite number"),
         (lambda: RepeatVector(0), "^repeat_vector: n must be a whole number of at least 1"),
-        (lambda: Masking().output_shape((3,)), r"^masking takes an input of shape \(steps, features\)"),
         (
-            lambda: RepeatVector(2).output_shape((3, 2)),
+            lambda: Masking().compute_output_shape((3,)),
+            r"^masking takes an input of shape \(steps, features\)",
+        ),
+        (
+            lambda: RepeatVector(2).compute_output_shape((3, 2)),
             r"^repeat_vector takes an input of shape \(features,\)",
         ),
     ],

@@ -65,10 +65,10 @@ def test_global_pooling_takes_the_whole_picture(kind, pool, shape):
 
 
 def test_the_stride_is_the_window_unless_given():
-    assert MaxPool2D((2, 3)).output_shape((5, 7, 1)) == (2, 2, 1)
-    assert MaxPool2D(3, 2).output_shape((8, 8, 1)) == (3, 3, 1)
-    assert AvgPool2D(2, padding="same").output_shape((5, 5, 1)) == (3, 3, 1)
-    assert MaxPool1D().output_shape((5, 1)) == (2, 1)
+    assert MaxPool2D((2, 3)).compute_output_shape((5, 7, 1)) == (2, 2, 1)
+    assert MaxPool2D(3, 2).compute_output_shape((8, 8, 1)) == (3, 3, 1)
+    assert AvgPool2D(2, padding="same").compute_output_shape((5, 5, 1)) == (3, 3, 1)
+    assert MaxPool1D().compute_output_shape((5, 1)) == (2, 1)
 
 
 def test_among_equal_values_the_first_takes_the_gradient():
@@ -92,7 +92,7 @@ def test_nan_in_a_window_is_not_hidden(kind):
 @pytest.mark.parametrize("input_shape", [(4,), (None, None, 3), (None, 2), (2, 2, 2, 2)])
 def test_an_input_of_another_rank_or_an_open_size_is_refused_with_both_shapes(layer, input_shape):
     with pytest.raises(ShapeError, match=r"takes .*channels\).* but is given \("):
-        layer.output_shape(input_shape)
+        layer.compute_output_shape(input_shape)
 
 
 def test_an_input_smaller_than_the_window_is_refused():

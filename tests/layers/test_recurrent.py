@@ -209,14 +209,14 @@ def test_the_two_of_a_bidirectional_start_differently():
 @each_cell
 def test_shapes_and_work(kind, settings):
     layer = kind(4, **settings, return_sequences=True)
-    assert layer.output_shape((None, 3)) == (None, 4)
-    assert kind(4, **settings).output_shape((None, 3)) == (4,)
+    assert layer.compute_output_shape((None, 3)) == (None, 4)
+    assert kind(4, **settings).compute_output_shape((None, 3)) == (4,)
     assert layer.flops((6, 3)) == 6 * layer.flops((None, 3)) == 6 * 2 * 7 * 4 * layer.gates
     for shape in [(3,), (5, None), (4, 4, 1), ()]:
         with pytest.raises(
             ShapeError, match=r"takes an input of shape \(steps, features\).*, but is given \("
         ):
-            layer.output_shape(shape)
+            layer.compute_output_shape(shape)
 
 
 BAD = [

@@ -122,4 +122,4 @@ def test_a_bad_setting_of_batch_norm_is_refused(settings):
 
 def test_batch_norm_needs_a_known_number_of_channels():
     with pytest.raises(ShapeError, match=r"^batch_norm takes .*channels.*, but is given \(4, any\)"):
-        BatchNorm().output_shape((4, None))
+        BatchNorm().compute_output_shape((4, None))

@@ -30,7 +30,7 @@ def test_reshape_keeps_the_values_in_order(shape, target, output):
 @pytest.mark.parametrize("target", [(5,), (5, -1), (24, -1), (13,)])
 def test_reshape_to_another_number_of_values_names_both_shapes(target):
     with pytest.raises(ShapeError, match=r"^reshape takes .*\(.*-?\d.*\).*, but is given \(4, 3\)"):
-        Reshape(target).output_shape((4, 3))
+        Reshape(target).compute_output_shape((4, 3))
 
 
 @pytest.mark.parametrize("target", [(-1, -1), (0, 3), (-2,), (2.5,), "ab", None])
@@ -45,4 +45,4 @@ def test_an_open_size_is_refused_with_the_next_step(layer):
         r"needs a fixed size, but is given \(any, 4\): name it in input_shape, or .* return_sequences=False$"
     )
     with pytest.raises(ShapeError, match=asked):
-        layer.output_shape((None, 4))
+        layer.compute_output_shape((None, 4))

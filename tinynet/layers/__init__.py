@@ -1,8 +1,13 @@
 """Layers: each is its equation, its parameters, forward and backward, side by side."""
 
+from typing import Any
+
+from ..checks import check_flag
+from ..errors import TinynetError
 from ..settings import sealed
 from .activation import Activation
 from .base import Layer, Run
+from .containers import Chain, Parallel, Residual
 from .conv import Conv1D, Conv2D
 from .dense import Dense
 from .embedding import Embedding
@@ -14,13 +19,14 @@ from .shape import Flatten, Reshape
 from .wrappers import Bidirectional, TimeDistributed
 
 LAYERS = {
-    layer.__name__: sealed(layer)
+    layer.type_name(): sealed(layer)
     for layer in (
         Activation,
         AvgPool1D,
         AvgPool2D,
         BatchNorm,
         Bidirectional,
+        Chain,
         Conv1D,
         Conv2D,
         Dense,
@@ -34,9 +40,11 @@ LAYERS = {
         Masking,
         MaxPool1D,
         MaxPool2D,
+        Parallel,
         RNN,
         RepeatVector,
         Reshape,
+        Residual,
         TimeDistributed,
     )
 }
@@ -48,4 +56,24 @@ MaxPooling1D, MaxPooling2D, AveragePooling1D, AveragePooling2D = MaxPool1D, MaxP
 GlobalAveragePooling2D, GlobalMaxPooling2D = GlobalAveragePool2D, GlobalMaxPool2D
 # Keras's longer names of the same layers; files hold ours.
 
-__all__ = ["LAYERS", "Layer", "Run", *LAYERS]
+
+def make(config: Any) -> Layer:
+    """A layer from its type and settings, as `Layer.config` has them, with the layers inside it; raises TinynetError."""
+    settings = dict(config) if isinstance(config, dict) else {}
+    kind, trainable = settings.pop("type", None), settings.pop("trainable", True)
+    if not isinstance(kind, str) or kind not in LAYERS:
+        raise TinynetError(f"the layer type {kind!r} is unknown to this version of tinynet")
+    if "layer" in settings:
+        settings["layer"] = make(settings["layer"])
+    if isinstance(settings.get("layers"), list):
+        settings["layers"] = [make(inner) for inner in settings["layers"]]
+    try:
+        layer = LAYERS[kind](**settings)
+    except TypeError as error:
+        raise TinynetError(f"the layer {kind} has a setting that does not fit: {error}") from error
+    if trainable is not True:
+        layer.trainable = check_flag(kind, "trainable", trainable)
+    return layer
+
+
+__all__ = ["LAYERS", "Layer", "Run", "make", *(layer.__name__ for layer in LAYERS.values())]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .base import Gradients, Layer, Run, Shape, activation_gradient, check_activation
+from .base import Gradients, Layer, Run, Shape, activation_gradient, check_activation, values
 
 
 @dataclass(eq=False)
@@ -22,16 +21,14 @@ class Activation(Layer):
 
     timewise = True
 
-    kernels_only = True
-
     def check(self) -> None:
-        self.activation = check_activation(self.name, self.activation)
+        self.activation = check_activation(self.kind, self.activation)
 
     def flops(self, input_shape: Shape) -> int:
-        return math.prod(size or 1 for size in input_shape)
+        return values(input_shape)
 
     def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
-        y = x if run.logits else run.kernels.activation(x, self.activation)
+        y = run.kernels.activation(x, self.activation)
         return y, (x, y)
 
     def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,12 @@ from ..errors import ShapeError, TinynetError
 
 
 class HasArrays:
-    """What a layer and a network share: arrays that training changes."""
+    """What every layer and network offers of its arrays: copies of them, and to take others."""
 
-    name: str
+    @property
+    def owner(self) -> str:
+        """What errors call it."""
+        raise NotImplementedError
 
     def state(self) -> dict[str, np.ndarray]:
         """Trained arrays and statistics by "layer.name", layer by layer: the live ones."""
@@ -41,30 +44,52 @@ class HasArrays:
         own = self.state()
         if isinstance(weights, (str, bytes, Mapping)) or not isinstance(weights, Iterable):
             raise TinynetError(
-                f"{self.name}: give the weights as a list of arrays, not as {type(weights).__name__}"
+                f"{self.owner}: give the weights as a list of arrays, not as {type(weights).__name__}"
             )
         given = list(weights)
         if len(given) != len(own):
             names = ", ".join(own) or "none"
-            raise ShapeError(f"{self.name} has {len(own)} arrays ({names}), but {len(given)} are given")
+            raise ShapeError(f"{self.owner} has {len(own)} arrays ({names}), but {len(given)} are given")
         named = dict(zip(own, given, strict=True))
         for name, array in named.items():
             _check_range(name, array)
         fill(own, named)
 
-    @property
-    def trainable(self) -> bool:
-        """True: nothing can be frozen yet. Setting it to False raises TinynetError."""
-        return True
 
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        """Refuse False."""
-        if not value:
-            raise TinynetError(
-                f"{self.name} cannot be frozen yet, fit trains every layer; to keep what it holds, take its "
-                "get_weights() before fit and give them to set_weights(…) afterwards"
-            )
+class Below(MutableMapping):
+    """Parameters (or statistics) of the layers inside a layer as one mapping, under the names that the layer gives them."""
+
+    def __init__(self, layer: Any, group: str) -> None:
+        self._layer, self._group = layer, group
+
+    def _places(self) -> Iterator[tuple[str, MutableMapping[str, np.ndarray], str]]:
+        for name, child in self._layer.children().items():
+            arrays = getattr(child, self._group)
+            yield from ((self._layer.array_name(name, key), arrays, key) for key in arrays)
+
+    def _find(self, name: str) -> tuple[MutableMapping[str, np.ndarray], str]:
+        for found, arrays, key in self._places():
+            if found == name:
+                return arrays, key
+        raise KeyError(name)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        arrays, key = self._find(name)
+        return arrays[key]
+
+    def __setitem__(self, name: str, value: np.ndarray) -> None:
+        arrays, key = self._find(name)
+        arrays[key] = value
+
+    def __delitem__(self, name: str) -> None:
+        arrays, key = self._find(name)
+        del arrays[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _, _ in self._places())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def fill(own: Mapping[str, np.ndarray], given: Mapping[str, Any]) -> None:

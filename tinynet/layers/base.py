@@ -1,24 +1,34 @@
-"""What every layer has: settings, parameters, a forward and a backward pass. No layer keeps activations."""
+"""What every layer has: settings, parameters, a forward and a backward pass, perhaps other layers inside.
+
+A network is a tree of layers. Parameters, statistics, names, states and settings of a whole network come from one walk over
+`children`. No layer keeps activations, and none knows its place: a name belongs to the network that holds the layer.
+"""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import math
 import re
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..checks import check_choice, check_seed, show_shape
+from ..checks import check_choice, show_shape
 from ..errors import ShapeError, TinynetError
-from .arrays import HasArrays
+from .arrays import Below, HasArrays
 
 Shape = tuple[int | None, ...]
 Gradients = dict[str, np.ndarray]
-State = dict[str, tuple[np.ndarray, ...]]
-"""Of a network: for each recurrent layer, by name, the arrays (n, units) that it hands from one time step to the next."""
+State = dict[str, Any] | tuple[np.ndarray, ...]
+"""What is handed from one time step to the next: of a recurrent layer its arrays (n, units), of a layer with others inside a
+dict with the state of each that has one, by name."""
 
+DEEPEST = 30
+"""Layers that lie within each other."""
 ACTIVATIONS = ("linear", "relu", "leaky_relu", "elu", "silu", "gelu", "sigmoid", "tanh", "softmax")
 
 
@@ -31,21 +41,26 @@ class Run(NamedTuple):
     """True where dropout drops and batch normalisation uses the batch."""
     seed: int = 0
     """Everything random in this pass follows from it."""
-    logits: bool = False
-    """True where the softmax or sigmoid of the last layer is left to the loss."""
+    gradients: bool = True
+    """False where nobody will call `backward`: forward need not keep what that needs."""
     input_gradient: bool = True
     """False where nobody asks for the gradient at a layer's input: backward may return None for it."""
     mask: np.ndarray | None = None
     """Which time steps of the input are real, (n, t) bool; None: all. A recurrent layer passes over the others."""
     state: Any = None
-    """What recurrent layers start from instead of zeros: for a network a `State`, for a layer its own entry."""
+    """What recurrent layers start from, the layer's own `State`; None: zeros."""
+
+    def of_child(self, index: int) -> Run:
+        """What the layer at this place inside another is told: a seed of its own. Mask and state are its parent's to say."""
+        return self._replace(seed=(self.seed * 1_000_003 + index) % 2**32, mask=None, state=None)
 
 
 class Layer(HasArrays):
     """A function with parameters.
 
-    Subclasses are dataclasses whose fields are their settings. `parameters` are trained, `statistics` are saved
-    with them but not trained. A layer never touches the contents of an array: each step is a kernel of the back end.
+    Subclasses are dataclasses whose fields are their settings. `parameters` are trained, `statistics` are saved with them but not
+    trained; of a layer with others inside they are those of all of them. A layer never touches the contents of an array: each
+    step is a kernel of the back end.
     """
 
     parameters: MutableMapping[str, np.ndarray]
@@ -53,34 +68,127 @@ class Layer(HasArrays):
 
     takes_ids = False
     """True for a layer whose input is not numbers but ids, which only a network's first layer can be."""
-    kernels_only = False
-    """True where `infer` leaves all work on arrays to kernels that the back ends wrote themselves, so that its calls can be recorded."""
     timewise = False
     """True where a step of the output depends on that step of a sequence alone, and on the state that steps before it left:
     the mask of the input is the mask of the output, and a sequence may come in pieces."""
-    state_sizes: tuple[int, ...] = ()
-    """Units of each array of the state that is handed from step to step."""
 
     def __post_init__(self) -> None:
-        self._name = snake_case(type(self).__name__)
-        self.parameters = {}
-        self.statistics = {}
+        self._trainable = True
         self.check()
+        inside = self.children()
+        self._depth = 1 + max((child._depth for child in inside.values()), default=0)
+        if self._depth > DEEPEST:
+            raise TinynetError(f"{self.kind}: more than {DEEPEST} layers lie within each other")
+        self.parameters = Below(self, "parameters") if inside else {}
+        self.statistics = Below(self, "statistics") if inside else {}
 
     @property
-    def name(self) -> str:
-        """Its kind, and its number among those of its kind in the network: dense_1."""
-        return self._name
+    def kind(self) -> str:
+        """What a layer is called where its place is not known: dense."""
+        return snake_case(self.type_name())
+
+    @classmethod
+    def type_name(cls) -> str:
+        """Its type in model files."""
+        return cls.__name__
+
+    @property
+    def owner(self) -> str:
+        return self.kind
 
     def check(self) -> None:
         """Check the settings and bring them to their canonical form; raises TinynetError."""
 
-    def output_shape(self, input_shape: Shape) -> Shape:
+    # ---- the tree ----
+
+    def children(self) -> dict[str, Layer]:
+        """The layers inside, by name."""
+        return {}
+
+    def array_name(self, child: str, key: str) -> str:
+        """What an array of a layer inside is called here."""
+        return under(child, key)
+
+    def inside(self, input_shape: Shape) -> list[tuple[str, Layer, Shape]]:
+        """The layers of a container, by name, each with the shape of a sample that it is given."""
+        return []
+
+    def walk(self) -> Iterator[tuple[str, Layer]]:
+        """All layers inside, each with its path: parallel_1/sequential_2/conv2d_1."""
+        for name, child in self.children().items():
+            yield name, child
+            yield from ((f"{name}/{path}", layer) for path, layer in child.walk())
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Parameters and statistics by name, layer by layer: the live ones."""
+        if children := self.children():
+            return {self.array_name(n, key): a for n, c in children.items() for key, a in c.state().items()}
+        return {**self.parameters, **self.statistics}
+
+    def trained(self) -> dict[str, np.ndarray]:
+        """The parameters that training changes: those of layers that are not frozen."""
+        if children := self.children():
+            return {self.array_name(n, key): a for n, c in children.items() for key, a in c.trained().items()}
+        return dict(self.parameters) if self.trainable else {}
+
+    @property
+    def learns(self) -> bool:
+        """Whether training changes anything in here."""
+        if children := self.children():
+            return any(child.learns for child in children.values())
+        return self.trainable and bool(self.parameters)
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes its parameters. Set it to False to freeze them, and those of all layers inside.
+
+        Frozen batch normalisation uses its moving averages in training too, as in Keras.
+        """
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for child in self.children().values():
+            child.trainable = value
+
+    @property
+    def last(self) -> Layer | None:
+        """The layer inside whose output is the output of this one, if there is such a layer."""
+        return None
+
+    def with_last(self, layer: Layer) -> Layer:
+        """A twin with another one in the place of `last`."""
+        raise NotImplementedError
+
+    # ---- shapes and arrays ----
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Shape of the output, without the batch axis; raises ShapeError for an input that does not fit."""
         return input_shape
 
     def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
         """Create the parameters for an input shape without the batch axis; without a generator, zeros."""
+
+    def create(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
+        """Create the parameters, or keep those that the layer has from another network; raises ShapeError where they do not fit."""
+        if self.children() or not self.state():
+            try:
+                return self.build(input_shape, rng)
+            except (MemoryError, OverflowError, ValueError) as error:
+                if isinstance(error, TinynetError):
+                    raise
+                problem = "has more parameters than memory can hold; make it smaller"
+                raise TinynetError(f"{self.kind} {problem}") from None
+        needed = copy.copy(self)
+        needed.parameters, needed.statistics = {}, {}
+        needed.build(input_shape, None)
+        for key, array in self.state().items():
+            if array.shape != needed.state()[key].shape:
+                raise ShapeError(
+                    f"{self.kind} belongs to a network already, where its {key} has the shape {array.shape}; here it would "
+                    f"need {needed.state()[key].shape}: make a new layer"
+                )
 
     def flops(self, input_shape: Shape) -> int:
         """Floating-point operations of one sample's forward pass (a multiply-add is two)."""
@@ -90,74 +198,85 @@ class Layer(HasArrays):
         """Numbers that one sample's forward pass holds at once, where that is more than input and output: what lies between."""
         return 0
 
+    # ---- passes ----
+
+    def take(self, x: Any) -> Any:
+        """Samples as the layer takes them where it is a network's first: C-contiguous float32."""
+        return np.ascontiguousarray(x, np.float32)
+
     def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
         """The output, and whatever `backward` needs."""
         raise NotImplementedError
-
-    def infer(self, x: np.ndarray, run: Run) -> np.ndarray:
-        """The output alone, where nobody will ask for gradients."""
-        return self.forward(x, run)[0]
 
     def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray | None, Gradients]:
         """From the gradient at the output: the gradient at the input, and one for each parameter."""
         raise NotImplementedError
 
-    def named(self, gradients: Gradients) -> Gradients:
-        """Gradients by "layer.parameter"."""
-        return {f"{self.name}.{key}": value for key, value in gradients.items()}
-
-    def output_mask(self, x: np.ndarray, run: Run) -> np.ndarray | None:
+    def output_mask(self, x: np.ndarray, saved: Any, run: Run) -> np.ndarray | None:
         """Which time steps of the output for x are real, (n, t); None: all."""
         return run.mask if self.timewise else None
 
-    def final_state(self, saved: Any) -> tuple[np.ndarray, ...]:
-        """The state after the last step of a forward pass, from what that kept for `backward`."""
+    def zero_state(self, n: int) -> State:
+        """Where n sequences begin; empty for a layer that hands nothing from step to step."""
         return ()
 
+    def final_state(self, saved: Any) -> State:
+        """The state after the last step of a forward pass that began with one, from what that kept."""
+        return ()
+
+    # ---- settings ----
+
     def settings(self) -> dict[str, Any]:
-        """The settings that differ from their defaults, as JSON can hold them."""
-        differing = {}
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.default is dataclasses.MISSING or value != field.default:
-                differing[field.name] = value.config() if isinstance(value, Layer) else value
-        return differing
+        """The settings that differ from their defaults."""
+        fields = {field.name: field.default for field in dataclasses.fields(self)}
+        values = {name: getattr(self, name) for name in fields}
+        return {name: value for name, value in values.items() if value != fields[name]}
 
     def config(self) -> dict[str, Any]:
         """The layer's type and settings, as model files hold them."""
-        return {"type": type(self).__name__, **self.settings()}
+        frozen = {} if self.trainable else {"trainable": False}
+        return {"type": self.type_name(), **{k: _config(v) for k, v in self.settings().items()}, **frozen}
 
     def description(self) -> str:
         """Type and settings as people read them."""
-        values = {key: getattr(self, key) for key in self.settings()}
-        shown = (f"{k}={v.description() if isinstance(v, Layer) else v}" for k, v in values.items())
-        return f"{type(self).__name__}({', '.join(shown)})"
-
-    def state(self) -> dict[str, np.ndarray]:
-        """Parameters and statistics by "layer.name": the live ones."""
-        return {f"{self.name}.{key}": a for key, a in (*self.parameters.items(), *self.statistics.items())}
+        shown = (f"{key}={_described(value)}" for key, value in self.settings().items())
+        return f"{self.type_name()}({', '.join(shown)})"
 
     def parameter_count(self) -> int:
-        """Number of trained values."""
+        """Number of parameters' values."""
         return sum(value.size for value in self.parameters.values())
 
     def wrong_shape(self, expected: str, got: Shape) -> ShapeError:
         """The error for an input of a shape that this layer does not take."""
-        return ShapeError(f"{self.name} takes an input of shape {expected}, but is given {show_shape(got)}")
+        return ShapeError(f"{self.kind} takes an input of shape {expected}, but is given {show_shape(got)}")
 
 
-def build_layers(owner: str, layers: Sequence[Layer], shapes: Sequence[Shape], seed: int | None) -> None:
-    """Create the parameters of layers, once all shapes fit: from a seed, or zeros for None. Raises TinynetError."""
-    rng = None if seed is None else np.random.default_rng(check_seed(owner, "seed", seed))
-    for layer, shape in zip(layers, shapes, strict=False):
-        try:
-            layer.build(shape, rng)
-        except (MemoryError, OverflowError, ValueError) as error:
-            if isinstance(error, TinynetError):
-                raise
-            raise TinynetError(
-                f"{layer.name} has more parameters than memory can hold; make it smaller"
-            ) from None
+def _config(value: Any) -> Any:
+    if isinstance(value, Layer):
+        return value.config()
+    return [_config(item) for item in value] if isinstance(value, list) else value
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, Layer):
+        return value.description()
+    return f"[{', '.join(map(_described, value))}]" if isinstance(value, list) else str(value)
+
+
+def under(name: str, key: str) -> str:
+    """The name of an array in the layer of that name: dense_1.kernel, residual_1/dense_1.kernel."""
+    return f"{name}{'/' if '.' in key else '.'}{key}"
+
+
+@contextmanager
+def placed(name: str, layer: Layer) -> Iterator[None]:
+    """Errors of a layer say where in its network it stands: dense_1 takes …, sequential_1/dense_2 takes …"""
+    try:
+        yield
+    except TinynetError as error:
+        text = str(error)
+        own = text.startswith(f"{layer.kind} ") or text.startswith(f"{layer.kind}:")
+        raise type(error)(name + text[len(layer.kind) :] if own else f"{name}/{text}") from None
 
 
 def snake_case(name: str) -> str:
@@ -175,12 +294,16 @@ def as_rows(x: np.ndarray) -> np.ndarray:
     return x.reshape(x.shape[0] * x.shape[1], x.shape[2])
 
 
-def parameterised_activation(
-    run: Run, kernel: Any, name: str, *arguments: Any
-) -> tuple[np.ndarray, np.ndarray | None]:
+def values(shape: Shape) -> int:
+    """Numbers of a sample of that shape, or of these shapes; an open size counts as 1."""
+    if shape and isinstance(shape[0], tuple):
+        return sum(map(values, shape))
+    return math.prod(size or 1 for size in shape)
+
+
+def activated(run: Run, kernel: Any, name: str, *arguments: Any) -> tuple[np.ndarray, np.ndarray | None]:
     """Call a kernel that can fuse an activation. Returns the output, and the input of an activation that was not fused."""
     k = run.kernels
-    name = "linear" if run.logits else name
     if name in k.FUSED:
         return kernel(*arguments, name), None
     z = kernel(*arguments, "linear")
@@ -191,5 +314,4 @@ def activation_gradient(
     run: Run, dy: np.ndarray, y: np.ndarray, z: np.ndarray | None, name: str
 ) -> np.ndarray:
     """Gradient at the input of a layer's own activation."""
-    name = "linear" if run.logits else name
     return dy if name == "linear" else run.kernels.activation_gradient(dy, y, name, z)

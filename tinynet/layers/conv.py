@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,9 @@ from .base import (
     Layer,
     Run,
     Shape,
+    activated,
     activation_gradient,
     check_activation,
-    parameterised_activation,
 )
 from .initializers import INITIALIZERS, initialise
 
@@ -43,13 +44,12 @@ def windows(
 
 @functools.lru_cache(maxsize=4096)
 def cropped_pads(
-    sizes: Sizes, window: Sizes, strides: Sizes, padding: str, dilation: Sizes, trimmed: Sizes | None
+    sizes: Sizes, window: Sizes, strides: Sizes, padding: str, dilation: Sizes, wanted: Sizes
 ) -> tuple[tuple[int, int], ...]:
-    """The padding of each axis; less, or negative, by what an output of size `trimmed` does not read."""
+    """The padding of each axis; less, or negative, by what an output of the size that is wanted does not read."""
     pads = []
-    for axis, (out, (before, after)) in enumerate(windows(sizes, window, strides, padding, dilation)):
-        wanted = trimmed[axis] if trimmed else out
-        used = (wanted - 1) * strides[axis] + reaches(window, dilation)[axis]
+    for axis, (_, (before, after)) in enumerate(windows(sizes, window, strides, padding, dilation)):
+        used = (wanted[axis] - 1) * strides[axis] + reaches(window, dilation)[axis]
         pads.append((before, min(after, used - sizes[axis] - before)))
     return tuple(pads)
 
@@ -77,23 +77,22 @@ class Convolution(Layer):
     """What Conv1D and Conv2D share; `rank` is the number of spatial axes."""
 
     rank: int
-    kernels_only = True
-    trimmed: tuple[int, ...] | None = None
-    """Spatial output size that the next layer reads, where that is less than the whole; set by Sequential."""
+    crop: Callable[[Sizes], Sizes] | None = None
+    """From the spatial size of the output to that of the part that is read; only `fused` makes convolutions with one."""
 
     def check(self) -> None:
-        self.filters = check_count(self.name, "filters", self.filters)
+        self.filters = check_count(self.kind, "filters", self.filters)
         for setting in ("kernel_size", "strides", "dilation_rate"):
-            setattr(self, setting, check_counts(self.name, setting, getattr(self, setting), self.rank))
-        self.activation = check_activation(self.name, self.activation)
-        check_choice(self.name, "padding", self.padding, PADDINGS)
-        self.use_bias = check_flag(self.name, "use_bias", self.use_bias)
-        check_choice(self.name, "kernel_initializer", self.kernel_initializer, INITIALIZERS)
+            setattr(self, setting, check_counts(self.kind, setting, getattr(self, setting), self.rank))
+        self.activation = check_activation(self.kind, self.activation)
+        check_choice(self.kind, "padding", self.padding, PADDINGS)
+        self.use_bias = check_flag(self.kind, "use_bias", self.use_bias)
+        check_choice(self.kind, "kernel_initializer", self.kernel_initializer, INITIALIZERS)
 
     def _windows(self, sizes: Sizes) -> tuple:
         return windows(sizes, self.kernel_size, self.strides, self.padding, self.dilation_rate)
 
-    def output_shape(self, input_shape: Shape) -> Shape:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         expected = ("(length, channels)", "(height, width, channels)")[self.rank - 1]
         if len(input_shape) != self.rank + 1 or None in input_shape:
             raise self.wrong_shape(expected, input_shape)
@@ -110,7 +109,7 @@ class Convolution(Layer):
             self.parameters["bias"] = np.zeros(self.filters, np.float32)
 
     def flops(self, input_shape: Shape) -> int:
-        positions = math.prod(self.trimmed or self.output_shape(input_shape)[:-1])
+        positions = math.prod(self.spatial_output(input_shape[:-1]))
         return 2 * positions * self.filters * input_shape[-1] * math.prod(self.kernel_size)
 
     def size(self, input_shape: Shape) -> int:
@@ -121,14 +120,15 @@ class Convolution(Layer):
     def geometry(self, sizes: Sizes) -> tuple[Sizes, Pads, Sizes]:
         """(strides, pads, dilation) of two axes."""
         settings = (self.kernel_size, self.strides, self.padding, self.dilation_rate)
-        pads = cropped_pads(sizes, *settings, self.trimmed)
+        pads = cropped_pads(sizes, *settings, self.spatial_output(sizes))
         if self.rank == 1:
             return (1, *self.strides), ((0, 0), *pads), (1, *self.dilation_rate)
         return self.strides, pads, self.dilation_rate
 
     def spatial_output(self, sizes: Sizes) -> Sizes:
         """Height and width (or length) of what `forward` returns."""
-        return self.trimmed or tuple(out for out, _ in self._windows(sizes))
+        whole = tuple(out for out, _ in self._windows(sizes))
+        return self.crop(whole) if self.crop else whole
 
     def picture_kernel(self) -> np.ndarray:
         """The kernel as that of a picture one pixel high, where it is one of a sequence."""
@@ -138,7 +138,7 @@ class Convolution(Layer):
     def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
         geometry = self.geometry(x.shape[1:-1])
         operands = as_picture(x, self.rank), self.picture_kernel(), self.parameters.get("bias"), *geometry
-        y, z = parameterised_activation(run, run.kernels.conv2d, self.activation, *operands)
+        y, z = activated(run, run.kernels.conv2d, self.activation, *operands)
         return y if self.rank == 2 else y[:, 0], (x, y, z)
 
     def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:

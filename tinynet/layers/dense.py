@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +13,10 @@ from .base import (
     Layer,
     Run,
     Shape,
+    activated,
     activation_gradient,
     check_activation,
-    parameterised_activation,
+    values,
 )
 from .initializers import INITIALIZERS, initialise
 
@@ -37,15 +37,13 @@ class Dense(Layer):
 
     timewise = True
 
-    kernels_only = True
-
     def check(self) -> None:
-        self.units = check_count(self.name, "units", self.units)
-        self.activation = check_activation(self.name, self.activation)
-        self.use_bias = check_flag(self.name, "use_bias", self.use_bias)
-        check_choice(self.name, "kernel_initializer", self.kernel_initializer, INITIALIZERS)
+        self.units = check_count(self.kind, "units", self.units)
+        self.activation = check_activation(self.kind, self.activation)
+        self.use_bias = check_flag(self.kind, "use_bias", self.use_bias)
+        check_choice(self.kind, "kernel_initializer", self.kernel_initializer, INITIALIZERS)
 
-    def output_shape(self, input_shape: Shape) -> Shape:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         if not input_shape or input_shape[-1] is None:
             raise self.wrong_shape("(…, features) with a known number of features", input_shape)
         return (*input_shape[:-1], self.units)
@@ -57,12 +55,12 @@ class Dense(Layer):
             self.parameters["bias"] = np.zeros(self.units, np.float32)
 
     def flops(self, input_shape: Shape) -> int:
-        return 2 * self.units * math.prod(size or 1 for size in input_shape)
+        return 2 * self.units * values(input_shape)
 
     def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
         kernel, bias = self.parameters["kernel"], self.parameters.get("bias")
         rows = x.reshape(-1, x.shape[-1])
-        y, z = parameterised_activation(run, run.kernels.dense, self.activation, rows, kernel, bias)
+        y, z = activated(run, run.kernels.dense, self.activation, rows, kernel, bias)
         return y.reshape(*x.shape[:-1], self.units), (x, y, z)
 
     def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:

@@ -30,35 +30,30 @@ class Embedding(Layer):
     takes_ids = True
     timewise = True
 
-    @property
-    def kernels_only(self) -> bool:
-        """Not where a mask is made of the ids."""
-        return not self.mask_zero
-
     def check(self) -> None:
-        self.input_dim = check_count(self.name, "input_dim", self.input_dim)
-        self.output_dim = check_count(self.name, "output_dim", self.output_dim)
-        self.mask_zero = check_flag(self.name, "mask_zero", self.mask_zero)
-        check_choice(self.name, "embeddings_initializer", self.embeddings_initializer, INITIALIZERS)
+        self.input_dim = check_count(self.kind, "input_dim", self.input_dim)
+        self.output_dim = check_count(self.kind, "output_dim", self.output_dim)
+        self.mask_zero = check_flag(self.kind, "mask_zero", self.mask_zero)
+        check_choice(self.kind, "embeddings_initializer", self.embeddings_initializer, INITIALIZERS)
 
-    def check_ids(self, ids: np.ndarray) -> np.ndarray:
+    def take(self, x: np.ndarray) -> np.ndarray:
         """The ids as int32; raises TinynetError where they are no whole numbers or one has no row in the table."""
-        if ids.dtype.kind not in "iu":
-            raise TinynetError(f"{self.name} takes ids, which are whole numbers, but is given {ids.dtype}")
-        outside = (ids < 0) | (ids >= self.input_dim)
+        if x.dtype.kind not in "iu":
+            raise TinynetError(f"{self.kind} takes ids, which are whole numbers, but is given {x.dtype}")
+        outside = (x < 0) | (x >= self.input_dim)
         if outside.any():
             place = tuple(int(index) for index in np.argwhere(outside)[0])
             raise TinynetError(
-                f"{self.name} takes ids 0…{self.input_dim - 1}, but is given {ids[place]} at index {place}"
+                f"{self.kind} takes ids 0…{self.input_dim - 1}, but is given {x[place]} at index {place}"
             )
-        return np.ascontiguousarray(ids, np.int32)
+        return np.ascontiguousarray(x, np.int32)
 
-    def output_shape(self, input_shape: Shape) -> Shape:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
             raise self.wrong_shape("(steps,) of ids", input_shape)
         return (*input_shape, self.output_dim)
 
-    def output_mask(self, x: np.ndarray, run: Run) -> np.ndarray | None:
+    def output_mask(self, x: np.ndarray, saved: Any, run: Run) -> np.ndarray | None:
         return run.kernels.step_mask(x, 0) if self.mask_zero else run.mask
 
     def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,16 @@ def as_array(values: Any, what: str) -> np.ndarray:
         return np.asarray(values)
     except ValueError:
         raise ShapeError(f"{what} must be one array, but its parts differ in shape") from None
+
+
+def each(function: Callable, x: Any, *settings: Any) -> Any:
+    """A function of an array, or of each of a tuple of them."""
+    return tuple(function(part, *settings) for part in x) if isinstance(x, tuple) else function(x, *settings)
+
+
+def first_of(x: Any) -> np.ndarray:
+    """An array, or the first of a tuple of them: as many samples as all."""
+    return x[0] if isinstance(x, tuple) else x
 
 
 def fits(shape: tuple[int, ...], expected: Shape) -> bool:

@@ -18,18 +18,17 @@ class Pooling(Layer):
 
     rank: int
     largest: bool
-    kernels_only = True
 
     def check(self) -> None:
-        self.pool_size = check_counts(self.name, "pool_size", self.pool_size, self.rank)
+        self.pool_size = check_counts(self.kind, "pool_size", self.pool_size, self.rank)
         strides = self.pool_size if self.strides is None else self.strides
-        self.strides = check_counts(self.name, "strides", strides, self.rank)
-        check_choice(self.name, "padding", self.padding, PADDINGS)
+        self.strides = check_counts(self.kind, "strides", strides, self.rank)
+        check_choice(self.kind, "padding", self.padding, PADDINGS)
 
     def _windows(self, sizes: Sizes) -> tuple:
         return windows(sizes, self.pool_size, self.strides, self.padding, (1,) * self.rank)
 
-    def output_shape(self, input_shape: Shape) -> Shape:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         expected = ("(length, channels)", "(height, width, channels)")[self.rank - 1]
         if len(input_shape) != self.rank + 1 or None in input_shape:
             raise self.wrong_shape(expected, input_shape)
@@ -38,15 +37,13 @@ class Pooling(Layer):
             raise self.wrong_shape(f"{expected} of at least {self.pool_size}", input_shape)
         return (*out, input_shape[-1])
 
-    def spatial_size_read(self, input_shape: Shape) -> tuple[int, ...]:
-        """The part of the input, from its first corner, that some window reads."""
-        sizes = zip(
-            input_shape[:-1], self.pool_size, self.strides, self._windows(input_shape[:-1]), strict=True
-        )
-        return tuple(min(size, (out - 1) * s + k - before) for size, k, s, (out, (before, _)) in sizes)
+    def part_read(self, sizes: Sizes) -> Sizes:
+        """Of an input of this spatial size the part, from its first corner, that some window reads."""
+        axes = zip(sizes, self.pool_size, self.strides, self._windows(sizes), strict=True)
+        return tuple(min(size, (out - 1) * s + k - before) for size, k, s, (out, (before, _)) in axes)
 
     def flops(self, input_shape: Shape) -> int:
-        return math.prod(self.output_shape(input_shape)) * math.prod(self.pool_size)
+        return math.prod(self.compute_output_shape(input_shape)) * math.prod(self.pool_size)
 
     def size(self, input_shape: Shape) -> int:
         *sizes, channels = input_shape
@@ -137,9 +134,8 @@ class GlobalPooling(Layer):
     """One window as large as the picture."""
 
     largest: bool
-    kernels_only = True
 
-    def output_shape(self, input_shape: Shape) -> Shape:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 3 or None in input_shape:
             raise self.wrong_shape("(height, width, channels)", input_shape)
         return input_shape[-1:]

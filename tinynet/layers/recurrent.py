@@ -22,7 +22,7 @@ CELL_ACTIVATIONS = ("tanh", "relu")
 
 @functools.lru_cache(maxsize=64)
 def _nothing(count: int, size: int, dtype: np.dtype) -> np.ndarray:
-    """The state where sequences begin, which nobody changes: the same array each time, so that passes can be recorded."""
+    """The state where sequences begin, which nobody changes: the same array each time, so that passes can be replayed."""
     return np.zeros((count, size), dtype)
 
 
@@ -47,33 +47,27 @@ class Recurrent(Layer):
         raise NotImplementedError
 
     def check(self) -> None:
-        self.units = check_count(self.name, "units", self.units)
+        self.units = check_count(self.kind, "units", self.units)
         for setting in self.FLAGS:
-            setattr(self, setting, check_flag(self.name, setting, getattr(self, setting)))
-        self.dropout = check_fraction(self.name, "dropout", self.dropout)
+            setattr(self, setting, check_flag(self.kind, setting, getattr(self, setting)))
+        self.dropout = check_fraction(self.kind, "dropout", self.dropout)
         for setting in ("kernel_initializer", "recurrent_initializer"):
-            check_choice(self.name, setting, getattr(self, setting), INITIALIZERS)
+            check_choice(self.kind, setting, getattr(self, setting), INITIALIZERS)
 
     @property
     def timewise(self) -> bool:
         """Not where the last step comes first."""
         return not self.go_backwards
 
-    @property
-    def kernels_only(self) -> bool:
-        """Not where the last step comes first."""
-        return not self.go_backwards
+    def zero_state(self, n: int) -> tuple[np.ndarray, ...]:
+        return tuple(np.zeros((n, self.units), np.float32) for _ in range(self.carried))
 
-    @property
-    def state_sizes(self) -> tuple[int, ...]:
-        return (self.units,) * self.carried
-
-    def output_shape(self, input_shape: Shape) -> Shape:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 2 or input_shape[-1] is None:
             raise self.wrong_shape("(steps, features) with a known number of features", input_shape)
         return (input_shape[0], self.units) if self.return_sequences else (self.units,)
 
-    def output_mask(self, x: np.ndarray, run: Run) -> np.ndarray | None:
+    def output_mask(self, x: np.ndarray, saved: Any, run: Run) -> np.ndarray | None:
         return run.mask if self.return_sequences else None
 
     def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
@@ -101,7 +95,7 @@ class Recurrent(Layer):
 
     def recur(self, z: np.ndarray, run: Run) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         """The output and the trace, from what the inputs bring, x W + b."""
-        state = run.state or tuple(_nothing(len(z), size, z.dtype) for size in self.state_sizes)
+        state = run.state or tuple(_nothing(len(z), self.units, z.dtype) for _ in range(self.carried))
         trace = self.scan(z, state, run)
         return run.kernels.states_after(trace[0], self.return_sequences), trace
 
@@ -160,7 +154,7 @@ class RNN(Recurrent):
 
     def check(self) -> None:
         super().check()
-        check_choice(self.name, "activation", self.activation, CELL_ACTIVATIONS)
+        check_choice(self.kind, "activation", self.activation, CELL_ACTIVATIONS)
 
     def scan(self, z, state, run):
         return (run.kernels.rnn(z, self.parameters["recurrent_kernel"], *state, run.mask, self.activation),)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..checks import check_fraction, check_positive
-from .base import Gradients, Layer, Run, Shape
+from .base import Gradients, Layer, Run, Shape, values
 from .initializers import initialise
 
 
@@ -24,10 +23,8 @@ class Dropout(Layer):
 
     timewise = True
 
-    kernels_only = True
-
     def check(self) -> None:
-        self.rate = check_fraction(self.name, "rate", self.rate)
+        self.rate = check_fraction(self.kind, "rate", self.rate)
 
     def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
         return self._drop(x, run), None
@@ -54,13 +51,11 @@ class BatchNorm(Layer):
 
     timewise = True
 
-    kernels_only = True
-
     def check(self) -> None:
-        self.momentum = check_fraction(self.name, "momentum", self.momentum)
-        self.epsilon = check_positive(self.name, "epsilon", self.epsilon)
+        self.momentum = check_fraction(self.kind, "momentum", self.momentum)
+        self.epsilon = check_positive(self.kind, "epsilon", self.epsilon)
 
-    def output_shape(self, input_shape: Shape) -> Shape:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         if not input_shape or input_shape[-1] is None:
             raise self.wrong_shape("(…, channels) with a known number of channels", input_shape)
         return input_shape
@@ -73,22 +68,26 @@ class BatchNorm(Layer):
         self.statistics["moving_variance"] = initialise("ones", channels, rng)
 
     def flops(self, input_shape: Shape) -> int:
-        return 2 * math.prod(size or 1 for size in input_shape)
+        return 2 * values(input_shape)
 
     def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
         k = run.kernels
         gamma, beta = self.parameters["gamma"], self.parameters["beta"]
         moving_mean, moving_variance = self.statistics["moving_mean"], self.statistics["moving_variance"]
-        if not run.training:
+        of_batch = run.training and self.trainable
+        if not of_batch:
             y = k.batch_norm(x, moving_mean, moving_variance, gamma, beta, self.epsilon)
-            return y, (x, moving_mean, moving_variance)
+            return y, (x, moving_mean, moving_variance, of_batch)
         mean, variance = k.batch_norm_statistics(x, run.mask)
         k.blend(moving_mean, mean, 1 - self.momentum)
         k.blend(moving_variance, variance, 1 - self.momentum)
-        return k.batch_norm(x, mean, variance, gamma, beta, self.epsilon), (x, mean, variance)
+        return k.batch_norm(x, mean, variance, gamma, beta, self.epsilon), (x, mean, variance, of_batch)
 
     def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
-        x, mean, variance = saved
+        x, mean, variance, of_batch = saved
         k, gamma = run.kernels, self.parameters["gamma"]
         dx, dgamma, dbeta = k.batch_norm_gradient(dy, x, mean, variance, gamma, self.epsilon, run.mask)
+        if not of_batch:  # moving averages do not depend on x
+            nothing = np.zeros(gamma.shape, gamma.dtype)
+            dx = k.batch_norm(dy, nothing, variance, gamma, nothing, self.epsilon)
         return dx, {"gamma": dgamma, "beta": dbeta}

@@ -29,19 +29,19 @@ class Masking(Layer):
     def check(self) -> None:
         value = self.mask_value
         if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-            raise TinynetError(f"{self.name}: mask_value must be a finite number, not {value!r}")
+            raise TinynetError(f"{self.kind}: mask_value must be a finite number, not {value!r}")
         self.mask_value = float(value)
 
-    def output_shape(self, input_shape: Shape) -> Shape:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) < 2:
             raise self.wrong_shape("(steps, features)", input_shape)
         return input_shape
 
-    def output_mask(self, x: np.ndarray, run: Run) -> np.ndarray:
-        return run.kernels.step_mask(x, self.mask_value)
+    def output_mask(self, x: np.ndarray, saved: Any, run: Run) -> np.ndarray:
+        return saved
 
     def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
-        mask = self.output_mask(x, run)
+        mask = run.kernels.step_mask(x, self.mask_value)
         return run.kernels.keep_steps(x, mask), mask
 
     def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
@@ -58,9 +58,9 @@ class RepeatVector(Layer):
     n: int
 
     def check(self) -> None:
-        self.n = check_count(self.name, "n", self.n)
+        self.n = check_count(self.kind, "n", self.n)
 
-    def output_shape(self, input_shape: Shape) -> Shape:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
             raise self.wrong_shape("(features,)", input_shape)
         return (self.n, *input_shape)

@@ -16,18 +16,16 @@ from .base import Gradients, Layer, Run, Shape
 class Rearrangement(Layer):
     """y is x with another shape."""
 
-    kernels_only = True
-
     def check_fixed(self, input_shape: Shape) -> None:
         """Raise ShapeError where a size is open, as the length of a sequence may be."""
         if None in input_shape:
             raise ShapeError(
-                f"{self.name} needs a fixed size, but is given {show_shape(input_shape)}: name it in input_shape, or "
+                f"{self.kind} needs a fixed size, but is given {show_shape(input_shape)}: name it in input_shape, or "
                 "have a recurrent layer before it give its last step alone, with return_sequences=False"
             )
 
     def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
-        return x.reshape(len(x), *self.output_shape(x.shape[1:])), x.shape
+        return x.reshape(len(x), *self.compute_output_shape(x.shape[1:])), x.shape
 
     def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
         return dy.reshape(saved), {}
@@ -37,7 +35,7 @@ class Rearrangement(Layer):
 class Flatten(Rearrangement):
     """All values of a sample in one row. Shapes: (n, a, b, …) → (n, a·b·…). Raises ShapeError for an open size."""
 
-    def output_shape(self, input_shape: Shape) -> Shape:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         self.check_fixed(input_shape)
         return (math.prod(input_shape),)
 
@@ -54,14 +52,14 @@ class Reshape(Rearrangement):
     def check(self) -> None:
         sizes = self.target_shape if isinstance(self.target_shape, (tuple, list)) else (self.target_shape,)
         self.target_shape = tuple(
-            -1 if size == -1 else check_count(self.name, "target_shape", size) for size in sizes
+            -1 if size == -1 else check_count(self.kind, "target_shape", size) for size in sizes
         )
         if len(sizes) > MOST_AXES:
-            raise TinynetError(f"{self.name}: target_shape has {len(sizes)} axes, more than {MOST_AXES}")
+            raise TinynetError(f"{self.kind}: target_shape has {len(sizes)} axes, more than {MOST_AXES}")
         if self.target_shape.count(-1) > 1:
-            raise TinynetError(f"{self.name}: only one size of target_shape may be -1")
+            raise TinynetError(f"{self.kind}: only one size of target_shape may be -1")
 
-    def output_shape(self, input_shape: Shape) -> Shape:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         self.check_fixed(input_shape)
         values, known = math.prod(input_shape), math.prod(size for size in self.target_shape if size != -1)
         if values % known if -1 in self.target_shape else values != known:

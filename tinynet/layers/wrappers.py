@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..checks import MOST_AXES, check_choice
+from ..checks import check_choice
 from ..errors import TinynetError
 from .base import Gradients, Layer, Run, Shape
 from .recurrent import Recurrent
@@ -17,53 +16,14 @@ from .recurrent import Recurrent
 MERGE_MODES = ("concat", "sum", "mul", "ave")
 
 
-class Joined(MutableMapping):
-    """The parameters of several layers as one mapping: `kernel` of the layer "forward" is `forward_kernel`."""
-
-    def __init__(self, **layers: Layer) -> None:
-        self._layers = layers
-
-    def _find(self, name: str) -> tuple[MutableMapping[str, np.ndarray], str]:
-        prefix, _, own = name.partition("_")
-        if prefix not in self._layers:
-            raise KeyError(name)
-        return self._layers[prefix].parameters, own
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        parameters, own = self._find(name)
-        return parameters[own]
-
-    def __setitem__(self, name: str, value: np.ndarray) -> None:
-        parameters, own = self._find(name)
-        parameters[own] = value
-
-    def __delitem__(self, name: str) -> None:
-        parameters, own = self._find(name)
-        del parameters[own]
-
-    def __iter__(self) -> Iterator[str]:
-        return (f"{prefix}_{own}" for prefix, layer in self._layers.items() for own in layer.parameters)
-
-    def __len__(self) -> int:
-        return sum(len(layer.parameters) for layer in self._layers.values())
-
-
 class Wrapper(Layer):
     """A layer with another one inside, its setting `layer`; model files hold that as a layer of its own."""
 
     layer: Layer
-    depth = 0
 
     def check(self) -> None:
-        self.depth = 1 + getattr(self.layer, "depth", 0)
-        if self.depth > MOST_AXES:
-            raise TinynetError(f"{self.name}: more than {MOST_AXES} layers lie within each other")
         if not isinstance(self.layer, Layer) or self.layer.takes_ids:
-            raise TinynetError(f"{self.name}: layer must be a layer that takes numbers, not {self.layer!r}")
-        if self.layer.parameters:
-            raise TinynetError(
-                f"{self.name}: {self.layer.name} belongs to a network already; make a new layer"
-            )
+            raise TinynetError(f"{self.kind}: layer must be a layer that takes numbers, not {self.layer!r}")
 
 
 @dataclass(eq=False)
@@ -78,22 +38,26 @@ class TimeDistributed(Wrapper):
 
     timewise = True
 
-    def check(self) -> None:
-        super().check()
-        self.parameters, self.statistics = self.layer.parameters, self.layer.statistics
+    def children(self) -> dict[str, Layer]:
+        return {"layer": self.layer}
+
+    def array_name(self, child: str, key: str) -> str:
+        return key
 
     @property
-    def activation(self) -> str | None:
-        """The activation that ends the layer, which a loss may take over."""
-        return getattr(self.layer, "activation", None)
+    def last(self) -> Layer:
+        return self.layer
 
-    def output_shape(self, input_shape: Shape) -> Shape:
+    def with_last(self, layer: Layer) -> TimeDistributed:
+        return TimeDistributed(layer)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         if not input_shape:
             raise self.wrong_shape("(steps, …)", input_shape)
-        return (input_shape[0], *self.layer.output_shape(input_shape[1:]))
+        return (input_shape[0], *self.layer.compute_output_shape(input_shape[1:]))
 
     def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
-        self.layer.build(input_shape[1:], rng)
+        self.layer.create(input_shape[1:], rng)
 
     def size(self, input_shape: Shape) -> int:
         return (input_shape[0] or 1) * self.layer.size(input_shape[1:])
@@ -102,12 +66,12 @@ class TimeDistributed(Wrapper):
         return (input_shape[0] or 1) * self.layer.flops(input_shape[1:])
 
     def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
-        y, saved = self.layer.forward(_unfold(x), run._replace(mask=None))
+        y, saved = self.layer.forward(_unfold(x), run.of_child(0))
         return y.reshape(*x.shape[:2], *y.shape[1:]), (x.shape, saved)
 
     def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray | None, Gradients]:
         shape, kept = saved
-        dx, gradients = self.layer.backward(_unfold(dy), kept, run._replace(mask=None))
+        dx, gradients = self.layer.backward(_unfold(dy), kept, run.of_child(0))
         return None if dx is None else dx.reshape(shape), gradients
 
 
@@ -133,11 +97,16 @@ class Bidirectional(Wrapper):
         super().check()
         if not isinstance(self.layer, Recurrent) or self.layer.go_backwards:
             raise TinynetError(
-                f"{self.name}: layer must be an RNN, LSTM or GRU that goes forwards, not {self.layer.description()}"
+                f"{self.kind}: layer must be an RNN, LSTM or GRU that goes forwards, not {self.layer.description()}"
             )
-        check_choice(self.name, "merge_mode", self.merge_mode, MERGE_MODES)
+        check_choice(self.kind, "merge_mode", self.merge_mode, MERGE_MODES)
         self.backward_layer = dataclasses.replace(self.layer, go_backwards=True)
-        self.parameters = Joined(forward=self.layer, backward=self.backward_layer)
+
+    def children(self) -> dict[str, Layer]:
+        return {"forward": self.layer, "backward": self.backward_layer}
+
+    def array_name(self, child: str, key: str) -> str:
+        return f"{child}_{key}"
 
     @property
     def return_sequences(self) -> bool:
@@ -149,20 +118,19 @@ class Bidirectional(Wrapper):
         """As in the layer."""
         return self.layer.return_state
 
-    @property
-    def state_sizes(self) -> tuple[int, ...]:
-        return self.layer.state_sizes * 2
+    def zero_state(self, n: int) -> tuple[np.ndarray, ...]:
+        return self.layer.zero_state(n) + self.backward_layer.zero_state(n)
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        *steps, units = self.layer.output_shape(input_shape)
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        *steps, units = self.layer.compute_output_shape(input_shape)
         return (*steps, 2 * units if self.merge_mode == "concat" else units)
 
-    def output_mask(self, x: np.ndarray, run: Run) -> np.ndarray | None:
-        return self.layer.output_mask(x, run)
+    def output_mask(self, x: np.ndarray, saved: Any, run: Run) -> np.ndarray | None:
+        return run.mask if self.return_sequences else None
 
     def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
-        self.layer.build(input_shape, rng)
-        self.backward_layer.build(input_shape, rng)
+        self.layer.create(input_shape, rng)
+        self.backward_layer.create(input_shape, rng)
 
     def size(self, input_shape: Shape) -> int:
         return 2 * self.layer.size(input_shape)
@@ -187,17 +155,18 @@ class Bidirectional(Wrapper):
         da, db = run.kernels.merge_gradient(dy, a, b, self.merge_mode)
         dx_ahead, ahead = self.layer.backward(da, saved_ahead, run_ahead)
         dx_back, back = self.backward_layer.backward(self._turned(db, run), saved_back, run_back)
-        gradients = {f"forward_{name}": value for name, value in ahead.items()}
-        gradients.update({f"backward_{name}": value for name, value in back.items()})
+        gradients = {self.array_name("forward", key): value for key, value in ahead.items()}
+        gradients.update({self.array_name("backward", key): value for key, value in back.items()})
         if not run.input_gradient:
             return None, gradients
         return run.kernels.merge(dx_ahead, dx_back, "sum"), gradients
 
     def _runs(self, run: Run) -> tuple[Run, Run]:
         """What each of the two is told: its half of the state, and its own randomness."""
-        half = len(self.layer.state_sizes)
+        half = self.layer.carried
         ahead, back = (run.state[:half], run.state[half:]) if run.state else (None, None)
-        return run._replace(state=ahead), run._replace(state=back, seed=(run.seed + 1_000_003**2) % 2**32)
+        told = run.of_child(1)._replace(mask=run.mask, state=back)
+        return run._replace(state=ahead), told
 
     def _turned(self, y: np.ndarray, run: Run) -> np.ndarray:
         """What belongs to steps, in the opposite order; a last state as it is."""

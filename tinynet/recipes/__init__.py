@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import DataError, TinynetError, did_you_mean
 
 if TYPE_CHECKING:
-    from ..model import Sequential
+    from ..sequential import Sequential
     from .base import Choices, Plan
 
 
@@ -82,7 +82,8 @@ def test_data(data: str, model: Sequential) -> TestData:
 
 def check_reads_pictures(model: Sequential) -> None:
     """Raise TinynetError, naming shipped models that do, unless a model reads pictures and names what is in them."""
-    from ..storage import load, shipped_models
+    from ..sequential import load
+    from ..storage import shipped_models
 
     if not _reads_pictures(model):
         readers = ", ".join(name for name in shipped_models() if _reads_pictures(load(name)))

@@ -12,7 +12,7 @@ import numpy as np
 from ..data.datasets import SOURCES
 from ..errors import TinynetError
 from ..layers import GRU, LSTM, RNN
-from ..model import Sequential
+from ..sequential import Sequential
 from ..training import Callback
 
 ENOUGH_TO_JUDGE_BY = 1000

@@ -14,7 +14,7 @@ import numpy as np
 from ..data.augment import Augment
 from ..errors import TinynetError
 from ..layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D
-from ..model import Sequential
+from ..sequential import Sequential
 from ..training import Adam, EarlyStopping, OneCycle
 from .base import Choices, Plan, check_arch
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..data.augment import Augment
 from ..layers import Dense
-from ..model import Sequential
+from ..sequential import Sequential
 from ..training import Adam, EarlyStopping, OneCycle
 from .base import RECURRENT, Choices, Plan, article, check_arch
 

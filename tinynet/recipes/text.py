@@ -20,7 +20,7 @@ from ..data.text import encode, load_shakespeare, read_text, streams, vocabulary
 from ..errors import DataError
 from ..generation import check_model, generate
 from ..layers import Dense, Dropout, Embedding
-from ..model import Sequential
+from ..sequential import Sequential
 from ..terminal import note
 from ..training import AdamW, Callback, CosineDecay, EarlyStopping, Training, WarmUp
 from .base import RECURRENT, Choices, Plan, article, check_arch, learnt_from

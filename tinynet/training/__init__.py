@@ -4,10 +4,11 @@ from .callbacks import Callback, EarlyStopping
 from .checkpoints import check_writable
 from .fitting import evaluate, fit
 from .history import History
-from .loop import DivergedError, Training
+from .loop import DivergedError
 from .losses import LOSSES, CrossEntropy, FunctionLoss, Huber, Loss
 from .optimizers import OPTIMIZERS, SGD, Adam, AdamW, Optimizer, RMSprop
 from .schedules import CosineDecay, OneCycle, ReduceOnPlateau, Schedule, StepDecay, WarmUp
+from .state import Training
 
 __all__ = [
     "LOSSES",

@@ -8,42 +8,67 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from ..checks import check_number
 from ..errors import TinynetError
 from ..settings import sealed
 from ..terminal import is_terminal, note, printable, put
+from .history import History
 from .schedules import improved
-
-if TYPE_CHECKING:
-    from .loop import Training
 
 BAR_WIDTH = 20
 SECONDS_BETWEEN_DRAWINGS = 0.1
 
 
+class TrainingView(Protocol):
+    """What a callback may look at and change of a training."""
+
+    model: Any
+    history: History
+    epoch: int
+    """Epochs done, counted from 0: at the end of one it is not counted before all callbacks were told."""
+    epochs: int
+    batch: int
+    """Steps done in this epoch."""
+    batch_size: int
+    steps_per_epoch: int
+    total_steps: int
+    unit: str
+    """What samples are called: images, windows, samples."""
+    restored: bool
+    """Whether the model was given back its best weights at the end."""
+    learning_rate: float
+    """Of the last step: a callback that sets it decides it from the next step on, in place of the optimizer's own."""
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+
+    @property
+    def logs(self) -> dict[str, float]:
+        """The epoch's running means and, at its end, what validation found."""
+
+    def stop(self, reason: str) -> None:
+        """End training after this step."""
+
+
 class Callback:
-    """Subclass and override what you need; each is given the `Training`, whose `stop(reason)` ends it.
+    """Subclass and override what you need; each is given the training, whose `stop(reason)` ends it (see `TrainingView`)."""
 
-    Useful there: model, epoch (counted from 0) of epochs, batch (steps done) of steps_per_epoch, step of total_steps; logs, the
-    epoch's running means and, at its end, what validation found; history; learning_rate, that of the last step: a callback
-    that sets it decides it from the next step on, in place of the optimizer's own.
-    """
-
-    def on_train_begin(self, training: Training) -> None:
+    def on_train_begin(self, training: TrainingView) -> None:
         """Before the first step."""
 
-    def on_epoch_begin(self, training: Training) -> None:
+    def on_epoch_begin(self, training: TrainingView) -> None:
         """Before the first step of an epoch."""
 
-    def on_batch_end(self, training: Training) -> None:
+    def on_batch_end(self, training: TrainingView) -> None:
         """After each step."""
 
-    def on_epoch_end(self, training: Training) -> None:
+    def on_epoch_end(self, training: TrainingView) -> None:
         """After validation, before the checkpoint; the epoch is the last of training.history.epochs."""
 
-    def on_train_end(self, training: Training) -> None:
+    def on_train_end(self, training: TrainingView) -> None:
         """After the last step; the model holds its final weights."""
 
 
@@ -111,11 +136,11 @@ class Progress(Callback):
         self.bar = is_terminal(self.stream) if bar is None else bar
         self.width = 0
 
-    def on_epoch_begin(self, training: Training) -> None:
+    def on_epoch_begin(self, training: TrainingView) -> None:
         self.first = training.batch + 1
         self.began = self.drawn = 0.0
 
-    def on_batch_end(self, training: Training) -> None:
+    def on_batch_end(self, training: TrainingView) -> None:
         now = time.perf_counter()
         if training.batch == self.first or not self.began:
             # The first step may have compiled kernels: the clock starts behind it.
@@ -124,7 +149,7 @@ class Progress(Callback):
             self.drawn = now
             self._draw(self._bar(training, (now - self.began) / (training.batch - self.first)))
 
-    def on_epoch_end(self, training: Training) -> None:
+    def on_epoch_end(self, training: TrainingView) -> None:
         row = training.history.epochs[-1]
         self._draw("")
         values = {
@@ -132,7 +157,7 @@ class Progress(Callback):
         }
         note(f"epoch {row['epoch']}/{training.epochs}  {show(values)}  {row['seconds']:.1f} s", self.stream)
 
-    def on_train_end(self, training: Training) -> None:
+    def on_train_end(self, training: TrainingView) -> None:
         self._draw("")
         history = training.history
         if history.stopped:
@@ -140,7 +165,7 @@ class Progress(Callback):
             kept = f", kept the weights of epoch {best}" if best else ""
             note(f"stopped: {history.stopped}{kept}", self.stream)
 
-    def _bar(self, training: Training, seconds_a_step: float) -> str:
+    def _bar(self, training: TrainingView, seconds_a_step: float) -> str:
         """The pieces of the bar that fit into the terminal: the time left is the last that is left out."""
         done = int(BAR_WIDTH * training.batch / training.steps_per_epoch)
         minutes, seconds = divmod(round((training.total_steps - training.step) * seconds_a_step), 60)

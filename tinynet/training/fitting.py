@@ -7,13 +7,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import kernels as devices
 from ..checks import check_count, check_number, check_seed
 from ..data.augment import Augment
 from ..errors import TinynetError
 from ..files import path_text
+from ..layers.base import Layer, Shape
+from ..network import Network
 from ..settings import checked
 from ..terminal import is_terminal
 from . import resuming
@@ -21,19 +23,16 @@ from .callbacks import Callback, EarlyStopping, Progress, check_monitor
 from .checkpoints import check_new, check_writable, exclusive
 from .history import History
 from .identity import identity
-from .loop import Training, measure
+from .loop import Loop, measure
 from .losses import LOSSES, Loss, get_loss
 from .optimizers import MovingAverage, Optimizer, get_optimizer
 from .samples import Samples, prepare
 from .schedules import monitored
 
-if TYPE_CHECKING:
-    from ..model import Sequential
-
 
 @checked
 def fit(
-    model: Sequential,
+    model: Network,
     x: Any,
     y: Any,
     *,
@@ -95,8 +94,9 @@ def fit(
     Raises DataError and ShapeError for x and y that do not fit, TinynetError for other settings that do not, all
     before training; DivergedError where the loss becomes NaN or infinite.
     """
+    model.check_begun()
     loss = get_loss(loss, model.logits_activation)
-    _check_softmax(model)
+    _check_learns(model)
     samples = prepare(model, loss, x, y, sample_weight, class_weight)
     samples, validation = _validation(model, loss, samples, validation_data, validation_split)
     optimizer = get_optimizer(optimizer)
@@ -105,7 +105,7 @@ def fit(
     check_number("fit", "reset_rate", reset_rate, most=1)
     checkpoint, resume = _file(checkpoint), _file(resume)
     callbacks, early_stopping = _split_callbacks(callbacks, early_stopping)
-    training = Training(
+    training = Loop(
         model=model,
         kernels=devices.backend(),
         samples=samples,
@@ -124,7 +124,7 @@ def fit(
         augment=_check_augment(augment, samples),
         checkpoint=checkpoint,
         time_limit=_check_time_limit(time_limit),
-        state=optimizer.start(model.parameters()),
+        state=optimizer.start(model.trained()),
     )
     if checkpoint is not None:
         check_writable(checkpoint)
@@ -143,7 +143,7 @@ def fit(
 
 @checked
 def evaluate(
-    model: Sequential,
+    model: Network,
     x: Any,
     y: Any,
     *,
@@ -157,6 +157,7 @@ def evaluate(
     loss: by default the one that the model was trained with, else cross_entropy after a softmax,
     binary_cross_entropy after a sigmoid, mse after anything else. Raises as `fit` does.
     """
+    model.check_begun()
     if loss is None:
         usual = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy", None: "mse"}
         loss = model.metadata.get("loss", usual[model.logits_activation])
@@ -164,23 +165,32 @@ def evaluate(
     samples = prepare(model, loss, x, y, sample_weight)
     if batch_size is not None:
         batch_size = check_count("evaluate", "batch_size", batch_size)
-    kernels = devices.backend(model.flops(samples.x.shape[1:]) * len(samples))
+    kernels = devices.backend(model.operations(samples.x) * len(samples))
     return measure(model, samples, loss, kernels, batch_size)
 
 
-def _check_softmax(model: Sequential) -> None:
-    """Raise TinynetError for a softmax over one unit, whose output is always 1."""
-    for layer, shape in zip(model.layers, model.shapes[1:], strict=True):
-        inner = getattr(layer, "layer", layer)
-        if getattr(inner, "activation", None) == "softmax" and shape[-1:] == (1,):
+def _check_learns(model: Network) -> None:
+    """Raise TinynetError where every layer is frozen, or one is a softmax over one unit, whose output is always 1."""
+    if model.parameters and not model.learns:
+        raise TinynetError(
+            f"every layer of {model.name} is frozen; set trainable = True on those that fit is to change"
+        )
+    _check_softmax(model, model.input_shape)
+
+
+def _check_softmax(layer: Layer, input_shape: Shape) -> None:
+    for name, inner, shape in layer.inside(input_shape):
+        last = inner.last or inner
+        if getattr(last, "activation", None) == "softmax" and inner.compute_output_shape(shape)[-1:] == (1,):
             raise TinynetError(
-                f"{layer.name} is a softmax over one unit, which is always 1, so nothing can be learnt: "
+                f"{name} is a softmax over one unit, which is always 1, so nothing can be learnt: "
                 "use activation='sigmoid', or as many units as there are classes"
             )
+        _check_softmax(inner, shape)
 
 
 def _validation(
-    model: Sequential, loss: Loss, samples: Samples, data: tuple[Any, ...] | None, fraction: float
+    model: Network, loss: Loss, samples: Samples, data: tuple[Any, ...] | None, fraction: float
 ) -> tuple[Samples, Samples | None]:
     """Samples to train on, and those to validate on."""
     check_number("fit", "validation_split", fraction, below=1)
@@ -232,15 +242,14 @@ def _progress(verbose: bool | None) -> list[Callback]:
     return [Progress(sys.stdout if notebook else sys.stderr)] if shown else []
 
 
-def _check_stateful(stateful: bool, model: Sequential, samples: Samples, batch_size: int) -> bool:
+def _check_stateful(stateful: bool, model: Network, samples: Samples, batch_size: int) -> bool:
     if not stateful:
         return False
-    recurrent = [layer for layer in model.layers if layer.state_sizes]
-    if not recurrent:
+    if not model.state_like:
         raise TinynetError(f"stateful needs a recurrent layer, which {model.name} has not; leave it out")
-    for layer in recurrent:
-        if not layer.timewise:
-            raise TinynetError(f"stateful needs layers that read forwards, which {layer.name} does not")
+    for name, layer in model.children().items():
+        if name in model.state_like and not layer.timewise:
+            raise TinynetError(f"stateful needs layers that read forwards, which {name} does not")
     if len(samples) % batch_size:
         raise TinynetError(
             f"stateful needs whole batches, but there are {len(samples)} samples for batches of {batch_size}; "
@@ -252,7 +261,7 @@ def _check_stateful(stateful: bool, model: Sequential, samples: Samples, batch_s
 def _check_augment(augment: Augment | None, samples: Samples) -> Augment | None:
     if not isinstance(augment, (Augment, type(None))):
         raise TinynetError(f"augment must be a tinynet.Augment, such as Augment(rotate=10), not {augment!r}")
-    if augment is not None and samples.x.ndim not in (3, 4):
+    if augment is not None and (isinstance(samples.x, tuple) or samples.x.ndim not in (3, 4)):
         raise TinynetError(
             "augment needs pictures, x of shape (n, height, width, channels) or (n, height, width)"
         )

@@ -7,15 +7,13 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .samples import Samples
 from .schedules import needs_length
-
-if TYPE_CHECKING:
-    from .loop import Training
+from .state import Training
 
 PIECE = 1 << 24
 """Bytes of an array that are hashed at once, so that one in a file or with gaps is never copied whole."""
@@ -48,9 +46,9 @@ def identity(training: Training) -> dict[str, Any]:
                 "labels": _fingerprint(training.samples.targets),
                 "weights": _fingerprint(training.samples.weights),
                 "validation": validation and _fingerprint_of(validation),
-                "network": [type(layer).__name__ for layer in model.layers],
+                "network": [layer.type_name() for layer in model.layers],
                 "input_shape": model.input_shape,
-                **{layer.name: layer.config() for layer in model.layers},
+                **{name: layer.config() for name, layer in model.children().items()},
                 "epochs": training.epochs if needs_length(training.optimizer.learning_rate) else None,
                 "batch_size": training.batch_size,
                 "loss": training.loss,
@@ -85,7 +83,7 @@ def differences(then: dict[str, Any], now: dict[str, Any], model: Any) -> str:
 def _tell(name: str, then: Any, now: Any, model: Any) -> str:
     if name == "samples" and model.takes_ids:
         return "the text has changed since"
-    if name == "samples" and len(model.input_shape) == 3:
+    if name == "samples" and len(model.inputs[0]) == 3:
         return "the pictures have changed since"
     if name in DATA:
         return f"the {DATA[name]} have changed since"
@@ -112,10 +110,12 @@ def _fingerprint_of(samples: Samples) -> str:
     return " ".join(str(_fingerprint(array)) for array in (samples.x, samples.targets, samples.weights))
 
 
-def _fingerprint(array: np.ndarray | None) -> str | None:
-    """A hash of an array's type, shape and bytes."""
+def _fingerprint(array: Any) -> str | None:
+    """A hash of an array's type, shape and bytes, or of those of each of a tuple."""
     if array is None:
         return None
+    if isinstance(array, tuple):
+        return " ".join(str(_fingerprint(part)) for part in array)
     digest = hashlib.blake2b(f"{array.dtype.str} {array.shape}".encode(), digest_size=16)
     rows = max(PIECE // max(array[:1].nbytes, 1), 1)
     for start in range(0, len(array), rows):

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import math
-import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import kernels as devices
-from ..checks import check_number
-from ..data.augment import Augment
 from ..data.augment import augment as augmented
 from ..errors import TinynetError
 from ..layers.base import Run
 from ..layers.base import State as Carried
+from ..layers.inputs import first_of
+from ..network import Network, leaves, rebuilt
 from ..terminal import note
-from .callbacks import Callback, EarlyStopping
+from .callbacks import EarlyStopping
 from .history import History
 from .losses import Loss
-from .optimizers import Arrays, MovingAverage, Optimizer, State
+from .optimizers import Arrays
 from .resuming import save
 from .samples import Batch, Samples
 from .schedules import Position
 from .signals import first_signal
-
-if TYPE_CHECKING:
-    from ..model import Sequential
+from .state import Sums, Training, copied, passes
 
 EVALUATION_BATCH = 256
 MEASURED_WEIGHTS = 2048
@@ -52,119 +46,8 @@ class DivergedError(TinynetError):
         self.history = history
 
 
-@dataclass
-class Sums:
-    """Running sums of an epoch, from which its means follow; a checkpoint in the middle of an epoch keeps them."""
-
-    loss: float = 0.0
-    weight: float = 0.0
-    score: float = 0.0
-    rows: int = 0
-
-    def add(self, loss: Loss, value: float, outputs: np.ndarray, batch: Batch) -> None:
-        """Take in one batch."""
-        score = loss.score(outputs, batch.targets)
-        if batch.counted is not None:
-            score = score[batch.counted]
-        self.loss += value * batch.total
-        self.weight += batch.total
-        self.score += float(score.sum(dtype=np.float64))
-        self.rows += len(score)
-
-    def means(self, metric: str) -> dict[str, float]:
-        """{"loss": …, metric: …}."""
-        return {"loss": self.loss / (self.weight or 1), metric: self.score / (self.rows or 1)}
-
-
-@dataclass
-class Training:
-    """One training under way: its settings, and where it stands. Callbacks are given it."""
-
-    model: Sequential
-    kernels: ModuleType
-    samples: Samples
-    validation: Samples | None
-    loss: Loss
-    optimizer: Optimizer
-    early_stopping: EarlyStopping
-    average: MovingAverage | None
-    callbacks: Sequence[Callback]
-    epochs: int
-    batch_size: int
-    seed: int
-    shuffle: bool
-    stateful: bool
-    reset_rate: float
-    augment: Augment | None
-    checkpoint: Path | None
-    time_limit: float | None
-    state: State
-    """What the optimizer remembers."""
-    identity: dict[str, Any] = field(default_factory=dict)
-    """What a checkpoint must share with this training to be continued by it."""
-    epoch: int = 0
-    """Epochs done: at the end of one, it is not counted before all callbacks were told."""
-    batch: int = 0
-    """Steps done in this epoch."""
-    sums: Sums = field(default_factory=Sums)
-    history: History = field(default_factory=History)
-    best: Arrays = field(default_factory=dict)
-    """Copy of the best weights, at first of those that training began with."""
-    restored: bool = False
-    """Whether the model was given back its best weights at the end."""
-    used_rate: float = math.nan
-    """Learning rate of the last step."""
-    chosen_rate: float | None = None
-    """Learning rate that a callback has set, from the next step on."""
-    carried: Carried = field(default_factory=dict)
-    """Where recurrent layers stood at the end of the last batch; empty unless `stateful`."""
-
-    def __post_init__(self) -> None:
-        self.fused = is_fused(self.loss, self.model)
-        self.steps_per_epoch = math.ceil(len(self.samples) / self.batch_size)
-        self.total_steps = self.steps_per_epoch * self.epochs
-        images = len(self.model.input_shape) == 3
-        self.unit = "images" if images else "windows" if self.stateful else "samples"
-        self._forget()
-        self.validated: dict[str, float] = {}
-        self.checkpoint_failed = False
-        self.parameters = self.model.parameters()
-        self.arrays = self.model.state()
-        self.trained_before = self.model.epochs_trained
-        self.start, self.best = _copy(self.arrays), _copy(self.arrays)
-        if self.average:
-            self.average.start(self.arrays)
-
-    @property
-    def step(self) -> int:
-        """Steps done."""
-        return self.state.step
-
-    @property
-    def logs(self) -> dict[str, float]:
-        """Means of the epoch so far: loss and metric; at its end also those of validation."""
-        return self.sums.means(self.loss.metric) | self.validated
-
-    @property
-    def learning_rate(self) -> float:
-        """Of the last step; set it, and all steps that follow use the new one."""
-        return self.used_rate
-
-    @learning_rate.setter
-    def learning_rate(self, rate: float) -> None:
-        """Raises TinynetError for what is no number above 0."""
-        check_number("training", "learning_rate", rate, above=0)
-        self.used_rate = self.chosen_rate = float(rate)
-        self.optimizer = replace(self.optimizer, learning_rate=self.chosen_rate)
-
-    def stop(self, reason: str) -> None:
-        """End training after this step."""
-        self.history.stopped = self.history.stopped or reason
-
-    def interrupt(self, number: int = signal.SIGINT) -> None:
-        """End training after this step, as a signal asks; after the last one nothing is broken off."""
-        self.stop("interrupted" if self.step < self.total_steps else "")
-        self.history.signal = int(number)
+class Loop(Training):
+    """The steps of a training, in their order."""
 
     # ---- the way of a training ----
 
@@ -208,16 +91,17 @@ class Training:
         if self.augment is not None:
             x = augmented(x, self.augment, self.kernels, augment_seed)
         state = _reset(self.carried, self.reset_rate, seed)
-        run = Run(self.kernels, training=True, seed=seed, logits=self.fused, state=state)
-        outputs, saved = self.model.forward(x, run)
+        run = Run(self.kernels, training=True, seed=seed, input_gradient=False, state=state)
+        outputs, kept = self.chain.forward(x, run)
         if self.stateful:
-            self.carried = self.model.check_state(self.model.final_state(saved), len(x))
-        batch = batch.within(self.model.output_mask(saved))
+            self.carried = self.model.check_state(kept.state, len(first_of(x)))
+        batch = batch.within(kept.mask)
         value, gradient = self.loss(self.kernels, outputs, batch.targets, batch.shares)
         if not math.isfinite(value):
             self._diverged()
         self.sums.add(self.loss, value, outputs, batch)
-        gradients = self.model.backward(gradient, saved)
+        _, gradients = self.chain.backward(gradient, kept, run)
+        gradients = {name: gradients[name] for name in self.parameters}
         position = Position(self.step, self.total_steps, self.epoch, self.history.epochs)
         self.used_rate = self.optimizer.update(self.kernels, self.parameters, gradients, self.state, position)
         if self.average:
@@ -235,18 +119,9 @@ class Training:
         finally:
             if whole:
                 self.epoch, self.batch, self.sums, self.validated = self.epoch + 1, 0, Sums(), {}
-                self._forget()
+                self.forget()
                 self._stop_early()
                 self._save_checkpoint()
-
-    def _forget(self) -> None:
-        """An epoch begins with zeros as the state that batches hand on."""
-        if self.stateful:
-            self.carried = {
-                layer.name: tuple(np.zeros((self.batch_size, size), np.float32) for size in layer.state_sizes)
-                for layer in self.model.layers
-                if layer.state_sizes
-            }
 
     def _stop_early(self) -> None:
         if self.epoch < self.epochs and self.early_stopping.is_over(self.history.epochs):
@@ -265,7 +140,7 @@ class Training:
         self.history.broken_off = self.batch < self.steps_per_epoch
         best = self.early_stopping.best(epochs)
         if best == len(epochs) - 1:
-            self.best, self.history.best_epoch = _copy(self._weights()), row["epoch"]
+            self.best, self.history.best_epoch = copied(self._weights()), row["epoch"]
 
     def _validate(self) -> dict[str, float]:
         if self.validation is None:
@@ -283,7 +158,7 @@ class Training:
         if not self.average:
             yield
             return
-        trained = _copy(self.arrays)
+        trained = copied(self.arrays)
         self.model.set_state(self.average.arrays)
         try:
             yield
@@ -351,7 +226,7 @@ class Training:
 
 
 def measure(
-    model: Sequential,
+    model: Network,
     samples: Samples,
     loss: Loss,
     kernels: ModuleType,
@@ -361,30 +236,21 @@ def measure(
     """Mean loss and metric on samples that are prepared already; by default in batches that fit into memory."""
     if batch_size is None:
         batch_size = min(EVALUATION_BATCH, max(EVALUATION_ROWS // samples.rows_each, 1))
-    run = Run(kernels, training=training, logits=is_fused(loss, model))
+    chain, run = passes(loss, model), Run(kernels, training=training, gradients=False)
     sums = Sums()
     for start in range(0, len(samples), batch_size):
         batch = samples.take(slice(start, start + batch_size))
-        outputs, saved = model.forward(batch.x, run)
-        batch = batch.within(model.output_mask(saved))
+        outputs, kept = chain.forward(batch.x, run)
+        batch = batch.within(kept.mask)
         value, _ = loss(kernels, outputs, batch.targets, batch.shares)
         sums.add(loss, value, outputs, batch)
     return sums.means(loss.metric)
-
-
-def is_fused(loss: Loss, model: Sequential) -> bool:
-    """Whether the loss takes over the network's last activation."""
-    return loss.activation is not None and loss.activation == model.logits_activation
 
 
 def _reset(state: Carried, rate: float, seed: int) -> Carried:
     """A state where each sequence has this chance to begin with zeros."""
     if not state or not rate:
         return state
-    count = len(next(iter(state.values()))[0])
-    kept = (np.random.default_rng(seed).random((count, 1)) >= rate).astype(np.float32)
-    return {name: tuple(array * kept for array in own) for name, own in state.items()}
-
-
-def _copy(arrays: Arrays) -> Arrays:
-    return {name: array.copy() for name, array in arrays.items()}
+    arrays = leaves(state)
+    kept = (np.random.default_rng(seed).random((len(arrays[0]), 1)) >= rate).astype(np.float32)
+    return rebuilt(state, (array * kept for array in arrays))

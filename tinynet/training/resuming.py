@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import math
 import os
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
 from ..errors import TinynetError
+from ..network import named_leaves
 from .checkpoints import open_checkpoint, save_checkpoint
 from .identity import differences
-
-if TYPE_CHECKING:
-    from .loop import Training
+from .state import Training
 
 LARGEST = 2**53
 """No count of a training is larger."""
@@ -79,7 +78,7 @@ def resume(training: Training, path: str | os.PathLike) -> None:
 
 def _arrays(training: Training) -> dict[str, np.ndarray]:
     """The arrays that change as training goes on, the live ones."""
-    carried = {f"{name}.{i}": a for name, own in training.carried.items() for i, a in enumerate(own)}
+    carried = named_leaves(training.carried)
     groups = {"model": training.arrays, "best": training.best, "carried": carried, **training.state.slots}
     if training.average:
         groups["average"] = training.average.arrays

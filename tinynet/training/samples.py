@@ -6,23 +6,21 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..checks import show_shape
 from ..errors import DataError, TinynetError
-from ..layers.inputs import as_array
+from ..layers.inputs import as_array, each, first_of
+from ..network import Network
 from .losses import Loss, numbered
-
-if TYPE_CHECKING:
-    from ..model import Sequential
 
 
 class Batch(NamedTuple):
     """One batch; its rows are the positions of all its samples."""
 
-    x: np.ndarray
+    x: Any
     targets: np.ndarray
     rows: int
     weights: np.ndarray | None
@@ -55,21 +53,21 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Samples:
-    """x (n, …) as the network takes them, or whole numbers until a batch of them is taken; targets as the loss takes them.
+    """x (n, …), or a tuple of such arrays, as the network takes them, or whole numbers until a batch is taken; targets as the loss does.
 
     weights are shaped like the labels, and none is above 1; None: all count the same.
     """
 
-    x: np.ndarray
+    x: Any
     targets: np.ndarray
     weights: np.ndarray | None
     row_size: int
     """Numbers of `targets` that belong to one row."""
-    numbers: Callable[[np.ndarray], np.ndarray]
+    numbers: Callable[[Any], Any]
     """Makes of a batch of x what the network takes."""
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(first_of(self.x))
 
     @property
     def rows_each(self) -> int:
@@ -80,7 +78,8 @@ class Samples:
         """The samples of these indices."""
         targets = self.targets[index]
         weights = None if self.weights is None else self.weights[index].reshape(-1)
-        return Batch(self.numbers(self.x[index]), targets, targets.size // self.row_size, weights)
+        x = self.numbers(each(lambda array: array[index], self.x))
+        return Batch(x, targets, targets.size // self.row_size, weights)
 
     def split(self, fraction: float) -> tuple[Samples, Samples]:
         """The first samples, and the last `fraction` of them."""
@@ -99,11 +98,12 @@ class Samples:
     def part(self, part: slice) -> Samples:
         """Some of the samples."""
         weights = None if self.weights is None else self.weights[part]
-        return replace(self, x=self.x[part], targets=self.targets[part], weights=weights)
+        x = each(lambda array: array[part], self.x)
+        return replace(self, x=x, targets=self.targets[part], weights=weights)
 
 
 def prepare(
-    model: Sequential, loss: Loss, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None
+    model: Network, loss: Loss, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None
 ) -> Samples:
     """Check samples and labels against the network and the loss.
 
@@ -111,18 +111,20 @@ def prepare(
     infinity, labels outside the range.
     """
     x = model.check_samples(x)
-    if x.dtype.kind == "f" or model.takes_ids:
+    if isinstance(x, tuple) or x.dtype.kind == "f" or model.takes_ids:
         x = model.numbers(x)
     if model.takes_ids:
-        x = x.copy()  # kernels find a place by ids, so nobody may change them after this check
-    if not len(x):
+        x = each(np.copy, x)  # kernels find a place by ids, so nobody may change them after this check
+    n = len(first_of(x))
+    if not n:
         raise DataError("there are no samples: x has length 0")
-    check_finite(x)
-    output_shape = model.compute_output_shape(x.shape[1:])
-    targets = loss.targets(numbered(y, model.labels, loss), output_shape, len(x))
+    each(check_finite, x)
+    output_shape = model.compute_output_shape(each(lambda array: array.shape[1:], x))
+    targets = loss.targets(numbered(y, model.labels, loss), output_shape, n)
     shape = targets.shape[: len(output_shape)]
     if 0 in shape:
-        raise DataError(f"there is nothing to learn from: x of shape {show_shape(x.shape)} has no steps")
+        given = show_shape(first_of(x).shape)
+        raise DataError(f"there is nothing to learn from: x of shape {given} has no steps")
     weights = _sample_weights(sample_weight, shape)
     if class_weight is not None:
         factor = _class_weights(class_weight, loss.labels(targets), model, loss)
@@ -160,7 +162,7 @@ def _sample_weights(sample_weight: Any, shape: tuple[int, ...]) -> np.ndarray | 
     return np.ascontiguousarray(np.broadcast_to(weights.reshape(weights.shape + (1,) * missing), shape))
 
 
-def _class_weights(class_weight: Any, labels: np.ndarray | None, model: Sequential, loss: Loss) -> np.ndarray:
+def _class_weights(class_weight: Any, labels: np.ndarray | None, model: Network, loss: Loss) -> np.ndarray:
     if labels is None:
         raise TinynetError(
             f"class_weight needs labels that are classes, which {loss.name} has not; give sample_weight"

@@ -1,0 +1,406 @@
+"""Layers made of several: one after the other, beside each other, or round a shortcut.
+
+A layer inside is named by its kind and its number among those of its kind, dense_1, dense_2, …, and its arrays by that name and
+their own: dense_1.kernel, two levels down sequential_1/dense_1.kernel.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..checks import check_choice, show_shape
+from ..errors import ShapeError, TinynetError
+from .base import Gradients, Layer, Run, Shape, State, placed, under, values
+from .conv import Conv2D
+from .dense import Dense
+from .fused import fuse
+
+MERGES = ("concat", "add", "mul", "prepend")
+
+
+class Kept(NamedTuple):
+    """What a pass through a chain keeps."""
+
+    steps: list[tuple[Any, Run]]
+    """Of each step what its backward needs, and what it was told; empty where nobody will ask for gradients."""
+    mask: np.ndarray | None
+    """Which time steps of the output are real."""
+    state: dict[str, State]
+    """Where recurrent layers ended; without gradients only if the pass began with a state."""
+
+
+class Container(Layer):
+    """What layers with a list of others inside share."""
+
+    layers: Sequence[Layer]
+
+    def check(self) -> None:
+        self.layers = self._checked(self.layers)
+        self._children = _named(self.layers)
+
+    def _checked(self, layers: Any) -> list[Layer]:
+        if isinstance(layers, Layer) or not isinstance(layers, (list, tuple)):
+            raise TinynetError(f"{self.type_name()} takes a list of layers, not {layers!r}")
+        for layer in layers:
+            if not isinstance(layer, Layer):
+                raise TinynetError(f"a {self.type_name()} is made of layers, not of {layer!r}")
+        return list(layers)
+
+    def children(self) -> dict[str, Layer]:
+        return self._children
+
+    @property
+    def timewise(self) -> bool:
+        """Where all layers inside are."""
+        return all(layer.timewise for layer in self.layers)
+
+    def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
+        for name, layer, shape in self.inside(input_shape):
+            with placed(name, layer):
+                layer.create(shape, rng)
+
+    def zero_state(self, n: int) -> State:
+        states = ((name, layer.zero_state(n)) for name, layer in self.children().items())
+        return {name: state for name, state in states if state}
+
+
+def _named(layers: Sequence[Layer]) -> dict[str, Layer]:
+    """Layers by kind and number."""
+    counts: Counter[str] = Counter()
+    names = {}
+    for layer in layers:
+        counts[layer.kind] += 1
+        names[f"{layer.kind}_{counts[layer.kind]}"] = layer
+    return names
+
+
+@dataclass(eq=False)
+class Chain(Container):
+    """y = fₙ(… f₂(f₁(x))): a `Sequential` inside another network.
+
+    Shapes: as the first layer takes, to what the last one gives. Raises TinynetError for what is no layer, ShapeError where one
+    layer's output does not fit the next.
+    """
+
+    layers: Sequence[Layer]
+
+    @classmethod
+    def type_name(cls) -> str:
+        return "Sequential"
+
+    def check(self) -> None:
+        super().check()
+        self.steps = fuse(self._children)
+        for name, layer in self._children.items():
+            if layer.takes_ids and layer is not self.layers[0]:
+                raise TinynetError(f"{name} takes ids, which no layer gives; make it the first layer")
+
+    @property
+    def takes_ids(self) -> bool:
+        """Where the first layer does."""
+        return bool(self.layers) and self.layers[0].takes_ids
+
+    @property
+    def last(self) -> Layer | None:
+        return self.layers[-1] if self.layers else None
+
+    def with_last(self, layer: Layer) -> Chain:
+        return Chain([*self.layers[:-1], layer])
+
+    def take(self, x: Any) -> Any:
+        for name, layer in self._children.items():
+            with placed(name, layer):
+                return layer.take(x)
+        return super().take(x)
+
+    def shapes_through(self, input_shape: Shape) -> list[Shape]:
+        """The shapes of one sample before, between and after the layers."""
+        shapes = [input_shape]
+        for name, layer in self.children().items():
+            with placed(name, layer):
+                shapes.append(layer.compute_output_shape(shapes[-1]))
+        return shapes
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return self.shapes_through(input_shape)[-1]
+
+    def inside(self, input_shape: Shape) -> list[tuple[str, Layer, Shape]]:
+        shapes = self.shapes_through(input_shape)
+        return [(name, layer, s) for (name, layer), s in zip(self._children.items(), shapes, strict=False)]
+
+    def flops(self, input_shape: Shape) -> int:
+        shapes = self.shapes_through(input_shape)
+        return sum(step.layer.flops(shapes[step.index]) for step in self.steps)
+
+    def size(self, input_shape: Shape) -> int:
+        """The largest layer with its input and output."""
+        shapes = self.shapes_through(input_shape)
+        layers = zip(self.layers, shapes, shapes[1:], strict=False)
+        return max((values(a) + layer.size(a) + values(b) for layer, a, b in layers), default=0)
+
+    def _runs(self, run: Run) -> Iterator[tuple[Any, Run]]:
+        """Each step, and what it is told: nobody asks for gradients below the lowest layer that learns."""
+        first = next((step.index for step in self.steps if step.learns), len(self.layers))
+        state = run.state or {}
+        for step in self.steps:
+            asked = run.input_gradient or step.index > first
+            told = run.of_child(step.index)
+            yield step, told._replace(input_gradient=asked, state=state.get(step.name))
+
+    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Kept]:
+        steps, mask, ends = [], run.mask, {}
+        for step, told in self._runs(run):
+            told = told if mask is None else told._replace(mask=mask)
+            y, saved = step.layer.forward(x, told)
+            mask = step.layer.output_mask(x, saved, told)
+            if (run.gradients or told.state) and (end := step.layer.final_state(saved)):
+                ends[step.name] = end
+            if run.gradients:
+                steps.append((saved, told))
+            x = y
+        return x, Kept(steps, mask, ends)
+
+    def backward(self, dy: np.ndarray, saved: Kept, run: Run) -> tuple[np.ndarray | None, Gradients]:
+        gradients: Gradients = {}
+        for step, (kept, told) in zip(reversed(self.steps), reversed(saved.steps), strict=True):
+            if not (step.learns or told.input_gradient):
+                return None, gradients
+            dy, own = step.layer.backward(dy, kept, told)
+            gradients.update(step.named(own))
+        return dy, gradients
+
+    def output_mask(self, x: np.ndarray, saved: Kept, run: Run) -> np.ndarray | None:
+        return saved.mask
+
+    def final_state(self, saved: Kept) -> State:
+        return saved.state
+
+
+@dataclass(eq=False)
+class Residual(Container):
+    """y = f(x) + x, f a chain of layers (He et al. 2016); where f changes the shape, y = f(x) + P(x).
+
+    P, `projection`, is made without bias: on pictures a convolution of 1×1 with the stride that brings x to the size of f(x), on
+    features a dense layer. Shapes: as the chain's. Raises TinynetError for what is no layer, ShapeError where f changes the shape
+    in a way that no projection follows.
+    """
+
+    layers: Sequence[Layer]
+
+    def check(self) -> None:
+        self.layers = self._checked(self.layers)
+        self.chain, self.projection = Chain(self.layers), None
+
+    def children(self) -> dict[str, Layer]:
+        projection = {"projection": self.projection} if self.projection else {}
+        return {**self.chain.children(), **projection}
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        output = self.chain.compute_output_shape(input_shape)
+        self._projection(input_shape, output)
+        return output
+
+    def _projection(self, before: Shape, after: Shape) -> Layer | None:
+        """What brings x to the shape of f(x); None where it has it."""
+        if before == after:
+            return None
+        if len(before) == len(after) == 3:
+            strides = tuple(-(-old // new) for old, new in zip(before[:2], after[:2], strict=True))
+            projection = Conv2D(after[-1], 1, strides=strides, padding="same", use_bias=False)
+        else:
+            projection = Dense(after[-1] if after else 1, use_bias=False)
+        if projection.compute_output_shape(before) != after:
+            raise ShapeError(
+                f"{self.kind} cannot add its input of shape {show_shape(before)} to what its layers make of it, "
+                f"{show_shape(after)}: let them keep the size, or divide it as strides do"
+            )
+        return projection
+
+    def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
+        if self.projection is None:
+            self.projection = self._projection(input_shape, self.chain.compute_output_shape(input_shape))
+        super().build(input_shape, rng)
+
+    def inside(self, input_shape: Shape) -> list[tuple[str, Layer, Shape]]:
+        projection = [("projection", self.projection, input_shape)] if self.projection else []
+        return self.chain.inside(input_shape) + projection
+
+    def flops(self, input_shape: Shape) -> int:
+        output = self.chain.compute_output_shape(input_shape)
+        projection = self._projection(input_shape, output)
+        own = projection.flops(input_shape) if projection else 0
+        return self.chain.flops(input_shape) + own + values(output)
+
+    def size(self, input_shape: Shape) -> int:
+        return (
+            values(input_shape)
+            + self.chain.size(input_shape)
+            + values(self.chain.compute_output_shape(input_shape))
+        )
+
+    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
+        y, kept = self.chain.forward(x, run)
+        shortcut, projected = x, None
+        if self.projection is not None:
+            shortcut, projected = self.projection.forward(x, run.of_child(len(self.layers)))
+        return run.kernels.merge(y, shortcut, "sum"), (kept, projected)
+
+    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray | None, Gradients]:
+        kept, projected = saved
+        dx, gradients = self.chain.backward(dy, kept, run)
+        shortcut = dy
+        if self.projection is not None:
+            shortcut, own = self.projection.backward(dy, projected, run)
+            gradients |= {under("projection", key): gradient for key, gradient in own.items()}
+        if not run.input_gradient:
+            return None, gradients
+        return run.kernels.merge(dx, shortcut, "sum"), gradients
+
+    def output_mask(self, x: np.ndarray, saved: Any, run: Run) -> np.ndarray | None:
+        return saved[0].mask
+
+    def final_state(self, saved: Any) -> State:
+        return saved[0].state
+
+
+@dataclass(eq=False)
+class Parallel(Container):
+    """y = merge(f₁(x), f₂(x), …): layers beside each other, which read the same input; as a network's first layer each its own.
+
+    merge: "concat" along the last axis, "add", "mul", or "prepend", where the first is the first time step of the second. Shapes:
+    the branches' outputs are equal but for what is concatenated. Raises TinynetError for what is no layer and for another merge,
+    ShapeError where the outputs do not fit each other.
+    """
+
+    layers: Sequence[Layer]
+    merge: str = "concat"
+
+    def check(self) -> None:
+        super().check()
+        check_choice(self.kind, "merge", self.merge, MERGES)
+        if len(self.layers) < 2 or (self.merge == "prepend" and len(self.layers) > 2):
+            count = "two layers" if self.merge == "prepend" else "at least two layers"
+            raise TinynetError(f"{self.kind} takes {count} to {self.merge}, not {len(self.layers)}")
+
+    @property
+    def takes_ids(self) -> bool:
+        """Where a branch does: then it must be the first layer."""
+        return any(layer.takes_ids for layer in self.layers)
+
+    def take(self, x: Any) -> Any:
+        if isinstance(x, tuple):
+            return tuple(layer.take(own) for layer, own in zip(self.layers, x, strict=True))
+        if self.takes_ids and not all(layer.takes_ids for layer in self.layers):
+            raise TinynetError(
+                f"{self.kind} has branches that take ids and others that take numbers; give each its input"
+            )
+        return next(layer.take(x) for layer in self.layers) if self.takes_ids else super().take(x)
+
+    def inputs(self, x: Any) -> list[Any]:
+        """What each branch is given of an input, a shape or an array, or of a tuple of one for each."""
+        several = isinstance(x, tuple) and x and not isinstance(x[0], (int, type(None)))
+        if several and len(x) != len(self.layers):
+            raise ShapeError(f"{self.kind} has {len(self.layers)} branches, but {len(x)} inputs")
+        return list(x) if several else [x] * len(self.layers)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        shapes = []
+        for name, layer, shape in self.inside(input_shape):
+            with placed(name, layer):
+                shapes.append(layer.compute_output_shape(shape))
+        *_, merged = accumulate(shapes, self._merged_shape)
+        return merged
+
+    def _merged_shape(self, a: Shape, b: Shape) -> Shape:
+        if self.merge == "prepend":
+            fits, merged = len(b) == 2 and a == b[1:], (b[0] and b[0] + 1, *b[1:])
+        elif self.merge == "concat":
+            fits = len(a) == len(b) > 0 and a[:-1] == b[:-1] and None not in (a[-1], b[-1])
+            merged = (*a[:-1], a[-1] + b[-1]) if fits else a
+        else:
+            fits, merged = a == b, a
+        if not fits:
+            raise ShapeError(
+                f"{self.kind} cannot {self.merge} outputs of the shapes {show_shape(a)} and {show_shape(b)}"
+            )
+        return merged
+
+    def inside(self, input_shape: Shape) -> list[tuple[str, Layer, Shape]]:
+        branches = zip(self._children.items(), self.inputs(input_shape), strict=True)
+        return [(name, layer, shape) for (name, layer), shape in branches]
+
+    def flops(self, input_shape: Shape) -> int:
+        branches = zip(self.layers, self.inputs(input_shape), strict=True)
+        return sum(
+            layer.flops(shape) + values(layer.compute_output_shape(shape)) for layer, shape in branches
+        )
+
+    def size(self, input_shape: Shape) -> int:
+        branches = list(zip(self.layers, self.inputs(input_shape), strict=True))
+        outputs = 2 * sum(values(layer.compute_output_shape(shape)) for layer, shape in branches)
+        return outputs + max(values(shape) + layer.size(shape) for layer, shape in branches)
+
+    def forward(self, x: Any, run: Run) -> tuple[np.ndarray, Any]:
+        outputs, kept, state = [], [], run.state or {}
+        branches = zip(self.children().items(), self.inputs(x), strict=True)
+        for index, ((name, layer), own) in enumerate(branches):
+            told = run.of_child(index)._replace(mask=run.mask, state=state.get(name))
+            y, saved = layer.forward(own, told)
+            outputs.append(y)
+            kept.append((saved, told, layer.output_mask(own, saved, told)))
+        merged = list(accumulate(outputs, lambda a, b: self._merge(a, b, run)))
+        return merged[-1], (isinstance(x, tuple), kept, outputs, merged)
+
+    def _merge(self, a: np.ndarray, b: np.ndarray, run: Run) -> np.ndarray:
+        if self.merge == "prepend":
+            joined = run.kernels.merge(a, b.reshape(len(b), b.shape[1] * b.shape[2]), "concat")
+            return joined.reshape(len(b), b.shape[1] + 1, b.shape[2])
+        return run.kernels.merge(a, b, "sum" if self.merge == "add" else self.merge)
+
+    def _merge_gradient(
+        self, dy: np.ndarray, a: np.ndarray, b: np.ndarray, run: Run
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if self.merge == "prepend":
+            rows = (array.reshape(len(b), array.size // (len(b) or 1)) for array in (dy, a, b))
+            da, db = run.kernels.merge_gradient(*rows, "concat")
+            return da, db.reshape(b.shape)
+        return run.kernels.merge_gradient(dy, a, b, "sum" if self.merge == "add" else self.merge)
+
+    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[Any, Gradients]:
+        several, kept, outputs, merged = saved
+        dys: list[np.ndarray] = []
+        for before, output in zip(reversed(merged[:-1]), reversed(outputs[1:]), strict=True):
+            dy, own = self._merge_gradient(dy, before, output, run)
+            dys.append(own)
+        gradients, dxs = {}, []
+        branches = zip(self.children().items(), [dy, *reversed(dys)], kept, strict=True)
+        for (name, layer), dbranch, (branch, told, _) in branches:
+            dx, own = (
+                layer.backward(dbranch, branch, told) if told.input_gradient or layer.learns else (None, {})
+            )
+            gradients |= {under(name, key): gradient for key, gradient in own.items()}
+            dxs.append(dx)
+        if several or not run.input_gradient:
+            return (tuple(dxs) if run.input_gradient else None), gradients
+        *_, dx = accumulate(dxs, lambda a, b: run.kernels.merge(a, b, "sum"))
+        return dx, gradients
+
+    def output_mask(self, x: Any, saved: Any, run: Run) -> np.ndarray | None:
+        """Real is what is real in every branch; what is prepended is."""
+        masks = [mask for *_, mask in saved[1]]
+        if self.merge == "prepend":
+            mask = masks[1]
+            return None if mask is None else np.concatenate([np.ones((len(mask), 1), bool), mask], axis=1)
+        found = [mask for mask in masks if mask is not None]
+        return None if len(found) < len(masks) else np.logical_and.reduce(found)
+
+    def final_state(self, saved: Any) -> State:
+        branches = zip(self.children().items(), saved[1], strict=True)
+        ends = {name: layer.final_state(kept) for (name, layer), (kept, *_) in branches}
+        return {name: end for name, end in ends.items() if end}

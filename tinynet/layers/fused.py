@@ -1,0 +1,205 @@
+"""What a chain takes as one step: neighbours that together cost less than one after the other, and parts that nobody reads.
+
+Nothing of it shows in the layers themselves. A fused step has the face of a layer and reads the arrays of those that it is made of;
+where one of them must behave otherwise, it has a twin of it, with the same arrays.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .base import Gradients, Layer, Run, Shape, under
+from .conv import Convolution, Sizes, as_picture
+from .embedding import Embedding
+from .pooling import Pooling
+from .recurrent import Recurrent
+
+RISING = ("linear", "relu", "leaky_relu", "elu", "sigmoid", "tanh")
+"""Fused activations: they never fall, so that max f(x) = f(max x)."""
+LARGEST_WINDOW = 256
+"""Values in a window whose places fit one byte."""
+OF_LOSSES = ("softmax", "sigmoid")
+"""Activations that end a network and that a loss may contain."""
+
+
+class Step(NamedTuple):
+    """One step of a pass through a chain."""
+
+    index: int
+    """The place of its first layer in the chain."""
+    name: str
+    """Of the layer whose arrays and state it has."""
+    layer: Layer
+    parts: tuple[Layer, ...]
+    """The layers of the chain that it stands for."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether training changes one of its layers."""
+        return any(part.learns for part in self.parts)
+
+    def named(self, gradients: Gradients) -> Gradients:
+        """Its gradients, under the names that the chain has for them."""
+        if isinstance(self.layer, EmbeddingAndRecurrent):
+            return gradients
+        return {under(self.name, key): gradient for key, gradient in gradients.items()}
+
+
+def fuse(layers: dict[str, Layer]) -> list[Step]:
+    """The steps of a pass through these layers."""
+    return list(_steps(list(layers.items())))
+
+
+def _steps(layers: Sequence[tuple[str, Layer]]) -> Iterator[Step]:
+    index = 0
+    while index < len(layers):
+        (name, first), (follower, second) = layers[index], (layers[index + 1 : index + 2] or [("", None)])[0]
+        step, parts, count = first, (first,), 1
+        if isinstance(first, Convolution) and isinstance(second, Pooling) and first.rank == second.rank:
+            step = _twin(first, crop=second.part_read)
+            if ConvolutionAndMaxPool.fits(first, second):
+                step, parts, count = ConvolutionAndMaxPool(step, second), (first, second), 2
+        elif EmbeddingAndRecurrent.fits(first, second):
+            step, parts, count = EmbeddingAndRecurrent(name, first, follower, second), (first, second), 2
+            name = follower
+        yield Step(index, name, step, parts)
+        index += count
+
+
+def _twin(layer: Layer, **changed: Any) -> Layer:
+    """The same layer, with the same arrays, but for some attributes."""
+    twin = copy.copy(layer)
+    vars(twin).update(changed)
+    return twin
+
+
+def last_activation(layer: Layer) -> str | None:
+    """The activation that ends a layer, where a loss may contain it: "softmax", "sigmoid" or None."""
+    if layer.last is not None:
+        return last_activation(layer.last)
+    name = getattr(layer, "activation", None)
+    return name if name in OF_LOSSES else None
+
+
+def without_activation(layer: Layer) -> Layer:
+    """A twin of a layer that leaves its last activation to the loss."""
+    if layer.last is not None:
+        return layer.with_last(without_activation(layer.last))
+    return _twin(layer, activation="linear")
+
+
+class ConvolutionAndMaxPool(Layer):
+    """A convolution and the max-pooling behind it as one step: y = activation(max over the window of (x * W + b)).
+
+    The maximum commutes with activations that rise, and most of what lies between is forgotten at once. Which values were the
+    largest is all that backward needs of it.
+    """
+
+    def __init__(self, convolution: Convolution, pooling: Pooling) -> None:
+        self.convolution, self.pooling = convolution, pooling
+        self.parameters = convolution.parameters
+
+    @staticmethod
+    def fits(first: Convolution, second: Pooling) -> bool:
+        """Whether the two can be one step."""
+        return second.largest and first.activation in RISING and math.prod(second.pool_size) <= LARGEST_WINDOW
+
+    def flops(self, input_shape: Shape) -> int:
+        convolution = self.convolution
+        return convolution.flops(input_shape) + self.pooling.flops(
+            convolution.compute_output_shape(input_shape)
+        )
+
+    def _settings(self, sizes: Sizes) -> tuple:
+        convolution = self.convolution
+        pooling = self.pooling.geometry(convolution.spatial_output(sizes))
+        return convolution.geometry(sizes), convolution.activation, pooling
+
+    def _operands(self, x: np.ndarray) -> tuple:
+        own = self.convolution.picture_kernel(), self.parameters.get("bias")
+        return as_picture(x, self.pooling.rank), *own, *self._settings(x.shape[1:-1])
+
+    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
+        """The output, and what backward needs."""
+        if run.gradients:
+            y, places = run.kernels.conv2d_max_pool2d_traced(*self._operands(x))
+        else:
+            y, places = run.kernels.conv2d_max_pool2d(*self._operands(x)), None
+        return y if self.pooling.rank == 2 else y[:, 0], (x, y, places)
+
+    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray | None, Gradients]:
+        """The gradients of the input and of the convolution's parameters."""
+        x, y, places = saved
+        operands = as_picture(x, self.pooling.rank), self.convolution.picture_kernel()
+        dx, dkernel, dbias = run.kernels.conv2d_max_pool2d_gradient(
+            dy.reshape(y.shape), y, places, *operands, *self._settings(x.shape[1:-1]), run.input_gradient
+        )
+        gradients = {"kernel": dkernel.reshape(self.parameters["kernel"].shape)}
+        if self.convolution.use_bias:
+            gradients["bias"] = dbias
+        return None if dx is None else dx.reshape(x.shape), gradients
+
+
+class EmbeddingAndRecurrent(Layer):
+    """An embedding and the recurrent layer behind it as one step.
+
+    What an id brings to the cell is a row of E W + b. Where a batch holds more ids than the table E has rows, that product is made
+    once for each row and read by the ids, and its gradient is summed by row before it goes on to E, W and b.
+    """
+
+    def __init__(self, first: str, embedding: Embedding, second: str, recurrent: Recurrent) -> None:
+        self.names = first, second
+        self.embedding, self.recurrent = embedding, recurrent
+        self.parameters = recurrent.parameters
+
+    @staticmethod
+    def fits(first: Layer, second: Layer | None) -> bool:
+        """Whether two layers can be one step: what reaches the cell must be rows of E, in the order of the ids."""
+        if not (isinstance(first, Embedding) and isinstance(second, Recurrent)):
+            return False
+        return not (first.mask_zero or second.dropout or second.go_backwards)
+
+    def flops(self, input_shape: Shape) -> int:
+        return self.recurrent.flops(self.embedding.compute_output_shape(input_shape))
+
+    def output_mask(self, x: np.ndarray, saved: Any, run: Run) -> np.ndarray | None:
+        return self.recurrent.output_mask(x, saved, run)
+
+    def zero_state(self, n: int) -> tuple[np.ndarray, ...]:
+        return self.recurrent.zero_state(n)
+
+    def final_state(self, saved: Any) -> tuple[np.ndarray, ...]:
+        return self.recurrent.final_state(saved[1])
+
+    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
+        k, table = run.kernels, self.embedding.parameters["embeddings"]
+        if x.size <= len(table):
+            y, saved = self.recurrent.forward(k.embedding(x, table), run)
+            return y, (x, saved)
+        brought = k.dense(table, self.parameters["kernel"], self.parameters.get("bias"))
+        y, trace = self.recurrent.recur(k.embedding(x, brought), run)
+        return y, (x, (None, trace))
+
+    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[None, Gradients]:
+        x, (taken, trace) = saved
+        k, table = run.kernels, self.embedding.parameters["embeddings"]
+        if taken is not None:
+            dx, gradients = self.recurrent.backward(dy, saved[1], run._replace(input_gradient=True))
+            return None, self._named(gradients, k.embedding_gradient(dx, x, len(table)))
+        dz, gradients = self.recurrent.recur_gradient(dy, trace, run)
+        dbrought = k.embedding_gradient(dz, x, len(table))
+        gradients["kernel"] = k.dense_kernel_gradient(table, dbrought)
+        if self.recurrent.use_bias:
+            gradients["bias"] = k.bias_gradient(dbrought)
+        return None, self._named(gradients, k.dense_input_gradient(dbrought, self.parameters["kernel"]))
+
+    def _named(self, gradients: Gradients, dtable: np.ndarray) -> Gradients:
+        """All gradients, under the names of the two layers."""
+        first, second = self.names
+        own = {under(second, key): gradient for key, gradient in gradients.items()}
+        return {under(first, "embeddings"): dtable, **own}

@@ -1,0 +1,292 @@
+"""A network: the layer at the root of a tree, which knows the shape of its input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from . import kernels
+from .checks import check_count, check_seed, check_shape, show_shape
+from .errors import ShapeError, TinynetError
+from .kernels.replay import Replay
+from .layers.arrays import fill
+from .layers.base import Layer, Run, Shape, State, under
+from .layers.containers import Chain
+from .layers.fused import last_activation, without_activation
+from .layers.inputs import as_array, as_samples, each, first_of, fits
+
+BATCH_SIZE = 256
+FEW_SAMPLES = 16
+"""Up to so many samples, Python may take longer than kernels: a pass is replayed where that pays."""
+
+
+class Network(Chain):
+    """A chain of layers with an input: y = fₙ(… f₂(f₁(x))). It knows layers and kernels only.
+
+    input_shape is the shape of one sample, without the batch axis; of a network whose first layer is a `Parallel` it may be a tuple of
+    shapes, one a branch. `seed` decides the starting weights (None: zeros). `labels` names the classes, `vocabulary` the characters or
+    words (index = id); `metadata` travels with the file. Raises ShapeError where one layer's output does not fit the next.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        input_shape: Shape | tuple[Shape, ...] | None = None,
+        seed: int | None = 0,
+        *,
+        name: str = "model",
+        labels: Sequence[str] | None = None,
+        vocabulary: str | Sequence[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self.layers, self.name = layers, name
+        self.input_shape: Any = None
+        self.labels = [str(label) for label in labels] if labels is not None else None
+        self.vocabulary = vocabulary
+        self.metadata = dict(metadata or {})
+        self.epochs_trained = 0
+        super().__post_init__()
+        seen = [id(layer) for _, layer in self.walk()]
+        for path, layer in self.walk():
+            if seen.count(id(layer)) > 1:
+                raise TinynetError(f"{path} is used twice in {self.name}; make a new layer for each place")
+        if input_shape is not None:
+            self._begin(input_shape, seed)
+
+    def _begin(self, input_shape: Any, seed: int | None) -> None:
+        """Create the parameters that layers do not have yet."""
+        several = isinstance(input_shape, (tuple, list)) and any(
+            isinstance(s, (tuple, list)) for s in input_shape
+        )
+        shapes = input_shape if several else [input_shape]
+        found = tuple(check_shape(self.name, shape) for shape in shapes)
+        self.input_shape = found if several else found[0]
+        self.shapes = self.shapes_through(self.input_shape)
+        rng = None if seed is None else np.random.default_rng(check_seed(self.name, "seed", seed))
+        self.build(self.input_shape, rng)
+        self.state_like = self.zero_state(0)
+        self.returns_state = any(getattr(layer, "return_state", False) for layer in self.layers)
+        self._flops = self.flops()
+        self.replay = Replay(self._outputs, lambda: list(self.state().values()))
+
+    @property
+    def owner(self) -> str:
+        return self.name
+
+    @property
+    def inputs(self) -> tuple[Shape, ...]:
+        """The shape of a sample of each input."""
+        return self.input_shape if self._several else (self.input_shape,)
+
+    @property
+    def output_shape(self) -> Shape:
+        """Shape of one sample's output."""
+        return self.shapes[-1]
+
+    @property
+    def _several(self) -> bool:
+        """Whether a sample is a tuple of arrays, one a branch."""
+        return bool(self.input_shape) and isinstance(self.input_shape[0], tuple)
+
+    def flops(self, input_shape: Shape | None = None) -> int:
+        """Floating-point operations of one sample's forward pass; an open size counts as 1 unless a shape is given."""
+        return super().flops(self.input_shape if input_shape is None else input_shape)
+
+    # ---- passes ----
+
+    @property
+    def logits_activation(self) -> str | None:
+        """The activation that ends the network and that a fused loss takes over: "softmax", "sigmoid" or None."""
+        return last_activation(self)
+
+    @property
+    def logits(self) -> Chain:
+        """The same layers on the same arrays, but for the last activation, which is left to a fused loss."""
+        return without_activation(self) if self.logits_activation else self
+
+    def _outputs(self, k: ModuleType, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The output for inputs and, where arrays of a state follow them, that of the state at the end."""
+        count = len(self.inputs)
+        x = arrays[:count] if self._several else arrays[0]
+        state = rebuilt(self.state_like, iter(arrays[count:])) if len(arrays) > count else None
+        y, kept = self.forward(x, Run(k, gradients=False, input_gradient=False, state=state))
+        return y, *leaves(kept.state)
+
+    def compute(self, k: ModuleType, x: Any, state: State | None = None) -> tuple[np.ndarray, State]:
+        """The output for a prepared batch and, if it began with a state, the state at its end."""
+        arrays = *(x if self._several else (x,)), *leaves(state or {})
+        run = self.replay if len(arrays[0]) <= FEW_SAMPLES else self._outputs
+        y, *ends = run(k, *arrays)
+        return y, rebuilt(self.state_like, iter(ends)) if state else {}
+
+    # ---- inputs ----
+
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether the input is a picture, whose bytes stand for 0…1: three axes, or what `metadata["input"]` prepares."""
+        return not self._several and (len(self.input_shape) == 3 or "input" in self.metadata)
+
+    def check_input(self, x: Any) -> Any:
+        """x as C-contiguous float32 batches, or ids as int32; bytes of pictures are scaled to 0…1. Raises ShapeError."""
+        return self.numbers(self.check_samples(x))
+
+    def check_samples(self, x: Any) -> Any:
+        """x as an array of samples of the right shape, or a tuple of them, its numbers as they came; raises ShapeError."""
+        if type(x) is np.ndarray and x.dtype == np.float32 and x.ndim and x.shape[1:] == self.input_shape:
+            return x
+        if not self._several:
+            return as_samples(self._array(x), self.input_shape, self._first)
+        if not isinstance(x, (tuple, list)) or len(x) != len(self.inputs):
+            raise ShapeError(f"{self.name} takes a tuple of {len(self.inputs)} arrays, one for each branch")
+        found = tuple(
+            as_samples(self._array(part), shape, f"{self._first}, branch {number},")
+            for number, (part, shape) in enumerate(zip(x, self.inputs, strict=True), 1)
+        )
+        if len({len(part) for part in found}) > 1:
+            lengths = ", ".join(str(len(part)) for part in found)
+            raise ShapeError(f"{self.name} takes as many samples for each branch, but is given {lengths}")
+        return found
+
+    def _array(self, x: Any) -> np.ndarray:
+        x = as_array(x, f"the input of {self.name}")
+        if x.dtype.kind not in "fiub":
+            raise TinynetError(f"{self.name} takes an array of numbers, not of {x.dtype}")
+        return x
+
+    def numbers(self, x: Any) -> Any:
+        """Samples as the first layer takes them: ids, or C-contiguous float32; the bytes of a picture become parts of 255."""
+        if self.takes_pictures and x.dtype == np.uint8:
+            x = x.astype(np.float32) / np.float32(255)
+        return self.take(x)
+
+    @property
+    def _first(self) -> str:
+        """Who is named when an input does not fit."""
+        return next(iter(self.children()), self.name)
+
+    def check_state(self, state: State | None, n: int) -> State | None:
+        """A state for n sequences, as float32; layers that it leaves out start from zeros. Raises TinynetError."""
+        if not state:
+            return None
+        if not isinstance(state, Mapping):
+            raise TinynetError(f"a state is a dict such as `step` returns, not {type(state).__name__}")
+        return self._checked_state(state, self.zero_state(n))
+
+    def _checked_state(self, state: Mapping[str, Any], zeros: dict[str, Any]) -> State:
+        checked = dict(zeros)
+        for name, given in state.items():
+            if name not in zeros:
+                known = ", ".join(zeros) or "no layer"
+                raise TinynetError(f"{self.name} has a state for {known}, but is given one for {name!r}")
+            if isinstance(zeros[name], dict):
+                checked[name] = self._checked_state(given, zeros[name])
+                continue
+            arrays = given if isinstance(given, (tuple, list)) else (given,)
+            expected, found = ([np.shape(array) for array in own] for own in (zeros[name], arrays))
+            if found != expected:
+                raise ShapeError(
+                    f"give a tuple of arrays of shapes {expected} as the state of {name}, not {found}"
+                )
+            checked[name] = tuple(np.ascontiguousarray(array, np.float32) for array in arrays)
+        return checked
+
+    # ---- use ----
+
+    def predictions(
+        self, x: Any, batch_size: int = BATCH_SIZE, state: State | None = None, keep_state: bool = False
+    ) -> tuple[np.ndarray, State]:
+        """The outputs for a batch of samples, in pieces of `batch_size`; the state at the end where it is to be kept."""
+        self.check_begun()
+        x, batch_size = self.check_samples(x), check_count(self.name, "batch_size", batch_size)
+        n = len(first_of(x))
+        whole = self.takes_ids or n <= batch_size
+        if whole:
+            x = self.numbers(x)
+        state = self.check_state(state, n) or (self.zero_state(n) if keep_state else None)
+        k = kernels.backend(n * self.operations(x))
+        if n <= batch_size:
+            y, end = self.compute(k, x, state)
+            return (
+                y.copy() if any(np.may_share_memory(y, a) for a in (x if self._several else (x,))) else y
+            ), end
+        pieces = [slice(start, start + batch_size) for start in range(0, n, batch_size)]
+        outputs, ends = zip(*(self._piece(k, x, p, state, whole) for p in pieces), strict=True)
+        joined = [np.concatenate(arrays) for arrays in zip(*map(leaves, ends), strict=True)]
+        return np.concatenate(outputs), rebuilt(self.state_like, iter(joined)) if state else {}
+
+    def _piece(
+        self, k: ModuleType, x: Any, piece: slice, state: State | None, whole: bool
+    ) -> tuple[np.ndarray, State]:
+        taken = each(lambda array: array[piece], x)
+        given = state and rebuilt(self.state_like, (array[piece] for array in leaves(state)))
+        return self.compute(k, taken if whole else self.numbers(taken), given)
+
+    def operations(self, x: Any) -> int:
+        """Floating-point operations of one sample; where a size is open, as long as these samples are."""
+        is_open = any(None in shape for shape in self.inputs)
+        shape = each(lambda array: array.shape[1:], x)
+        return self.flops(shape) if is_open else self._flops
+
+    def advance(self, x_t: Any, state: State | None = None) -> tuple[np.ndarray, State]:
+        """One time step of a stream: see `Sequential.step`."""
+        keeps_time = self.check_stream()
+        x, expected = self._array(x_t), self.input_shape[1:]
+        if not fits(x.shape, expected):
+            wanted = "ids of shape (n,)" if self.takes_ids else f"shape {show_shape((None, *expected))}"
+            raise ShapeError(
+                f"{self._first} takes one time step of {wanted}, but is given {show_shape(x.shape)}"
+            )
+        x = self.numbers(x)[:, None]  # checked as it was given, so that an error names the place in it
+        state = self.check_state(state, len(x)) or self.zero_state(len(x))
+        k = kernels.backend(self._flops // (self.input_shape[0] or 1) * len(x))
+        y, state = self.compute(k, x, state)
+        return y[:, 0] if keeps_time else y, state
+
+    def check_stream(self) -> bool:
+        """Whether the output still has a time axis; raises TinynetError where a layer needs the whole sequence."""
+        self.check_begun()
+        if not self.state_like:
+            raise TinynetError(f"{self.name} has no recurrent layer, which step needs; use predict")
+        for name, layer in self.children().items():
+            if not layer.timewise:
+                raise TinynetError(f"{name} needs the whole sequence at once, not step by step; use predict")
+            if not getattr(layer, "return_sequences", True):
+                return False
+        return True
+
+    def check_begun(self) -> None:
+        """Raise TinynetError for a chain without an input_shape, which is only a layer."""
+        if self.input_shape is None:
+            raise TinynetError(
+                f"{self.name} has no input_shape, so it is only a layer of other networks; "
+                "make it with Sequential([…], input_shape=…)"
+            )
+
+    # ---- weights ----
+
+    def set_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Copy arrays by name into the network; raises ShapeError for a missing, unknown or wrongly shaped one."""
+        fill(self.state(), state)
+
+
+def leaves(state: State) -> list[np.ndarray]:
+    """All arrays of a state, in a row."""
+    parts = state.values() if isinstance(state, dict) else None
+    return list(state) if parts is None else [array for part in parts for array in leaves(part)]
+
+
+def named_leaves(state: State) -> dict[str, np.ndarray]:
+    """All arrays of a state by name: lstm_1.0, lstm_1.1."""
+    if isinstance(state, dict):
+        return {under(name, key): a for name, part in state.items() for key, a in named_leaves(part).items()}
+    return {str(index): array for index, array in enumerate(state)}
+
+
+def rebuilt(like: State, arrays: Iterator[np.ndarray]) -> State:
+    """Arrays in a row as a state of the same build."""
+    if isinstance(like, dict):
+        return {name: rebuilt(part, arrays) for name, part in like.items()}
+    return tuple(next(arrays) for _ in like)

@@ -1,0 +1,242 @@
+"""The face of a network: `Sequential`, which trains, answers, writes and is saved, and `load`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from . import storage
+from .checks import check_count, show_shape
+from .errors import ModelFileError, TinynetError
+from .layers import make
+from .layers.base import Layer, Shape, State
+from .layers.inputs import check_finite_output
+from .network import BATCH_SIZE, Network
+from .settings import Elsewhere, checked, sealed, unknown_attribute
+from .terminal import echo
+
+FLOAT_BYTES, SAMPLE_BYTES = 4, 256 << 20
+"""A layer of a model that is read may take so much for one sample, or as much as reading the file may."""
+MOST_LAYERS = 2_000
+"""More small layers than these would fill memory with zeros before it is known that the file has not their arrays."""
+
+
+@sealed
+class Sequential(Network):
+    """A chain of layers: y = fₙ(… f₂(f₁(x))).
+
+    With an `input_shape`, the shape of one sample without the batch axis, it is a network; without one only a layer, to stand in other
+    networks. Where the first layer is a `Parallel`, `input_shape` may be a tuple of shapes, one a branch. `seed` decides the starting
+    weights (None: zeros). `labels` names the classes, `vocabulary` the characters or words (index = id); `metadata` travels with the
+    file: `metadata["input"]` says how a picture is prepared. Raises ShapeError where one layer's output does not fit the next.
+    """
+
+    _FIXED = ("layers", "input_shape")
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        input_shape: Shape | tuple[Shape, ...] | None = None,
+        seed: int | None = 0,
+        *,
+        name: str = "model",
+        labels: Sequence[str] | None = None,
+        vocabulary: str | Sequence[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(
+            layers, input_shape, seed, name=name, labels=labels, vocabulary=vocabulary, metadata=metadata
+        )
+        check_characters(self)
+
+    if TYPE_CHECKING:
+        from .generation import generate
+        from .training.fitting import evaluate, fit
+    else:
+        fit = Elsewhere("tinynet.training.fitting")
+        evaluate = Elsewhere("tinynet.training.fitting")
+        generate = Elsewhere("tinynet.generation")
+
+    @checked
+    def predict(
+        self,
+        x: Any,
+        batch_size: int = BATCH_SIZE,
+        initial_state: State | None = None,
+        return_state: bool = False,
+    ) -> np.ndarray | tuple[np.ndarray, State]:
+        """The outputs (n, …) float32 for a batch of samples (n, *input_shape), in pieces of `batch_size`.
+
+        x is an array, or a tuple of them where the network has several inputs. Recurrent layers start from `initial_state`, {layer's
+        name: arrays (n, units)}, or zeros. With `return_state`, or where a layer says so, returns (outputs, state): from that state the
+        next piece of the same sequences goes on.
+        """
+        self.check_begun()
+        returned = return_state or self.returns_state
+        outputs, state = self.predictions(x, batch_size, initial_state, returned)
+        return (outputs, state) if returned else outputs
+
+    @checked
+    def step(self, x_t: Any, state: State | None = None) -> tuple[np.ndarray, State]:
+        """One time step of a stream: the output for x_t, (n, features) or ids (n,), and the state for the next step.
+
+        Without a state a sequence begins. The output (n, …) has no time axis. Step by step, a sequence gives what it gives
+        whole. Raises TinynetError for a network that needs the whole sequence at once, ShapeError for what does not fit.
+        """
+        return self.advance(x_t, state)
+
+    @checked
+    def classify(self, picture: Any, top: int | None = None) -> list[tuple[str, float]] | list[list]:
+        """Read and prepare a picture as the model's file says, and name it.
+
+        picture: a path, bytes, an open file, a picture of Pillow or an array, as `tinynet.data.images.read_image` takes it.
+        Returns (label, probability), the most probable first, an empty list where nothing is found; for a list, a list.
+        Raises ImageError for the first picture that cannot be read, TinynetError for a model that takes no pictures.
+        """
+        from .data.images import prepare, read_image
+
+        if isinstance(picture, (list, tuple)):
+            return [self.classify(each, top) for each in picture]
+        if "input" not in self.metadata or len(self.input_shape) not in (2, 3) or len(self.output_shape) != 1:
+            example = """set net.metadata["input"], for example to {"kind": "image"}"""
+            raise TinynetError(f"{self.name} does not say how a picture becomes its input; {example}")
+        prepared = prepare(read_image(picture), self.metadata["input"], self.input_shape)
+        return self.rank(self.predictions(prepared[None])[0][0], top) if prepared is not None else []
+
+    def rank(self, probabilities: np.ndarray, top: int | None = None) -> list[tuple[str, float]]:
+        """The classes of one output, the most probable first; raises TinynetError where it is no number."""
+        check_finite_output(self.name, probabilities)
+        labels = self.labels or [str(index) for index in range(len(probabilities))]
+        count = len(probabilities) if top is None else check_count(self.name, "top", top)
+        order = np.argsort(-probabilities, kind="stable")[:count]
+        return [(labels[index], float(probabilities[index])) for index in order]
+
+    # ---- files and text ----
+
+    @checked
+    def save(self, path: str | bytes | os.PathLike | BinaryIO, dtype: str = "float32") -> None:
+        """Write the model into one .npz file, its values as float32 or float16; an old file is replaced at the end.
+
+        Raises TinynetError when it cannot be written.
+        """
+        self.check_begun()
+        found = to_config(self)
+        storage.check_config(found)
+        _check_classes(self)
+        storage.save(found, self.state(), path, dtype)
+
+    @checked
+    def summary(self, print_fn: Callable[[str], Any] = echo) -> None:
+        """Print the layers with their output shapes and numbers of parameters."""
+        for line in summary_lines(self):
+            print_fn(line)
+
+    def __getattr__(self, name: str) -> Any:
+        raise unknown_attribute(type(self), name, dir(type(self)))
+
+    def __repr__(self) -> str:
+        return self.description() if self.input_shape is None else "\n".join(summary_lines(self))
+
+
+def summary_lines(model: Network) -> Iterator[str]:
+    """The table of a network's layers, those inside others included."""
+    rows = [("layer", "output", "parameters"), *_summary_rows(model, model.input_shape, "")]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for left, shape, count in rows:
+        yield f"{left:<{widths[0]}}  {shape:<{widths[1]}}  {count:>{widths[2]}}".rstrip()
+    frozen = model.parameter_count() - sum(array.size for array in model.trained().values())
+    counted = f"{model.parameter_count():,} parameters" + (f", {frozen:,} of them frozen" if frozen else "")
+    yield f"{counted}, {model.flops():,} operations a sample"
+
+
+def _summary_rows(layer: Layer, input_shape: Any, indent: str) -> Iterator[tuple[str, str, str]]:
+    """(layer, output shape, number of parameters), line by line."""
+    for name, inner, shape in layer.inside(input_shape):
+        described = inner.type_name() if inner.inside(shape) else inner.description()
+        frozen = "" if inner.trainable else "  (frozen)"
+        output, count = show_shape(inner.compute_output_shape(shape)), f"{inner.parameter_count():,}"
+        yield f"{indent}{name}  {described}{frozen}", output, count
+        yield from _summary_rows(inner, shape, indent + "  ")
+
+
+# ---- the file ----
+
+
+def to_config(model: Sequential) -> dict[str, Any]:
+    """Everything about a model but its arrays, as JSON can hold it."""
+    layers = [layer.config() for layer in model.layers]
+    return {
+        "format": "tinynet",
+        "version": 2 if is_nested(model) else 1,
+        "name": model.name,
+        "input_shape": [list(s) if isinstance(s, tuple) else s for s in model.input_shape],
+        "layers": layers,
+        "labels": model.labels,
+        "vocabulary": model.vocabulary,
+        "metadata": model.metadata,
+    }
+
+
+def is_nested(model: Network) -> bool:
+    """Whether a file of version 1 cannot hold it: for layers inside others, or frozen ones."""
+    return any(hasattr(layer, "layers") or not layer.trainable for _, layer in model.walk())
+
+
+def load(source: str | bytes | os.PathLike | BinaryIO) -> Sequential:
+    """Read a model from a file, by its name or the name of a shipped model, or from an open binary file.
+
+    Reading takes at most 64 MiB and 20 times the file's bytes. Raises ModelFileError, naming the file and the entry, for
+    anything that does not fit: no such file, not an .npz, truncated, an unknown version, layer or setting, a missing, extra,
+    oversized, pickled or wrongly shaped array.
+    """
+    with storage.reading(source) as file:
+        model = _from_config(file)
+        file.fill(model.state())
+    return model
+
+
+def _from_config(file: storage.ModelFile) -> Sequential:
+    """The network that a file describes, its arrays zeros; raises ModelFileError."""
+    found = file.config
+    settings = {key: found[key] for key in ("input_shape", "name", "labels", "vocabulary", "metadata")}
+    try:
+        if count_layers(found["layers"]) > MOST_LAYERS:
+            raise ValueError(f"its {count_layers(found['layers']):,} layers are more than {MOST_LAYERS:,}")
+        model = Sequential([make(entry) for entry in found["layers"]], seed=None, **settings)
+        _check_classes(model)
+        most = max(SAMPLE_BYTES, file.allowance)
+        needed = FLOAT_BYTES * model.size(model.input_shape)
+        if needed > most:
+            raise TinynetError(f"one sample would take {needed:,} bytes in a layer, more than {most:,}")
+    except (ValueError, MemoryError, OverflowError) as error:
+        raise ModelFileError(f"{file.name}: {error}") from error
+    return model
+
+
+def count_layers(entries: Any) -> int:
+    """Layers of a config, those inside others included."""
+    if isinstance(entries, dict):
+        return sum(count_layers(entries.get(key, ())) for key in ("layers", "layer")) + 1
+    return sum(map(count_layers, entries)) if isinstance(entries, list) else 0
+
+
+def _check_classes(model: Sequential) -> None:
+    """Raise TinynetError where there are more or fewer labels than outputs."""
+    if model.labels is not None and model.output_shape[-1:] != (len(model.labels),):
+        shape = show_shape(model.output_shape)
+        raise TinynetError(f"{len(model.labels)} classes are named, but the output has the shape {shape}")
+
+
+def check_characters(model: Network) -> None:
+    """Raise TinynetError, before a training is lost for it, where name, labels or vocabulary hold what is no character."""
+    vocabulary = model.vocabulary if isinstance(model.vocabulary, (str, list, tuple)) else ()
+    for text in (model.name, *(model.labels or ()), "".join(map(str, vocabulary))):
+        try:
+            str(text).encode()
+        except UnicodeEncodeError:
+            raise TinynetError(
+                f"{text!r} holds what is no character, which no model file can; rename it"
+            ) from None

@@ -1,0 +1,154 @@
+"""A training under way: its settings, and where it stands. Callbacks, checkpoints and the loop share it."""
+
+from __future__ import annotations
+
+import math
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..checks import check_number
+from ..data.augment import Augment
+from ..layers.base import State as Carried
+from ..layers.containers import Chain
+from ..network import Network
+from .callbacks import Callback, EarlyStopping
+from .history import History
+from .losses import Loss
+from .optimizers import Arrays, MovingAverage, Optimizer, State
+from .samples import Batch, Samples
+
+
+@dataclass
+class Sums:
+    """Running sums of an epoch, from which its means follow; a checkpoint in the middle of an epoch keeps them."""
+
+    loss: float = 0.0
+    weight: float = 0.0
+    score: float = 0.0
+    rows: int = 0
+
+    def add(self, loss: Loss, value: float, outputs: np.ndarray, batch: Batch) -> None:
+        """Take in one batch."""
+        score = loss.score(outputs, batch.targets)
+        if batch.counted is not None:
+            score = score[batch.counted]
+        self.loss += value * batch.total
+        self.weight += batch.total
+        self.score += float(score.sum(dtype=np.float64))
+        self.rows += len(score)
+
+    def means(self, metric: str) -> dict[str, float]:
+        """{"loss": …, metric: …}."""
+        return {"loss": self.loss / (self.weight or 1), metric: self.score / (self.rows or 1)}
+
+
+@dataclass
+class Training:
+    """One training under way: its settings, and where it stands. Callbacks are given it."""
+
+    model: Network
+    kernels: ModuleType
+    samples: Samples
+    validation: Samples | None
+    loss: Loss
+    optimizer: Optimizer
+    early_stopping: EarlyStopping
+    average: MovingAverage | None
+    callbacks: Sequence[Callback]
+    epochs: int
+    batch_size: int
+    seed: int
+    shuffle: bool
+    stateful: bool
+    reset_rate: float
+    augment: Augment | None
+    checkpoint: Path | None
+    time_limit: float | None
+    state: State
+    """What the optimizer remembers."""
+    identity: dict[str, Any] = field(default_factory=dict)
+    """What a checkpoint must share with this training to be continued by it."""
+    epoch: int = 0
+    """Epochs done: at the end of one, it is not counted before all callbacks were told."""
+    batch: int = 0
+    """Steps done in this epoch."""
+    sums: Sums = field(default_factory=Sums)
+    history: History = field(default_factory=History)
+    best: Arrays = field(default_factory=dict)
+    """Copy of the best weights, at first of those that training began with."""
+    restored: bool = False
+    """Whether the model was given back its best weights at the end."""
+    used_rate: float = math.nan
+    """Learning rate of the last step."""
+    chosen_rate: float | None = None
+    """Learning rate that a callback has set, from the next step on."""
+    carried: Carried = field(default_factory=dict)
+    """Where recurrent layers stood at the end of the last batch; empty unless `stateful`."""
+
+    def __post_init__(self) -> None:
+        self.chain = passes(self.loss, self.model)
+        self.steps_per_epoch = math.ceil(len(self.samples) / self.batch_size)
+        self.total_steps = self.steps_per_epoch * self.epochs
+        images = len(self.model.inputs[0]) == 3
+        self.unit = "images" if images else "windows" if self.stateful else "samples"
+        self.forget()
+        self.validated: dict[str, float] = {}
+        self.checkpoint_failed = False
+        self.parameters = self.model.trained()
+        self.arrays = self.model.state()
+        self.trained_before = self.model.epochs_trained
+        self.start, self.best = copied(self.arrays), copied(self.arrays)
+        if self.average:
+            self.average.start(self.arrays)
+
+    def forget(self) -> None:
+        """An epoch begins with zeros as the state that batches hand on."""
+        if self.stateful:
+            self.carried = self.model.zero_state(self.batch_size)
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return self.state.step
+
+    @property
+    def logs(self) -> dict[str, float]:
+        """Means of the epoch so far: loss and metric; at its end also those of validation."""
+        return self.sums.means(self.loss.metric) | self.validated
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the last step; set it, and all steps that follow use the new one."""
+        return self.used_rate
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        """Raises TinynetError for what is no number above 0."""
+        check_number("training", "learning_rate", rate, above=0)
+        self.used_rate = self.chosen_rate = float(rate)
+        self.optimizer = replace(self.optimizer, learning_rate=self.chosen_rate)
+
+    def stop(self, reason: str) -> None:
+        """End training after this step."""
+        self.history.stopped = self.history.stopped or reason
+
+    def interrupt(self, number: int = signal.SIGINT) -> None:
+        """End training after this step, as a signal asks; after the last one nothing is broken off."""
+        self.stop("interrupted" if self.step < self.total_steps else "")
+        self.history.signal = int(number)
+
+
+def passes(loss: Loss, model: Network) -> Chain:
+    """What gives the loss its outputs: the network, without its last activation where the loss contains that."""
+    fused = loss.activation is not None and loss.activation == model.logits_activation
+    return model.logits if fused else model
+
+
+def copied(arrays: Arrays) -> Arrays:
+    return {name: array.copy() for name, array in arrays.items()}
