@@ -53,7 +53,7 @@ def step_function(model: tn.Sequential, x: np.ndarray, y: np.ndarray):
     """A closure that does one training step, as `fit` does it."""
     k = kernels.backend()
     optimizer, state = tn.Adam(1e-3), None
-    parameters = model.parameters()
+    parameters = model.parameters
     weights = np.full(len(x), 1 / len(x), np.float32)
     state = optimizer.start(parameters)
     run = Run(k, training=True, logits=True)

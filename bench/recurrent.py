@@ -30,7 +30,7 @@ def step_function(cell: str, units: int, batch: int = BATCH, steps: int = STEPS)
     rng = np.random.default_rng(0)
     x = net.check_input(rng.integers(0, CHARACTERS, (batch, steps)))
     y, weights = rng.integers(0, CHARACTERS, x.size), np.full(x.size, 1 / x.size, np.float32)
-    optimizer, parameters = tn.Adam(1e-3), net.parameters()
+    optimizer, parameters = tn.Adam(1e-3), net.parameters
     state, run = optimizer.start(parameters), Run(k, training=True, logits=True)
 
     def step() -> None:
@@ -67,7 +67,7 @@ def torch_step(cell: str, units: int) -> Callable[[], None]:
     import torch
 
     model = torch_network(cell, units)
-    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    optimizer = torch.optim.Adam(model.parameters, 1e-3)
     x, y = torch.randint(0, CHARACTERS, (BATCH, STEPS)), torch.randint(0, CHARACTERS, (BATCH * STEPS,))
 
     def step() -> None:

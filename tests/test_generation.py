@@ -241,7 +241,7 @@ def written_while_weights_change():
     net = writer()
     text = characters(net, "a", LONG, temperature=2.0, random_seed=5)
     written = list(itertools.islice(text, 2 * generation.AT_ONCE))
-    for array in net.parameters().values():
+    for array in net.parameters.values():
         array *= -1
     written += itertools.islice(text, generation.AT_ONCE)
     for layer in net.layers:

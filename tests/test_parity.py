@@ -197,7 +197,7 @@ def test_pooling_1d(kind, window, strides, padding, device, dtype):
     ],
 )
 def test_what_has_no_parameters(layer, peer, device, dtype):
-    check(layer, (4, 5, 3) if "pool" in layer.name else (4, 5, 2), peer, device, dtype)
+    check(layer, (4, 5, 3) if "pool" in layer.kind else (4, 5, 2), peer, device, dtype)
 
 
 @ON
@@ -250,20 +250,20 @@ def test_a_whole_network_and_its_loss(device, dtype):
     for layer in net.layers:
         randomise(layer, rng, dtype)
     x, labels = rng.random((8, 13, 13, 1)).astype(dtype), rng.integers(0, 10, 8)
-    run = Run(kernels, training=True, logits=True)
-    logits, saved = net.forward(x, run)
+    run, chain = Run(kernels, training=True), net.logits
+    logits, saved = chain.forward(x, run)
     loss, dlogits = kernels.cross_entropy(logits, labels, np.full(8, 1 / 8, dtype))
-    gradients = net.backward(dlogits, saved)
+    _, gradients = chain.backward(dlogits, saved, run)
 
-    tensors = {name: torch.tensor(value, requires_grad=True) for name, value in net.parameters().items()}
+    tensors = {name: torch.tensor(value, requires_grad=True) for name, value in net.parameters.items()}
     hidden = torch.tensor(x)
-    for layer in net.layers:
-        own = {name: tensors[f"{layer.name}.{name}"] for name in layer.parameters}
-        if layer.name.startswith("conv"):
+    for place, layer in net.children().items():
+        own = {name: tensors[f"{place}.{name}"] for name in layer.parameters}
+        if layer.kind.startswith("conv"):
             hidden = convolution(layer)(hidden, **own)
-        elif layer.name.startswith("max"):
+        elif layer.kind.startswith("max"):
             hidden = pooling(layer)(hidden)
-        elif layer.name.startswith("dense"):
+        elif layer.kind.startswith("dense"):
             hidden = hidden @ own["kernel"] + own["bias"]
             hidden = torch.relu(hidden) if layer.activation == "relu" else hidden
         else:
@@ -371,15 +371,15 @@ def test_recurrent(cell, use_bias, depth, two_ways, lengths, device, dtype):
     for layer in net.layers:
         randomise(layer, rng, dtype)
     x = rng.standard_normal((3, 7, 3)).astype(dtype)
-    first = [tuple(rng.standard_normal((3, 5)).astype(dtype) for _ in layer.state_sizes) for layer in layers]
+    first = [tuple(rng.standard_normal((3, 5)).astype(dtype) for _ in layer.zero_state(3)) for layer in layers]
     mask = None if lengths is None else np.arange(7) < np.array(lengths)[:, None]
-    state = {layer.name: own for layer, own in zip(layers, first, strict=True)}
+    state = dict(zip(net.children(), first, strict=True))
     run = Run(kernels, training=True, mask=mask, state=state)
     y, saved = net.forward(x, run)
     dy = rng.standard_normal(y.shape).astype(dtype)
     if mask is not None:
         dy[~mask] = 0
-    gradients = net.backward(dy, saved)
+    _, gradients = net.backward(dy, saved, run)
 
     peer, tx = torch_recurrent(layers, dtype), torch.tensor(x)
     given = [torch.tensor(array, requires_grad=True) for array in torch_state(first, layers)]
@@ -393,18 +393,16 @@ def test_recurrent(cell, use_bias, depth, two_ways, lengths, device, dtype):
         y = np.where(mask[..., None], y, 0)
     ty.backward(torch.tensor(dy))
     close(y, ty.detach().numpy(), TOLERANCES[dtype])
-    ours = torch_state([net.final_state(saved)[layer.name] for layer in layers], layers)
+    ours = torch_state(list(net.final_state(saved).values()), layers)
     for found, expected in zip(ours, final if isinstance(final, tuple) else (final,), strict=True):
         close(found, expected.detach().numpy(), TOLERANCES[dtype])
     arrays = [
         {
-            name: gradients[f"{layer.name}.{name}"]
-            for name in layer.parameters
-            if f"{layer.name}.{name}" in gradients
+            name: gradients[f"{place}.{name}"] for name in layer.parameters if f"{place}.{name}" in gradients
         }
-        for layer in layers
+        for place, layer in net.children().items()
     ]
-    assert len(gradients) == len(net.parameters())
+    assert len(gradients) == len(net.parameters)
     pairs = [(own_array(layers, name, arrays), parameter.grad) for name, parameter in peer.named_parameters()]
     pairs = [(gradient, expected.numpy()) for gradient, expected in pairs if gradient is not None]
     assert len(pairs) == len(gradients)
@@ -465,10 +463,11 @@ def test_a_character_model_and_its_loss(device, dtype):
     for layer in net.layers:
         randomise(layer, rng, dtype)
     ids, labels = rng.integers(0, 13, (2, 5, 20))
-    logits, saved = net.forward(ids, Run(kernels, training=True, logits=True))
+    run, chain = Run(kernels, training=True), net.logits
+    logits, saved = chain.forward(ids, run)
     flat = logits.reshape(-1, 13), labels.reshape(-1)
     loss, dlogits = kernels.cross_entropy(*flat, np.full(100, 1 / 100, dtype))
-    gradients = net.backward(dlogits.reshape(logits.shape), saved)
+    _, gradients = chain.backward(dlogits.reshape(logits.shape), saved, run)
 
     embedding, lstm, dense = net.layers
     table = torch.tensor(embedding.parameters["embeddings"], requires_grad=True)

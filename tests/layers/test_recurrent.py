@@ -89,7 +89,7 @@ def test_dropout_of_the_inputs(kind, settings, go_backwards):
 @each_mask
 def test_a_pass_from_a_given_state(kind, settings, mask):
     layer, rng = kind(4, **settings, return_sequences=True), np.random.default_rng(0)
-    state = tuple(rng.standard_normal((3, size)) for size in layer.state_sizes)
+    state = tuple(rng.standard_normal(zeros.shape) for zeros in layer.zero_state(3))
     check_layer(layer, (5, 3), batch=3, mask=mask, state=state)
 
 
@@ -151,7 +151,7 @@ def test_bidirectional_starts_from_a_state_of_both():
     rng = np.random.default_rng(0)
     state = tuple(rng.standard_normal((2, 3)) for _ in range(4))
     layer = Bidirectional(LSTM(3))
-    assert layer.state_sizes == (3, 3, 3, 3)
+    assert [zeros.shape for zeros in layer.zero_state(2)] == [(2, 3)] * 4
     check_layer(layer, (4, 2), state=state)
 
 

@@ -64,10 +64,10 @@ def test_in_a_padded_batch_each_sequence_is_what_it_is_alone(stack, return_seque
 def test_padding_has_no_gradient_and_changes_none(stack):
     net = shaken(tn.Sequential([tn.Masking(), *stack()], (None, 3)))
     alone, batch = ragged([5, 2, 7])
-    run = Run(reference, logits=True)
-    y, saved = net.forward(batch, run)
-    together = net.backward(np.ones_like(y), saved)
-    apart = [net.backward(np.ones_like(y[:1]), net.forward(one[None], run)[1]) for one in alone]
+    run, chain = Run(reference), net.logits
+    y, saved = chain.forward(batch, run)
+    _, together = chain.backward(np.ones_like(y), saved, run)
+    apart = [chain.backward(np.ones_like(y[:1]), chain.forward(one[None], run)[1], run)[1] for one in alone]
     for name, gradient in together.items():
         close(gradient, sum(one[name] for one in apart), 1e-5)
 
@@ -77,16 +77,17 @@ def test_a_mask_ends_with_time():
     net = tn.Sequential([tn.Masking(), LSTM(4, return_sequences=True), *rest], (None, 3))
     _, batch = ragged([5, 2])
     _, saved = net.forward(batch, Run(reference))
-    masks = [mask for _, _, mask in saved]
-    assert np.array_equal(masks[0], [[1] * 5, [1, 1, 0, 0, 0]])
-    assert masks[1] is masks[0] and masks[2:] == [None] * 4
-    assert net.output_mask(saved) is None
+    masks = [told.mask for _, told in saved.steps]
+    assert masks[0] is None and np.array_equal(masks[1], [[1] * 5, [1, 1, 0, 0, 0]])
+    assert masks[2] is masks[1] and masks[3:] == [None] * 3
+    assert saved.mask is None
 
 
 def test_convolutions_end_a_mask():
     net = tn.Sequential([tn.Masking(), tn.Conv1D(2, 2), LSTM(2)], (5, 3))
     _, saved = net.forward(ragged([5, 2])[1], Run(reference))
-    assert saved[0][2] is not None and saved[1][2] is None
+    masks = [told.mask for _, told in saved.steps]
+    assert masks[1] is not None and masks[2] is None
 
 
 def test_a_mask_may_come_with_the_run():
@@ -95,7 +96,7 @@ def test_a_mask_may_come_with_the_run():
     mask = batch.any(axis=2)
     y, saved = net.forward(batch, Run(reference, mask=mask))
     close(y[1:], net.predict(alone[1][None]), 1e-6)
-    assert net.output_mask(saved) is None
+    assert saved.mask is None
 
 
 # ---- states ----
@@ -174,12 +175,13 @@ def test_padding_in_a_stream_leaves_the_state():
 def test_training_goes_on_from_a_state():
     net = shaken(tn.Sequential([LSTM(4, return_sequences=True), Dense(2)], (None, 3)))
     x = np.random.default_rng(0).random((2, 6, 3)).astype(np.float32)
-    whole, saved = net.forward(x, Run(reference, training=True))
-    first, kept = net.forward(x[:, :4], Run(reference, training=True))
+    run = Run(reference, training=True)
+    whole, saved = net.forward(x, run)
+    first, kept = net.forward(x[:, :4], run)
     second, last = net.forward(x[:, 4:], Run(reference, training=True, state=net.final_state(kept)))
     close(np.concatenate((first, second), axis=1), whole, 1e-6)
     close_states(net.final_state(last), net.final_state(saved))
-    assert net.backward(np.ones_like(second), last).keys() == net.parameters().keys()
+    assert net.backward(np.ones_like(second), last, run)[1].keys() == net.parameters.keys()
 
 
 def test_a_layer_may_ask_for_its_state_and_any_state_can_be_had():
@@ -197,7 +199,7 @@ def test_a_layer_may_ask_for_its_state_and_any_state_can_be_had():
 @pytest.mark.parametrize("layer", [GRU, RNN])
 def test_a_state_of_one_array_needs_no_tuple_around_it(layer):
     net = tn.Sequential([layer(3)], (None, 2))
-    name, rng = net.layers[0].name, np.random.default_rng(0)
+    name, rng = next(iter(net.children())), np.random.default_rng(0)
     x, state = rng.random((2, 4, 2)), rng.random((2, 3))
     assert (
         net.predict(x, initial_state={name: state}) == net.predict(x, initial_state={name: (state,)})
@@ -338,8 +340,8 @@ def test_a_network_of_all_of_them_is_summarised_and_keeps_its_weights():
     )
     shaken(net)
     assert net.parameter_count() == sum(value.size for value in net.get_weights())
-    assert net.layers[1].layer.parameters["kernel"] is net.parameters()["bidirectional_1.forward_kernel"]
-    assert "time_distributed_1.bias" in net.parameters()
+    assert net.layers[1].layer.parameters["kernel"] is net.parameters["bidirectional_1.forward_kernel"]
+    assert "time_distributed_1.bias" in net.parameters
 
 
 def test_joined_parameters_can_be_replaced_but_not_added():

@@ -45,7 +45,7 @@ def conv2d(
     `activation` is one of those that are fused. Returns (n, height, width, o).
     """
     x, pads = with_zeros_around(x, pads)
-    shape = compute_output_shape(x.shape, kernel.shape, strides, pads, dilation)
+    shape = output_shape(x.shape, kernel.shape, strides, pads, dilation)
     if 0 in shape:
         return np.zeros(shape, np.float32)
     plan = forward_plan(x.shape, kernel.shape, strides, pads, dilation)
@@ -83,7 +83,7 @@ def conv2d_kernel_gradient(
 
 
 @functools.lru_cache(maxsize=256)
-def compute_output_shape(input_shape, kernel_shape, strides, pads, dilation) -> tuple[int, ...]:
+def output_shape(input_shape, kernel_shape, strides, pads, dilation) -> tuple[int, ...]:
     """Of a convolution: (n, height, width, filters)."""
     sizes = [
         (size + sum(pad) - d * (window - 1) - 1) // stride + 1
@@ -129,7 +129,7 @@ def forward_plan(input_shape, kernel_shape, strides, pads, dilation, calls: int 
     n, h, w, c = input_shape
 
     def make(layout: Layout) -> Plan:
-        shape = compute_output_shape(input_shape, kernel_shape, strides, pads, dilation)
+        shape = output_shape(input_shape, kernel_shape, strides, pads, dilation)
         return make_plan(
             layout,
             shape,
@@ -145,7 +145,7 @@ def forward_plan(input_shape, kernel_shape, strides, pads, dilation, calls: int 
 @kept
 def _forward_layout(picture, kernel_shape, strides, pads, dilation) -> Layout:
     _, w, c = picture
-    _, height, width, filters = compute_output_shape((1, *picture), kernel_shape, strides, pads, dilation)
+    _, height, width, filters = output_shape((1, *picture), kernel_shape, strides, pads, dilation)
     pixels = _pixels(height, width, strides, pads, w * c, c)
     outputs = _pixels(height, width, (1, 1), NO_PADS, width * filters, filters)
     return lay_out([(pixels, outputs)], _patch(kernel_shape, dilation, w * c))

@@ -86,15 +86,16 @@ def test_gradients_of_a_whole_network(loss, last, logits):
     kernel, targets = LOSSES[loss]
     x = np.random.default_rng(1).standard_normal((3, 36))
     weights = np.array([0.5, 0.2, 0.3])
-    run = Run(reference, training=True, seed=4, logits=logits)
+    run = Run(reference, training=True, seed=4)
+    chain = net.logits if logits else net
 
     def value():
-        return kernel(net.forward(x, run)[0], targets, weights)[0]
+        return kernel(chain.forward(x, run)[0], targets, weights)[0]
 
-    y, saved = net.forward(x, run)
-    gradients = net.backward(kernel(y, targets, weights)[1], saved)
-    assert gradients.keys() == net.parameters().keys()
-    for name, parameter in net.parameters().items():
+    y, saved = chain.forward(x, run)
+    _, gradients = chain.backward(kernel(y, targets, weights)[1], saved, run)
+    assert gradients.keys() == net.parameters.keys()
+    for name, parameter in net.parameters.items():
         close(gradients[name], numeric_gradient(value, parameter), 1e-8)
 
 
@@ -103,7 +104,7 @@ def test_the_loss_on_logits_is_the_loss_on_the_output(activation):
     net = digit_net()
     vars(net.layers[-1])["activation"] = activation  # as if it had been made with it
     x = pictures(3)
-    logits, _ = net.forward(x, Run(reference, logits=True))
+    logits, _ = net.logits.forward(x, Run(reference))
     assert net.logits_activation == activation
     close(reference.activation(logits, activation), net.predict(x), 1e-6)
 
@@ -112,7 +113,7 @@ def test_the_loss_on_logits_is_the_loss_on_the_output(activation):
 def test_only_an_activation_that_a_loss_contains_is_left_to_it(activation):
     net = tn.Sequential([tn.Dense(3, activation)], (4,))
     x = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
-    y, _ = net.forward(x, Run(reference, logits=True))
+    y, _ = net.logits.forward(x, Run(reference))
     assert net.logits_activation is None
     assert np.array_equal(y, net.predict(x))
 
@@ -121,7 +122,7 @@ def test_the_softmax_in_the_middle_is_never_left_out():
     net = tn.Sequential([tn.Dense(3, "softmax"), tn.Dense(3, "softmax")], (4,), seed=1)
     x = np.ones((1, 4), np.float32)
     hidden, _ = net.layers[0].forward(x, Run(reference))
-    logits, _ = net.forward(x, Run(reference, logits=True))
+    logits, _ = net.logits.forward(x, Run(reference))
     close(logits, hidden @ net.layers[1].parameters["kernel"], 1e-6)
 
 
@@ -131,16 +132,16 @@ def test_the_gradient_stops_at_the_first_layer_with_parameters():
             raise AssertionError("nobody asked for this gradient")
 
     net = tn.Sequential([Watch(), tn.Dense(3), tn.Dense(2)], (2, 2))
-    run = Run(reference, training=True)
+    run = Run(reference, training=True, input_gradient=False)
     y, saved = net.forward(np.ones((1, 2, 2), np.float32), run)
-    assert net.backward(y, saved).keys() == net.parameters().keys()
+    assert net.backward(y, saved, run)[1].keys() == net.parameters.keys()
 
 
 def test_a_network_without_parameters_has_no_gradients():
     net = tn.Sequential([tn.Flatten(), tn.Activation("relu")], (2, 2))
     run = Run(reference, training=True)
     y, saved = net.forward(np.ones((1, 2, 2), np.float32), run)
-    assert net.backward(y, saved) == {}
+    assert net.backward(y, saved, run)[1] == {}
 
 
 def test_two_dropouts_drop_different_values():
@@ -265,8 +266,8 @@ def test_the_same_seed_gives_the_same_weights():
 
 def test_layers_are_named_by_their_kind_and_place():
     net = tn.Sequential([tn.Dense(3), tn.Activation("relu"), tn.Dense(3), tn.GlobalMaxPool2D()][:3], (2,))
-    assert [layer.name for layer in net.layers] == ["dense_1", "activation_1", "dense_2"]
-    assert list(net.parameters()) == ["dense_1.kernel", "dense_1.bias", "dense_2.kernel", "dense_2.bias"]
+    assert list(net.children()) == ["dense_1", "activation_1", "dense_2"]
+    assert list(net.parameters) == ["dense_1.kernel", "dense_1.bias", "dense_2.kernel", "dense_2.bias"]
 
 
 @pytest.mark.parametrize("layer", [tn.Dense(2), tn.Flatten(), tn.BatchNorm()])
@@ -275,11 +276,21 @@ def test_a_layer_used_twice_is_refused(layer):
         tn.Sequential([layer, layer], (2,))
 
 
-def test_a_layer_of_another_network_is_refused():
+def test_a_layer_used_in_two_networks_shares_its_arrays():
+    layer = tn.Dense(2)
+    one, other = (tn.Sequential([layer, tn.Dense(3)], (2,), seed=seed) for seed in (1, 2))
+    before = one.layers[0].get_weights()
+    other.fit(np.ones((4, 2)), np.zeros(4, int), epochs=2)
+    assert one.parameters["dense_1.kernel"] is other.parameters["dense_1.kernel"]
+    assert not np.array_equal(one.layers[0].get_weights()[0], before[0])
+
+
+def test_a_layer_of_another_network_must_fit():
     layer = tn.Dense(2)
     tn.Sequential([layer], (2,))
-    with pytest.raises(TinynetError, match="dense_1 is used twice"):
-        tn.Sequential([layer], (2,))
+    expected = r"dense_2 belongs to a network already, where its kernel has the shape \(2, 2\); here it would need \(3, 2\)"
+    with pytest.raises(ShapeError, match=expected):
+        tn.Sequential([tn.Dense(3), layer], (2,))
 
 
 def test_layers_of_a_network_that_did_not_fit_can_be_used_again():
@@ -287,7 +298,7 @@ def test_layers_of_a_network_that_did_not_fit_can_be_used_again():
     with pytest.raises(ShapeError, match=r"^max_pool2d_1 takes .* but is given \(6, 6, 2\)"):
         tn.Sequential(layers, (8, 8, 1))
     net = tn.Sequential(layers, (28, 28, 1))
-    assert [layer.name for layer in net.layers] == ["conv2d_1", "dense_1", "max_pool2d_1"]
+    assert list(net.children()) == ["conv2d_1", "dense_1", "max_pool2d_1"]
 
 
 def test_what_is_no_layer_is_refused():
@@ -331,7 +342,7 @@ def test_weights_of_batch_norm_include_its_statistics():
     assert list(net.state()) == [
         f"batch_norm_1.{name}" for name in ("gamma", "beta", "moving_mean", "moving_variance")
     ]
-    assert list(net.parameters()) == ["batch_norm_1.gamma", "batch_norm_1.beta"]
+    assert list(net.parameters) == ["batch_norm_1.gamma", "batch_norm_1.beta"]
 
 
 def test_weights_may_be_lists_and_other_types():

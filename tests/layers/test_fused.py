@@ -7,8 +7,8 @@ import pytest
 from helpers import close, randomise
 
 import tinynet as tn
-from tinynet.layers import Run, joined
-from tinynet.layers.joined import EmbeddingAndRecurrent
+from tinynet.layers import Run, fused
+from tinynet.layers.fused import EmbeddingAndRecurrent, Step
 
 CELLS = {
     "rnn": lambda **settings: tn.RNN(5, **settings),
@@ -31,7 +31,7 @@ def network(cell, sequences=True):
 
 def passes(net, ids, dy, run):
     y, saved = net.forward(ids, run)
-    return y, net.final_state(saved), net.backward(dy, saved)
+    return y, net.final_state(saved), net.backward(dy, saved, run)[1]
 
 
 @pytest.mark.parametrize("device", ["reference", "cpu"])
@@ -49,15 +49,15 @@ def test_an_embedding_and_a_recurrent_layer_give_the_same_as_one_step_and_as_two
     mask = np.arange(steps) < [[steps], [max(steps - 2, 1)], [1]] if masked else None
     run = Run(tn.kernels.backend(), training=True, mask=mask)
     net = network(cell, sequences)
-    assert any(isinstance(step, EmbeddingAndRecurrent) for _, step in net._steps)
+    assert any(isinstance(step.layer, EmbeddingAndRecurrent) for step in net.steps)
     y, state, gradients = passes(net, ids, dy, run)
-    monkeypatch.setattr(joined, "JOINED", ())
-    net._steps = joined.join(net.layers)
+    apart = [Step(i, name, layer, (layer,)) for i, (name, layer) in enumerate(net.children().items())]
+    monkeypatch.setattr(net, "steps", apart)
     y2, state2, gradients2 = passes(net, ids, dy, run)
     if device == "cpu":
         np.testing.assert_array_equal(y, y2)
     close(y, y2, 1e-6)
-    assert gradients.keys() == gradients2.keys() == net.parameters().keys()
+    assert gradients.keys() == gradients2.keys() == net.parameters.keys()
     for name, gradient in gradients2.items():
         close(gradients[name], gradient, 1e-5)
     (one,), (other,) = state.values(), state2.values()
@@ -77,6 +77,6 @@ def test_an_embedding_and_a_recurrent_layer_give_the_same_as_one_step_and_as_two
     ],
     ids=["masking", "dropout inside", "backwards", "dropout between", "bidirectional"],
 )
-def test_what_is_no_table_of_ids_is_not_joined(layers):
+def test_what_is_no_table_of_ids_is_not_fused(layers):
     made = layers()
-    assert [step for _, step in joined.join(made)] == made
+    assert [step.layer for step in fused.fuse({str(i): layer for i, layer in enumerate(made)})] == made
