@@ -306,16 +306,27 @@ def test_what_is_no_layer_is_refused():
         tn.Sequential([tn.Dense(2), "relu"], (2,))
 
 
-@pytest.mark.parametrize("shape", [784, "28", (28, 0), (2.5,), (-1, 3), None])
+@pytest.mark.parametrize("shape", [784, "28", (28, 0), (2.5,), (-1, 3)])
 def test_an_input_shape_that_is_none_is_refused(shape):
     with pytest.raises(TinynetError, match="input_shape must be"):
         tn.Sequential([tn.Flatten()], shape)
 
 
 def test_a_network_without_an_input_shape_is_told_what_to_give():
-    asked = r"^model: input_shape must be the shape of one sample, a tuple such as \(28, 28, 1\), not None$"
-    with pytest.raises(TinynetError, match=asked):
-        tn.Sequential([tn.Dense(2)])
+    net, x = tn.Sequential([tn.Dense(2)]), np.ones((3, 2))
+    for use in (
+        net.predict,
+        net.step,
+        net.classify,
+        net.save,
+        lambda x: net.fit(x, x),
+        lambda x: net.evaluate(x, x),
+    ):
+        with pytest.raises(
+            TinynetError, match=r"^model has no input_shape, so it is only a layer of other networks; make it"
+        ):
+            use(x)
+    assert repr(net) == "Sequential(layers=[Dense(units=2)])"
 
 
 def test_a_network_without_layers_gives_back_its_input():

@@ -371,7 +371,9 @@ def test_recurrent(cell, use_bias, depth, two_ways, lengths, device, dtype):
     for layer in net.layers:
         randomise(layer, rng, dtype)
     x = rng.standard_normal((3, 7, 3)).astype(dtype)
-    first = [tuple(rng.standard_normal((3, 5)).astype(dtype) for _ in layer.zero_state(3)) for layer in layers]
+    first = [
+        tuple(rng.standard_normal((3, 5)).astype(dtype) for _ in layer.zero_state(3)) for layer in layers
+    ]
     mask = None if lengths is None else np.arange(7) < np.array(lengths)[:, None]
     state = dict(zip(net.children(), first, strict=True))
     run = Run(kernels, training=True, mask=mask, state=state)
@@ -397,9 +399,7 @@ def test_recurrent(cell, use_bias, depth, two_ways, lengths, device, dtype):
     for found, expected in zip(ours, final if isinstance(final, tuple) else (final,), strict=True):
         close(found, expected.detach().numpy(), TOLERANCES[dtype])
     arrays = [
-        {
-            name: gradients[f"{place}.{name}"] for name in layer.parameters if f"{place}.{name}" in gradients
-        }
+        {name: gradients[f"{place}.{name}"] for name in layer.parameters if f"{place}.{name}" in gradients}
         for place, layer in net.children().items()
     ]
     assert len(gradients) == len(net.parameters)

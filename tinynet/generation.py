@@ -157,5 +157,5 @@ def _read(model: Network, ids: np.ndarray) -> State:
     """The state after some ids."""
     state = model.zero_state(1)
     for start in range(0, len(ids), PIECE):
-        _, state = model.predictions(ids[None, start : start + PIECE], state=state)
+        _, state = model.answer(ids[None, start : start + PIECE], state=state)
     return state

@@ -52,7 +52,7 @@ class Network(Chain):
         seen = [id(layer) for _, layer in self.walk()]
         for path, layer in self.walk():
             if seen.count(id(layer)) > 1:
-                raise TinynetError(f"{path} is used twice in {self.name}; make a new layer for each place")
+                raise TinynetError(f"{path} is used twice; make a new layer for each place")
         if input_shape is not None:
             self._begin(input_shape, seed)
 
@@ -70,7 +70,7 @@ class Network(Chain):
         self.state_like = self.zero_state(0)
         self.returns_state = any(getattr(layer, "return_state", False) for layer in self.layers)
         self._flops = self.flops()
-        self.replay = Replay(self._outputs, lambda: list(self.state().values()))
+        self.replay = Replay(self._outputs, self._arrays)
 
     @property
     def owner(self) -> str:
@@ -114,6 +114,9 @@ class Network(Chain):
         state = rebuilt(self.state_like, iter(arrays[count:])) if len(arrays) > count else None
         y, kept = self.forward(x, Run(k, gradients=False, input_gradient=False, state=state))
         return y, *leaves(kept.state)
+
+    def _arrays(self) -> list[np.ndarray]:
+        return list(self.state().values())
 
     def compute(self, k: ModuleType, x: Any, state: State | None = None) -> tuple[np.ndarray, State]:
         """The output for a prepared batch and, if it began with a state, the state at its end."""
@@ -195,7 +198,7 @@ class Network(Chain):
 
     # ---- use ----
 
-    def predictions(
+    def answer(
         self, x: Any, batch_size: int = BATCH_SIZE, state: State | None = None, keep_state: bool = False
     ) -> tuple[np.ndarray, State]:
         """The outputs for a batch of samples, in pieces of `batch_size`; the state at the end where it is to be kept."""

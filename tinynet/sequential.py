@@ -76,7 +76,7 @@ class Sequential(Network):
         """
         self.check_begun()
         returned = return_state or self.returns_state
-        outputs, state = self.predictions(x, batch_size, initial_state, returned)
+        outputs, state = self.answer(x, batch_size, initial_state, returned)
         return (outputs, state) if returned else outputs
 
     @checked
@@ -98,13 +98,14 @@ class Sequential(Network):
         """
         from .data.images import prepare, read_image
 
+        self.check_begun()
         if isinstance(picture, (list, tuple)):
             return [self.classify(each, top) for each in picture]
         if "input" not in self.metadata or len(self.input_shape) not in (2, 3) or len(self.output_shape) != 1:
             example = """set net.metadata["input"], for example to {"kind": "image"}"""
             raise TinynetError(f"{self.name} does not say how a picture becomes its input; {example}")
         prepared = prepare(read_image(picture), self.metadata["input"], self.input_shape)
-        return self.rank(self.predictions(prepared[None])[0][0], top) if prepared is not None else []
+        return self.rank(self.answer(prepared[None])[0][0], top) if prepared is not None else []
 
     def rank(self, probabilities: np.ndarray, top: int | None = None) -> list[tuple[str, float]]:
         """The classes of one output, the most probable first; raises TinynetError where it is no number."""

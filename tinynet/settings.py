@@ -61,6 +61,7 @@ ELSEWHERE = {
     "batch_size": "fit takes it: net.fit(x, y, batch_size=64)",
     "weights": "use get_weights() and set_weights(…)",
     "trainable_weights": "use trained()",
+    "trainable": "set it on the layer: layer.trainable = False",
     "count_params": "use parameter_count()",
     "load_weights": "tinynet.load(file) makes the whole network",
     "save_weights": "use save(file)",
@@ -135,8 +136,8 @@ def sealed(kind: Kind) -> Kind:
 
     Subclasses that somebody else derives may hold whatever they like.
     """
-    is_data = dataclasses.is_dataclass(kind)
-    fixed = {field.name for field in dataclasses.fields(kind)} if is_data else {*kind._FIXED}
+    own = getattr(kind, "_FIXED", None)
+    fixed = {field.name for field in dataclasses.fields(kind)} if own is None else {*own}
     kind.__init__.__qualname__ = f"{kind.__qualname__}.__init__"
     make = checked(kind.__init__)
 
@@ -164,7 +165,7 @@ def _check_attribute(owner: Any, name: str, fixed: set[str]) -> None:
             f"{kind} keeps its {name} once it is made; make a new {kind} where it should be another"
         )
     if name not in vars(owner) and not hasattr(type(owner), name):
-        known = fixed if dataclasses.is_dataclass(owner) else {*fixed, *vars(owner)}
+        known = {*fixed, *vars(owner)} if hasattr(owner, "_FIXED") else fixed
         raise unknown_attribute(type(owner), name, known)
 
 

@@ -163,7 +163,9 @@ def check_trim(net, conv, shape):
         dx, gradients = own.backward(pooling.backward(dy, pool_kept, run)[0], kept, run)
         results.append({"y": y, "dx": dx, **gradients})
     y, saved = net.forward(x, run)
-    assert convolved.shape[1:-1] == pooling.part_read(conv.spatial_output(shape[:-1])), "no more is computed than is read"
+    assert convolved.shape[1:-1] == pooling.part_read(conv.spatial_output(shape[:-1])), (
+        "no more is computed than is read"
+    )
     close(net.forward(x, run._replace(gradients=False))[0], y, 1e-12)
     _, gradients = net.backward(dy, saved, run)
     results.append({"y": y, **{name.split(".")[1]: value for name, value in gradients.items()}})

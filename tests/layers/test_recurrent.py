@@ -263,10 +263,11 @@ def test_other_bad_settings(make, pattern):
         make()
 
 
-def test_a_layer_inside_belongs_to_one_network():
+def test_a_layer_inside_stands_in_one_place_of_a_network():
     inner = LSTM(3)
     with pytest.raises(TinynetError, match="is used twice"):
         tn.Sequential([TimeDistributed(inner), Bidirectional(inner)], (4, 5, 2))
-    tn.Sequential([inner], (5, 2))
-    with pytest.raises(TinynetError, match="lstm_1 belongs to a network already"):
-        Bidirectional(inner)
+    alone, both = tn.Sequential([inner], (5, 2)), tn.Sequential([Bidirectional(inner)], (5, 2))
+    assert both.parameters["bidirectional_1.forward_kernel"] is alone.parameters["lstm_1.kernel"]
+    with pytest.raises(tn.errors.ShapeError, match=r"^bidirectional_1/lstm belongs to a network already"):
+        tn.Sequential([Bidirectional(inner)], (5, 3))

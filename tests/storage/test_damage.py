@@ -169,8 +169,8 @@ def test_unknown_and_missing_entries_of_the_config(file):
     "change, pattern",
     [
         (
-            {"version": 2},
-            r"format version 2, but tinynet \S+ reads version 1; install a newer tinynet to read it$",
+            {"version": 3},
+            r"format version 3, but tinynet \S+ reads version 1 and 2; install a newer tinynet to read it$",
         ),
         ({"version": "1"}, "format version '1'"),
         ({"format": "keras"}, "does not describe a tinynet model"),
@@ -180,7 +180,7 @@ def test_unknown_and_missing_entries_of_the_config(file):
         ({"layers": [{"type": "Dense"}]}, "Dense needs units"),
         ({"layers": [{"type": "Dense", "units": "4"}]}, "units must be a whole number"),
         ({"layers": ["Dense"]}, "the layer type None is unknown"),
-        ({"layers": [{"type": "Bidirectional"}]}, "the layer type None is unknown"),
+        ({"layers": [{"type": "Bidirectional"}]}, "Bidirectional needs layer"),
         ({"layers": [{"type": "Bidirectional", "layer": "LSTM"}]}, "the layer type None is unknown"),
         (
             {"layers": [{"type": "Bidirectional", "layer": {"type": "LSTN"}}]},

@@ -17,6 +17,7 @@ from model_file import SHAPE, entries, npy, put_array, read_config, refused, sma
 import tinynet as tn
 from tinynet import files, storage
 from tinynet.errors import ModelFileError, TinynetError
+from tinynet.sequential import to_config
 
 # ---- what is written is read ----
 
@@ -42,7 +43,7 @@ def test_a_model_comes_back_as_it_was(tmp_path):
     assert list(back.state()) == list(net.state())
     assert all(np.array_equal(a, b) for a, b in zip(back.get_weights(), net.get_weights(), strict=True))
     assert np.array_equal(back.predict(x), net.predict(x))
-    assert storage.config(back) == storage.config(net)
+    assert to_config(back) == to_config(net)
 
 
 @pytest.mark.parametrize("vocabulary", [None, "", "abc", [], ["the", "a"]])
@@ -84,7 +85,7 @@ def test_the_settings_of_every_layer_come_back(tmp_path, layers, shape):
     back = tn.load(tmp_path / "net.npz")
     assert [type(layer) for layer in back.layers] == [type(layer) for layer in layers]
     assert [vars(layer).keys() for layer in back.layers] == [vars(layer).keys() for layer in layers]
-    assert [layer.settings() for layer in back.layers] == [layer.settings() for layer in layers]
+    assert [layer.config() for layer in back.layers] == [layer.config() for layer in layers]
     x = 9 * np.random.default_rng(0).random((2, *(size or 5 for size in shape)), np.float32)
     x = x.astype(int) if layers[0].takes_ids else x
     assert np.array_equal(back.predict(x), net.predict(x))

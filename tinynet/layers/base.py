@@ -148,6 +148,7 @@ class Layer(HasArrays):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
+        """Freeze this layer and all inside, or let them learn again."""
         self._trainable = bool(value)
         for child in self.children().values():
             child.trainable = value

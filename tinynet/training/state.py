@@ -151,4 +151,5 @@ def passes(loss: Loss, model: Network) -> Chain:
 
 
 def copied(arrays: Arrays) -> Arrays:
+    """Copies of all arrays."""
     return {name: array.copy() for name, array in arrays.items()}
