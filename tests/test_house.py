@@ -22,16 +22,16 @@ LONGEST = 500
 
 FOLDERS = {"cli": "tinynet.cli", "tinynet": "tinynet"}
 LEVELS = [
-    {"archive", "checks", "errors", "files", "settings", "terminal", "version", "weights"},
+    {"archive", "checks", "drawing", "errors", "files", "settings", "terminal", "version", "weights"},
     {"kernels"},
     {"layers"},
     {"network", "data"},
-    {"storage", "training", "generation"},
+    {"storage", "tasks", "training", "generation"},
     {"sequential"},
     {"recipes"},
     {"cli", "__main__"},
 ]
-"""From the ground up: a module imports from its own level and from below, in functions as well as at its top."""
+"""From the ground up: a module imports from its own level and from below, inside functions and for typing too."""
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 HEAVY = {"numba", "llvmlite", "PIL", "click"}
 """Packages that cost time: imported inside functions, or in the one place that is loaded only when it is needed."""
@@ -64,22 +64,17 @@ def part(module):
 
 
 def imports(module):
-    """(absolute name of what is imported, line, whether at the top of the module), type checking left out."""
+    """(absolute name of what is imported, line, whether at the top of the module and not for typing alone)."""
     package = module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
-    hidden = {
-        id(inner) for node in ast.walk(TREES[module]) if _is_type_checking(node) for inner in ast.walk(node)
-    }
-    inside = {
+    later = {
         id(inner)
         for node in ast.walk(TREES[module])
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) or _is_type_checking(node)
         for inner in ast.walk(node)
     }
     for node in ast.walk(TREES[module]):
-        if id(node) in hidden:
-            continue
         for name in _imported(node, package):
-            yield name, node.lineno, id(node) not in inside
+            yield name, node.lineno, id(node) not in later
 
 
 def _is_type_checking(node):
@@ -128,6 +123,32 @@ def test_imports_go_one_way(module):
     assert not upward, f"{module} imports upward"
     whole = [line for name, line, _ in imports(module) if name == "tinynet"]
     assert not whole or own >= LEVEL["recipes"], f"{module} imports the whole package, line {whole}"
+
+
+def test_no_files_import_each_other_in_a_circle():
+    """Packages included: a package's `__init__` counts as importing what it names; the door may name all."""
+    files = [module for module in MODULES if module != "tinynet"]
+    graph = {module: {_file(name) for name, *_ in imports(module)} & set(files) - {module} for module in files}
+    while leaves := [module for module, above in graph.items() if not above]:
+        for module in leaves:
+            del graph[module]
+        graph = {module: above - set(leaves) for module, above in graph.items()}
+    assert not graph, "these import each other in a circle: " + " → ".join(_circle(graph))
+
+
+def _file(name):
+    """The module in which an imported name lies."""
+    while name not in MODULES and "." in name:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def _circle(graph):
+    """One way round."""
+    way = [min(graph)]
+    while way[-1] not in way[:-1]:
+        way.append(min(graph[way[-1]]))
+    return way[way.index(way[-1]) :]
 
 
 @each_module

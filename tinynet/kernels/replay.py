@@ -18,4 +18,5 @@ class Replay:
         return self.function(kernels, *inputs)
 
     def iterate(self, *arguments: Any) -> None:
+        """Nothing."""
         return None
