@@ -128,7 +128,9 @@ def test_imports_go_one_way(module):
 def test_no_files_import_each_other_in_a_circle():
     """Packages included: a package's `__init__` counts as importing what it names; the door may name all."""
     files = [module for module in MODULES if module != "tinynet"]
-    graph = {module: {_file(name) for name, *_ in imports(module)} & set(files) - {module} for module in files}
+    graph = {
+        module: {_file(name) for name, *_ in imports(module)} & set(files) - {module} for module in files
+    }
     while leaves := [module for module, above in graph.items() if not above]:
         for module in leaves:
             del graph[module]

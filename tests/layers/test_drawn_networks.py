@@ -12,8 +12,10 @@ from poison import POISONS, poisoned
 
 import tinynet as tn
 from tinynet.kernels import cpu, reference
+from tinynet.kernels.replay import CALLS_BEFORE_CAPTURE
 from tinynet.layers import LAYERS, Run
-from tinynet.model import CALLS_BEFORE_RECORDING
+from tinynet.layers.containers import MERGES
+from tinynet.network import leaves, named_leaves, rebuilt
 
 COUNT = 1000
 TOLERANCE = 1e-3
@@ -80,20 +82,35 @@ class Draw:
         table = tn.Embedding(6, features, mask_zero=self.one(True, False, False))
         return self.one([tn.Masking()], [table], [table, self.cell()])
 
-    def layers(self):
+    def container(self, shape, depth):
+        """A few layers in a container."""
+
+        def chain():
+            inner, _ = self.layers(shape, self.one(1, 2), depth - 1)
+            return tn.Sequential(inner)
+
+        kinds = (
+            chain,
+            lambda: tn.Residual(chain().layers),
+            lambda: tn.Parallel([chain(), chain()], self.one(*MERGES)),
+        )
+        return [self.one(*kinds)()]
+
+    def layers(self, given=None, count=None, depth=1):
         """(layers, input shape)."""
-        shape = given = self.some(self.one(1, 2, 2, 3, 3), *range(1, 10))
-        layers, count = [], self.one(1, 2, 3, 4, 5)
-        if len(shape) == 2 and self.one(True, False):
+        shape = given = given or self.some(self.one(1, 2, 2, 3, 3), *range(1, 10))
+        layers, count = [], count or self.one(1, 2, 3, 4, 5)
+        if depth and len(shape) == 2 and self.one(True, False):
             layers = self.in_front(shape[1])
             given = shape[:1] if layers[0].takes_ids else shape
             shape = output_shape(layers, given)
         while len(layers) < count:
             kinds = self.behind_a_vector, self.behind_a_sequence, self.behind_a_picture
-            more = self.one(self.anywhere, *2 * [kinds[len(shape) - 1]])()
+            draw = self.one(self.anywhere, *2 * [kinds[len(shape) - 1]])
             try:
+                more = self.container(shape, depth) if depth and self.one(*4 * [False], True) else draw()
                 shape = output_shape(more, shape)
-            except tn.TinynetError:  # too small for a window
+            except tn.TinynetError:  # too small for a window, or shapes that do not fit each other
                 continue
             layers += more
         return layers, given
@@ -101,7 +118,7 @@ class Draw:
 
 def output_shape(layers, shape):
     for layer in layers:
-        shape = layer.output_shape(shape)
+        shape = layer.compute_output_shape(shape)
     return shape
 
 
@@ -109,8 +126,9 @@ def network(seed, dtype=np.float32):
     """A network, inputs, and states to start from or None."""
     rng = np.random.default_rng(seed)
     net = tn.Sequential(*Draw(rng).layers())
-    for layer in net.layers:
-        randomise(layer, rng, dtype)
+    for _, layer in net.walk():
+        if not layer.children():
+            randomise(layer, rng, dtype)
     n = int(rng.integers(1, 10))
     x = (
         rng.integers(0, 6, (n, *net.input_shape))
@@ -121,12 +139,8 @@ def network(seed, dtype=np.float32):
         x *= rng.random((n, len(x[0]), 1)) < 0.6
     if rng.random() < 0.5:
         return net, x, None
-    steps = [step for _, step in net._steps if step.state_sizes]
-    return (
-        net,
-        x,
-        {step.name: tuple(normal(rng, dtype, n, units) for units in step.state_sizes) for step in steps},
-    )
+    zeros = net.zero_state(n)
+    return net, x, rebuilt(zeros, (normal(rng, dtype, *array.shape) for array in leaves(zeros))) or None
 
 
 def normal(rng, dtype, *shape):
@@ -134,20 +148,18 @@ def normal(rng, dtype, *shape):
 
 
 def results(seed, kernels, dtype, copy=np.copy):
-    """Output, states and all gradients, that at the input too; and the prediction of a call that a recording answers, if there is one."""
+    """Output, states and all gradients, that at the input too; and the prediction of a call that is replayed, if there is one."""
     net, x, state = network(seed, dtype)
-    run = Run(kernels, state=state)
-    y, saved = net.forward(copy(x), run._replace(training=True, seed=3))
+    run = Run(kernels, training=True, seed=3, state=state)
+    y, kept = net.forward(copy(x), run)
     found = {"output": y}
-    found |= {f"state of {name}": np.stack(arrays) for name, arrays in net.final_state(saved).items()}
-    dy = normal(np.random.default_rng(0), dtype, *y.shape)
-    for (_, step), (kept, step_run, _) in zip(reversed(net._steps), reversed(saved), strict=True):
-        dy, gradients = step.backward(dy, kept, step_run._replace(input_gradient=True))
-        found |= step.named(gradients)
+    found |= {f"state {name}": array for name, array in named_leaves(kept.state).items()}
+    dx, gradients = net.backward(normal(np.random.default_rng(0), dtype, *y.shape), kept, run)
+    found |= gradients
     if not net.takes_ids:
-        found["input"] = dy
-    for _ in range(CALLS_BEFORE_RECORDING + 2):
-        found["prediction"], _ = net._infer(copy(x), run, keep_state=bool(state))
+        found["input"] = dx
+    for _ in range(CALLS_BEFORE_CAPTURE + 2):
+        found["prediction"], _ = net.compute(kernels, copy(x), state)
     return found
 
 
@@ -187,4 +199,4 @@ def test_ten_times_as_many_networks():
 
 def test_every_layer_is_drawn():
     drawn = [layer for seed in range(300) for layer in Draw(np.random.default_rng(seed)).layers()[0]]
-    assert {type(layer).__name__ for layer in drawn} == LAYERS.keys()
+    assert {layer.type_name() for layer in drawn} == LAYERS.keys()

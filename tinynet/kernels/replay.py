@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+CALLS_BEFORE_CAPTURE = 3
+
 
 class Replay:
     """A function of arrays."""
