@@ -11,7 +11,8 @@ import numpy as np
 
 from .errors import TinynetError
 
-Shape = tuple[int | None, ...]
+Shape = tuple[Any, ...]
+"""Sizes of a sample, whole numbers or None where one is open; of several inputs a shape for each."""
 
 MOST_AXES = 30
 """Axes of a sample; NumPy's oldest arrays have 32."""

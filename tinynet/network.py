@@ -103,7 +103,7 @@ class Network(Chain):
         return last_activation(self)
 
     @property
-    def logits(self) -> Chain:
+    def logits(self) -> Layer:
         """The same layers on the same arrays, but for the last activation, which is left to a fused loss."""
         return without_activation(self) if self.logits_activation else self
 
@@ -178,7 +178,7 @@ class Network(Chain):
             raise TinynetError(f"a state is a dict such as `step` returns, not {type(state).__name__}")
         return self._checked_state(state, self.zero_state(n))
 
-    def _checked_state(self, state: Mapping[str, Any], zeros: dict[str, Any]) -> State:
+    def _checked_state(self, state: Mapping[str, Any], zeros: Any) -> State:
         checked = dict(zeros)
         for name, given in state.items():
             if name not in zeros:
@@ -277,8 +277,9 @@ class Network(Chain):
 
 def leaves(state: State) -> list[np.ndarray]:
     """All arrays of a state, in a row."""
-    parts = state.values() if isinstance(state, dict) else None
-    return list(state) if parts is None else [array for part in parts for array in leaves(part)]
+    if isinstance(state, dict):
+        return [array for part in state.values() for array in leaves(part)]
+    return list(state)
 
 
 def named_leaves(state: State) -> dict[str, np.ndarray]:

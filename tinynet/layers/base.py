@@ -13,15 +13,14 @@ import re
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from ..checks import check_choice, show_shape
+from ..checks import Shape, check_choice, show_shape
 from ..errors import ShapeError, TinynetError
 from .arrays import Below, HasArrays
 
-Shape = tuple[int | None, ...]
 Gradients = dict[str, np.ndarray]
 State = dict[str, Any] | tuple[np.ndarray, ...]
 """What is handed from one time step to the next: of a recurrent layer its arrays (n, units), of a layer with others inside a
@@ -205,15 +204,15 @@ class Layer(HasArrays):
         """Samples as the layer takes them where it is a network's first: C-contiguous float32."""
         return np.ascontiguousarray(x, np.float32)
 
-    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
+    def forward(self, x: Any, run: Run) -> tuple[np.ndarray, Any]:
         """The output, and whatever `backward` needs."""
         raise NotImplementedError
 
-    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray | None, Gradients]:
+    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[Any, Gradients]:
         """From the gradient at the output: the gradient at the input, and one for each parameter."""
         raise NotImplementedError
 
-    def output_mask(self, x: np.ndarray, saved: Any, run: Run) -> np.ndarray | None:
+    def output_mask(self, x: Any, saved: Any, run: Run) -> np.ndarray | None:
         """Which time steps of the output for x are real, (n, t); None: all."""
         return run.mask if self.timewise else None
 
@@ -229,7 +228,7 @@ class Layer(HasArrays):
 
     def settings(self) -> dict[str, Any]:
         """The settings that differ from their defaults."""
-        fields = {field.name: field.default for field in dataclasses.fields(self)}
+        fields = {field.name: field.default for field in dataclasses.fields(cast(Any, self))}
         values = {name: getattr(self, name) for name in fields}
         return {name: value for name, value in values.items() if value != fields[name]}
 

@@ -153,7 +153,7 @@ class Chain(Container):
             told = run.of_child(step.index)
             yield step, told._replace(input_gradient=asked, state=state.get(step.name))
 
-    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Kept]:
+    def forward(self, x: Any, run: Run) -> tuple[np.ndarray, Kept]:
         steps, mask, ends = [], run.mask, {}
         for step, told in self._runs(run):
             told = told if mask is None else told._replace(mask=mask)
@@ -166,7 +166,7 @@ class Chain(Container):
             x = y
         return x, Kept(steps, mask, ends)
 
-    def backward(self, dy: np.ndarray, saved: Kept, run: Run) -> tuple[np.ndarray | None, Gradients]:
+    def backward(self, dy: Any, saved: Kept, run: Run) -> tuple[Any, Gradients]:
         gradients: Gradients = {}
         for step, (kept, told) in zip(reversed(self.steps), reversed(saved.steps), strict=True):
             if not (step.learns or told.input_gradient):

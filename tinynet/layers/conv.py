@@ -23,7 +23,7 @@ from .base import (
 from .initializers import INITIALIZERS, initialise
 
 PADDINGS = ("valid", "same")
-Pads = tuple[tuple[int, int], tuple[int, int]]
+Pads = tuple[tuple[int, int], ...]
 
 
 Sizes = tuple[int, ...]
@@ -77,6 +77,14 @@ class Convolution(Layer):
     """What Conv1D and Conv2D share; `rank` is the number of spatial axes."""
 
     rank: int
+    filters: int
+    kernel_size: Any
+    strides: Any
+    padding: str
+    dilation_rate: Any
+    activation: str
+    use_bias: bool
+    kernel_initializer: str
     crop: Callable[[Sizes], Sizes] | None = None
     """From the spatial size of the output to that of the part that is read; only `fused` makes convolutions with one."""
 
@@ -141,7 +149,7 @@ class Convolution(Layer):
         y, z = activated(run, run.kernels.conv2d, self.activation, *operands)
         return y if self.rank == 2 else y[:, 0], (x, y, z)
 
-    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
+    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray | None, Gradients]:
         x, y, z = saved
         kernel, geometry = self.picture_kernel(), self.geometry(x.shape[1:-1])
         picture = as_picture(x, self.rank)

@@ -63,7 +63,7 @@ class Dense(Layer):
         y, z = activated(run, run.kernels.dense, self.activation, rows, kernel, bias)
         return y.reshape(*x.shape[:-1], self.units), (x, y, z)
 
-    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
+    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray | None, Gradients]:
         x, y, z = saved
         dz = activation_gradient(run, dy.reshape(y.shape), y, z, self.activation)
         gradients = {"kernel": run.kernels.dense_kernel_gradient(x.reshape(len(dz), x.shape[-1]), dz)}

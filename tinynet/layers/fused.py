@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,9 @@ LARGEST_WINDOW = 256
 """Values in a window whose places fit one byte."""
 OF_LOSSES = ("softmax", "sigmoid")
 """Activations that end a network and that a loss may contain."""
+
+
+Kind = TypeVar("Kind", bound=Layer)
 
 
 class Step(NamedTuple):
@@ -57,21 +60,22 @@ def fuse(layers: dict[str, Layer]) -> list[Step]:
 
 def _steps(layers: Sequence[tuple[str, Layer]]) -> Iterator[Step]:
     index = 0
+    parts: tuple[Layer, ...]
     while index < len(layers):
         (name, first), (follower, second) = layers[index], (layers[index + 1 : index + 2] or [("", None)])[0]
-        step, parts, count = first, (first,), 1
+        step, parts = first, (first,)
         if isinstance(first, Convolution) and isinstance(second, Pooling) and first.rank == second.rank:
-            step = _twin(first, crop=second.part_read)
+            step = cropped = _twin(first, crop=second.part_read)
             if ConvolutionAndMaxPool.fits(first, second):
-                step, parts, count = ConvolutionAndMaxPool(step, second), (first, second), 2
+                step, parts = ConvolutionAndMaxPool(cropped, second), (first, second)
         elif EmbeddingAndRecurrent.fits(first, second):
-            step, parts, count = EmbeddingAndRecurrent(name, first, follower, second), (first, second), 2
+            step, parts = EmbeddingAndRecurrent(name, first, follower, second), (first, second)
             name = follower
         yield Step(index, name, step, parts)
-        index += count
+        index += len(parts)
 
 
-def _twin(layer: Layer, **changed: Any) -> Layer:
+def _twin(layer: Kind, **changed: Any) -> Kind:
     """The same layer, with the same arrays, but for some attributes."""
     twin = copy.copy(layer)
     vars(twin).update(changed)
@@ -159,7 +163,7 @@ class EmbeddingAndRecurrent(Layer):
 
     @staticmethod
     def fits(first: Layer, second: Layer | None) -> bool:
-        """Whether two layers can be one step: what reaches the cell must be rows of E, in the order of the ids."""
+        """Whether the two can be one step: what reaches the cell must be rows of E, in the order of the ids."""
         if not (isinstance(first, Embedding) and isinstance(second, Recurrent)):
             return False
         return not (first.mask_zero or second.dropout or second.go_backwards)

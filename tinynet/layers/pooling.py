@@ -18,6 +18,9 @@ class Pooling(Layer):
 
     rank: int
     largest: bool
+    pool_size: Any
+    strides: Any
+    padding: str
 
     def check(self) -> None:
         self.pool_size = check_counts(self.kind, "pool_size", self.pool_size, self.rank)

@@ -29,6 +29,14 @@ def _nothing(count: int, size: int, dtype: np.dtype) -> np.ndarray:
 class Recurrent(Layer):
     """What RNN, LSTM and GRU share. A trace is what a cell's kernel returns; its first array is h (n, t + 1, units)."""
 
+    units: int
+    use_bias: bool
+    kernel_initializer: str
+    recurrent_initializer: str
+    dropout: float
+    return_sequences: bool
+    return_state: bool
+    go_backwards: bool
     gates: int
     """Parts of units outputs each that the products with W and U have."""
     carried: int = 1

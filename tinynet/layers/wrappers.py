@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -100,7 +100,7 @@ class Bidirectional(Wrapper):
                 f"{self.kind}: layer must be an RNN, LSTM or GRU that goes forwards, not {self.layer.description()}"
             )
         check_choice(self.kind, "merge_mode", self.merge_mode, MERGE_MODES)
-        self.backward_layer = dataclasses.replace(self.layer, go_backwards=True)
+        self.backward_layer = dataclasses.replace(cast(Any, self.layer), go_backwards=True)
 
     def children(self) -> dict[str, Layer]:
         return {"forward": self.layer, "backward": self.backward_layer}

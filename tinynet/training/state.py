@@ -14,8 +14,8 @@ import numpy as np
 
 from ..checks import check_number
 from ..data.augment import Augment
+from ..layers.base import Layer
 from ..layers.base import State as Carried
-from ..layers.containers import Chain
 from ..network import Network
 from .callbacks import Callback, EarlyStopping
 from .history import History
@@ -144,7 +144,7 @@ class Training:
         self.history.signal = int(number)
 
 
-def passes(loss: Loss, model: Network) -> Chain:
+def passes(loss: Loss, model: Network) -> Layer:
     """What gives the loss its outputs: the network, without its last activation where the loss contains that."""
     fused = loss.activation is not None and loss.activation == model.logits_activation
     return model.logits if fused else model
