@@ -160,7 +160,7 @@ def test_elastic_is_the_root_mean_square_displacement():
         ({"shift": -0.1}, "shift must be a number of at least 0, not -0.1"),
         ({"rotate": float("nan")}, "rotate must be"),
         ({"scale": float("inf")}, "scale must be"),
-        ({"shear": 90}, "shear must be below 90 degrees"),
+        ({"shear": 90}, "shear must be a number of at least 0 and below 90, not 90"),
     ],
 )
 def test_refuses_amounts_that_make_no_sense(settings, message):
