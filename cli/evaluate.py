@@ -42,6 +42,7 @@ def command(model_name: str, data: str, save_errors: str | None, as_json: bool) 
     status is 1.
     """
     from tinynet.data.datasets import SOURCES
+    from tinynet.files import check_writable
     from tinynet.recipes import is_text, test_data
     from tinynet.recipes.base import learnt_from
     from tinynet.training.metrics import by_class
@@ -52,6 +53,8 @@ def command(model_name: str, data: str, save_errors: str | None, as_json: bool) 
             raise click.UsageError("--save-errors is for pictures, but this is text; leave it out")
         _measure_text(model, data, as_json)
         return 0
+    if save_errors:
+        check_writable(save_errors)
     given = test_data(data, model)
     _tell(given, data, learnt_from(model, data) and data not in SOURCES)
     measured, confusion, wrong = _measure(model, given)

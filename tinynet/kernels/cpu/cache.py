@@ -33,7 +33,7 @@ from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
-from ...files import user_folder
+from ...files import check_folder, user_folder
 from . import environment
 
 KEPT = 90 * 24 * 3600
@@ -152,7 +152,7 @@ def _opened(own: list[Path]) -> Path | None:
             path.chmod(0o700)  # made with the umask once, as 0775; what is inside is looked at for itself
     if not all(map(_is_ours, own)):
         return None
-    tempfile.TemporaryFile(dir=place).close()
+    check_folder(place)
     os.utime(place)  # the time of its last use, for `_prune`
     if new:
         _prune(place.parent)
