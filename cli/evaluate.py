@@ -154,11 +154,11 @@ def _print(measured: dict, confusion: np.ndarray, labels: list[str], rows: list[
 def _save_errors(
     path: str, model: Sequential, given: TestData, wrong: dict[int, tuple[int, float]], labels: list[str]
 ) -> None:
-    from tinynet.data.tiles import save_tiles
+    from tinynet.drawing import save_contact_sheet
 
     captions = [
         (labels[given.y[index]], f"read as {labels[read]} ({100 * probability:.0f} %)")
         for index, (read, probability) in wrong.items()
     ]
-    shown = save_tiles(path, model.check_input(given.x[list(wrong)]), captions)
+    shown = save_contact_sheet(path, model.check_input(given.x[list(wrong)]), captions)
     note(f"{path}: {shown} of {len(wrong)} misread pictures")

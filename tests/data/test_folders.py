@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from tinynet.data.folders import load_folder, stratified_split
-from tinynet.data.images import prepare, read_image
+from tinynet.data.pictures.prepare import prepare
+from tinynet.data.pictures.read import read_image
 from tinynet.errors import DataError
 
 
@@ -153,7 +154,6 @@ def test_classes_without_pictures_are_left_out(pets):
 
 
 def test_a_preparation_that_finds_nothing_is_named(pets):
-    pytest.importorskip("tinynet.data.ink")
     for name in ("0", "1"):
         picture(pets / name / "blank.png", (60, 60), value=255)
         pixels = np.full((60, 60), 255, np.uint8)

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, ImageError
-from .images import prepare, read_image, read_size
+from .pictures.prepare import prepare
+from .pictures.read import read_image, read_size
 
 PICTURE = re.compile(
     r"[^.].*\.(avif|bmp|dib|gif|ico|j2k|jfif|jp2|jpe|jpe?g|mpo|p[bgnp]m|pcx|png|qoi|sgi|tga|tiff?|webp)",

@@ -106,7 +106,7 @@ def warm_up() -> None:
 
 
 def _warm_up_pictures() -> None:
-    from ..data.augment import DIGITS
+    from ..data.pictures.augment import DIGITS
     from . import pictures
     from .base import Choices
 

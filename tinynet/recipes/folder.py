@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ..data.augment import PHOTOS
 from ..data.folders import load_folder, stratified_split
+from ..data.pictures.augment import PHOTOS
 from . import pictures
 from .base import Choices, Plan
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import kernels as devices
 from ..checks import check_count, check_number, check_seed
-from ..data.augment import Augment
+from ..data.pictures.augment import Augment
 from ..errors import TinynetError
 from ..files import check_writable, path_text
 from ..layers.base import Layer, Shape

@@ -8,8 +8,8 @@ from types import ModuleType
 
 import numpy as np
 
-from ..checks import check_flag, check_number
-from ..settings import sealed
+from ...checks import check_flag, check_number
+from ...settings import sealed
 
 GRID = 7
 """Coefficients a side of the elastic field: smoothed like a Gaussian of 1/7 of the side, Simard's 4 of 28 pixels."""

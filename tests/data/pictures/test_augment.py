@@ -5,7 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tinynet.data.augment import DIGITS, FASHION, GRID, PHOTOS, Augment, augment, draw_grid, draw_matrices
+from tinynet.data.pictures.augment import (
+    DIGITS,
+    FASHION,
+    GRID,
+    PHOTOS,
+    Augment,
+    augment,
+    draw_grid,
+    draw_matrices,
+)
 from tinynet.errors import TinynetError
 from tinynet.kernels import reference
 from tinynet.kernels.reference.warp import spline_basis, warp
