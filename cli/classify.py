@@ -73,7 +73,6 @@ def command(
 
 def _expanded(files: tuple[str, ...], recursive: bool) -> Iterator[tuple[str, TinynetError | None]]:
     """Each picture, and for a folder the pictures in it, or why there are none."""
-    from tinynet.data.folders import find_all_pictures
     from tinynet.errors import DataError
 
     for file in files:
@@ -82,8 +81,11 @@ def _expanded(files: tuple[str, ...], recursive: bool) -> Iterator[tuple[str, Ti
         elif not recursive:
             yield file, DataError(f"{file} is a folder; --recursive classifies the pictures in it")
         else:
+            from tinynet.data.folders import find_all_samples
+            from tinynet.data.pictures.formats import is_picture
+
             try:
-                pictures, others = find_all_pictures(Path(file))
+                pictures, others = find_all_samples(Path(file), is_picture)
                 if not pictures:
                     raise DataError(
                         f"{file} holds no pictures; give a folder with PNG, JPEG or other picture files"

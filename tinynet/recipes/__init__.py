@@ -65,6 +65,7 @@ def test_data(data: str, model: Sequential) -> TestData:
     """Pictures and classes to measure a model on, prepared its way: the test set of digits or fashion, or a whole folder."""
     from ..data.datasets import SOURCES, load
     from ..data.folders import check_classes, load_folder
+    from ..data.pictures.samples import PictureReader
 
     if data in SOURCES:
         found = load(data)
@@ -74,9 +75,7 @@ def test_data(data: str, model: Sequential) -> TestData:
         return TestData(found.x_test, y, y[:0])
     check_reads_pictures(model)
     check_exists(data)
-    folder = load_folder(
-        data, input_shape=model.input_shape, preparation=model.metadata["input"], labels=model.labels
-    )
+    folder = load_folder(data, PictureReader(model.input_shape, model.metadata["input"]), model.labels)
     return TestData(folder.x, folder.y, folder.blank, folder.unreadable, folder.notes(data))
 
 
