@@ -67,7 +67,7 @@ def test_data(data: str, model: Sequential) -> TestData:
     from ..data.folders import check_classes, load_folder
     from ..data.pictures.samples import PictureReader
 
-    if data in SOURCES:
+    if data in SOURCES and not is_text(data):
         found = load(data)
         labels = model.labels or found.labels
         check_classes(found.labels, labels, data)
