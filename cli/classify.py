@@ -143,17 +143,22 @@ def _classify(file: str, models: list[Sequential], every: bool, show: bool) -> l
 
 
 def _answer(models: list[Sequential], views: tuple[Prepared, ...], show: bool) -> Answer:
-    from tinynet.data.pictures.pixels import to_grey
-    from tinynet.drawing import shades
-
     votes: list[np.ndarray] = []
     for model, view in zip(models, views, strict=True):
         if view.pixels is None:
             return Answer([], view.count, None)
         if show:
-            note(shades(to_grey(view.pixels)), keep="\n")
+            _show(view.pixels)
         votes.append(model.predict(view.pixels[None])[0])
     return Answer(models[0].rank(sum(votes) / len(votes)), views[0].count, views[0].box)
+
+
+def _show(pixels: np.ndarray) -> None:
+    """What the network sees, in shades of the terminal's colour."""
+    from tinynet.data.pictures.pixels import to_grey
+    from tinynet.drawing import shades
+
+    note(shades(to_grey(pixels)), keep="\n")
 
 
 def _as_json(file: str, answers: list[Answer], top: int, every: bool) -> dict[str, Any]:
