@@ -11,10 +11,9 @@ import pytest
 from click.shell_completion import ShellComplete
 from test_commands import DIGIT, ROOT, fails, run
 from tinynet.cli import group
-from tinynet.cli.completion import DATASETS
-from tinynet.cli.options import ALIASES
 
 from tinynet.data.datasets import SOURCES
+from tinynet.data.names import ALIASES, DATASETS
 from tinynet.errors import did_you_mean
 from tinynet.recipes import DATA
 

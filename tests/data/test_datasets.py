@@ -303,6 +303,13 @@ def test_says_that_tinynet_data_lacks_the_file(tmp_path, monkeypatch, folder):
         load(source())
 
 
+@pytest.mark.parametrize(("name", "file"), [("mnist", "mnist.npz"), ("fashion-mnist", "fashion_mnist.npz")])
+def test_the_names_of_others_are_known(tmp_path, monkeypatch, name, file):
+    monkeypatch.setenv("TINYNET_DATA", str(tmp_path))
+    with pytest.raises(DataError, match=f"no file .*/{file}"):
+        load(name)
+
+
 def test_refuses_an_unknown_name():
     with pytest.raises(DataError, match="no data set 'letters'; choose one of digits, fashion"):
         load("letters")
@@ -324,7 +331,8 @@ def test_refuses_a_broken_idx_file(content):
 
 
 def test_sources_are_complete():
-    for item in datasets.SOURCES.values():
+    for name, item in datasets.SOURCES.items():
+        assert name == item.name
         assert item.file and len(item.downloads) == (1 if item is SHAKESPEARE else 4)
         for each in item.downloads:
             assert len(each.sha256) == 64 and each.urls

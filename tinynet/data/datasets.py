@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import DataError
 from ..files import data_folder
 from .download import PAUSE, check_packed, check_plain, keep
+from .names import ALIASES, DATASETS
 from .pictures.mnist import PARTS, Dataset, read_npz, read_parts
 from .text import as_text, read_text
 
@@ -100,7 +101,7 @@ SHAKESPEARE = Source(
     read=read_text,
     assemble=lambda contents: as_text(contents[0], "tinyshakespeare.txt"),
 )
-SOURCES = {source.name: source for source in (DIGITS, FASHION, SHAKESPEARE)}
+SOURCES = dict(zip(DATASETS, (DIGITS, FASHION, SHAKESPEARE), strict=True))
 
 
 def load_digits() -> Dataset:
@@ -137,6 +138,7 @@ def load(name: str | Source, cache: Path | None = None, pause: float = PAUSE) ->
 def _source(name: str | Source) -> Source:
     if isinstance(name, Source):
         return name
+    name = ALIASES.get(name, name)
     if name not in SOURCES:
         raise DataError(
             f"there is no data set {name!r}; choose one of {', '.join(SOURCES)}, or give a folder"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..data.names import DATASETS
 from ..errors import DataError, TinynetError, did_you_mean
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def plan(data: str, choices: Choices) -> Plan:
 def check_exists(data: str) -> None:
     """Raise DataError, naming the data set that may be meant, where there is no folder or file DATA."""
     if not os.path.exists(data):
-        close = did_you_mean(data, ("digits", "fashion", "shakespeare"))
+        close = did_you_mean(data, DATASETS)
         raise DataError(f"{data} does not exist; {close}{' ' * bool(close)}DATA is {DATA}")
 
 
