@@ -16,7 +16,15 @@ from pathlib import Path
 import pytest
 
 from tinynet.errors import TinynetError
-from tinynet.files import atomic_write, check_writable, data_folder, path_text, read_file, user_folder
+from tinynet.files import (
+    atomic_write,
+    check_writable,
+    data_folder,
+    path_text,
+    read_file,
+    replacing,
+    user_folder,
+)
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes, pipes and devices")
 
@@ -196,6 +204,16 @@ def test_the_folder_is_synced_after_the_file_is_in_its_place(tmp_path, monkeypat
     monkeypatch.setattr(os, "fsync", sync)
     write(tmp_path / "file")
     assert [folder for folder, _ in synced] == [False, True] and synced[1][1] == ["file"]
+
+
+@POSIX
+def test_a_cache_is_private_and_waits_for_no_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda descriptor: pytest.fail("it waited"))
+    for content in (b"old", b"new"):
+        with replacing(tmp_path / "kernel", mode=0o600, durable=False) as file:
+            file.write(content)
+        assert (tmp_path / "kernel").read_bytes() == content
+        assert stat.S_IMODE((tmp_path / "kernel").stat().st_mode) == 0o600
 
 
 NO_PLACES = {

@@ -158,20 +158,25 @@ def _target(path: str | os.PathLike) -> tuple[Path, os.stat_result | None]:
 
 
 @contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
-    """`atomic_write` for callers who explain an OSError themselves."""
+def replacing(path: str | os.PathLike, mode: int = 0o666, durable: bool = True) -> Iterator[BinaryIO]:
+    """`atomic_write` for callers who explain an OSError themselves.
+
+    mode: of a new file, before the umask. durable: wait until the file would survive a loss of power, which a cache need not.
+    """
     target, old = _target(path)
     temporary = target.with_name(f".tinynet-{os.urandom(8).hex()}.tmp")
     try:
         # Private while it is written, or who may not read the old file could read this one.
-        with open(os.open(temporary, WRITING, 0o600 if old else 0o666), "wb") as file:
+        with open(os.open(temporary, WRITING, 0o600 if old else mode), "wb") as file:
             yield file
             file.flush()
             if old:
                 _hand_on(old, file.fileno())
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(temporary, target)
-        _sync_folder(target.parent)
+        if durable:
+            _sync_folder(target.parent)
     finally:
         with suppress(OSError):
             os.unlink(temporary)

@@ -33,7 +33,7 @@ from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
-from ...files import check_folder, user_folder
+from ...files import check_folder, replacing, user_folder
 from . import environment
 
 KEPT = 90 * 24 * 3600
@@ -102,14 +102,8 @@ def _write(path: Path | None, payload: bytes) -> None:
     """Write atomically: another process sees the whole file or none."""
     if path is None:
         return
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(payload).digest() + payload)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with replacing(path, mode=0o600, durable=False) as file:
+        file.write(hashlib.sha256(payload).digest() + payload)
 
 
 @functools.cache
