@@ -17,7 +17,8 @@ from pathlib import Path
 
 import tinynet as tn
 from tests.photographs import KINDS, render
-from tinynet.data.datasets import Dataset, load_digits
+from tinynet.data.datasets import load_digits
+from tinynet.data.pictures.mnist import Dataset
 
 PICTURES = 100
 STEP = 37

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import tinynet as tn
 from tinynet.data.datasets import load_digits
-from tinynet.data.ink import prepare_digit
+from tinynet.data.pictures.digit.find_digit import prepare_digit
 
 FOLDERS = "/usr/share/fonts", "/usr/local/share/fonts", "/System/Library/Fonts", "C:/Windows/Fonts"
 NO_DIGITS = "D050000L", "Symbol", "Dingbat", "Emoji", "Keyboard", "_K", "_I.", "Math", "Icon"

@@ -16,7 +16,7 @@ from tinynet.terminal import echo, note, print_json
 if TYPE_CHECKING:
     import numpy as np
 
-    from tinynet.data.images import Prepared
+    from tinynet.data.pictures.prepare import Prepared
     from tinynet.errors import TinynetError
     from tinynet.sequential import Sequential
 
@@ -73,7 +73,6 @@ def command(
 
 def _expanded(files: tuple[str, ...], recursive: bool) -> Iterator[tuple[str, TinynetError | None]]:
     """Each picture, and for a folder the pictures in it, or why there are none."""
-    from tinynet.data.folders import find_all_pictures
     from tinynet.errors import DataError
 
     for file in files:
@@ -82,8 +81,11 @@ def _expanded(files: tuple[str, ...], recursive: bool) -> Iterator[tuple[str, Ti
         elif not recursive:
             yield file, DataError(f"{file} is a folder; --recursive classifies the pictures in it")
         else:
+            from tinynet.data.folders import find_all_samples
+            from tinynet.data.pictures.formats import is_picture
+
             try:
-                pictures, others = find_all_pictures(Path(file))
+                pictures, others = find_all_samples(Path(file), is_picture)
                 if not pictures:
                     raise DataError(
                         f"{file} holds no pictures; give a folder with PNG, JPEG or other picture files"
@@ -97,7 +99,7 @@ def _expanded(files: tuple[str, ...], recursive: bool) -> Iterator[tuple[str, Ti
 
 
 def _check_models(models: list[Sequential], every: bool) -> None:
-    from tinynet.data.images import DIGIT
+    from tinynet.data.pictures.prepare import DIGIT
     from tinynet.recipes import check_reads_pictures
 
     for model in models:
@@ -125,31 +127,38 @@ class Answer(NamedTuple):
 
 def _classify(file: str, models: list[Sequential], every: bool, show: bool) -> list[Answer]:
     """What is in a picture, from the mean of the models' probabilities: one thing, or every digit in reading order."""
-    from tinynet.data import images
+    from tinynet.data.pictures.prepare import prepare_digits, prepare_noted
+    from tinynet.data.pictures.read import read_image
 
-    picture = images.read_image(file)
+    picture = read_image(file)
     views = []  # of each model, what it is to read
     for model in models:
         if every:
-            views.append(images.prepare_digits(picture, model.input_shape))
+            views.append(prepare_digits(picture, model.input_shape))
         else:
-            views.append([images.prepare_noted(picture, model.metadata["input"], model.input_shape)])
+            views.append([prepare_noted(picture, model.metadata["input"], model.input_shape)])
     if views[0] and (said := views[0][0].note):
         note(f"{file}: {said}; --all reads each of them")
     return [_answer(models, thing, show) for thing in zip(*views, strict=True)]
 
 
 def _answer(models: list[Sequential], views: tuple[Prepared, ...], show: bool) -> Answer:
-    from tinynet.data import images
-
     votes: list[np.ndarray] = []
     for model, view in zip(models, views, strict=True):
         if view.pixels is None:
             return Answer([], view.count, None)
         if show:
-            note(images.show(view.pixels), keep="\n")
+            _show(view.pixels)
         votes.append(model.predict(view.pixels[None])[0])
     return Answer(models[0].rank(sum(votes) / len(votes)), views[0].count, views[0].box)
+
+
+def _show(pixels: np.ndarray) -> None:
+    """What the network sees, in shades of the terminal's colour."""
+    from tinynet.data.pictures.pixels import to_grey
+    from tinynet.drawing import shades
+
+    note(shades(to_grey(pixels)), keep="\n")
 
 
 def _as_json(file: str, answers: list[Answer], top: int, every: bool) -> dict[str, Any]:

@@ -9,10 +9,8 @@ from contextlib import suppress
 import click
 from click.shell_completion import CompletionItem
 
+from tinynet.data.names import DATASETS
 from tinynet.terminal import printable
-
-DATASETS = ("digits", "fashion", "shakespeare")
-"""Data sets that have a name."""
 
 
 def models(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:

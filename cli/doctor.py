@@ -102,8 +102,7 @@ def _vectors() -> dict[str, str]:
 
 def _data() -> dict[str, str]:
     """The folder of the data sets, and which of them are there."""
-    from tinynet.data.datasets import PARTS, SOURCES
-    from tinynet.data.text import SHAKESPEARE
+    from tinynet.data.datasets import SOURCES
     from tinynet.files import data_folder
 
     given = os.environ.get("TINYNET_DATA")
@@ -112,9 +111,8 @@ def _data() -> dict[str, str]:
         "data folder": f"{folder}, {'as TINYNET_DATA says' if given else 'since TINYNET_DATA is not set'}"
     }
     for source in SOURCES.values():
-        downloaded = [f"{source.stem}/{part}.gz" for part in PARTS.values()]
-        facts[source.name] = _whether_there(folder, [f"{source.stem}.npz"] if given else downloaded)
-    facts["shakespeare"] = _whether_there(folder, [SHAKESPEARE])
+        files = [source.file] if given else [download.path for download in source.downloads]
+        facts[source.name] = _whether_there(folder, files)
     return facts
 
 

@@ -42,6 +42,7 @@ def command(model_name: str, data: str, save_errors: str | None, as_json: bool) 
     status is 1.
     """
     from tinynet.data.datasets import SOURCES
+    from tinynet.files import check_writable
     from tinynet.recipes import is_text, test_data
     from tinynet.recipes.base import learnt_from
     from tinynet.training.metrics import by_class
@@ -52,6 +53,8 @@ def command(model_name: str, data: str, save_errors: str | None, as_json: bool) 
             raise click.UsageError("--save-errors is for pictures, but this is text; leave it out")
         _measure_text(model, data, as_json)
         return 0
+    if save_errors:
+        check_writable(save_errors)
     given = test_data(data, model)
     _tell(given, data, learnt_from(model, data) and data not in SOURCES)
     measured, confusion, wrong = _measure(model, given)
@@ -151,11 +154,11 @@ def _print(measured: dict, confusion: np.ndarray, labels: list[str], rows: list[
 def _save_errors(
     path: str, model: Sequential, given: TestData, wrong: dict[int, tuple[int, float]], labels: list[str]
 ) -> None:
-    from tinynet.data.tiles import save_tiles
+    from tinynet.drawing import save_contact_sheet
 
     captions = [
         (labels[given.y[index]], f"read as {labels[read]} ({100 * probability:.0f} %)")
         for index, (read, probability) in wrong.items()
     ]
-    shown = save_tiles(path, model.check_input(given.x[list(wrong)]), captions)
+    shown = save_contact_sheet(path, model.check_input(given.x[list(wrong)]), captions)
     note(f"{path}: {shown} of {len(wrong)} misread pictures")

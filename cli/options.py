@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from tinynet.cli import completion
 
+from tinynet.data.names import ALIASES, DATASETS
 from tinynet.errors import did_you_mean
 from tinynet.terminal import echo, note, printable
 
@@ -82,14 +83,10 @@ def _tell_compilation(compiled: list[str], kernel: str) -> None:
     compiled.append(kernel)
 
 
-ALIASES = {"mnist": "digits", "fashion-mnist": "fashion"}
-"""Other names of data sets."""
-
-
 def _data_set(context: click.Context, parameter: click.Parameter, data: str) -> str:
     """The name of a data set for an alias. Such names come before what lies here."""
     name = ALIASES.get(data, data)
-    if name in completion.DATASETS and os.path.exists(data):
+    if name in DATASETS and os.path.exists(data):
         kind = "folder" if os.path.isdir(data) else "file"
         here = os.path.join(os.curdir, data)
         note(f"note: {data} is the data set {name}; there is a {kind} {data} here too: {here} means it")

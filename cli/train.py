@@ -113,8 +113,8 @@ def command(data: str, output: Path | None, force: bool, resume: bool, time_limi
     whatever the number of threads. Ctrl-C keeps the best weights so far, and --resume continues from there.
     """
     from tinynet import recipes
+    from tinynet.files import check_writable
     from tinynet.recipes.base import Choices
-    from tinynet.training import check_writable
 
     if augment is not None and recipes.is_text(data):
         raise click.UsageError(
@@ -144,7 +144,7 @@ def _checkpoint(output: Path) -> Path:
 def _check_output(output: Path, force: bool, resume: bool) -> None:
     """Found before training, not after."""
     from tinynet.errors import TinynetError
-    from tinynet.training import check_writable
+    from tinynet.files import check_writable
     from tinynet.training.checkpoints import exclusive
 
     if resume and not _checkpoint(output).exists():

@@ -16,7 +16,15 @@ from pathlib import Path
 import pytest
 
 from tinynet.errors import TinynetError
-from tinynet.files import atomic_write, data_folder, path_text, read_file, user_folder
+from tinynet.files import (
+    atomic_write,
+    check_writable,
+    data_folder,
+    path_text,
+    read_file,
+    replacing,
+    user_folder,
+)
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes, pipes and devices")
 
@@ -198,12 +206,60 @@ def test_the_folder_is_synced_after_the_file_is_in_its_place(tmp_path, monkeypat
     assert [folder for folder, _ in synced] == [False, True] and synced[1][1] == ["file"]
 
 
-@pytest.mark.parametrize("name", ["a\0b", "x" * 300, "none/file", "folder/", "folder"])
-def test_a_place_that_takes_no_file_is_a_sentence_and_leaves_nothing(tmp_path, name):
+@POSIX
+def test_a_cache_is_private_and_waits_for_no_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda descriptor: pytest.fail("it waited"))
+    for content in (b"old", b"new"):
+        with replacing(tmp_path / "kernel", mode=0o600, durable=False) as file:
+            file.write(content)
+        assert (tmp_path / "kernel").read_bytes() == content
+        assert stat.S_IMODE((tmp_path / "kernel").stat().st_mode) == 0o600
+
+
+NO_PLACES = {
+    "a\0b": "its name has a NUL character; choose another place",
+    "x" * 300: "File name too long; choose another place",
+    "none/file": "there is no folder .*none; create it first",
+    "folder/": "it is a folder; give a file name in it",
+    "folder": "it is a folder; give a file name in it",
+}
+
+
+@pytest.mark.parametrize("use", [write, check_writable])
+@pytest.mark.parametrize(("name", "reason"), NO_PLACES.items())
+def test_a_place_that_takes_no_file_is_a_sentence_and_leaves_nothing(tmp_path, name, reason, use):
     (tmp_path / "folder").mkdir()
-    with pytest.raises(TinynetError, match=r"cannot write .*; choose another place"):
-        write(f"{tmp_path}/{name}")
+    with pytest.raises(TinynetError, match=f"cannot write .*: {reason}$"):
+        use(f"{tmp_path}/{name}")
     assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_asking_whether_a_file_can_be_written_changes_nothing(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    check_writable(path)
+    assert not path.exists()
+    path.write_bytes(b"old")
+    check_writable(path)
+    assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["file"]
+
+    def forbidden(**settings):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", forbidden)
+    with pytest.raises(TinynetError, match="Permission denied; choose another place"):
+        check_writable(path)
+
+
+@POSIX
+@pytest.mark.parametrize("use", [write, check_writable])
+def test_what_is_no_file_is_not_replaced(tmp_path, monkeypatch, use):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "private").write_bytes(b"old")
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "private")
+    for name in ("pipe", "private"):
+        with pytest.raises(TinynetError, match="it is no file that may be written; choose another place"):
+            use(tmp_path / name)
+    assert (tmp_path / "private").read_bytes() == b"old"
 
 
 def test_a_name_of_bytes_is_a_name(tmp_path):

@@ -222,5 +222,5 @@ def test_numbers_of_numpy_are_settings(kind):
 
 
 def test_an_amount_of_augmentation_that_is_no_number_is_answered():
-    with pytest.raises(TinynetError, match=r"augmentation shift must be a number of at least 0, not '0\.1'"):
+    with pytest.raises(TinynetError, match=r"Augment: shift must be a number of at least 0, not '0\.1'"):
         tn.Augment(shift="0.1")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # Nothing is imported before it is used, but editors and free
         training,
         weights,
     )
-    from .data.augment import Augment
+    from .data.pictures.augment import Augment
     from .errors import TinynetError
     from .kernels import cpu, reference, set_device, set_threads
     from .layers import (
@@ -146,7 +146,7 @@ __all__ = [
 _MODULES = (
     "data", "errors", "generation", "kernels", "layers", "network", "recipes", "sequential", "storage", "training",
 )  # fmt: skip
-_HOMES = ("errors", "kernels", "layers", "sequential", "data.augment", "training")
+_HOMES = ("errors", "kernels", "layers", "sequential", "data.pictures.augment", "training")
 """Where the names of `__all__` are found, what costs least to import first."""
 
 

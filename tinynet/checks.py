@@ -1,4 +1,8 @@
-"""Checks of what a user gives: each brings a value to its canonical form, or raises one sentence that names the setting."""
+"""Checks of what a user gives: each brings a value to its canonical form, or raises one sentence that names the setting.
+
+All take (owner, setting, value, bounds) and return the value as the library keeps it, an int, a float, a bool, a str or a
+tuple of them, whatever NumPy's types it came in.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import TinynetError
+from .errors import DataError, ShapeError, TinynetError
 
 Shape = tuple[Any, ...]
 """Sizes of a sample, whole numbers or None where one is open; of several inputs a shape for each."""
@@ -26,15 +30,15 @@ def show_shape(shape: Shape) -> str:
     return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 
 
-def check_shape(owner: str, shape: Any) -> Shape:
+def check_shape(owner: str, setting: str, value: Any) -> Shape:
     """The shape of one sample: whole numbers above 0, None where a size is open."""
-    if not isinstance(shape, (tuple, list)):
+    if not isinstance(value, (tuple, list)):
         raise TinynetError(
-            f"{owner}: input_shape must be the shape of one sample, a tuple such as (28, 28, 1), not {shape!r}"
+            f"{owner}: {setting} must be the shape of one sample, a tuple such as (28, 28, 1), not {value!r}"
         )
-    if len(shape) > MOST_AXES:
-        raise TinynetError(f"{owner}: input_shape has {len(shape)} axes; a sample has at most {MOST_AXES}")
-    return tuple(None if size is None else check_count(owner, "input_shape", size) for size in shape)
+    if len(value) > MOST_AXES:
+        raise TinynetError(f"{owner}: {setting} has {len(value)} axes; a sample has at most {MOST_AXES}")
+    return tuple(None if size is None else check_count(owner, setting, size) for size in value)
 
 
 def check_count(owner: str, setting: str, value: Any, least: int = 1, most: float = LARGEST_COUNT) -> int:
@@ -73,20 +77,6 @@ def check_flag(owner: str, setting: str, value: Any) -> bool:
     return bool(value)
 
 
-def check_fraction(owner: str, setting: str, value: Any) -> float:
-    """A number from 0 up to, not including, 1."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < 1:
-        raise TinynetError(f"{owner}: {setting} must be at least 0 and below 1, not {value!r}")
-    return float(value)
-
-
-def check_positive(owner: str, setting: str, value: Any) -> float:
-    """A finite number above 0."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < math.inf:
-        raise TinynetError(f"{owner}: {setting} must be a number above 0, not {value!r}")
-    return float(value)
-
-
 def check_number(
     owner: str,
     setting: str,
@@ -96,12 +86,26 @@ def check_number(
     least: float = 0.0,
     most: float = math.inf,
     below: float = math.inf,
-) -> None:
-    """Raise TinynetError unless `value` is a finite number in [least, most], or above `above` and below `below`."""
+) -> float:
+    """A finite number of at least `least`, or above `above` where that is given, at most `most` and below `below`."""
     number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
     low = value > above if number and above is not None else number and value >= least
     if not (low and value <= most and value < below):
-        limit = f"above {above:g}" if above is not None else f"of at least {least:g}"
-        limit += f" and at most {most:g}" if most < math.inf else ""
-        limit += f" and below {below:g}" if below < math.inf else ""
-        raise TinynetError(f"{owner}: {setting} must be a number {limit}, not {value!r}")
+        limits = f" above {above:g}" if above is not None else f" of at least {least:g}"
+        limits += f" and at most {most:g}" if most < math.inf else ""
+        limits += f" and below {below:g}" if below < math.inf else ""
+        kind = f"a number{limits}" if above is not None or least > -math.inf else "a finite number"
+        raise TinynetError(f"{owner}: {setting} must be {kind}, not {value!r}")
+    return float(value)
+
+
+def as_array(values: Any, what: str) -> np.ndarray:
+    """An array of what was given; raises DataError where some values are masked, ShapeError where parts differ in shape."""
+    if np.ma.is_masked(values):
+        raise DataError(
+            f"{what} has masked values, which are no numbers: fill them, or leave such samples out"
+        )
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ShapeError(f"{what} must be one array, but its parts differ in shape") from None

@@ -96,6 +96,24 @@ def _read_all(file: BinaryIO, limit: int, size: int) -> bytes:
 # ---- writing ----
 
 
+class _NoPlace(OSError):
+    """A place that takes no file; `strerror` says what to do as well."""
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Raise TinynetError where `atomic_write` could not write to `path` later: no such folder, no permission."""
+    with _explained(path):
+        target, _ = _target(path)
+        check_folder(target.parent)
+
+
+def check_folder(folder: str | os.PathLike) -> None:
+    """Raise OSError unless files can be made in a folder."""
+    import tempfile
+
+    tempfile.TemporaryFile(dir=folder).close()
+
+
 @contextmanager
 def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path` and move it there once it is whole; on failure the old file stays.
@@ -104,37 +122,61 @@ def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
     its owner and group; a new one follows the umask. Raises TinynetError where the place cannot be written or the disk is
     full.
     """
-    try:
-        with replacing(path) as file:
-            yield file
-    except OSError as error:
-        name = os.fsdecode(path)
-        raise TinynetError(f"cannot write {name}: {error.strerror or error}; choose another place") from error
+    with _explained(path), replacing(path) as file:
+        yield file
 
 
 @contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
-    """`atomic_write` for callers who explain an OSError themselves."""
+def _explained(path: str | os.PathLike) -> Iterator[None]:
+    """Turn an OSError of writing to `path` into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        advice = "" if isinstance(error, _NoPlace) else "; choose another place"
+        name = os.fsdecode(path)
+        raise TinynetError(f"cannot write {name}: {error.strerror or error}{advice}") from error
+
+
+def _target(path: str | os.PathLike) -> tuple[Path, os.stat_result | None]:
+    """The file that is written when `path` is, and what is there now, if anything; raises OSError where nothing can be."""
     text = os.fsdecode(path)
     if "\0" in text:
         raise OSError(errno.EINVAL, "its name has a NUL character", text)
-    if text.endswith(("/", os.sep)):
-        raise OSError(errno.EISDIR, "it is the name of a folder", text)
+    if text.endswith(("/", os.sep)) or os.path.isdir(text):
+        raise _NoPlace(errno.EISDIR, "it is a folder; give a file name in it", text)
     target = Path(os.path.realpath(text))
-    old = target.stat() if target.exists() else None
-    if old and not (stat.S_ISREG(old.st_mode) and os.access(target, os.W_OK)):
+    if not target.parent.is_dir():
+        folder = target.parent if os.path.islink(text) else Path(text).parent
+        raise _NoPlace(errno.ENOENT, f"there is no folder {folder}; create it first", text)
+    try:
+        old = target.stat()
+    except FileNotFoundError:
+        return target, None
+    if not (stat.S_ISREG(old.st_mode) and os.access(target, os.W_OK)):
         raise PermissionError(errno.EACCES, "it is no file that may be written", text)
+    return target, old
+
+
+@contextmanager
+def replacing(path: str | os.PathLike, mode: int = 0o666, durable: bool = True) -> Iterator[BinaryIO]:
+    """`atomic_write` for callers who explain an OSError themselves.
+
+    mode: of a new file, before the umask. durable: wait until the file would survive a loss of power, which a cache need not.
+    """
+    target, old = _target(path)
     temporary = target.with_name(f".tinynet-{os.urandom(8).hex()}.tmp")
     try:
         # Private while it is written, or who may not read the old file could read this one.
-        with open(os.open(temporary, WRITING, 0o600 if old else 0o666), "wb") as file:
+        with open(os.open(temporary, WRITING, 0o600 if old else mode), "wb") as file:
             yield file
             file.flush()
             if old:
                 _hand_on(old, file.fileno())
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(temporary, target)
-        _sync_folder(target.parent)
+        if durable:
+            _sync_folder(target.parent)
     finally:
         with suppress(OSError):
             os.unlink(temporary)

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from . import kernels
-from .checks import check_count, check_seed, check_shape, show_shape
+from .checks import as_array, check_count, check_seed, check_shape, show_shape
 from .errors import ShapeError, TinynetError
 from .kernels.replay import Replay
 from .layers.arrays import fill
 from .layers.base import Layer, Run, Shape, State, under
 from .layers.containers import Chain
 from .layers.fused import last_activation, without_activation
-from .layers.inputs import as_array, as_samples, each, first_of, fits
+from .layers.inputs import as_samples, each, first_of, fits
 
 BATCH_SIZE = 256
 FEW_SAMPLES = 16
@@ -62,7 +62,7 @@ class Network(Chain):
             isinstance(s, (tuple, list)) for s in input_shape
         )
         shapes = input_shape if several else [input_shape]
-        found = tuple(check_shape(self.name, shape) for shape in shapes)
+        found = tuple(check_shape(self.name, "input_shape", shape) for shape in shapes)
         self.input_shape = found if several else found[0]
         self.shapes = self.shapes_through(self.input_shape)
         rng = None if seed is None else np.random.default_rng(check_seed(self.name, "seed", seed))

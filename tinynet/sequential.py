@@ -92,11 +92,12 @@ class Sequential(Network):
     def classify(self, picture: Any, top: int | None = None) -> list[tuple[str, float]] | list[list]:
         """Read and prepare a picture as the model's file says, and name it.
 
-        picture: a path, bytes, an open file, a picture of Pillow or an array, as `tinynet.data.images.read_image` takes it.
+        picture: a path, bytes, an open file, a picture of Pillow or an array, as `tinynet.data.pictures.read.read_image` takes it.
         Returns (label, probability), the most probable first, an empty list where nothing is found; for a list, a list.
         Raises ImageError for the first picture that cannot be read, TinynetError for a model that takes no pictures.
         """
-        from .data.images import prepare, read_image
+        from .data.pictures.prepare import prepare
+        from .data.pictures.read import read_image
 
         self.check_begun()
         if isinstance(picture, (list, tuple)):

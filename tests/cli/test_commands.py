@@ -226,6 +226,7 @@ def test_a_folder_becomes_a_model_that_classifies(folder, tmp_path):
     assert width >= max(misread, 1) * (84 + 8) and height >= 84 + 8 + (
         12 if misread else 0
     )  # a tile and a caption each
+    fails(run("evaluate", out, folder, "--save-errors", tmp_path / "none" / "e.png"), "create it first")
     done = run("evaluate", out, folder)
     assert b"accuracy" in done.stdout
     assert done.stderr == b"note: it was trained on some of these pictures, so this is too optimistic\n"

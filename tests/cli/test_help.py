@@ -11,10 +11,9 @@ import pytest
 from click.shell_completion import ShellComplete
 from test_commands import DIGIT, ROOT, fails, run
 from tinynet.cli import group
-from tinynet.cli.completion import DATASETS
-from tinynet.cli.options import ALIASES
 
 from tinynet.data.datasets import SOURCES
+from tinynet.data.names import ALIASES, DATASETS
 from tinynet.errors import did_you_mean
 from tinynet.recipes import DATA
 
@@ -49,7 +48,7 @@ def test_suggestions_are_few_and_know_no_case():
 def test_other_names_of_data_sets_mean_the_data_sets(tmp_path):
     for name, meant in ALIASES.items():
         assert meant in SOURCES
-        fails(run("train", name, TINYNET_DATA=str(tmp_path)), f"{SOURCES[meant].stem}.npz")
+        fails(run("train", name, TINYNET_DATA=str(tmp_path)), SOURCES[meant].file)
     (tmp_path / "mnist").mkdir()
     done = run("train", "mnist", cwd=tmp_path, TINYNET_DATA=str(tmp_path))
     assert (
@@ -99,7 +98,7 @@ def test_names_and_files_of_the_right_kind_are_completed(things):
 
 
 def test_the_names_that_are_completed_are_those_of_the_recipes():
-    assert set(SOURCES) < set(DATASETS) and DATA.startswith(", ".join(DATASETS))
+    assert tuple(SOURCES) == DATASETS and DATA.startswith(", ".join(DATASETS))
 
 
 def test_completion_imports_nothing_slow():

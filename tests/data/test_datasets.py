@@ -7,13 +7,15 @@ import re
 import struct
 import sys
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 
 from tinynet.data import datasets, download
-from tinynet.data.datasets import PARTS, Dataset, Source, load, read_idx
+from tinynet.data.datasets import SHAKESPEARE, like_mnist, load
+from tinynet.data.pictures.mnist import PARTS, Dataset, read_idx
 from tinynet.errors import DataError
 
 
@@ -115,7 +117,7 @@ def server(monkeypatch):
 
 def source(*mirrors):
     sha256 = {key: hashlib.sha256(idx(ARRAYS[key])).hexdigest() for key in PARTS}
-    return Source("shapes", "shapes_idx", mirrors, sha256, ("a", "b", "c"))
+    return like_mnist("shapes", "shapes_idx", mirrors, sha256, ("a", "b", "c"))
 
 
 def check(data: Dataset):
@@ -301,6 +303,13 @@ def test_says_that_tinynet_data_lacks_the_file(tmp_path, monkeypatch, folder):
         load(source())
 
 
+@pytest.mark.parametrize(("name", "file"), [("mnist", "mnist.npz"), ("fashion-mnist", "fashion_mnist.npz")])
+def test_the_names_of_others_are_known(tmp_path, monkeypatch, name, file):
+    monkeypatch.setenv("TINYNET_DATA", str(tmp_path))
+    with pytest.raises(DataError, match=f"no file .*/{file}"):
+        load(name)
+
+
 def test_refuses_an_unknown_name():
     with pytest.raises(DataError, match="no data set 'letters'; choose one of digits, fashion"):
         load("letters")
@@ -322,17 +331,50 @@ def test_refuses_a_broken_idx_file(content):
 
 
 def test_sources_are_complete():
-    for item in datasets.SOURCES.values():
-        assert len(item.labels) == 10 and item.sha256.keys() == PARTS.keys()
-        assert all(len(digest) == 64 for digest in item.sha256.values())
-        assert all(mirror.startswith("http") and mirror.endswith("/") for mirror in item.mirrors)
+    for name, item in datasets.SOURCES.items():
+        assert name == item.name
+        assert item.file and len(item.downloads) == (1 if item is SHAKESPEARE else 4)
+        for each in item.downloads:
+            assert len(each.sha256) == 64 and each.urls
+            assert all(url.startswith("http") for url in each.urls)
 
 
 @pytest.mark.skipif("TINYNET_DATA" not in os.environ, reason="TINYNET_DATA is not set: no MNIST here")
 @pytest.mark.parametrize("name", ["digits", "fashion"])
 def test_the_published_checksums_are_of_the_official_files(name):
     data, item = load(name), datasets.SOURCES[name]
-    for key in PARTS:
+    assert len(data.labels) == 10
+    for key, each in zip(PARTS, item.downloads, strict=True):
         array = getattr(data, key)
         array = array[..., 0] if key[0] == "x" else array.astype(np.uint8)
-        assert hashlib.sha256(idx(array)).hexdigest() == item.sha256[key]
+        assert hashlib.sha256(idx(array)).hexdigest() == each.sha256
+
+
+def test_shakespeare_comes_from_the_folder_that_is_set(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYNET_DATA", str(tmp_path))
+    with pytest.raises(DataError, match=r"TINYNET_DATA is set, but there is no file .*tinyshakespeare.txt"):
+        load("shakespeare")
+    (tmp_path / SHAKESPEARE.file).write_text("To be")
+    assert load("shakespeare") == "To be"
+
+
+def test_shakespeare_is_downloaded_once_and_checked(tmp_path, monkeypatch):
+    monkeypatch.delenv("TINYNET_DATA", raising=False)
+    source, content, asked = SHAKESPEARE, b"or not to be", []
+
+    def serve(url, pause, timeout):
+        asked.append(url)
+        return content
+
+    monkeypatch.setattr("tinynet.data.download._from_mirror", serve)
+    with pytest.raises(
+        DataError, match=r"wrong checksum.*place tinyshakespeare.txt in .* by hand, or set TINYNET_DATA"
+    ):
+        load(source, cache=tmp_path)
+    assert not (tmp_path / SHAKESPEARE.file).exists()
+    known = replace(SHAKESPEARE.downloads[0], sha256=hashlib.sha256(content).hexdigest())
+    source = replace(SHAKESPEARE, downloads=(known,))
+    assert load(source, cache=tmp_path) == load(source, cache=tmp_path) == content.decode()
+    assert len(asked) == 2
+    (tmp_path / SHAKESPEARE.file).write_text("damaged")
+    assert load(source, cache=tmp_path) == content.decode() and len(asked) == 3

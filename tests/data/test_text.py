@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import pytest
 
-from tinynet.data import text
 from tinynet.data.text import (
-    SHAKESPEARE,
     decode,
     encode,
-    load_shakespeare,
     read_text,
     streams,
     vocabulary_of,
@@ -118,32 +113,3 @@ def test_windows_count_each_character_once(length):
 def test_nothing_follows_a_single_character():
     with pytest.raises(DataError, match="fewer than 2 characters"):
         windows(np.arange(1))
-
-
-def test_shakespeare_comes_from_the_folder_that_is_set(tmp_path, monkeypatch):
-    monkeypatch.setenv("TINYNET_DATA", str(tmp_path))
-    with pytest.raises(DataError, match=r"TINYNET_DATA is set, but there is no file .*tinyshakespeare.txt"):
-        load_shakespeare()
-    (tmp_path / SHAKESPEARE).write_text("To be")
-    assert load_shakespeare() == "To be"
-
-
-def test_shakespeare_is_downloaded_once_and_checked(tmp_path, monkeypatch):
-    monkeypatch.delenv("TINYNET_DATA", raising=False)
-    content, asked = b"or not to be", []
-
-    def serve(url, pause, timeout):
-        asked.append(url)
-        return content
-
-    monkeypatch.setattr("tinynet.data.download._from_mirror", serve)
-    with pytest.raises(
-        DataError, match=r"wrong checksum.*place it as .*tinyshakespeare.txt by hand, or set TINYNET_DATA"
-    ):
-        load_shakespeare(cache=tmp_path)
-    assert not (tmp_path / SHAKESPEARE).exists()
-    monkeypatch.setattr(text, "SHAKESPEARE_SHA256", hashlib.sha256(content).hexdigest())
-    assert load_shakespeare(cache=tmp_path) == load_shakespeare(cache=tmp_path) == content.decode()
-    assert len(asked) == 2
-    (tmp_path / SHAKESPEARE).write_text("damaged")
-    assert load_shakespeare(cache=tmp_path) == content.decode() and len(asked) == 3

@@ -260,7 +260,9 @@ def test_an_interrupted_writing_leaves_the_old_file(file):
 @pytest.mark.parametrize("name", ["no/such/folder.npz", "folder.npz", "x" * 300 + ".npz"])
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path, name):
     (tmp_path / "folder.npz").mkdir()
-    with pytest.raises(TinynetError, match=r"cannot write .*choose another place"):
+    with pytest.raises(
+        TinynetError, match=r"cannot write .*; (choose another place|create it first|give a file name in it)"
+    ):
         small_net().save(tmp_path / name)
 
 

@@ -164,7 +164,7 @@ def test_moving_average_is_the_recurrence():
         (lambda: SGD(0), "SGD: learning_rate must be a number above 0, not 0"),
         (lambda: Adam("fast"), "Adam: learning_rate must be a number above 0, not 'fast'"),
         (lambda: Adam(math.nan), "Adam: learning_rate must be a number above 0, not nan"),
-        (lambda: Adam(beta_1=1.0), "Adam: beta_1 must be a number of at least 0 and at most 1, not 1.0"),
+        (lambda: Adam(beta_1=1.0), "Adam: beta_1 must be a number of at least 0 and below 1, not 1.0"),
         (lambda: SGD(momentum=-1), "SGD: momentum"),
         (lambda: AdamW(weight_decay=-1), "AdamW: weight_decay"),
         (lambda: RMSprop(epsilon=0), "RMSprop: epsilon must be a number above 0"),

@@ -1,12 +1,12 @@
-"""Data: reading pictures and folders, downloads with checksums, batches, augmentation."""
+"""Data, in wings: pictures and text. Named data sets, downloads and folders of classes serve all of them."""
 
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import augment, datasets, download, folders, images, text
+    from . import datasets, download, folders, pictures, text
 
-__all__ = ["augment", "datasets", "download", "folders", "images", "text"]
+__all__ = ["datasets", "download", "folders", "pictures", "text"]
 
 
 def __getattr__(name: str) -> object:

@@ -1,58 +1,64 @@
-"""The data sets with names, digits (MNIST) and fashion (Fashion-MNIST): found, downloaded, checked."""
+"""The data sets with names: found in one way, whatever is in them, and read by the wing of data that they belong to."""
 
 from __future__ import annotations
 
 import os
-import struct
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from ..archive import Archive
 from ..errors import DataError
-from ..files import data_folder, open_file
-from .download import PAUSE, keep
-
-IDX_UBYTE = 0x08
-PARTS = {
-    "x_train": "train-images-idx3-ubyte",
-    "y_train": "train-labels-idx1-ubyte",
-    "x_test": "t10k-images-idx3-ubyte",
-    "y_test": "t10k-labels-idx1-ubyte",
-}
-"""Each array's file in the data sets' own format, IDX, in the order they are fetched."""
+from ..files import data_folder
+from .download import PAUSE, check_packed, check_plain, keep
+from .names import ALIASES, DATASETS
+from .pictures.mnist import PARTS, Dataset, read_npz, read_parts
+from .text import as_text, read_text
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """Pictures with their classes.
+class Download:
+    """One file as its authors offer it.
 
-    x_train, x_test: uint8 (n, height, width, 1), ink bright; kept as bytes, which take a quarter of the memory of the
-    float32 in 0…1 that a model makes of them (`fit`, `predict` and `evaluate` divide bytes by 255)
-    y_train, y_test: int64 (n,), index into labels
+    path: where it is kept, within the folder of the data sets; sha256: of what is in it, unpacked where `check` unpacks it.
     """
 
-    name: str
-    x_train: np.ndarray
-    y_train: np.ndarray
-    x_test: np.ndarray
-    y_test: np.ndarray
-    labels: list[str]
+    path: str
+    urls: tuple[str, ...]
+    sha256: str
+    check: Callable[[bytes, str], bytes] = check_packed
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set comes from: its file stem, mirrors (URLs ending in /), sha256 of each unpacked part, labels."""
+    """A data set: where it is found, and who reads it.
+
+    file: its name within `$TINYNET_DATA`, which `read` reads; downloads: what it is downloaded as, whose contents `assemble`
+    takes in that order.
+    """
 
     name: str
-    stem: str
-    mirrors: tuple[str, ...]
-    sha256: dict[str, str]
-    labels: tuple[str, ...]
+    file: str
+    downloads: tuple[Download, ...]
+    read: Callable[[Path], Any]
+    assemble: Callable[[list[bytes]], Any]
 
 
-DIGITS = Source(
+def like_mnist(
+    name: str, stem: str, mirrors: tuple[str, ...], sha256: dict[str, str], labels: tuple[str, ...]
+) -> Source:
+    """Pictures in MNIST's format, from mirrors (URLs ending in /) that all have the same four files."""
+    files = {key: f"{file}.gz" for key, file in PARTS.items()}
+    downloads = tuple(
+        Download(f"{stem}/{file}", tuple(mirror + file for mirror in mirrors), sha256[key])
+        for key, file in files.items()
+    )
+    read, assemble = (partial(function, name=name, labels=labels) for function in (read_npz, read_parts))
+    return Source(name, f"{stem}.npz", downloads, read, assemble)
+
+
+DIGITS = like_mnist(
     name="digits",
     stem="mnist",
     mirrors=(
@@ -67,7 +73,7 @@ DIGITS = Source(
     },
     labels=tuple("0123456789"),
 )
-FASHION = Source(
+FASHION = like_mnist(
     name="fashion",
     stem="fashion_mnist",
     mirrors=("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
@@ -81,7 +87,21 @@ FASHION = Source(
         "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
     ),
 )  # fmt: skip
-SOURCES = {source.name: source for source in (DIGITS, FASHION)}
+SHAKESPEARE = Source(
+    name="shakespeare",
+    file="tinyshakespeare.txt",
+    downloads=(
+        Download(
+            "tinyshakespeare.txt",
+            ("https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",),
+            "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+            check_plain,
+        ),
+    ),
+    read=read_text,
+    assemble=lambda contents: as_text(contents[0], "tinyshakespeare.txt"),
+)
+SOURCES = dict(zip(DATASETS, (DIGITS, FASHION, SHAKESPEARE), strict=True))
 
 
 def load_digits() -> Dataset:
@@ -94,27 +114,31 @@ def load_fashion() -> Dataset:
     return load("fashion")
 
 
-def load(name: str | Source, cache: Path | None = None, pause: float = PAUSE) -> Dataset:
+def load_shakespeare() -> str:
+    """Tiny Shakespeare: 1,115,394 characters of his plays (Karpathy 2015)."""
+    return load("shakespeare")
+
+
+def load(name: str | Source, cache: Path | None = None, pause: float = PAUSE) -> Any:
     """A data set, by name or by a Source of your own, from the first place that has it:
 
-    1. `$TINYNET_DATA/STEM.npz`, with arrays x_train, y_train, x_test and y_test, if that variable is set
-    2. the folder STEM in cache, by default `data_folder()`; a file that is damaged there is fetched again
-    3. the source's mirrors, after which it is in 2; pause is the seconds before a second attempt
+    1. its file in `$TINYNET_DATA`, if that variable is set
+    2. its downloads in cache, by default `data_folder()`; a file that is damaged there is fetched again
+    3. the places it is downloaded from, after which it is in 2; pause is the seconds before a second attempt
 
     Raises DataError if none of them has it, naming every place that was tried and what to do.
     """
     source = _source(name)
     given = os.environ.get("TINYNET_DATA")
     if given:
-        arrays = _from_npz(Path(given, f"{source.stem}.npz"))
-    else:
-        arrays = _from_cache(source, Path(cache or data_folder(), source.stem), pause)
-    return Dataset(source.name, **_checked(arrays, source), labels=list(source.labels))
+        return _from_file(source, Path(given, source.file))
+    return source.assemble([_kept(source, each, cache or data_folder(), pause) for each in source.downloads])
 
 
 def _source(name: str | Source) -> Source:
     if isinstance(name, Source):
         return name
+    name = ALIASES.get(name, name)
     if name not in SOURCES:
         raise DataError(
             f"there is no data set {name!r}; choose one of {', '.join(SOURCES)}, or give a folder"
@@ -122,69 +146,22 @@ def _source(name: str | Source) -> Source:
     return SOURCES[name]
 
 
-def _from_npz(path: Path) -> dict[str, np.ndarray]:
-    hint = "put the right file there, or unset TINYNET_DATA to have it downloaded"
+def _from_file(source: Source, path: Path) -> Any:
     if not path.exists():
-        raise DataError(f"TINYNET_DATA is set, but there is no file {path}; {hint}")
+        raise DataError(
+            f"TINYNET_DATA is set, but there is no file {path}; put it there, or unset TINYNET_DATA to have it downloaded"
+        )
     try:
-        with open_file(path) as file:
-            archive = Archive(file, str(path), "data set", DataError)
-            if not PARTS.keys() <= set(archive.names):
-                raise DataError(f"{path} lacks one of the arrays {', '.join(PARTS)}")
-            return {key: archive.array(key) for key in PARTS}
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}; {hint}") from None
+        return source.read(path)
     except DataError as error:
-        raise DataError(f"{error}; {hint}") from None
+        raise DataError(
+            f"{error}; put the right file there, or unset TINYNET_DATA to have it downloaded"
+        ) from None
 
 
-def _from_cache(source: Source, folder: Path, pause: float) -> dict[str, np.ndarray]:
-    """The arrays from a folder of gzip files; those that are missing or damaged are downloaded into it first."""
-    hint = (
-        f"place the files {', '.join(f'{file}.gz' for file in PARTS.values())} in {folder} by hand, "
-        f"or set TINYNET_DATA to a folder that holds {source.stem}.npz"
-    )
-    arrays = {}
-    for key, file in PARTS.items():
-        urls = [f"{mirror}{file}.gz" for mirror in source.mirrors]
-        arrays[key] = read_idx(keep(folder / f"{file}.gz", urls, source.sha256[key], hint, pause))
-    return arrays
-
-
-def read_idx(content: bytes) -> np.ndarray:
-    """Array of bytes in an IDX file: 0, 0, type, number of axes, each axis as a big-endian int32, then the elements.
-
-    Raises DataError if it is not uint8 or its length does not fit its axes.
-    """
-    axes = content[3] if len(content) >= 4 else 0
-    start = 4 + 4 * axes
-    if content[:3] != bytes([0, 0, IDX_UBYTE]) or len(content) < start:
-        raise DataError("this is not an IDX file of bytes; delete it and have it downloaded again")
-    shape = struct.unpack(f">{axes}i", content[4:start])
-    if len(content) - start != np.prod(shape, dtype=np.int64):
-        raise DataError(f"an IDX file of shape {shape} holds {len(content) - start} bytes; download it again")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
-
-
-def _checked(arrays: dict[str, np.ndarray], source: Source) -> dict[str, np.ndarray]:
-    """The arrays in Dataset's shapes and types."""
-    for half in ("train", "test"):
-        x, y = arrays[f"x_{half}"], arrays[f"y_{half}"]
-        if (
-            x.dtype != np.uint8
-            or x.ndim != 3
-            or y.shape != x.shape[:1]
-            or len(x) == 0
-            or y.dtype.kind not in "iu"
-        ):
-            raise DataError(
-                f"{source.name}: x_{half} is {x.dtype} {x.shape} and y_{half} {y.dtype} {y.shape}; "
-                "pictures are uint8 (n, 28, 28) with as many integer labels, so get the file again"
-            )
-        if y.min() < 0 or y.max() >= len(source.labels):
-            raise DataError(
-                f"{source.name}: y_{half} has labels outside 0…{len(source.labels) - 1}; get the file again"
-            )
-    return {
-        key: value[..., None] if key[0] == "x" else value.astype(np.int64) for key, value in arrays.items()
-    }
+def _kept(source: Source, download: Download, folder: Path, pause: float) -> bytes:
+    """The content of a download, which is fetched first where it is missing or damaged."""
+    path = folder / download.path
+    names = ", ".join(Path(each.path).name for each in source.downloads)
+    hint = f"place {names} in {path.parent} by hand, or set TINYNET_DATA to a folder that holds {source.file}"
+    return keep(path, download.urls, download.sha256, hint, pause, download.check)

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import http.client
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -15,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import DataError
-from ..files import replacing
+from ..files import check_folder, replacing
 
 ATTEMPTS = 4
 """Connections to one mirror before the next is tried."""
@@ -80,8 +79,7 @@ def keep(
     try:
         # Before the download, so that nobody waits for a file that cannot be kept.
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
+        check_folder(path.parent)
         content = fetch(urls, sha256, help, pause, check=check)
         with replacing(path) as file:
             file.write(content)

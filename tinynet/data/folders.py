@@ -1,55 +1,75 @@
-"""A folder with one folder of pictures a class, as training data; and the split into training and validation."""
+"""A folder with one folder of samples a class, as training data; and the split into training and validation.
+
+What a sample is, and how it becomes an array, a wing of data says by its `Reader`.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
-from ..errors import DataError, ImageError
-from .images import prepare, read_image, read_size
+from ..checks import check_number
+from ..errors import DataError, TinynetError
 
-PICTURE = re.compile(
-    r"[^.].*\.(avif|bmp|dib|gif|ico|j2k|jfif|jp2|jpe|jpe?g|mpo|p[bgnp]m|pcx|png|qoi|sgi|tga|tiff?|webp)",
-    re.IGNORECASE,
-)
-"""Names of files that should be pictures: not hidden, with the suffix of a picture format."""
 NO_CLASS = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found", "__pycache__"}
 """Folders that systems and programs leave, in small letters."""
 PARTS = ("train", "training", "val", "valid", "validation", "test", "testing")
 """What the parts of a data set are called, the one to train on first."""
 DEEPEST = 3
 """Folders within one another in which class folders are looked for, to say where they lie."""
-PREPARATION = {"kind": "image", "transparent": "contrast"}
-"""How pictures of a folder become inputs of its model; the model's file says so."""
-LONG_SIDE = 64
-"""Pixels of the longer side of the model's input unless it is asked for; small networks learn little from more."""
+
+
+class Reader(Protocol):
+    """How a wing of data reads the samples of a folder."""
+
+    sample: str
+    """What one is called: "picture"."""
+    preparation: dict[str, Any]
+    """How a sample becomes the input of a model, JSON-able; the model's file says so."""
+
+    def is_sample(self, path: Path) -> bool:
+        """Whether a file or folder should be a sample, going by its name and kind."""
+        ...
+
+    def empty(self, files: Sequence[Path]) -> np.ndarray:
+        """An array (n, …) with room for all of these samples, in the shape that suits them."""
+        ...
+
+    def read(self, file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+        """One sample in that shape, None where there is nothing in it; raises TinynetError where it cannot be read."""
+        ...
+
+    def finish(self, x: np.ndarray, path: Path) -> tuple[np.ndarray, list[str]]:
+        """What is handed on of all samples that were read, and a sentence for whatever the user should know of them."""
+        ...
 
 
 @dataclass
 class FolderData:
-    """Pictures of a folder, all of one shape, with their classes.
+    """Samples of a folder, all of one shape, with their classes.
 
-    x: uint8 (n, height, width, channels); channels is 1 if no picture has colour, else 3
+    x: (n, …), as the reader makes it
     y: int64 (n,), index into labels
     labels: names of the class folders, sorted
-    files: the picture of each row
-    preparation: how x was made of the files, JSON-able, for `tinynet.data.images.prepare`
-    skipped: number of entries that are hidden or no pictures
-    unreadable: a sentence for each picture that could not be read
-    blank: int64, the class of each picture in which the preparation finds nothing; such ones are not in x
-    warnings: a sentence for each class without a picture, and for pictures that show nothing
+    files: the file of each row
+    sample: what one is called
+    preparation: how x was made of the files, JSON-able
+    skipped: number of entries that are hidden or no samples
+    unreadable: a sentence for each sample that could not be read
+    blank: int64, the class of each sample in which the preparation finds nothing; such ones are not in x
+    warnings: a sentence for each class without a sample, and whatever the reader says of all of them
     """
 
     x: np.ndarray
     y: np.ndarray
     labels: list[str]
     files: list[Path]
-    preparation: dict
+    sample: str
+    preparation: dict[str, Any]
     skipped: int
     unreadable: list[str]
     blank: np.ndarray
@@ -59,63 +79,60 @@ class FolderData:
         """What a user should know: what was skipped, and the warnings."""
         count = self.skipped
         what = "1 file or folder" if count == 1 else f"{count} files or folders"
-        skipped = [f"skipped {what} in {path}: hidden, or not a picture"] if count else []
+        skipped = [f"skipped {what} in {path}: hidden, or not a {self.sample}"] if count else []
         return skipped + self.warnings
 
 
-def load_folder(
-    path: str | Path,
-    *,
-    input_shape: tuple[int, int, int] | None = None,
-    preparation: dict | None = None,
-    labels: Sequence[str] | None = None,
-    long_side: int = LONG_SIDE,
-) -> FolderData:
-    """Read a folder of class folders of pictures of any size and mode.
+def load_folder(path: str | Path, reader: Reader, labels: Sequence[str] | None = None) -> FolderData:
+    """Read a folder of class folders, whose samples the reader reads.
 
-    By default the input_shape (height, width, channels) suits the pictures: the median of their heights and widths,
-    reduced until neither exceeds long_side, and one channel if none has colour; each is fitted in whole, its aspect
-    kept. To evaluate a model, give the input_shape, preparation and labels that are in its file.
+    To evaluate a model, give the labels that are in its file, and a reader that prepares samples as the file says.
+    What systems leave in folders (hidden files, __MACOSX, Thumbs.db) and class folders without samples are passed over.
 
-    What systems leave in folders (hidden files, __MACOSX, Thumbs.db) and class folders without pictures are passed over.
-
-    Raises DataError if path is no folder, holds no class folders, or pictures of a class that is not in labels, or if
-    fewer than two classes (one, where labels are given) have a picture that can be read.
+    Raises DataError if path is no folder, holds no class folders, or samples of a class that is not in labels, or if
+    fewer than two classes (one, where labels are given) have a sample that can be read.
     """
     path = Path(path)
-    folders, skipped = class_folders(path)
-    pictures: dict[str, list[Path]] = {}
+    folders, skipped = _class_folders(path, reader)
+    found: dict[str, list[Path]] = {}
     for folder in folders:
-        pictures[folder.name], others = find_pictures(folder)
+        found[folder.name], others = find_samples(folder, reader.is_sample)
         skipped += others
     if labels:
-        check_classes([name for name, files in pictures.items() if files], labels, path)
-    files = [file for found in pictures.values() for file in found]
-    shape = input_shape or (*_common_size(files, long_side), 3)
-    preparation = preparation or dict(PREPARATION)
-    x, kept, blank, unreadable = _read_all(files, shape, preparation)
+        check_classes([name for name, files in found.items() if files], labels, path)
+    x, kept, blank, unreadable = _read_all([file for files in found.values() for file in files], reader)
     names = {file.parent.name for file in kept + blank}
-    warnings = [f"{folder} has no picture that can be read" for folder in folders if folder.name not in names]
+    warnings = [
+        f"{folder} has no {reader.sample} that can be read" for folder in folders if folder.name not in names
+    ]
     if len(names) < (1 if labels else 2):
-        raise DataError(_too_few_classes(path, names, unreadable + warnings, labels))
-    warnings += _plain_pictures(x, path)
+        raise DataError(_too_few_classes(path, names, unreadable + warnings, labels, reader))
+    x, remarks = reader.finish(x, path)
     labels = list(labels or sorted(names))
-    if input_shape is None and _is_grey(x):
-        x = np.ascontiguousarray(x[..., :1])
     y, of_blank = (
-        np.array([labels.index(file.parent.name) for file in found], np.int64) for found in (kept, blank)
+        np.array([labels.index(file.parent.name) for file in files], np.int64) for files in (kept, blank)
     )
-    return FolderData(x, y, labels, kept, preparation, skipped, unreadable, of_blank, warnings)
+    return FolderData(
+        x,
+        y,
+        labels,
+        kept,
+        reader.sample,
+        reader.preparation,
+        skipped,
+        unreadable,
+        of_blank,
+        warnings + remarks,
+    )
 
 
 def stratified_split(y: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices (training, validation), each ascending: `fraction` of every class, drawn from seed, for validation.
 
     Rounded to the nearest number, but a class of two or more samples has at least one on either side.
-    Raises DataError if fraction is not between 0 and 1, or if nothing is left on one side.
+    Raises TinynetError if fraction is not between 0 and 1, DataError if nothing is left on one side.
     """
-    if not 0 < fraction < 1:
-        raise DataError(f"the validation split must be between 0 and 1, not {fraction}")
+    check_number("stratified_split", "fraction", fraction, above=0, below=1)
     rng = np.random.default_rng(seed)
     chosen = np.zeros(len(y), bool)
     for label in np.unique(y):
@@ -139,58 +156,55 @@ def check_classes(names: Sequence[str], labels: Sequence[str], data: str | Path)
         raise DataError(f"{place} is not one of this model's classes ({', '.join(labels)})")
 
 
-def class_folders(path: Path) -> tuple[list[Path], int]:
+def _class_folders(path: Path, reader: Reader) -> tuple[list[Path], int]:
     """The class folders, by name, and the number of other entries. Raises DataError where there are none."""
+    samples = f"{reader.sample}s"
     if not path.exists():
-        raise DataError(f"{path} does not exist; give a folder that holds one folder of pictures per class")
+        raise DataError(f"{path} does not exist; give a folder that holds one folder of {samples} per class")
     if not path.is_dir():
-        raise DataError(f"{path} is a file; give a folder that holds one folder of pictures per class")
+        raise DataError(f"{path} is a file; give a folder that holds one folder of {samples} per class")
     entries = _entries(path)
     folders = [entry for entry in entries if _may_be_a_class(entry)]
     if not folders:
-        loose = "pictures but no" if any(map(_is_picture, entries)) else "no"
+        loose = f"{samples} but no" if any(map(reader.is_sample, entries)) else "no"
         raise DataError(
-            f"{path} has {loose} folders in it; put the pictures of each class into a folder named after it"
+            f"{path} has {loose} folders in it; put the {samples} of each class into a folder named after it"
         )
     return folders, len(entries) - len(folders)
 
 
-def find_pictures(folder: Path) -> tuple[list[Path], int]:
-    """Files that should be pictures, by name, and the number of other entries."""
+def find_samples(folder: Path, is_sample: Callable[[Path], bool]) -> tuple[list[Path], int]:
+    """What should be samples, by name, and the number of other entries."""
     entries = _entries(folder)
-    pictures = [entry for entry in entries if _is_picture(entry)]
-    return pictures, len(entries) - len(pictures)
+    samples = list(filter(is_sample, entries))
+    return samples, len(entries) - len(samples)
 
 
-def find_all_pictures(folder: Path) -> tuple[list[Path], int]:
-    """Files that should be pictures in a folder and in those within it, by name, and the number of other files."""
-    pictures, others = find_pictures(folder)
+def find_all_samples(folder: Path, is_sample: Callable[[Path], bool]) -> tuple[list[Path], int]:
+    """What should be samples in a folder and in those within it, by name, and the number of other files."""
+    samples, others = find_samples(folder, is_sample)
     for entry in filter(Path.is_dir, _entries(folder)):
         others -= 1
         if _may_be_a_class(entry) and not entry.is_symlink():
-            found, beside = find_all_pictures(entry)
-            pictures, others = pictures + found, others + beside
-    return pictures, others
+            found, beside = find_all_samples(entry, is_sample)
+            samples, others = samples + found, others + beside
+    return samples, others
 
 
 def _may_be_a_class(entry: Path) -> bool:
     return not entry.name.startswith(".") and entry.name.lower() not in NO_CLASS and entry.is_dir()
 
 
-def _is_picture(entry: Path) -> bool:
-    return PICTURE.fullmatch(entry.name) is not None and entry.is_file()
-
-
-def _classes_within(path: Path, depth: int = DEEPEST) -> Iterator[Path]:
-    """Folders within a folder, itself not, that hold class folders of pictures; the nearest first."""
+def _classes_within(path: Path, is_sample: Callable[[Path], bool], depth: int = DEEPEST) -> Iterator[Path]:
+    """Folders within a folder, itself not, that hold class folders of samples; the nearest first."""
     inner = [entry for entry in _entries(path) if _may_be_a_class(entry)]
     yield from (
         folder
         for folder in inner
-        if sum(bool(find_pictures(f)[0]) for f in _entries(folder) if _may_be_a_class(f)) > 1
+        if sum(bool(find_samples(f, is_sample)[0]) for f in _entries(folder) if _may_be_a_class(f)) > 1
     )
     for folder in inner if depth > 1 else ():
-        yield from _classes_within(folder, depth - 1)
+        yield from _classes_within(folder, is_sample, depth - 1)
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -200,60 +214,35 @@ def _entries(folder: Path) -> list[Path]:
         raise DataError(f"{folder} cannot be read ({error.strerror}); check its permissions") from None
 
 
-def _common_size(files: list[Path], long_side: int) -> tuple[int, int]:
-    """Median (height, width) of the pictures, reduced until neither exceeds long_side."""
-    sizes = []
-    for file in files:
-        with suppress(ImageError):  # which `read_image` will tell
-            sizes.append(read_size(file))
-    if not sizes:
-        return long_side, long_side
-    height, width = np.median(sizes, axis=0)
-    factor = min(1.0, long_side / max(height, width))
-    return max(1, round(height * factor)), max(1, round(width * factor))
-
-
-def _read_all(files, shape, preparation) -> tuple[np.ndarray, list[Path], list[Path], list[str]]:
-    """Pictures (n, *shape) uint8, the files they are from, files with nothing in them, a sentence for each unreadable one."""
-    x = np.empty((len(files), *shape), np.uint8)
+def _read_all(files: list[Path], reader: Reader) -> tuple[np.ndarray, list[Path], list[Path], list[str]]:
+    """The samples (n, …), the files they are from, files with nothing in them, a sentence for each unreadable one."""
+    x = reader.empty(files)
     kept, blank, unreadable = [], [], []
     for file in files:
         try:
-            pixels = prepare(read_image(file), preparation, shape)
-        except ImageError as error:
+            sample = reader.read(file, x.shape[1:])
+        except TinynetError as error:
             unreadable.append(str(error))
             continue
-        if pixels is None:
+        if sample is None:
             blank.append(file)
             continue
-        x[len(kept)] = np.round(pixels * 255)
+        x[len(kept)] = sample
         kept.append(file)
     return x[: len(kept)], kept, blank, unreadable
 
 
-def _plain_pictures(x: np.ndarray, path: Path) -> list[str]:
-    """A sentence where pictures show nothing: the same in all of them, or one colour."""
-    if len(x) > 1 and (x == x[0]).all():
-        return [
-            f"all {len(x)} pictures of {path} look the same once they are prepared: there is nothing to learn from"
-        ]
-    plain = sum(bool((picture == picture[0, 0]).all()) for picture in x.reshape(*x.shape[:3], -1))
-    return [f"{plain} of {len(x)} pictures of {path} are blank: one plain colour"] if plain else []
-
-
-def _is_grey(x: np.ndarray) -> bool:
-    return bool((x[..., :1] == x).all())
-
-
-def _too_few_classes(path: Path, names: set[str], reasons: list[str], labels: Sequence[str] | None) -> str:
+def _too_few_classes(
+    path: Path, names: set[str], reasons: list[str], labels: Sequence[str] | None, reader: Reader
+) -> str:
     """Why a folder cannot be used, and where its classes may be instead."""
-    if deeper := list(_classes_within(path)):
+    if deeper := list(_classes_within(path, reader.is_sample)):
         return f"the classes of {path} lie deeper: give {_preferred(deeper, testing=bool(labels))}"
     only = f"only {next(iter(names))} has" if names else "no folder in it has"
     first = f" ({reasons[0]})" if reasons else ""
     verb = "measured on" if labels else "learned from"
     need = "fill one folder per class" + ("" if labels else ", two at least")
-    return f"{path} cannot be {verb}: {only} pictures that can be read{first}; {need}"
+    return f"{path} cannot be {verb}: {only} {reader.sample}s that can be read{first}; {need}"
 
 
 def _preferred(folders: list[Path], testing: bool) -> Path:

@@ -8,19 +8,12 @@ from __future__ import annotations
 import codecs
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from ..errors import DataError
-from ..files import data_folder, path_text, read_file
-from .download import PAUSE, check_plain, keep
+from ..files import path_text, read_file
 
-SHAKESPEARE = "tinyshakespeare.txt"
-SHAKESPEARE_URLS = (
-    "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
-)
-SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 WINDOW = 512
 """Characters that a text is measured in: each window is read from a zero state."""
 LARGEST = 1 << 30
@@ -62,29 +55,6 @@ def as_text(content: bytes, name: str | os.PathLike) -> str:
             f"for example with iconv -f {'UTF-16' if wide else 'LATIN1'} -t UTF-8"
         ) from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def load_shakespeare(cache: Path | None = None, pause: float = PAUSE) -> str:
-    """Tiny Shakespeare: 1,115,394 characters of his plays (Karpathy 2015), from the first place that has them:
-
-    1. `$TINYNET_DATA/tinyshakespeare.txt`, if that variable is set
-    2. the same name in cache, by default `data_folder()`; a file that is damaged there is fetched again
-    3. its source, after which it is in 2; pause is the seconds before a second attempt
-
-    Raises DataError if none of them has it, saying what to do.
-    """
-    given = os.environ.get("TINYNET_DATA")
-    if given:
-        path = Path(given) / SHAKESPEARE
-        if not path.is_file():
-            raise DataError(
-                f"TINYNET_DATA is set, but there is no file {path}; put it there, or unset TINYNET_DATA to have "
-                "it downloaded"
-            )
-        return read_text(path)
-    path = (cache or data_folder()) / SHAKESPEARE
-    hint = f"place it as {path} by hand, or set TINYNET_DATA to a folder that holds {SHAKESPEARE}"
-    return as_text(keep(path, SHAKESPEARE_URLS, SHAKESPEARE_SHA256, hint, pause, check_plain), path)
 
 
 # ---- characters and ids ----

@@ -8,20 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..checks import show_shape
-from ..errors import DataError, ShapeError, TinynetError
+from ..errors import ShapeError, TinynetError
 from .base import Shape
-
-
-def as_array(values: Any, what: str) -> np.ndarray:
-    """An array of what was given; raises DataError where some values are masked, ShapeError where parts differ in shape."""
-    if np.ma.is_masked(values):
-        raise DataError(
-            f"{what} has masked values, which are no numbers: fill them, or leave such samples out"
-        )
-    try:
-        return np.asarray(values)
-    except ValueError:
-        raise ShapeError(f"{what} must be one array, but its parts differ in shape") from None
 
 
 def each(function: Callable, x: Any, *settings: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import check_choice, check_count, check_flag, check_fraction
+from ..checks import check_choice, check_count, check_flag, check_number
 from .base import Gradients, Layer, Run, Shape, as_rows
 from .initializers import INITIALIZERS, initialise
 
@@ -58,7 +58,7 @@ class Recurrent(Layer):
         self.units = check_count(self.kind, "units", self.units)
         for setting in self.FLAGS:
             setattr(self, setting, check_flag(self.kind, setting, getattr(self, setting)))
-        self.dropout = check_fraction(self.kind, "dropout", self.dropout)
+        self.dropout = check_number(self.kind, "dropout", self.dropout, below=1)
         for setting in ("kernel_initializer", "recurrent_initializer"):
             check_choice(self.kind, setting, getattr(self, setting), INITIALIZERS)
 

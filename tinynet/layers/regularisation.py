@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import check_fraction, check_positive
+from ..checks import check_number
 from .base import Gradients, Layer, Run, Shape, values
 from .initializers import initialise
 
@@ -24,7 +24,7 @@ class Dropout(Layer):
     timewise = True
 
     def check(self) -> None:
-        self.rate = check_fraction(self.kind, "rate", self.rate)
+        self.rate = check_number(self.kind, "rate", self.rate, below=1)
 
     def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
         return self._drop(x, run), None
@@ -52,8 +52,8 @@ class BatchNorm(Layer):
     timewise = True
 
     def check(self) -> None:
-        self.momentum = check_fraction(self.kind, "momentum", self.momentum)
-        self.epsilon = check_positive(self.kind, "epsilon", self.epsilon)
+        self.momentum = check_number(self.kind, "momentum", self.momentum, below=1)
+        self.epsilon = check_number(self.kind, "epsilon", self.epsilon, above=0)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         if not input_shape or input_shape[-1] is None:

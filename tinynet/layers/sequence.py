@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from ..checks import check_count
-from ..errors import TinynetError
+from ..checks import check_count, check_number
 from .base import Gradients, Layer, Run, Shape
 
 
@@ -27,10 +25,7 @@ class Masking(Layer):
     timewise = True
 
     def check(self) -> None:
-        value = self.mask_value
-        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-            raise TinynetError(f"{self.kind}: mask_value must be a finite number, not {value!r}")
-        self.mask_value = float(value)
+        self.mask_value = check_number(self.kind, "mask_value", self.mask_value, least=-math.inf)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) < 2:

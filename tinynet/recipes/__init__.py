@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..data.names import DATASETS
 from ..errors import DataError, TinynetError, did_you_mean
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def plan(data: str, choices: Choices) -> Plan:
 def check_exists(data: str) -> None:
     """Raise DataError, naming the data set that may be meant, where there is no folder or file DATA."""
     if not os.path.exists(data):
-        close = did_you_mean(data, ("digits", "fashion", "shakespeare"))
+        close = did_you_mean(data, DATASETS)
         raise DataError(f"{data} does not exist; {close}{' ' * bool(close)}DATA is {DATA}")
 
 
@@ -65,8 +66,9 @@ def test_data(data: str, model: Sequential) -> TestData:
     """Pictures and classes to measure a model on, prepared its way: the test set of digits or fashion, or a whole folder."""
     from ..data.datasets import SOURCES, load
     from ..data.folders import check_classes, load_folder
+    from ..data.pictures.samples import PictureReader
 
-    if data in SOURCES:
+    if data in SOURCES and not is_text(data):
         found = load(data)
         labels = model.labels or found.labels
         check_classes(found.labels, labels, data)
@@ -74,9 +76,7 @@ def test_data(data: str, model: Sequential) -> TestData:
         return TestData(found.x_test, y, y[:0])
     check_reads_pictures(model)
     check_exists(data)
-    folder = load_folder(
-        data, input_shape=model.input_shape, preparation=model.metadata["input"], labels=model.labels
-    )
+    folder = load_folder(data, PictureReader(model.input_shape, model.metadata["input"]), model.labels)
     return TestData(folder.x, folder.y, folder.blank, folder.unreadable, folder.notes(data))
 
 
@@ -106,7 +106,7 @@ def warm_up() -> None:
 
 
 def _warm_up_pictures() -> None:
-    from ..data.augment import DIGITS
+    from ..data.pictures.augment import DIGITS
     from . import pictures
     from .base import Choices
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..data.augment import DIGITS
 from ..data.datasets import load_digits
+from ..data.pictures.augment import DIGITS
 from . import pictures, rows
 from .base import RECURRENT, Choices, Plan, check_arch
 

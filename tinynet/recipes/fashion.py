@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..data.augment import FASHION
 from ..data.datasets import load_fashion
+from ..data.pictures.augment import FASHION
 from . import pictures
 from .base import Choices, Plan
 from .digits import VALIDATION

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ..data.augment import PHOTOS
 from ..data.folders import load_folder, stratified_split
+from ..data.pictures.augment import PHOTOS
+from ..data.pictures.samples import PictureReader
 from . import pictures
 from .base import Choices, Plan
 
@@ -20,7 +21,7 @@ EPOCHS = (10, 100)
 
 def plan(folder: str, choices: Choices) -> Plan:
     """A network for the pictures' own size; the validation set is drawn from each class by the seed."""
-    data = load_folder(folder)
+    data = load_folder(folder, PictureReader())
     training, validation = stratified_split(data.y, VALIDATION, choices.seed)
     steps_an_epoch = -(-len(training) // (choices.batch_size or pictures.BATCH_SIZE))
     made = pictures.plan(

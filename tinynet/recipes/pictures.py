@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.augment import Augment
+from ..data.pictures.augment import Augment
 from ..errors import TinynetError
 from ..layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D
 from ..sequential import Sequential

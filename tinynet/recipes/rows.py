@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.augment import Augment
+from ..data.pictures.augment import Augment
 from ..layers import Dense
 from ..sequential import Sequential
 from ..training import Adam, EarlyStopping, OneCycle

@@ -16,7 +16,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from ..data.text import encode, load_shakespeare, read_text, streams, vocabulary_of, windows
+from ..data.datasets import load_shakespeare
+from ..data.text import encode, read_text, streams, vocabulary_of, windows
 from ..errors import DataError
 from ..generation import check_model, generate
 from ..layers import Dense, Dropout, Embedding

@@ -1,7 +1,6 @@
 """Training: losses, optimizers, schedules, callbacks, checkpoints and the loop that brings them together."""
 
 from .callbacks import Callback, EarlyStopping
-from .checkpoints import check_writable
 from .fitting import evaluate, fit
 from .history import History
 from .loop import DivergedError
@@ -33,7 +32,6 @@ __all__ = [
     "StepDecay",
     "Training",
     "WarmUp",
-    "check_writable",
     "evaluate",
     "fit",
 ]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -178,17 +177,3 @@ def check_new(path: str | os.PathLike, resumed: str | os.PathLike | None) -> Non
             f"{path} exists already: resume={str(path)!r} continues that training; to start anew, delete the file or give "
             "another checkpoint"
         )
-
-
-def check_writable(path: str | os.PathLike) -> None:
-    """Raise TinynetError where a file could not be written to `path` later: no such folder, no permission."""
-    path = Path(path)
-    if path.is_dir():
-        raise TinynetError(f"cannot write {path}: it is a folder; give a file name in it")
-    if not path.parent.is_dir():
-        raise TinynetError(f"cannot write {path}: there is no folder {path.parent}; create it first")
-    try:
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise TinynetError(f"cannot write {path}: {error.strerror or error}; choose another place") from error

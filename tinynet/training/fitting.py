@@ -11,16 +11,16 @@ from typing import Any
 
 from .. import kernels as devices
 from ..checks import check_count, check_number, check_seed
-from ..data.augment import Augment
+from ..data.pictures.augment import Augment
 from ..errors import TinynetError
-from ..files import path_text
+from ..files import check_writable, path_text
 from ..layers.base import Layer, Shape
 from ..network import Network
 from ..settings import checked
 from ..terminal import is_terminal
 from . import resuming
 from .callbacks import Callback, EarlyStopping, Progress, check_monitor
-from .checkpoints import check_new, check_writable, exclusive
+from .checkpoints import check_new, exclusive
 from .history import History
 from .identity import identity
 from .loop import Loop, measure

@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 
 from .. import kernels as devices
-from ..data.augment import augment as augmented
+from ..data.pictures.augment import augment as augmented
 from ..errors import TinynetError
 from ..layers.base import Run
 from ..layers.base import State as Carried

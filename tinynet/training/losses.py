@@ -7,7 +7,6 @@ Outputs are (n, …, c): every position of a sequence or picture counts as one r
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -15,9 +14,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..checks import check_number
+from ..checks import as_array, check_number
 from ..errors import DataError, TinynetError
-from ..layers.inputs import as_array
 from ..settings import sealed
 
 Shape = tuple[int | None, ...]
@@ -169,8 +167,7 @@ class Huber(Regression):
     name = "huber"
 
     def __post_init__(self) -> None:
-        if not 0 < self.delta < math.inf:
-            raise TinynetError(f"Huber: delta must be a number above 0, not {self.delta!r}")
+        check_number("Huber", "delta", self.delta, above=0)
 
     def kernel(self, k: ModuleType, rows: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Any:
         return k.huber(rows, targets, weights, self.delta)

@@ -50,7 +50,7 @@ class Optimizer:
             check_number(name, "clip_norm", self.clip_norm, above=0)
         for setting in ("momentum", "rho", "beta_1", "beta_2"):
             if hasattr(self, setting):
-                check_number(name, setting, getattr(self, setting), most=math.nextafter(1, 0))
+                check_number(name, setting, getattr(self, setting), below=1)
         if hasattr(self, "epsilon"):
             check_number(name, "epsilon", self.epsilon, above=0)
 
@@ -193,7 +193,7 @@ class MovingAverage:
     arrays: Arrays = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_number("ema", "decay", self.decay, above=0, most=math.nextafter(1, 0))
+        check_number("ema", "decay", self.decay, above=0, below=1)
 
     def start(self, arrays: Arrays) -> None:
         """Begin at these values."""

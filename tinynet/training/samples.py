@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..checks import show_shape
+from ..checks import as_array, show_shape
 from ..errors import DataError, TinynetError
-from ..layers.inputs import as_array, each, first_of
+from ..layers.inputs import each, first_of
 from ..network import Network
 from .losses import Loss, numbered
 

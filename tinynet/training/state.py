@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import check_number
-from ..data.augment import Augment
+from ..data.pictures.augment import Augment
 from ..layers.base import Layer
 from ..layers.base import State as Carried
 from ..network import Network

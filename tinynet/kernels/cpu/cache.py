@@ -33,7 +33,7 @@ from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
-from ...files import user_folder
+from ...files import check_folder, replacing, user_folder
 from . import environment
 
 KEPT = 90 * 24 * 3600
@@ -102,14 +102,8 @@ def _write(path: Path | None, payload: bytes) -> None:
     """Write atomically: another process sees the whole file or none."""
     if path is None:
         return
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(payload).digest() + payload)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with replacing(path, mode=0o600, durable=False) as file:
+        file.write(hashlib.sha256(payload).digest() + payload)
 
 
 @functools.cache
@@ -152,7 +146,7 @@ def _opened(own: list[Path]) -> Path | None:
             path.chmod(0o700)  # made with the umask once, as 0775; what is inside is looked at for itself
     if not all(map(_is_ours, own)):
         return None
-    tempfile.TemporaryFile(dir=place).close()
+    check_folder(place)
     os.utime(place)  # the time of its last use, for `_prune`
     if new:
         _prune(place.parent)

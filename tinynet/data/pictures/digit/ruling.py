@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .components import opening, quantile, sliding_max
+from ..pixels import quantile
+from .morphology import opening, sliding_max
 
 STRIPS = 12  # the page is cut into this many; a line has to show in two thirds of them
 STEEPEST = 0.14  # 8 degrees

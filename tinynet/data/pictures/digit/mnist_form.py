@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .components import quantile
-from .images import resize
+from ..pixels import quantile, resize
 
 FINE = 80  # pixels of the box while the strokes are measured: 4 to one of MNIST
 THICKNESS = 2.2 * 4, 3.3 * 4  # at that size; of most MNIST strokes: their median is 2.4

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from numbers import Real
 from types import ModuleType
 
 import numpy as np
 
-from ..errors import TinynetError
-from ..settings import sealed
+from ...checks import check_flag, check_number
+from ...settings import sealed
 
 GRID = 7
 """Coefficients a side of the elastic field: smoothed like a Gaussian of 1/7 of the side, Simard's 4 of 28 pixels."""
@@ -30,7 +29,8 @@ class Augment:
     elastic: root mean square, as a fraction of the shorter side, of a smooth random displacement
     flip: mirror left and right, every second picture
 
-    Raises TinynetError on an amount that is negative, not finite, or an angle of 90° or more for the shear.
+    Raises TinynetError on an amount that is negative or not finite, a shear of 90° or more, and a flip that is neither True
+    nor False.
     """
 
     shift: float = 0.0
@@ -42,14 +42,10 @@ class Augment:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            amount = getattr(self, field.name)
-            number = isinstance(amount, (Real, np.bool_)) and math.isfinite(amount)
-            if not (number and amount >= 0):
-                raise TinynetError(
-                    f"augmentation {field.name} must be a number of at least 0, not {amount!r}"
-                )
-        if self.shear >= 90:
-            raise TinynetError(f"augmentation shear must be below 90 degrees, not {self.shear}")
+            if field.name != "flip":
+                most = 90 if field.name == "shear" else math.inf
+                check_number("Augment", field.name, getattr(self, field.name), below=most)
+        check_flag("Augment", "flip", self.flip)
 
 
 DIGITS = Augment(shift=0.05, rotate=10.0, scale=0.1, shear=7.0, elastic=0.025)

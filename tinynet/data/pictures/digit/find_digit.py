@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .components import broadest, components, dilate, framed, gaussian, opening, quantile
+from ..pixels import backdrop, opaque, quantile, resize
 from .crops import BROADEST, two_tones, with_paper
 from .groups import LYING, digits_among, reading_order, split
-from .images import backdrop, opaque, resize
-from .lines import Line, enlarged, painted_over, underline, without_lines
 from .mnist_form import centre_of_mass, mnist_form
+from .morphology import broadest, components, dilate, framed, gaussian, opening
+from .ruling import Line, enlarged, painted_over, underline, without_lines
 
 SEARCH_SIDE = 256  # pixels of the longer side while searching; strokes of one pixel in 400 survive
 SMALL_SIDE = 112  # smaller pictures are enlarged to this first
@@ -79,7 +79,7 @@ def prepare_digit(image: np.ndarray) -> DigitPicture | None:
     """The largest digit in a picture as MNIST would store it, or None where there is none.
 
     Args:
-        image: (h, w, c) float32 0…1 as `tinynet.data.images.read_image` gives it, of any size.
+        image: (h, w, c) float32 0…1 as `read_image` gives it, of any size.
     """
     return next(_digits(image), None)
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .components import broadest, components, dilate, quantile
+from ..pixels import quantile
+from .morphology import broadest, components, dilate
 
 LEAST_STEP = 0.1  # between ink and paper; fainter pictures are left as they are
 LEAST_PARTED = 0.82  # of two tones

@@ -11,12 +11,12 @@ import photographs
 import pytest
 from PIL import Image, ImageDraw
 
-from tinynet.data.components import components, dilate, opening, sliding_max
-from tinynet.data.crops import with_paper
-from tinynet.data.images import prepare_noted, read_image
-from tinynet.data.ink import prepare_digit
-from tinynet.data.lines import underline, without_lines
-from tinynet.data.mnist_form import centre_of_mass, mnist_form, stroke_thickness
+from tinynet.data.pictures.digit.crops import with_paper
+from tinynet.data.pictures.digit.find_digit import prepare_digit
+from tinynet.data.pictures.digit.mnist_form import centre_of_mass, mnist_form, stroke_thickness
+from tinynet.data.pictures.digit.ruling import underline, without_lines
+from tinynet.data.pictures.prepare import prepare_noted
+from tinynet.data.pictures.read import read_image
 
 STROKES = {  # in a box 10 wide and 14 high
     0: [[(5, 0), (1, 3), (0, 7), (1, 11), (5, 14), (9, 11), (10, 7), (9, 3), (5, 0)]],
@@ -263,55 +263,6 @@ def test_nothing_is_found_where_nothing_is(name, picture):
 
 
 # ---- the pieces
-
-
-def test_components_against_flooding():
-    rng = np.random.default_rng(0)
-    for shape in ((1, 1), (1, 9), (9, 1), (13, 17), (40, 31)):
-        for density in (0.1, 0.4, 0.6, 1.0):
-            mask = rng.random(shape) < density
-            found = components(mask)
-            label = np.zeros(shape, int)
-            for start in np.argwhere(mask):
-                if label[tuple(start)]:
-                    continue
-                label[tuple(start)] = label.max() + 1
-                todo = [tuple(start)]
-                while todo:
-                    y, x = todo.pop()
-                    for near in ((y + i, x + j) for i in (-1, 0, 1) for j in (-1, 0, 1)):
-                        if (
-                            0 <= near[0] < shape[0]
-                            and 0 <= near[1] < shape[1]
-                            and mask[near]
-                            and not label[near]
-                        ):
-                            label[near] = label[y, x]
-                            todo.append(near)
-            np.testing.assert_array_equal(found.labels, label)
-            for i, (top, left, bottom, right) in enumerate(found.box):
-                place = np.argwhere(label == i + 1)
-                assert found.area[i] == len(place)
-                assert [top, left] == place.min(0).tolist() and [bottom, right] == (place.max(0) + 1).tolist()
-
-
-def test_sliding_extremes():
-    plane = np.random.default_rng(0).random((11, 14)).astype(np.float32)
-    for size in (1, 2, 3, 5, 8):
-        expected = np.lib.stride_tricks.sliding_window_view(plane, size, axis=1).max(-1)
-        np.testing.assert_array_equal(sliding_max(plane, size, 1), expected)
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(plane, 2, mode="edge"), (5, 5))
-    np.testing.assert_array_equal(dilate(plane, 2), windows.max((-1, -2)))
-
-
-def test_opening_removes_what_is_narrow_and_leaves_edges():
-    step = np.zeros((30, 40), np.float32)
-    step[:, 20:] = 1
-    np.testing.assert_array_equal(opening(step, 9), step)
-    stroke = np.zeros((30, 40), np.float32)
-    stroke[:, 10:15] = 1
-    assert opening(stroke, 6).max() == 0
-    np.testing.assert_array_equal(opening(stroke, 5), stroke)
 
 
 def test_printed_lines_go_and_strokes_that_cross_them_stay():

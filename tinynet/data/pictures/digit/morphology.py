@@ -33,12 +33,6 @@ def sliding_max(plane: np.ndarray, size: int, axis: int) -> np.ndarray:
     return plane
 
 
-def quantile(values: np.ndarray, part: float) -> float:
-    """The value that `part` of the values lie below, 0.5 for the median (`np.median` takes longer to import)."""
-    index = int(part * (values.size - 1))
-    return float(np.partition(values, index, axis=None)[index])
-
-
 def framed(plane: np.ndarray, margin: int, value: float) -> np.ndarray:
     """A plane in a margin of one value (`np.pad` takes longer than most of what is done here)."""
     height, width = plane.shape
@@ -110,7 +104,7 @@ def components(mask: np.ndarray) -> Components:
     wide = np.pad(mask, ((0, 0), (1, 1)))
     rows, ends = np.divmod(np.flatnonzero(wide[:, 1:] != wide[:, :-1]), width + 1)
     rows, starts, ends = rows[::2], ends[::2], ends[1::2]
-    root = _joined(len(rows), *_touching(rows, starts, ends, width + 2))
+    root = _union_find(len(rows), *_touching(rows, starts, ends, width + 2))
     names, index = np.unique(root, return_inverse=True)
     index = index.reshape(-1)
     labels = np.zeros((height, width), dtype=np.int32)
@@ -135,7 +129,7 @@ def _touching(rows, starts, ends, stride: int) -> tuple[np.ndarray, np.ndarray]:
     return lower, upper
 
 
-def _joined(count: int, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _union_find(count: int, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The smallest member of each one's group, where a[i] and b[i] are in one group."""
     root = np.arange(count)
     while True:

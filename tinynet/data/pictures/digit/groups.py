@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .components import Components, components, quantile
+from ..pixels import quantile
+from .morphology import Components, components
 
 TALL, OVERLAP = 0.6, 0.35  # of the tallest and of the narrower one: digits that stand side by side
 LEAST_GAIN = 0.15  # of the first digit's, of a further one: a 1 has a third of an 8's

@@ -14,13 +14,19 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ImageError
+from ...errors import ImageError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+PICTURE = re.compile(
+    r"[^.].*\.(avif|bmp|dib|gif|ico|j2k|jfif|jp2|jpe|jpe?g|mpo|p[bgnp]m|pcx|png|qoi|sgi|tga|tiff?|webp)",
+    re.IGNORECASE,
+)
+"""Names of files that should be pictures: not hidden, with the suffix of a picture format."""
 FORMATS = (
     "PNG", "JPEG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM", "ICO", "CUR", "AVIF", "JPEG2000", "PSD", "QOI", "PCX",
     "TGA", "SGI", "SUN", "DDS", "XBM", "MSP",
@@ -61,6 +67,11 @@ ORIENTATION = 0x0112  # the EXIF tag
 TIFF_START = re.compile(rb"II\*\0|MM\0\*")
 TIFF_TYPE_SIZES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)
 JPEG_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file should be a picture, going by its name."""
+    return PICTURE.fullmatch(path.name) is not None and path.is_file()
 
 
 class TooCostly(Exception):

@@ -5,7 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tinynet.data.augment import DIGITS, FASHION, GRID, PHOTOS, Augment, augment, draw_grid, draw_matrices
+from tinynet.data.pictures.augment import (
+    DIGITS,
+    FASHION,
+    GRID,
+    PHOTOS,
+    Augment,
+    augment,
+    draw_grid,
+    draw_matrices,
+)
 from tinynet.errors import TinynetError
 from tinynet.kernels import reference
 from tinynet.kernels.reference.warp import spline_basis, warp
@@ -160,7 +169,7 @@ def test_elastic_is_the_root_mean_square_displacement():
         ({"shift": -0.1}, "shift must be a number of at least 0, not -0.1"),
         ({"rotate": float("nan")}, "rotate must be"),
         ({"scale": float("inf")}, "scale must be"),
-        ({"shear": 90}, "shear must be below 90 degrees"),
+        ({"shear": 90}, "shear must be a number of at least 0 and below 90, not 90"),
     ],
 )
 def test_refuses_amounts_that_make_no_sense(settings, message):

@@ -1,0 +1,77 @@
+"""Pictures as the samples of a folder: which files they are, the size that suits them, and what may be odd about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import ImageError
+from .formats import is_picture
+from .prepare import prepare
+from .read import read_image, read_size
+
+PREPARATION = {"kind": "image", "transparent": "contrast"}
+"""How pictures of a folder become inputs of its model; the model's file says so."""
+LONG_SIDE = 64
+"""Pixels of the longer side of the model's input unless it is asked for; small networks learn little from more."""
+
+
+@dataclass
+class PictureReader:
+    """A `Reader` of pictures of any size and mode: x is uint8 (n, height, width, channels).
+
+    By default the input_shape (height, width, channels) suits the pictures: the median of their heights and widths,
+    reduced until neither exceeds long_side, and one channel if none has colour; each is fitted in whole, its aspect
+    kept. To evaluate a model, give the input_shape and the preparation that are in its file.
+    """
+
+    input_shape: tuple[int, ...] | None = None
+    preparation: dict[str, Any] = field(default_factory=lambda: dict(PREPARATION))
+    long_side: int = LONG_SIDE
+    sample: str = field(default="picture", init=False)
+
+    def is_sample(self, path: Path) -> bool:
+        """Whether a file should be a picture."""
+        return is_picture(path)
+
+    def empty(self, files: Sequence[Path]) -> np.ndarray:
+        """Room for these pictures, in colour unless the shape was asked for."""
+        return np.empty((len(files), *(self.input_shape or (*self._common_size(files), 3))), np.uint8)
+
+    def read(self, file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+        """A picture, prepared, in bytes; None where the preparation finds nothing. Raises ImageError."""
+        pixels = prepare(read_image(file), self.preparation, shape)
+        return None if pixels is None else np.round(pixels * 255)
+
+    def finish(self, x: np.ndarray, path: Path) -> tuple[np.ndarray, list[str]]:
+        """The pictures, in one channel if none has colour; a sentence where they show nothing."""
+        if self.input_shape is None and (x[..., :1] == x).all():
+            x = np.ascontiguousarray(x[..., :1])
+        return x, _plain_pictures(x, path)
+
+    def _common_size(self, files: Sequence[Path]) -> tuple[int, int]:
+        """Median (height, width) of the pictures, reduced until neither exceeds long_side."""
+        sizes = []
+        for file in files:
+            with suppress(ImageError):  # which `read` will tell
+                sizes.append(read_size(file))
+        if not sizes:
+            return self.long_side, self.long_side
+        height, width = np.median(sizes, axis=0)
+        factor = min(1.0, self.long_side / max(height, width))
+        return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+def _plain_pictures(x: np.ndarray, path: Path) -> list[str]:
+    """A sentence where pictures show nothing: the same in all of them, or one colour."""
+    if len(x) > 1 and (x == x[0]).all():
+        return [
+            f"all {len(x)} pictures of {path} look the same once they are prepared: there is nothing to learn from"
+        ]
+    plain = sum(bool((picture == picture[0, 0]).all()) for picture in x.reshape(*x.shape[:3], -1))
+    return [f"{plain} of {len(x)} pictures of {path} are blank: one plain colour"] if plain else []

@@ -1,0 +1,200 @@
+"""Drawing: line charts, a sheet of small pictures, shades for a terminal. Pillow is imported when the first is drawn."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .files import atomic_write
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from PIL.ImageDraw import ImageDraw
+
+# ---- line charts ----
+
+CHART = (480, 300)
+MARGIN = (56, 32, 16, 32)
+"""Left, top, right, bottom of a chart, in pixels."""
+COLOURS = ((31, 119, 180), (214, 39, 40))
+"""Blue and red, of the first and the second line."""
+GREY = (150, 150, 150)
+TICKS = 5
+LOG_RATIO = 30
+"""Values that fall by more than this factor have a logarithmic axis, or their end would be a flat line."""
+SMALLEST = 1e-300
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Lines over whole numbers.
+
+    x numbers the values of every line, by whose label they are known; values that are not finite are left out.
+    logarithmic: the axis may be so, where the values ask for it. mark: a place on the x-axis, and what is said of it.
+    """
+
+    title: str
+    x_label: str
+    x: Sequence[int]
+    lines: dict[str, Sequence[float]]
+    logarithmic: bool = False
+    mark: tuple[int, str] | None = None
+
+
+def draw_charts(charts: Sequence[Chart]) -> Image:
+    """A picture with the charts side by side, each with ticks, a legend and its mark."""
+    from PIL import Image, ImageDraw
+
+    image = Image.new("RGB", (CHART[0] * max(len(charts), 1), CHART[1]), "white")
+    for number, chart in enumerate(charts):
+        _draw_chart(ImageDraw.Draw(image), number * CHART[0], chart)
+    return image
+
+
+def _draw_chart(draw: ImageDraw, offset: int, chart: Chart) -> None:
+    left, top = offset + MARGIN[0], MARGIN[1]
+    right, bottom = offset + CHART[0] - MARGIN[2], CHART[1] - MARGIN[3]
+    draw.line([(left, top), (left, bottom), (right, bottom)], fill="black")
+    draw.text((left, 8), chart.title, fill="black")
+    values = [value for line in chart.lines.values() for value in line if math.isfinite(value)]
+    if not values:
+        return
+    low, high = min(values), max(values)
+    logarithmic = chart.logarithmic and low > 0 and high / low > LOG_RATIO
+    across = _scale(chart.x[0], chart.x[-1], left, right)
+    up = _scale(low, high, bottom, top, math.log if logarithmic else float)
+    for tick in _powers(low, high) if logarithmic else _steps(low, high):
+        draw.line([(left - 4, up(tick)), (left, up(tick))], fill="black")
+        draw.text((left - 7, up(tick)), f"{tick:.4g}", fill="black", anchor="rm")
+    for tick in _steps(chart.x[0], chart.x[-1], least=1):
+        draw.line([(across(tick), bottom), (across(tick), bottom + 4)], fill="black")
+        draw.text((across(tick), bottom + 7), f"{tick:.0f}", fill="black", anchor="mt")
+    draw.text((left - 8, bottom + 7), chart.x_label, fill="black", anchor="rt")
+    if chart.mark is not None:
+        place, text = chart.mark
+        for y in range(top, bottom, 6):
+            draw.line([(across(place), y), (across(place), y + 2)], fill=GREY)
+        draw.text((right, 8), text, fill=GREY, anchor="ra")
+    for number, ((label, line), colour) in enumerate(zip(chart.lines.items(), COLOURS, strict=False)):
+        for points in _pieces(zip(chart.x, line, strict=True)):
+            placed = [(across(x), up(value)) for x, value in points]
+            draw.line(placed, fill=colour, width=2)
+            for x, y in placed:
+                draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=colour)
+        x = left + 90 + number * 95
+        draw.line([(x, 14), (x + 16, 14)], fill=colour, width=2)
+        draw.text((x + 20, 8), label, fill="black")
+
+
+def _scale(
+    low: float, high: float, first: float, last: float, form: Callable[[float], float] = float
+) -> Callable[[float], float]:
+    """From values low…high to pixels first…last; what cannot be told apart lies in the middle."""
+    start, length = form(low), form(high) - form(low)
+    if not SMALLEST < length < math.inf:
+        return lambda value: (first + last) / 2
+    return lambda value: first + (form(value) - start) / length * (last - first)
+
+
+def _steps(low: float, high: float, least: float = 0) -> Iterable[float]:
+    """Round numbers from low to high, about TICKS of them, `least` or more apart."""
+    if not SMALLEST < high - low < math.inf:
+        return [low]
+    rough = (high - low) / TICKS
+    power = 10 ** math.floor(math.log10(rough))
+    step = max(least, next(power * digit for digit in (1, 2, 5, 10) if power * digit >= rough))
+    return [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _powers(low: float, high: float) -> Iterable[float]:
+    """Powers of ten from low to high, and between them where they are few, no more than about TICKS."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    between = (1, 2, 5) if last - first <= 3 else (1,)
+    every = -(-(last - first) // (2 * TICKS))
+    marks = (digit * 10.0**power for power in range(first, last + 1, every) for digit in between)
+    return [mark for mark in marks if low <= mark <= high] or [low, high]
+
+
+def _pieces(points: Iterable[tuple[int, float]]) -> Iterator[list[tuple[int, float]]]:
+    """What lies between values that are not finite."""
+    piece: list[tuple[int, float]] = []
+    for x, value in points:
+        if math.isfinite(value):
+            piece.append((x, value))
+        elif piece:
+            yield piece
+            piece = []
+    if piece:
+        yield piece
+
+
+# ---- many small pictures ----
+
+COLUMNS = 10
+MOST = 400
+TILE = 84
+GAP = 8
+LINE = 12
+"""Pixels of a line of a caption."""
+
+
+def save_contact_sheet(
+    path: str | os.PathLike, pictures: np.ndarray, captions: Sequence[Sequence[str]]
+) -> int:
+    """Write pictures (n, h, w), of 1 or 3 channels or none, in 0…1 as one PNG, each over the lines of its caption.
+
+    Returns how many it holds: at most 400 are shown, ten a row, in columns that are as wide as the longest caption.
+    Raises TinynetError where the file cannot be written.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    shown = min(len(pictures), MOST)
+    lines = max(map(len, captions[:shown]), default=1)
+    font = ImageFont.load_default()
+    texts = [[_drawable(line) for line in caption] for caption in captions[:shown]]
+    width = GAP + max([TILE, *(round(font.getlength(line)) for caption in texts for line in caption)])
+    height = TILE + lines * LINE + GAP
+    columns = max(min(shown, COLUMNS), 1)
+    sheet = Image.new("RGB", (columns * width, max(-(-shown // columns), 1) * height), "white")
+    draw = ImageDraw.Draw(sheet)
+    for index in range(shown):
+        left, top = index % columns * width + GAP // 2, index // columns * height + GAP // 2
+        sheet.paste(_tile(pictures[index]), (left, top))
+        for number, line in enumerate(texts[index]):
+            draw.text((left, top + TILE + number * LINE), line, fill="black", font=font)
+    with atomic_write(path) as file:
+        sheet.save(file, "PNG")
+    return shown
+
+
+def _drawable(line: str) -> str:
+    """A line that the font can draw: it has the letters of Latin 1, and no use for a control character."""
+    return "".join(c if c.isprintable() else "?" for c in line).encode("latin-1", "replace").decode("latin-1")
+
+
+def _tile(picture: np.ndarray) -> Image:
+    """A picture whose longer side is TILE pixels."""
+    from PIL import Image
+
+    pixels = np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+    if pixels.shape[2:] in ((), (1,)):
+        pixels = pixels.reshape(pixels.shape[:2])
+    scale = TILE / max(pixels.shape[:2])
+    size = [max(round(side * scale), 1) for side in pixels.shape[1::-1]]
+    return Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST).convert("RGB")
+
+
+# ---- for a terminal ----
+
+SHADES = " ░▒▓█"
+
+
+def shades(grey: np.ndarray) -> str:
+    """A grey picture (h, w) or (h, w, 1) in 0…1 as h lines of text: a shade for each pixel, doubled to be about square."""
+    levels = np.round(np.clip(grey.reshape(grey.shape[:2]), 0, 1) * (len(SHADES) - 1)).astype(int)
+    return "\n".join("".join(SHADES[level] * 2 for level in row).rstrip() for row in levels)
