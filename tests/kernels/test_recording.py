@@ -15,7 +15,7 @@ from tinynet import kernels
 pytest.importorskip("numba")
 
 from tinynet.kernels import cpu
-from tinynet.kernels.cpu import jit, recording
+from tinynet.kernels.cpu import launch, recording
 from tinynet.layers import Run
 from tinynet.model import CALLS_BEFORE_RECORDING, MOST_RECORDINGS
 
@@ -105,7 +105,7 @@ def test_work_that_numpy_does_in_between_is_never_repeated_wrongly():
 
 
 def test_large_work_is_left_to_the_threads(monkeypatch):
-    monkeypatch.setattr(jit, "SMALL_WORK", 10)
+    monkeypatch.setattr(launch, "SMALL_WORK", 10)
     assert recording.record(lambda x: (cpu.activation(x, "relu"),), np.ones((1, 400), np.float32)) is None
 
 

@@ -28,22 +28,20 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 
 from .. import forking
-from . import cache, jit, memory, sampling
+from . import cache, jit, launch, memory, sampling
 from .recurrent import copy
 
 _I64 = ir.IntType(64)
 
 
 @intrinsic
-def _repeat(typing_context, record):
-    """Run a recorded kernel on this thread."""
+def _rewind(typing_context, record):
+    """Make a recorded kernel begin at its first task again."""
 
     def generate(context, builder, signature, values):
         base = builder.inttoptr(values[0], _I64.as_pointer())
-        worker, counters = (builder.load(builder.gep(base, [_I64(i)])) for i in range(2))
-        jit.clear_counters(builder, builder.inttoptr(counters, _I64.as_pointer()), _I64(1))
-        state = builder.bitcast(builder.gep(base, [_I64(jit.LINE)]), ir.IntType(8).as_pointer())
-        jit.launch(builder, builder.inttoptr(worker, jit.WORKER.as_pointer()), state, _I64(1))
+        counters = builder.load(builder.gep(base, [_I64(launch.COUNTERS_AT)]))
+        launch.clear_counters(builder, builder.inttoptr(counters, _I64.as_pointer()), _I64(1))
         return context.get_dummy_value()
 
     return types.void(types.intp), generate
@@ -52,7 +50,8 @@ def _repeat(typing_context, record):
 @numba.njit(**jit.OPTIONS)
 def _repeat_all(records):
     for i in range(records.size):
-        _repeat(records[i])
+        _rewind(records[i])
+        launch.run_share(records[i], 0)
 
 
 _repeat_all._cache = cache.KernelCache("recording.repeat_all")
@@ -99,9 +98,9 @@ class Recording:
         return result, np.array([record.ctypes.data for record in self._records[first:]], np.int64)
 
     def _add(self, kernel: jit.Kernel, tasks: int, work: int, arguments: tuple) -> None:
-        self.is_small &= work <= jit.SMALL_WORK
-        record = np.zeros(jit.RECORD_BYTES // 8, np.int64)
-        kernel.write_record(record.ctypes.data, tasks, arguments)
+        self.is_small &= work <= launch.SMALL_WORK
+        record = launch.new_record(1)
+        kernel.write_record(record.ctypes.data, tasks, 1, arguments)
         self._held.append(arguments)
         self._records.append(record)
 

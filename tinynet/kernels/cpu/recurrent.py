@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import jit, memory
+from . import launch, memory
 from .contract import ONE, pack
 from .flat import flat
 from .jit import helper
@@ -60,7 +60,7 @@ class Shares:
     def __init__(self, n: int, steps: int, units: int, gates: int) -> None:
         self.few = n < SHORT
         tiles = -(-n // SHORT)
-        self.rows = 1 if self.few else SHORT * -(-tiles // max(1, min(tiles, jit.get_threads())))
+        self.rows = 1 if self.few else SHORT * -(-tiles // max(1, min(tiles, launch.get_threads())))
         self.tasks = -(-n // self.rows)
         rows = np.minimum(np.arange(tiles * SHORT), n - 1)
         self.states, self.products = rows * (steps + 1) * units, rows * steps * gates * units
