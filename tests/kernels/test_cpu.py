@@ -90,7 +90,7 @@ def test_one_face():
         ours, theirs = (inspect.signature(getattr(m, name)).parameters for m in (cpu, reference))
         assert list(ours) == list(theirs), name
         assert [p.default for p in ours.values()] == [p.default for p in theirs.values()], name
-    assert {case.name for case in CASES} | {"record"} == set(FUNCTIONS)  # record has test_recording.py
+    assert {case.name for case in CASES} | {"capture"} == set(FUNCTIONS)  # which test_replay.py tests
 
 
 def largest_cases() -> list[Case]:

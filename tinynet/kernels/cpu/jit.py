@@ -44,8 +44,8 @@ OPTIONS = {
     "fastmath": {"nsz", "arcp", "contract", "afn", "reassoc"},
 }
 
-# Called before every kernel, with what it is called with: see recording.py.
-recorder: Callable[[Kernel, int, int, tuple], None] | None = None
+# Given what each kernel is called with; where it returns true the kernel is not run: see replayable.py.
+interceptor: Callable[[Kernel, int, int, tuple], bool | None] | None = None
 
 
 class Kernel:
@@ -59,9 +59,9 @@ class Kernel:
 
     def __call__(self, tasks: int, work: int, *arguments) -> None:
         """Run tasks 0 … tasks - 1; `work` (all tasks together, unit: see launch.SMALL_WORK) decides whether threads pay."""
-        listener = recorder  # which another thread may take away meanwhile
-        if listener is not None:
-            listener(self, tasks, work, arguments)
+        intercept = interceptor  # which another thread may take away meanwhile
+        if intercept is not None and intercept(self, tasks, work, arguments):
+            return
         entry = self._entry or self._make_entry()
         workers = launch.workers_for(tasks, work)
         if workers == 1 or not launch.on_threads(_share_out, entry, tasks, workers, arguments):
