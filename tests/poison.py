@@ -82,7 +82,7 @@ def poisoned(value: float) -> Iterator[Poison]:
     with (
         mock.patch.object(memory, "empty", poison.empty),
         mock.patch.object(recurrent, "np", numpy),
-        mock.patch.object(jit, "recorder", poison.stain_heap),
+        mock.patch.object(jit, "interceptor", poison.stain_heap),
     ):
         try:
             yield poison

@@ -18,7 +18,7 @@ pytest.importorskip("numba")
 
 from kernels.cases import ACTIVATIONS, Case, all_cases, assert_close, normal, outputs
 from tinynet.kernels import cpu
-from tinynet.kernels.cpu import jit, simd, tile
+from tinynet.kernels.cpu import launch, simd, tile
 
 CASES = all_cases()
 FUNCTIONS = [name for name in cpu.__all__ if callable(getattr(cpu, name))]
@@ -29,11 +29,11 @@ NAIVE_LIMIT = 40_000
 @pytest.fixture
 def always_parallel(monkeypatch):
     """Two threads, on small work too."""
-    monkeypatch.setattr(jit, "SMALL_WORK", -1)
-    before = jit.get_threads()
-    jit.set_threads(2)
+    monkeypatch.setattr(launch, "SMALL_WORK", -1)
+    before = launch.get_threads()
+    launch.set_threads(2)
     yield
-    jit.set_threads(before)
+    launch.set_threads(before)
 
 
 def ids(case: Case) -> str:
@@ -90,7 +90,7 @@ def test_one_face():
         ours, theirs = (inspect.signature(getattr(m, name)).parameters for m in (cpu, reference))
         assert list(ours) == list(theirs), name
         assert [p.default for p in ours.values()] == [p.default for p in theirs.values()], name
-    assert {case.name for case in CASES} | {"record"} == set(FUNCTIONS)  # record has test_recording.py
+    assert {case.name for case in CASES} | {"capture"} == set(FUNCTIONS)  # which test_replay.py tests
 
 
 def largest_cases() -> list[Case]:
@@ -104,7 +104,7 @@ def largest_cases() -> list[Case]:
 @pytest.mark.parametrize("case", largest_cases(), ids=ids)
 def test_same_bits_on_two_threads(case, always_parallel):
     parallel = outputs(cpu, case)
-    jit.set_threads(1)
+    launch.set_threads(1)
     for one, two in zip(outputs(cpu, case), parallel, strict=True):
         assert one.tobytes() == two.tobytes()
 

@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip("numba")
 
-from tinynet.kernels.cpu import cache, environment, jit
+from tinynet.kernels.cpu import cache, environment, jit, launch
 
 ROOT = Path(__file__).parents[2]
 RECTIFY = """
@@ -265,9 +265,9 @@ count = jit.jit(_count)
 
 @pytest.fixture
 def threads():
-    before = jit.get_threads()
-    yield jit.set_threads
-    jit.set_threads(before)
+    before = launch.get_threads()
+    yield launch.set_threads
+    launch.set_threads(before)
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
@@ -289,11 +289,11 @@ def test_no_task_is_no_work(threads):
 
 def test_threads_are_kept_within_what_there_is(threads):
     threads(10_000)
-    most = jit.get_threads()
+    most = launch.get_threads()
     threads(None)
-    assert jit.get_threads() == most < 10_000
+    assert launch.get_threads() == most < 10_000
     threads(1)
-    assert jit.get_threads() == 1
+    assert launch.get_threads() == 1
 
 
 def test_callers_at_once(threads):

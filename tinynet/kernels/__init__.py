@@ -159,9 +159,9 @@ def backend(flops: float | None = None) -> ModuleType:
 
 
 def _apply_threads() -> None:
-    from .cpu import jit
+    from .cpu import launch
 
-    jit.set_threads(threads())
+    launch.set_threads(threads())
 
 
 def _apply_listener() -> None:

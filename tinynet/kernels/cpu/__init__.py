@@ -1,6 +1,7 @@
 """The CPU back end: every kernel in Numba, on a portable SIMD type and one register tile. Definitions: the reference."""
 
 from .activation import FUSED, LEAKY_SLOPE, activation, activation_gradient
+from .captured import capture
 from .conv import conv2d, conv2d_input_gradient, conv2d_kernel_gradient
 from .dense import bias_gradient, dense, dense_input_gradient, dense_kernel_gradient
 from .dropout import dropout
@@ -12,7 +13,6 @@ from .lstm import lstm, lstm_gradient
 from .norm import batch_norm, batch_norm_gradient, batch_norm_statistics
 from .optimizer import adam, blend, rmsprop, scale, sgd, sum_of_squares
 from .pooling import avg_pool2d, avg_pool2d_gradient, max_pool2d, max_pool2d_gradient
-from .recording import record
 from .recurrent import state_kernel_gradient
 from .rnn import rnn, rnn_gradient
 from .sampling import sample
@@ -44,6 +44,7 @@ __all__ = [
     "bias_gradient",
     "binary_cross_entropy",
     "blend",
+    "capture",
     "conv2d",
     "conv2d_input_gradient",
     "conv2d_kernel_gradient",
@@ -69,7 +70,6 @@ __all__ = [
     "mean_squared_error",
     "merge",
     "merge_gradient",
-    "record",
     "repeat_steps",
     "reverse_steps",
     "rmsprop",

@@ -122,25 +122,31 @@ def contract(task, x, w, bias, y, in_rows, out_rows, tiles, offsets, sizes, slop
 
 
 @jit
-def pack(task, w, packed, depth, columns, transposed):
-    """packed[step, panel, k, j] = w[step, k, panel · WIDTH + j] or, transposed, w[step, panel · WIDTH + j, k]; 0 beyond the columns."""
+def pack(task, w, packed, depth, columns, transposed, begin, line):
+    """packed[step, panel, k, j] = w[step, k, panel · WIDTH + j] or, transposed, w[step, panel · WIDTH + j, k]; 0 beyond the columns.
+
+    The matrices begin at `begin`, their lines are `line` apart.
+    """
     step, panel = divmod(task, (columns + WIDTH - 1) // WIDTH)
     first = panel * WIDTH
-    at, source = task * depth * WIDTH, step * depth * columns + (first * depth if transposed else first)
+    at, source = (
+        task * depth * WIDTH,
+        begin + step * depth * columns + (first * line if transposed else first),
+    )
     whole = 0
     if first + WIDTH <= columns and transposed:
         whole = depth // LANES * LANES
         for k in range(0, whole, LANES):
-            transpose(w, source + k, depth, packed, at + k * WIDTH, WIDTH)
-            transpose(w, source + LANES * depth + k, depth, packed, at + k * WIDTH + LANES, WIDTH)
+            transpose(w, source + k, line, packed, at + k * WIDTH, WIDTH)
+            transpose(w, source + LANES * line + k, line, packed, at + k * WIDTH + LANES, WIDTH)
     elif first + WIDTH <= columns:
         whole = depth
         for k in range(depth):
-            store(packed, at + k * WIDTH, load(w, source + k * columns))
-            store(packed, at + k * WIDTH + LANES, load(w, source + k * columns + LANES))
+            store(packed, at + k * WIDTH, load(w, source + k * line))
+            store(packed, at + k * WIDTH + LANES, load(w, source + k * line + LANES))
     for k in range(whole, depth):
         for j in range(WIDTH):
-            place = source + (j * depth + k if transposed else k * columns + j)
+            place = source + (j * line + k if transposed else k * line + j)
             packed[at + k * WIDTH + j] = w[place] if first + j < columns else np.float32(0)
 
 
@@ -152,7 +158,8 @@ def weights(plan: Plan, w: np.ndarray) -> np.ndarray:
     steps, depth, columns, transposed = plan.packing
     panels = -(-columns // WIDTH)
     packed = memory.empty((steps * panels * depth * WIDTH,))
-    pack(steps * panels, packed.size, w, packed, depth, columns, transposed)
+    line = depth if transposed else columns
+    pack(steps * panels, packed.size, w, packed, depth, columns, transposed, 0, line)
     return packed
 
 

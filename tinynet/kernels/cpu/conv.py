@@ -1,7 +1,7 @@
 """Two-dimensional convolution and its gradients, as tables of rows for the loop in contract.py.
 
 Forward: a row is an output pixel, and the sum runs over its patch. Padding is the only case that copies: the picture into a larger one
-with zeros around.
+with zeros around, line by line, bound by memory.
 
 Gradient of the input: rows are the pixels of dz; for each tap of the kernel those whose target lies inside the picture add dz Wᵀ there.
 This does no work for the zeros that the usual form, a convolution of the padded dz, multiplies: 100 instead of 169 pixels a tap
@@ -20,6 +20,9 @@ import numpy as np
 from . import memory
 from .activation import finish, fused_slope
 from .contract import ADD, CLEAR, Layout, Plan, Sums, add_parts, lay_out, make_plan, run
+from .flat import flat
+from .functions import clear, copy
+from .jit import jit
 from .plans import kept
 from .tile import WIDTH
 
@@ -102,12 +105,26 @@ def with_zeros_around(x: np.ndarray, pads: Pads) -> tuple[np.ndarray, Pads]:
     (top, bottom), (left, right) = [(max(a, 0), max(b, 0)) for a, b in pads]
     n, h, w, c = x.shape
     padded = memory.empty((n, top + h + bottom, left + w + right, c))
-    padded[:, :top] = 0
-    padded[:, top + h :] = 0
-    padded[:, top : top + h, :left] = 0
-    padded[:, top : top + h, left + w :] = 0
-    padded[:, top : top + h, left : left + w] = x
+    if padded.size:
+        line, wide = w * c, padded.shape[2] * c
+        tasks = n * padded.shape[1]
+        _surround(
+            tasks, padded.size, flat(x), padded.reshape(-1), h, top, padded.shape[1], line, left * c, wide
+        )
     return padded, tuple((min(a, 0), min(b, 0)) for a, b in pads)
+
+
+@jit
+def _surround(task, x, padded, h, top, height, line, left, wide):
+    """A line of a picture with zeros on both sides, or a line of zeros above or below."""
+    picture, row = divmod(task, height)
+    first, stop, source = task * wide, (task + 1) * wide, (picture * h + row - top) * line
+    if top <= row < top + h:
+        clear(padded, first, first + left)
+        copy(x, source, padded, first + left, line)
+        clear(padded, first + left + line, stop)
+    else:
+        clear(padded, first, stop)
 
 
 def _pixels(height: int, width: int, strides: Pair, pads: Pads, line: int, pixel: int) -> Sums:

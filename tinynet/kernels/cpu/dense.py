@@ -74,7 +74,7 @@ def dense_kernel_gradient(x: np.ndarray, dz: np.ndarray) -> np.ndarray:
 
 def bias_gradient(dz: np.ndarray) -> np.ndarray:
     """db = Σ dz over every axis but the last."""
-    return column_sums(dz).astype(np.float32)
+    return column_sums(dz)
 
 
 @kept

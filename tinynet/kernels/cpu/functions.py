@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from .jit import helper
-from .simd import LANES, Value, choose, elementwise, largest, load, splat, store_until
+from .simd import LANES, Value, choose, elementwise, largest, load, load_until, splat, store_until
 
 SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
 
@@ -186,6 +186,13 @@ def clear(x, first, stop):
     """x[first:stop] = 0."""
     for i in range(first, stop, LANES):
         store_until(x, i, stop, splat(np.float32(0)))
+
+
+@helper
+def copy(source, at, y, y_at, count):
+    """y[y_at : y_at + count] = source[at : at + count]."""
+    for j in range(0, count, LANES):
+        store_until(y, y_at + j, y_at + count, load_until(source, at + j, at + count))
 
 
 @helper

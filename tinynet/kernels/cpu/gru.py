@@ -8,16 +8,15 @@ from . import memory
 from .activation import sigmoid_gradient, tanh_gradient
 from .contract import no_bias
 from .flat import flat
-from .functions import fma, sigmoid, tanh
+from .functions import copy, fma, sigmoid, tanh
 from .jit import jit
 from .recurrent import (
     Mask,
-    Shares,
-    copy,
     flags,
     is_real,
     multiply,
     panels_of,
+    shares,
     states,
     whole_rows,
     whole_tasks,
@@ -222,12 +221,12 @@ def gru(
     if not steps:
         h[:, 0] = h0
     elif z.size:
-        s = Shares(n, steps, units, 3)
+        s = shares(n, steps, units, 3)
         u, v = _parts(recurrent, reset_after, False) if not s.few else (flat(recurrent), no_bias(1))
         bias = no_bias(3 * units) if recurrent_bias is None else flat(recurrent_bias)
         product = memory.empty((n * 3 * units,))
         arrays = flat(z), u, v, bias, flat(h0), h.reshape(-1), gates.reshape(-1), inner.reshape(-1), product
-        tables = s.states, s.products, s.inner, s.gates, np.zeros_like(s.gates), flags(mask)
+        tables = s.states, s.products, s.inner, s.gates, s.begin, flags(mask)
         _gru(s.tasks, s.work, *arrays, *tables, steps, units, n, s.rows, s.few, reset_after)
     return h, gates, inner
 
@@ -246,10 +245,15 @@ def gru_gradient(
     dz, dr, acc = memory.empty(gates.shape), memory.empty(gates.shape), memory.empty((n, units))
     if not dz.size:
         return dz, dr, np.ascontiguousarray(dh[:, -1])
-    s = Shares(n, steps, units, 3)
+    s = shares(n, steps, units, 3)
     given = flat(dh), flat(h), flat(gates), flat(inner), *_parts(recurrent, reset_after, True)
-    made = dz.reshape(-1), dr.reshape(-1), acc.reshape(-1), memory.empty((n * units,))
-    tables = s.states, s.products, s.inner, s.units, np.zeros(n * units, np.float32), flags(mask)
+    made = (
+        dz.reshape(-1),
+        dr.reshape(-1),
+        acc.reshape(-1),
+        no_bias(1) if reset_after else memory.empty((n * units,)),
+    )
+    tables = s.states, s.products, s.inner, s.units, no_bias(n * units), flags(mask)
     _gru_gradient(
         whole_tasks(s, n), s.work, *given, *made, *tables, steps, units, n, whole_rows(s), reset_after
     )
@@ -261,4 +265,4 @@ def _parts(recurrent: np.ndarray, reset_after: bool, transposed: bool) -> tuple[
     if reset_after:
         return panels_of(recurrent, transposed), no_bias(1)
     split = 2 * recurrent.shape[0]
-    return panels_of(recurrent[:, :split], transposed), panels_of(recurrent[:, split:], transposed)
+    return panels_of(recurrent, transposed, 0, split), panels_of(recurrent, transposed, split)

@@ -7,16 +7,15 @@ import numpy as np
 from . import memory
 from .activation import sigmoid_gradient, tanh_gradient
 from .flat import flat
-from .functions import fma, sigmoid, tanh
+from .functions import copy, fma, sigmoid, tanh
 from .jit import jit
 from .recurrent import (
     Mask,
-    Shares,
-    copy,
     flags,
     is_real,
     multiply,
     panels_of,
+    shares,
     states,
     whole_rows,
     whole_tasks,
@@ -59,18 +58,22 @@ def _lstm(task, z, u, h0, c0, h, c, gates, h_rows, z_rows, mask, steps, units, n
 
 @jit
 def _lstm_gradient(
-    task, dh, h, c, gates, w, dz, acc, dcell, h_rows, z_rows, rows_of, mask, steps, units, n, rows
+    task, dh, dc, h, c, gates, w, dz, acc, dcell, h_rows, z_rows, rows_of, mask, steps, units, n, rows
 ):
     first, last, width = task * rows, min(n, (task + 1) * rows), 4 * units
     for row in range(first, last):
         copy(dh, h_rows[row] + steps * units, acc, row * units, units)
+        copy(dc, row * units, dcell, row * units, units)
     for t in range(steps - 1, -1, -1):
         for row in range(first, last):
             g, at, own = z_rows[row] + t * width, h_rows[row] + t * units, row * units
             real, then = is_real(mask, row * steps + t), at + units
             one, zero = splat(np.float32(1)), splat(np.float32(0))
             for j in range(0, units, LANES):
-                dstate, dc = load_until(acc, own + j, own + units), load_until(dcell, own + j, own + units)
+                dstate, dcell_here = (
+                    load_until(acc, own + j, own + units),
+                    load_until(dcell, own + j, own + units),
+                )
                 base = load_until(dh, at + j, then)
                 if real:
                     i, f = (
@@ -80,7 +83,7 @@ def _lstm_gradient(
                     m = load_until(gates, g + 2 * units + j, g + 3 * units)
                     o = load_until(gates, g + 3 * units + j, g + width)
                     bent = tanh(load_until(c, then + j, then + units))
-                    cell = fma(dstate * o, one - bent * bent, dc)
+                    cell = fma(dstate * o, one - bent * bent, dcell_here)
                     store_until(dz, g + j, g + units, sigmoid_gradient(cell * m, i))
                     forget = sigmoid_gradient(cell * load_until(c, at + j, then), f)
                     store_until(dz, g + units + j, g + 2 * units, forget)
@@ -110,7 +113,7 @@ def lstm(
     if not steps:
         h[:, 0], c[:, 0] = h0, c0
     elif z.size:
-        s = Shares(n, steps, units, 4)
+        s = shares(n, steps, units, 4)
         u = flat(recurrent) if s.few else panels_of(recurrent, False)
         arrays = flat(z), u, flat(h0), flat(c0), h.reshape(-1), c.reshape(-1), gates.reshape(-1)
         sizes = steps, units, n, s.rows, s.few
@@ -130,11 +133,10 @@ def lstm_gradient(
     """(dz (n, t, 4 units), dh0, dc0), from the gradient at every h and, dc (n, units), at the last c."""
     n, steps, units = h.shape[0], h.shape[1] - 1, h.shape[2]
     dz, acc, dcell = memory.empty(gates.shape), memory.empty((n, units)), memory.empty((n, units))
-    dcell[...] = dc
     if not dz.size:
-        return dz, np.ascontiguousarray(dh[:, -1]), dcell
-    s = Shares(n, steps, units, 4)
-    given = flat(dh), flat(h), flat(c), flat(gates), panels_of(recurrent, True)
+        return dz, np.ascontiguousarray(dh[:, -1]), np.ascontiguousarray(dc)
+    s = shares(n, steps, units, 4)
+    given = flat(dh), flat(dc), flat(h), flat(c), flat(gates), panels_of(recurrent, True)
     made = dz.reshape(-1), acc.reshape(-1), dcell.reshape(-1)
     tables = s.states, s.products, s.units, flags(mask)
     _lstm_gradient(whole_tasks(s, n), s.work, *given, *made, *tables, steps, units, n, whole_rows(s))

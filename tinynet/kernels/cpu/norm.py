@@ -1,7 +1,7 @@
 """Batch normalisation, vectors along the channels.
 
-Blocking: tasks of whole rows, about CHUNK elements; each sums its rows for itself, and the partial sums are added in order in float64.
-Bound by memory. What a mask leaves out is dropped by NumPy, before the sums and after the gradient.
+Blocking: tasks of whole rows, about CHUNK elements; each sums its rows for itself, and one task adds the partial sums in order in
+float64. Bound by memory. What a mask leaves out is dropped by NumPy, before the sums and after the gradient.
 """
 
 from __future__ import annotations
@@ -77,34 +77,71 @@ def _gradient(task, dy, x, mean, factor, slope, shift, dx, c, rows):
             )
 
 
-def column_sums(x: np.ndarray) -> np.ndarray:
-    """Σ x over every axis but the last, float64."""
-    c = x.shape[-1]
-    x = flat(x)
-    tasks, rows = row_tasks(x.size // max(c, 1), c)
-    partial = np.zeros((tasks, c), np.float32)
-    if x.size:
-        _sums(tasks, x.size, x, partial.reshape(-1), c, rows)
-    return partial.sum(axis=0, dtype=np.float64)
+@jit
+def _means(task, partial, y, count):
+    """y = Σ partial / count, over its rows in order and in float64."""
+    for channel in range(y.size):
+        sums = 0.0
+        for at in range(channel, partial.size, y.size):
+            sums += np.float64(partial[at])
+        y[channel] = np.float32(sums / count)
 
 
-def _column_products(a: np.ndarray | None, x: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Σ a (x - mean) over every axis but the last, float64; (x - mean)² where a is None."""
+@jit
+def _factors(task, sums, products, variance, gamma, epsilon, count, factor, slope, shift, dgamma, dbeta):
+    """What `_gradient` takes, and the gradients of γ and β, from partial sums of dy and dy (x - mean); in float64."""
+    c = gamma.size
+    for channel in range(c):
+        inverse = 1.0 / math.sqrt(np.float64(variance[channel]) + epsilon)
+        total, product = 0.0, 0.0
+        for at in range(channel, sums.size, c):
+            total += np.float64(sums[at])
+            product += np.float64(products[at])
+        scale = np.float64(gamma[channel]) * inverse
+        product *= inverse
+        factor[channel] = np.float32(scale)
+        slope[channel] = np.float32(-scale * inverse * product / count)
+        shift[channel] = np.float32(-scale * total / count)
+        dgamma[channel], dbeta[channel] = np.float32(product), np.float32(total)
+
+
+def _partial_sums(x: np.ndarray) -> np.ndarray:
+    """Σ x over the rows of each task, for every channel."""
     c = x.shape[-1]
-    x = flat(x)
     tasks, rows = row_tasks(x.size // max(c, 1), c)
-    partial = np.zeros((tasks, c), np.float32)
-    if x.size:
+    partial = memory.empty((tasks * c,))
+    if partial.size:
+        _sums(tasks, x.size, flat(x), partial, c, rows)
+    return partial
+
+
+def _partial_products(a: np.ndarray | None, x: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Σ a (x - mean) over the rows of each task, for every channel; (x - mean)² where a is None."""
+    c, x = x.shape[-1], flat(x)
+    tasks, rows = row_tasks(x.size // max(c, 1), c)
+    partial = memory.empty((tasks * c,))
+    if partial.size:
         other = x if a is None else flat(a)
-        _products(tasks, x.size, other, x, flat(mean), a is None, partial.reshape(-1), c, rows)
-    return partial.sum(axis=0, dtype=np.float64)
+        _products(tasks, x.size, other, x, flat(mean), a is None, partial, c, rows)
+    return partial
+
+
+def _mean(partial: np.ndarray, c: int, count: int) -> np.ndarray:
+    y = memory.empty((c,))
+    _means(1, partial.size, partial, y, count)
+    return y
+
+
+def column_sums(x: np.ndarray) -> np.ndarray:
+    """Σ x over every axis but the last."""
+    return _mean(_partial_sums(x), x.shape[-1], 1)
 
 
 def batch_norm_statistics(x: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Mean and biased variance (c,) over every axis but the last of x (…, c); 0 where no row counts."""
     rows, count = x if mask is None else x[mask], _count(x, mask)
-    mean = (column_sums(rows) / count).astype(np.float32)
-    return mean, (_column_products(None, rows, mean) / count).astype(np.float32)
+    mean = _mean(_partial_sums(rows), x.shape[-1], count)
+    return mean, _mean(_partial_products(None, rows, mean), x.shape[-1], count)
 
 
 def _count(x: np.ndarray, mask: np.ndarray | None) -> int:
@@ -148,19 +185,17 @@ def batch_norm_gradient(
     does not count, dx = γ / √(σ² + ε) · (dy - (dβ + x̂ dγ) / m).
     """
     c = x.shape[-1]
-    count = _count(x, mask)
-    inverse = 1 / np.sqrt(variance.astype(np.float64) + epsilon)
-    dbeta = column_sums(dy)
-    dgamma = _column_products(dy, x, mean) * inverse
-    factor = gamma * inverse
-    slope, shift = -factor * inverse * dgamma / count, -factor * dbeta / count
-    source = flat(x)
-    dx = memory.empty(source.shape)
-    tasks, rows = row_tasks(source.size // max(c, 1), c)
-    if source.size:
-        vectors = flat(mean), flat(factor), flat(slope), flat(shift)
-        _gradient(tasks, 2 * source.size, flat(dy), source, *vectors, dx, c, rows)
-    dx = dx.reshape(x.shape)
+    sums, products = _partial_sums(dy), _partial_products(dy, x, mean)
+    factor, slope, shift, dgamma, dbeta = (memory.empty((c,)) for _ in range(5))
+    made = factor, slope, shift, dgamma, dbeta
+    _factors(
+        1, sums.size, sums, products, flat(variance), flat(gamma), float(epsilon), _count(x, mask), *made
+    )
+    dx = memory.empty(x.shape)
+    tasks, rows = row_tasks(x.size // max(c, 1), c)
+    if x.size:
+        arrays = flat(dy), flat(x), flat(mean), factor, slope, shift, dx.reshape(-1)
+        _gradient(tasks, 2 * x.size, *arrays, c, rows)
     if mask is not None:
         dx[~mask] = factor * dy[~mask]
-    return dx, dgamma.astype(np.float32), dbeta.astype(np.float32)
+    return dx, dgamma, dbeta

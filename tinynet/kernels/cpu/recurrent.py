@@ -11,13 +11,15 @@ Every sequence is computed for itself, so how a batch is shared out changes no b
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from . import jit, memory
+from . import launch, memory
 from .contract import ONE, pack
 from .flat import flat
 from .jit import helper
-from .simd import LANES, load_until, store_until
+from .plans import kept
 from .tile import SHORT, WIDTH, finish, outer, resume, short_row_offsets
 from .transposed import product, rows_of
 
@@ -42,38 +44,50 @@ def multiply(a, a_rows, at, depth, w, base, base_rows, base_at, y, y_rows, y_at,
 
 
 @helper
-def copy(source, at, y, y_at, count):
-    """y[y_at : y_at + count] = source[at : at + count]."""
-    for j in range(0, count, LANES):
-        store_until(y, y_at + j, y_at + count, load_until(source, at + j, at + count))
-
-
-@helper
 def is_real(mask, place):
     """Whether a step counts; an empty mask: all do."""
     return mask.size == 0 or mask[place] != 0
 
 
-class Shares:
+class Shares(NamedTuple):
     """How a batch is shared out: rows of a task, and tables of where the rows of arrays begin, a multiple of SHORT entries."""
 
-    def __init__(self, n: int, steps: int, units: int, gates: int) -> None:
-        self.few = n < SHORT
-        tiles = -(-n // SHORT)
-        self.rows = 1 if self.few else SHORT * -(-tiles // max(1, min(tiles, jit.get_threads())))
-        self.tasks = -(-n // self.rows)
-        rows = np.minimum(np.arange(tiles * SHORT), n - 1)
-        self.states, self.products = rows * (steps + 1) * units, rows * steps * gates * units
-        self.inner, self.units, self.gates = rows * steps * units, rows * units, rows * gates * units
-        self.work = n * steps * units * units * gates // 16
+    few: bool
+    rows: int
+    tasks: int
+    work: int
+    states: np.ndarray
+    products: np.ndarray
+    inner: np.ndarray
+    units: np.ndarray
+    gates: np.ndarray
+    begin: np.ndarray
+    """Where each row of an array of one row begins."""
 
 
-def panels_of(w: np.ndarray, transposed: bool) -> np.ndarray:
-    """A matrix as `multiply` reads it."""
-    depth, columns = w.shape[::-1] if transposed else w.shape
+def shares(n: int, steps: int, units: int, gates: int) -> Shares:
+    """How n sequences are shared out among the threads."""
+    return _shares(n, steps, units, gates, launch.get_threads())
+
+
+@kept
+def _shares(n: int, steps: int, units: int, gates: int, threads: int) -> Shares:
+    few, tiles = n < SHORT, -(-n // SHORT)
+    rows = 1 if few else SHORT * -(-tiles // max(1, min(tiles, threads)))
+    places = np.minimum(np.arange(tiles * SHORT), n - 1)
+    per_row = (steps + 1) * units, steps * gates * units, steps * units, units, gates * units, 0
+    work = n * steps * units * units * gates // 16
+    return Shares(few, rows, -(-n // rows), work, *[places * count for count in per_row])
+
+
+def panels_of(w: np.ndarray, transposed: bool, first: int = 0, stop: int | None = None) -> np.ndarray:
+    """Columns first … stop - 1 of a matrix, as `multiply` reads them."""
+    lines, line = w.shape
+    part = (line if stop is None else stop) - first
+    depth, columns = (part, lines) if transposed else (lines, part)
     panels = -(-columns // WIDTH)
     packed = memory.empty((panels * depth * WIDTH,))
-    pack(panels, packed.size, flat(w), packed, depth, columns, transposed)
+    pack(panels, packed.size, flat(w), packed, depth, columns, transposed, first, line)
     return packed
 
 

@@ -7,16 +7,15 @@ import numpy as np
 from . import memory
 from .activation import relu, relu_gradient, tanh_gradient
 from .flat import flat
-from .functions import tanh
+from .functions import copy, tanh
 from .jit import jit
 from .recurrent import (
     Mask,
-    Shares,
-    copy,
     flags,
     is_real,
     multiply,
     panels_of,
+    shares,
     states,
     whole_rows,
     whole_tasks,
@@ -85,7 +84,7 @@ def rnn(z: np.ndarray, recurrent: np.ndarray, h0: np.ndarray, mask: Mask, activa
     if not steps:
         h[:, 0] = h0
     elif z.size:
-        s = Shares(n, steps, units, 1)
+        s = shares(n, steps, units, 1)
         u = flat(recurrent) if s.few else panels_of(recurrent, False)
         sizes = steps, units, n, s.rows, s.few, activation == "relu"
         _rnn(s.tasks, s.work, flat(z), u, flat(h0), h.reshape(-1), s.states, s.products, flags(mask), *sizes)
@@ -100,7 +99,7 @@ def rnn_gradient(
     dz, acc = memory.empty((n, steps, units)), memory.empty((n, units))
     if not dz.size:
         return dz, np.ascontiguousarray(dh[:, -1])
-    s = Shares(n, steps, units, 1)
+    s = shares(n, steps, units, 1)
     arrays = flat(dh), flat(h), panels_of(recurrent, True), dz.reshape(-1), acc.reshape(-1)
     sizes = steps, units, n, whole_rows(s), activation == "relu"
     _rnn_gradient(whole_tasks(s, n), s.work, *arrays, s.states, s.products, s.units, flags(mask), *sizes)

@@ -14,9 +14,10 @@ from . import memory
 from .activation import map_two
 from .dropout import dropout
 from .flat import CHUNK, chunks, flat, row_tasks
-from .functions import clear
+from .functions import clear, copy
 from .jit import jit
-from .recurrent import copy, flags, is_real
+from .plans import kept
+from .recurrent import flags, is_real
 from .simd import LANES, elementwise, load_until, splat, store_until
 
 
@@ -175,6 +176,11 @@ def _multiply_rows(task, x, factors, y, steps, d, rows):
             store_until(y, first + j, first + d, kept)
 
 
+@kept
+def _ones(count: int) -> np.ndarray:
+    return np.ones(count, np.float32)
+
+
 def sequence_dropout(x: np.ndarray, rate: float, seed: int) -> np.ndarray:
     """Dropout of whole features: what is dropped from a sequence x (n, t, d) is dropped at each of its steps.
 
@@ -182,7 +188,7 @@ def sequence_dropout(x: np.ndarray, rate: float, seed: int) -> np.ndarray:
     """
     y, (n, steps, d) = memory.empty(x.shape), x.shape
     if y.size:
-        factors = dropout(np.ones((n, d), np.float32), rate, seed)
+        factors = dropout(_ones(n * d), rate, seed)
         tasks, rows = row_tasks(n * steps, d)
         _multiply_rows(tasks, y.size, flat(x), flat(factors), y.reshape(-1), steps, d, rows)
     return y

@@ -1,6 +1,7 @@
 """The reference back end: every kernel in NumPy, float32 and float64. It defines what the others compute."""
 
 from .activation import FUSED, LEAKY_SLOPE, activation, activation_gradient
+from .captured import capture
 from .conv import conv2d, conv2d_input_gradient, conv2d_kernel_gradient
 from .dense import bias_gradient, dense, dense_input_gradient, dense_kernel_gradient
 from .dropout import dropout
@@ -10,7 +11,6 @@ from .loss import binary_cross_entropy, cross_entropy, huber, mean_absolute_erro
 from .norm import batch_norm, batch_norm_gradient, batch_norm_statistics
 from .optimizer import adam, blend, rmsprop, scale, sgd, sum_of_squares
 from .pooling import avg_pool2d, avg_pool2d_gradient, max_pool2d, max_pool2d_gradient
-from .recording import record
 from .recurrent import gru, gru_gradient, lstm, lstm_gradient, rnn, rnn_gradient, state_kernel_gradient
 from .sampling import sample
 from .sequence import (
@@ -41,6 +41,7 @@ __all__ = [
     "bias_gradient",
     "binary_cross_entropy",
     "blend",
+    "capture",
     "conv2d",
     "conv2d_input_gradient",
     "conv2d_kernel_gradient",
@@ -66,7 +67,6 @@ __all__ = [
     "mean_squared_error",
     "merge",
     "merge_gradient",
-    "record",
     "repeat_steps",
     "reverse_steps",
     "rmsprop",
