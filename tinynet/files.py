@@ -109,8 +109,8 @@ def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path` and move it there once it is whole; on failure the old file stays.
 
     A link stays a link: what it points to is replaced. A file that is replaced hands on its mode and, where that is allowed,
-    its owner and group; a new one follows the umask. What a killed process left of this kind is removed. Raises TinynetError where the place cannot be written or the disk is
-    full.
+    its owner and group; a new one follows the umask. What a killed process left of this kind is removed. Raises
+    TinynetError where the place cannot be written or the disk is full.
     """
     try:
         with replacing(path) as file:
