@@ -315,6 +315,8 @@ def configs():
         ("sums", value)
         for value in ({"loss": 0, "evil": 1}, [1], {}, {"loss": 0, "weight": 0, "score": "a", "rows": 0})
     )
+    sums = {"loss": 0, "weight": 0, "score": 0, "rows": 0}
+    yield from (("sums", sums | {"metrics": value}) for value in ([], None, 5, {"f": 1}, {"f": "a"}))
     yield from (("learning_rate", value) for value in ("a", [], 10**400))
     yield from (("chosen_rate", value) for value in ("a", -1, 0, {}))
     yield from (("best_epoch", value) for value in (1.5, 7, -1, "a", 0))
