@@ -15,7 +15,7 @@ from ..errors import TinynetError
 from ..files import path_text
 from ..layers.base import check_count, check_seed
 from ..settings import checked
-from ..terminal import is_terminal
+from ..terminal import is_terminal, note
 from . import resuming
 from .callbacks import Callback, EarlyStopping, Progress, check_monitor
 from .checkpoints import check_new, check_writable, exclusive
@@ -25,6 +25,7 @@ from .loop import Training, measure
 from .losses import LOSSES, Loss, get_loss
 from .metrics import Metric, get_metrics
 from .optimizers import MovingAverage, Optimizer, get_optimizer
+from .remarks import remarks
 from .samples import Samples, prepare
 from .schedules import check_number, watching
 
@@ -85,7 +86,8 @@ def fit(
         reset_rate: chance that it begins with zeros instead, so that a network learns how to begin as well
     callbacks: see Callback; early_stopping: an EarlyStopping, or its patience
     verbose: None shows progress on stderr where that is a terminal, and a line an epoch in a notebook; True shows at
-        least such lines everywhere
+        least such lines everywhere, False nothing. Of odd samples (labels that are all the same, classes that
+        validation_split leaves out, constant columns) the first training of a network says a note on stderr
     clip_norm: limit of the norm of all gradients together, in place of the optimizer's own
     ema: decay, such as 0.999, of a moving average of the weights; validation and the final model use it
     checkpoint: file that is written after each epoch and when training is stopped; one that exists is not replaced, unless it
@@ -145,6 +147,9 @@ def fit(
         model.metadata.pop("loss", None)
         if loss.name in LOSSES:
             model.metadata["loss"] = loss.name
+        if verbose is not False and not (model.epochs_trained or resume):  # once, also in a loop of calls
+            for text in remarks(model, loss, samples, validation if validation_split else None):
+                note(f"note: {text}")
         return training.run()
 
 
