@@ -123,15 +123,7 @@ def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
 @contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """`atomic_write` for callers who explain an OSError themselves."""
-    text = os.fsdecode(path)
-    if "\0" in text:
-        raise OSError(errno.EINVAL, "its name has a NUL character", text)
-    if text.endswith(("/", os.sep)):
-        raise OSError(errno.EISDIR, "it is the name of a folder", text)
-    target = Path(os.path.realpath(text))
-    old = target.stat() if target.exists() else None
-    if old and not (stat.S_ISREG(old.st_mode) and os.access(target, os.W_OK)):
-        raise PermissionError(errno.EACCES, "it is no file that may be written", text)
+    target, old = replaced(path)
     _remove_stale(target.parent)
     temporary = target.with_name(TEMPORARY.format(os.urandom(8).hex()))
     try:
@@ -149,6 +141,23 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             os.unlink(temporary)
+
+
+def replaced(path: str | os.PathLike) -> tuple[Path, os.stat_result | None]:
+    """The file that writing to `path` would replace, links followed, and its status, None where it is new.
+
+    Raises OSError for what is no file, or may not be written.
+    """
+    text = os.fsdecode(path)
+    if "\0" in text:
+        raise OSError(errno.EINVAL, "its name has a NUL character", text)
+    if text.endswith(("/", os.sep)):
+        raise OSError(errno.EISDIR, "it is the name of a folder", text)
+    target = Path(os.path.realpath(text))
+    old = target.stat() if target.exists() else None
+    if old and not (stat.S_ISREG(old.st_mode) and os.access(target, os.W_OK)):
+        raise PermissionError(errno.EACCES, "it is no file that may be written", text)
+    return target, old
 
 
 def _claim(file: BinaryIO) -> None:

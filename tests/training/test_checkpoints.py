@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tracemalloc
 
@@ -395,6 +396,12 @@ def test_places_that_cannot_be_written_are_found_before_training(tmp_path, monke
     with pytest.raises(TinynetError, match=r"there is no folder .*missing; create it first"):
         net.fit(X, Y, checkpoint=tmp_path / "missing" / "run.npz")
     assert equal(net.state(), start.state())
+
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        for place in (tmp_path / "pipe", "/dev/null"):
+            with pytest.raises(TinynetError, match="it is no file that may be written; choose another place"):
+                net.fit(X, Y, checkpoint=place)
 
     def forbidden(**settings):
         raise PermissionError(13, "Permission denied")

@@ -431,6 +431,8 @@ def test_bad_settings_are_answered_before_training():
             "there is no metric 'f1' for cross_entropy, which has accuracy; other metrics are functions",
         ),
         ({"momentum": 0.9}, "fit has no setting momentum; it has x, y, epochs, batch_size, "),
+        ({"shuffle": "batch"}, "fit: shuffle must be True or False, not 'batch'"),
+        ({"stateful": 1}, "fit: stateful must be True or False, not 1"),
         ({"epochs": 0}, "fit: epochs must be a whole number of at least 1, not 0"),
         ({"batch_size": 2.5}, "fit: batch_size must be"),
         ({"seed": -1}, "fit: seed must be"),

@@ -13,7 +13,7 @@ from .. import kernels as devices
 from ..data.augment import Augment
 from ..errors import TinynetError
 from ..files import path_text
-from ..layers.base import check_count, check_seed
+from ..layers.base import check_count, check_flag, check_seed
 from ..settings import checked
 from ..terminal import is_terminal, note
 from . import resuming
@@ -127,7 +127,7 @@ def fit(
         epochs=check_count("fit", "epochs", epochs),
         batch_size=check_count("fit", "batch_size", batch_size),
         seed=check_seed("fit", "seed", seed),
-        shuffle=shuffle and not stateful,
+        shuffle=check_flag("fit", "shuffle", shuffle) and not stateful,
         stateful=_check_stateful(stateful, model, samples, batch_size),
         reset_rate=reset_rate,
         augment=_check_augment(augment, samples),
@@ -246,7 +246,7 @@ def _progress(verbose: bool | None) -> list[Callback]:
 
 
 def _check_stateful(stateful: bool, model: Sequential, samples: Samples, batch_size: int) -> bool:
-    if not stateful:
+    if not check_flag("fit", "stateful", stateful):
         return False
     recurrent = [layer for layer in model.layers if layer.state_sizes]
     if not recurrent:
