@@ -20,6 +20,9 @@ from .terminal import echo
 
 FLOAT_BYTES, SAMPLE_BYTES = 4, 256 << 20
 """A layer of a model that is read may take so much for one sample, or as much as reading the file may."""
+MOST_OPERATIONS, STEP_OPERATIONS = 300 * 10**9, 300_000
+"""A model that is read may take so many for one sample, ten times VGG16's; a step of a recurrent layer takes at least the time
+of so many."""
 MOST_LAYERS = 2_000
 """More small layers than these would fill memory with zeros before it is known that the file has not their arrays."""
 
@@ -213,9 +216,23 @@ def _from_config(file: storage.ModelFile) -> Sequential:
         needed = FLOAT_BYTES * model.size(model.input_shape)
         if needed > most:
             raise TinynetError(f"one sample would take {needed:,} bytes in a layer, more than {most:,}")
+        operations = model.flops() + STEP_OPERATIONS * count_steps(model, model.input_shape)
+        if operations > MOST_OPERATIONS:
+            raise TinynetError(
+                f"one sample would take {operations:,} operations, more than {MOST_OPERATIONS:,}"
+            )
     except (ValueError, MemoryError, OverflowError) as error:
         raise ModelFileError(f"{file.name}: {error}") from error
     return model
+
+
+def count_steps(layer: Layer, input_shape: Any) -> int:
+    """Steps of all recurrent layers inside, for one sample."""
+    steps = 0
+    for _, inner, shape in layer.inside(input_shape):
+        own = inner.zero_state(0) and not inner.inside(shape)
+        steps += (shape[0] or 1) if own else count_steps(inner, shape)
+    return steps
 
 
 def count_layers(entries: Any) -> int:

@@ -25,7 +25,7 @@ except ImportError:  # Windows
     fcntl = None
 
 FORMAT = "tinynet checkpoint"
-VERSION = 2
+VERSION = 3
 
 
 def save_checkpoint(

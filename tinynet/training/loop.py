@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
@@ -13,14 +14,14 @@ import numpy as np
 from .. import kernels as devices
 from ..data.pictures.augment import augment as augmented
 from ..errors import TinynetError
-from ..layers.base import Run
+from ..layers.base import Layer, Run
 from ..layers.base import State as Carried
 from ..layers.inputs import first_of
 from ..network import Network, leaves, rebuilt
 from ..terminal import note
-from .callbacks import EarlyStopping
 from .history import History
 from .losses import Loss
+from .metrics import Metric, measured_by
 from .optimizers import Arrays
 from .resuming import save
 from .samples import Batch, Samples
@@ -99,7 +100,8 @@ class Loop(Training):
         value, gradient = self.loss(self.kernels, outputs, batch.targets, batch.shares)
         if not math.isfinite(value):
             self._diverged()
-        self.sums.add(self.loss, value, outputs, batch)
+        found = measured(self.metrics, self.model, self.chain, outputs, batch, run)
+        self.sums.add(self.loss, value, outputs, batch, found)
         _, gradients = self.chain.backward(gradient, kept, run)
         gradients = {name: gradients[name] for name in self.parameters}
         position = Position(self.step, self.total_steps, self.epoch, self.history.epochs)
@@ -146,7 +148,7 @@ class Loop(Training):
         if self.validation is None:
             return {}
         with self._weights_in_use():
-            found = measure(self.model, self.validation, self.loss, self.kernels)
+            found = measure(self.model, self.validation, self.loss, self.kernels, self.metrics)
         return {f"val_{name}": value for name, value in found.items()}
 
     def _weights(self) -> Arrays:
@@ -202,9 +204,10 @@ class Loop(Training):
         rows = []
         for weights in (self.start, self.best):
             self.model.set_state(weights)
-            found = measure(self.model, samples, self.loss, self.kernels, training=self.validation is None)
+            training = self.validation is None
+            found = measure(self.model, samples, self.loss, self.kernels, self.metrics, training=training)
             rows.append(found | {f"val_{name}": value for name, value in found.items()})
-        return math.isfinite(rows[1]["loss"]) and EarlyStopping(self.early_stopping.monitor).best(rows) == 1
+        return math.isfinite(rows[1]["loss"]) and replace(self.early_stopping, min_delta=0.0).best(rows) == 1
 
     def _tell(self, event: str) -> None:
         try:
@@ -230,10 +233,11 @@ def measure(
     samples: Samples,
     loss: Loss,
     kernels: ModuleType,
+    metrics: dict[str, Metric],
     batch_size: int | None = None,
     training: bool = False,
 ) -> dict[str, float]:
-    """Mean loss and metric on samples that are prepared already; by default in batches that fit into memory."""
+    """Mean loss and metrics on samples that are prepared already; by default in batches that fit into memory."""
     if batch_size is None:
         batch_size = min(EVALUATION_BATCH, max(EVALUATION_ROWS // samples.rows_each, 1))
     chain, run = passes(loss, model), Run(kernels, training=training, gradients=False)
@@ -243,8 +247,19 @@ def measure(
         outputs, kept = chain.forward(batch.x, run)
         batch = batch.within(kept.mask)
         value, _ = loss(kernels, outputs, batch.targets, batch.shares)
-        sums.add(loss, value, outputs, batch)
+        sums.add(loss, value, outputs, batch, measured(metrics, model, chain, outputs, batch, run))
     return sums.means(loss.metric)
+
+
+def measured(
+    metrics: dict[str, Metric], model: Network, chain: Layer, outputs: np.ndarray, batch: Batch, run: Run
+) -> dict[str, float]:
+    """What functions find on a batch: they are given outputs as `predict` returns them, where the loss may be given logits."""
+    if not metrics:
+        return {}
+    if chain is not model:
+        outputs = run.kernels.activation(outputs, model.logits_activation)
+    return measured_by(metrics, outputs, batch.targets, batch.counted)
 
 
 def _reset(state: Carried, rate: float, seed: int) -> Carried:

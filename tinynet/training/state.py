@@ -20,6 +20,7 @@ from ..network import Network
 from .callbacks import Callback, EarlyStopping
 from .history import History
 from .losses import Loss
+from .metrics import Metric
 from .optimizers import Arrays, MovingAverage, Optimizer, State
 from .samples import Batch, Samples
 
@@ -32,9 +33,13 @@ class Sums:
     weight: float = 0.0
     score: float = 0.0
     rows: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    """Of functions, by name."""
 
-    def add(self, loss: Loss, value: float, outputs: np.ndarray, batch: Batch) -> None:
-        """Take in one batch."""
+    def add(
+        self, loss: Loss, value: float, outputs: np.ndarray, batch: Batch, found: dict[str, float]
+    ) -> None:
+        """Take in one batch, and what functions found on it."""
         score = loss.score(outputs, batch.targets)
         if batch.counted is not None:
             score = score[batch.counted]
@@ -42,10 +47,13 @@ class Sums:
         self.weight += batch.total
         self.score += float(score.sum(dtype=np.float64))
         self.rows += len(score)
+        for name, number in found.items():
+            self.metrics[name] = self.metrics.get(name, 0.0) + number * len(score)
 
     def means(self, metric: str) -> dict[str, float]:
-        """{"loss": …, metric: …}."""
-        return {"loss": self.loss / (self.weight or 1), metric: self.score / (self.rows or 1)}
+        """{"loss": …, metric: …, and what functions found}."""
+        own = {name: total / (self.rows or 1) for name, total in self.metrics.items()}
+        return {"loss": self.loss / (self.weight or 1), metric: self.score / (self.rows or 1), **own}
 
 
 @dataclass
@@ -57,6 +65,8 @@ class Training:
     samples: Samples
     validation: Samples | None
     loss: Loss
+    metrics: dict[str, Metric]
+    """Functions that are measured beside the loss and its own metric."""
     optimizer: Optimizer
     early_stopping: EarlyStopping
     average: MovingAverage | None
