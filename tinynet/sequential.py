@@ -212,18 +212,21 @@ def _from_config(file: storage.ModelFile) -> Sequential:
             raise ValueError(f"its {count_layers(found['layers']):,} layers are more than {MOST_LAYERS:,}")
         model = Sequential([make(entry) for entry in found["layers"]], seed=None, **settings)
         _check_classes(model)
-        most = max(SAMPLE_BYTES, file.allowance)
-        needed = FLOAT_BYTES * model.size(model.input_shape)
-        if needed > most:
-            raise TinynetError(f"one sample would take {needed:,} bytes in a layer, more than {most:,}")
-        operations = model.flops() + STEP_OPERATIONS * count_steps(model, model.input_shape)
-        if operations > MOST_OPERATIONS:
-            raise TinynetError(
-                f"one sample would take {operations:,} operations, more than {MOST_OPERATIONS:,}"
-            )
+        check_sample(model, file.allowance)
     except (ValueError, MemoryError, OverflowError) as error:
         raise ModelFileError(f"{file.name}: {error}") from error
     return model
+
+
+def check_sample(model: Network, allowance: int) -> None:
+    """Raise TinynetError where one sample would need memory, or time, that nobody expects of such a file."""
+    most = max(SAMPLE_BYTES, allowance)
+    needed = FLOAT_BYTES * model.size(model.input_shape)
+    if needed > most:
+        raise TinynetError(f"one sample would take {needed:,} bytes in a layer, more than {most:,}")
+    operations = model.flops() + STEP_OPERATIONS * count_steps(model, model.input_shape)
+    if operations > MOST_OPERATIONS:
+        raise TinynetError(f"one sample would take {operations:,} operations, more than {MOST_OPERATIONS:,}")
 
 
 def count_steps(layer: Layer, input_shape: Any) -> int:

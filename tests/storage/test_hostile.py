@@ -14,9 +14,9 @@ from hostile import content, header, zipped
 from model_file import npy, peak_memory
 
 import tinynet as tn
-from tinynet import storage
 from tinynet.archive import EXPANSION, FREE_BYTES
 from tinynet.errors import ModelFileError
+from tinynet.sequential import check_sample
 
 SECONDS = 3
 
@@ -112,7 +112,7 @@ def test_ordinary_large_networks_are_within_the_bounds_of_a_sample():
         tn.Sequential([tn.LSTM(512, return_sequences=True), tn.LSTM(512)], (10_000, 80), seed=None),
         tn.Sequential([tn.RNN(16)], (500_000, 1), seed=None),
     ):
-        storage._check_sample(net, 0)
+        check_sample(net, 0)
 
 
 def test_a_config_of_many_small_lists_takes_no_more_than_promised():
