@@ -11,7 +11,7 @@ import numpy as np
 import tinynet as tn
 from tinynet import kernels
 from tinynet.data.datasets import load_digits
-from tinynet.recipes import digits
+from tinynet.recipes import plan
 from tinynet.recipes.base import Choices
 
 from .measure import THREADS, alternate, milliseconds, table
@@ -22,10 +22,10 @@ READERS = {"cnn": "digits", "lstm": "digits-lstm", "gru": "digits-gru", "rnn": "
 
 def training(arch: str, epochs: int) -> str:
     """The epochs of a shipped model, and what one of them takes."""
-    plan = digits.plan(Choices(arch=arch, epochs=1))
-    plan.model.fit(plan.x[:640], plan.y[:640], **plan.settings | {"verbose": False})  # compiles
-    plan = digits.plan(Choices(arch=arch, epochs=1))
-    history = plan.model.fit(plan.x, plan.y, **plan.settings | {"verbose": False})
+    made = plan("digits", Choices(arch=arch, epochs=1))
+    made.model.fit(made.x[:640], made.y[:640], **made.settings | {"verbose": False})  # compiles
+    made = plan("digits", Choices(arch=arch, epochs=1))
+    history = made.model.fit(made.x, made.y, **made.settings | {"verbose": False})
     return f"{epochs} epochs of {history.epochs[0]['seconds']:.1f} s"
 
 

@@ -6,10 +6,10 @@ import importlib
 import io
 import os
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import click
+from tinynet.cli.process import fail
 
 from tinynet import terminal
 from tinynet.errors import TinynetError, did_you_mean
@@ -17,9 +17,6 @@ from tinynet.version import __version__
 
 if TYPE_CHECKING:  # imported when they are called; freezers must see them
     from . import classify, doctor, evaluate, generate, info, models, train, warmup  # noqa: F401
-
-STARTED = time.perf_counter()
-"""When this process began to be tinynet."""
 
 VERBS = {
     "classify": "Name what is in pictures.",
@@ -109,19 +106,3 @@ def _show_usage(error: click.ClickException) -> None:
     shown = io.StringIO()
     error.show(shown)
     terminal.note(shown.getvalue().rstrip("\n"), keep="\n")
-
-
-def fail(error: Exception) -> int:
-    """Print an error that a user can mend as one sentence on stderr; returns the exit status of a failure."""
-    terminal.note(f"tinynet: {sentence(error)}")
-    return 1
-
-
-def sentence(error: Exception) -> str:
-    """An error as a user reads it."""
-    if isinstance(error, MemoryError):
-        return "there is not enough memory for this; try a smaller --batch-size or smaller data"
-    if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror or error}"
-    return str(error)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import functools
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 from tinynet.cli import completion
+from tinynet.cli.process import sentence
 
 from tinynet.data.names import ALIASES, DATASETS
-from tinynet.errors import did_you_mean
-from tinynet.terminal import echo, note, printable
+from tinynet.errors import UsageError, did_you_mean
+from tinynet.terminal import echo, note, table
 
 if TYPE_CHECKING:
-    from tinynet.sequential import Sequential
+    from tinynet.sequential import Ensemble, Sequential
 
 
 class Number(click.FloatRange):
@@ -44,7 +45,7 @@ class Choice(click.Choice):
 
 
 def device_options(function: Callable) -> Callable:
-    """--device and --threads, set before the verb runs."""
+    """--device and --threads, set before the verb runs; what it then finds not to go together is wrong usage."""
 
     @click.option(
         "--device",
@@ -63,7 +64,10 @@ def device_options(function: Callable) -> Callable:
             kernels.set_device(device)
         if threads is not None:
             kernels.set_threads(threads)
-        status = function(*arguments, **options)
+        try:
+            status = function(*arguments, **options)
+        except UsageError as error:
+            raise click.UsageError(sentence(error)) from None
         if compiled:
             note(f"compiled {len(compiled)} kernel{'s' * (len(compiled) > 1)}")
         return status
@@ -107,18 +111,14 @@ def load_model(name: str) -> Sequential:
     return model
 
 
-def percent(fraction: float) -> str:
-    """0.9951 → 99.51 %."""
-    return f"{100 * fraction:.2f} %"
+def load_models(names: Iterable[str]) -> Ensemble:
+    """Models that answer together; one is an ensemble of one."""
+    from tinynet.sequential import Ensemble
+
+    return Ensemble([load_model(name) for name in names])
 
 
 def print_table(rows: list[tuple[str, ...]], left: tuple[int, ...] = (0,)) -> None:
-    """Print rows as aligned columns: those with a number in `left` to the left, the others to the right."""
-    rows = [tuple(map(printable, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            cell.ljust(width) if column in left else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        echo("  ".join(cells).rstrip())
+    """Print rows as `terminal.table` aligns them."""
+    for line in table(rows, left):
+        echo(line)

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from tinynet.cli import STARTED, fail
 from tinynet.cli.options import Choice, Number, data_argument, device_options
+from tinynet.cli.process import STARTED, fail
 
+from tinynet.recipes.architectures import ARCHITECTURES
 from tinynet.terminal import echo, note
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from tinynet.recipes.base import Plan
     from tinynet.training import History
 
-ARCHITECTURES = ("auto", "cnn", "lstm", "gru", "rnn")
 UNITS = {"h": 3600, "m": 60, "s": 1}
 DRAWING, TABLE = ".png", ".csv"
 """How the name of a history ends, and what it becomes."""
@@ -70,7 +70,7 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
 @data_argument
 @click.option(
     "--arch",
-    type=Choice(ARCHITECTURES, case_sensitive=False),
+    type=Choice(("auto", *ARCHITECTURES), case_sensitive=False),
     default="auto",
     show_default=True,
     help="Kind of network. Pictures: cnn, for digits also lstm, gru and rnn, which read row by row. Text: lstm, gru, rnn.",
@@ -106,7 +106,7 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
 )
 @device_options
 def command(data: str, output: Path | None, force: bool, resume: bool, time_limit: float | None,
-            history: Path | None, random_seed: int, augment: bool | None, **choices: Any) -> int:  # fmt: skip
+            history: Path | None, random_seed: int, **choices: Any) -> int:  # fmt: skip
     """Train a network on DATA: digits, fashion, shakespeare, a .txt file, or a folder with one folder of pictures per class.
 
     Pictures train a CNN; text trains an LSTM, which learns what comes next. The same seed gives the same weights,
@@ -115,15 +115,11 @@ def command(data: str, output: Path | None, force: bool, resume: bool, time_limi
     from tinynet import recipes
     from tinynet.recipes.base import Choices
 
-    if augment is not None and recipes.is_text(data):
-        raise click.UsageError(
-            "--augment and --no-augment are for pictures, but DATA is text; leave them out"
-        )
     if history is not None:
         _check_file(history, "--history", force or resume)
     if output is not None:
         _check_output(output, force, resume)
-    plan = recipes.plan(data, Choices(seed=random_seed, augment=augment is not False, **choices))
+    plan = recipes.plan(data, Choices(seed=random_seed, **choices))
     if output is None:
         output = Path(f"{plan.name}.npz")
         _check_output(output, force, resume)
@@ -218,6 +214,8 @@ def _train(
 
 def _save(plan: Plan, data: str, trained: History, output: Path, checkpoint: Path) -> TinynetError | None:
     """Save the model, somewhere in any case, and say what came of it; returns what went wrong, if anything did."""
+    from tinynet.tasks import TASKS
+
     best = trained.epochs[(trained.kept_epoch or len(trained.epochs)) - 1]
     plan.model.metadata["training"] = _record(plan, data, trained, best)
     place, failure = _write(plan, output)
@@ -226,12 +224,12 @@ def _save(plan: Plan, data: str, trained: History, output: Path, checkpoint: Pat
         checkpoint.unlink(missing_ok=True)
     for warning in plan.notes():
         note(f"note: {warning}")
-    note(f"{plan.verdict(best)}, epoch {best['epoch']}")
+    note(f"{plan.result_line(best)}, epoch {best['epoch']}")
     if unfinished and checkpoint.exists():
         note(f"to continue: {_command_to_continue()}")
     elif not failure:
-        use = ["generate"] if plan.model.vocabulary else ["classify", "PICTURE"]
-        note(f"to use it: {shlex.join(['tinynet', *use, '--model', str(place)])}")
+        usage = TASKS[plan.model.metadata["task"]].usage
+        note(f"to use it: {shlex.join(['tinynet', *usage, '--model', str(place)])}")
     echo(str(place))
     return failure
 

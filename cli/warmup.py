@@ -15,7 +15,7 @@ from tinynet.terminal import note
 def command() -> None:
     """Compile the kernels that the recipes train and run with, so that nothing waits for them later."""
     from tinynet.kernels import backend, choose
-    from tinynet.recipes import warm_up
+    from tinynet.recipes.warm_up import warm_up
 
     backend()
     device, reason = choose()

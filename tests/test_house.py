@@ -26,7 +26,7 @@ LEVELS = [
     {"kernels"},
     {"layers"},
     {"network", "data"},
-    {"storage", "tasks", "training", "generation"},
+    {"storage", "tasks", "training"},
     {"sequential"},
     {"recipes"},
     {"cli", "__main__"},

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 import tinynet as tn
-from tinynet.recipes import test_data as data_of
-from tinynet.recipes import text
+from tinynet import tasks
 from tinynet.storage import shipped_models
 
 ROOT = Path(__file__).parent.parent
@@ -39,7 +38,8 @@ def test_a_card_says_size_parameters_data_and_command(name):
 @pytest.mark.skipif("TINYNET_DATA" not in os.environ, reason="TINYNET_DATA is not set: no test set here")
 def test_the_accuracy_on_the_card_is_reached(name):
     model = tn.load(name)
-    accuracy = model.evaluate(*data_of(model.metadata["training"]["data"], model)[:2])["accuracy"]
+    task = tasks.of(model)
+    accuracy = task.evaluate(task.read(model.metadata["training"]["data"])).measured["accuracy"]
     said = float(re.search(r"test accuracy \| ([\d.]+) %", card(name)).group(1))
     assert accuracy >= GOALS[name]
     assert abs(100 * accuracy - said) < 0.02
@@ -49,7 +49,8 @@ def test_the_accuracy_on_the_card_is_reached(name):
 @pytest.mark.skipif("TINYNET_DATA" not in os.environ, reason="TINYNET_DATA is not set: no text here")
 def test_the_loss_on_the_card_is_reached(name):
     model = tn.load(name)
-    loss = text.evaluate(model, model.metadata["training"]["data"])["loss"]
+    task = tasks.of(model)
+    loss = task.evaluate(task.read(model.metadata["training"]["data"])).loss
     said = float(re.search(r"validation loss \| ([\d.]+) nats", card(name)).group(1))
     assert loss <= LOSSES[name]
     assert abs(loss - said) < 0.002

@@ -21,13 +21,13 @@ if TYPE_CHECKING:  # Nothing is imported before it is used, but editors and free
         cli,
         data,
         errors,
-        generation,
         kernels,
         layers,
         network,
         recipes,
         sequential,
         storage,
+        tasks,
         training,
         weights,
     )
@@ -70,7 +70,7 @@ if TYPE_CHECKING:  # Nothing is imported before it is used, but editors and free
         SimpleRNN,
         TimeDistributed,
     )
-    from .sequential import Sequential, load
+    from .sequential import Ensemble, Sequential, load
     from .training import (
         SGD,
         Adam,
@@ -113,6 +113,7 @@ __all__ = [
     "Dropout",
     "EarlyStopping",
     "Embedding",
+    "Ensemble",
     "Flatten",
     "GlobalAveragePool2D",
     "GlobalAveragePooling2D",
@@ -144,7 +145,7 @@ __all__ = [
     "set_threads",
 ]
 _MODULES = (
-    "data", "errors", "generation", "kernels", "layers", "network", "recipes", "sequential", "storage", "training",
+    "data", "errors", "kernels", "layers", "network", "recipes", "sequential", "storage", "tasks", "training",
 )  # fmt: skip
 _HOMES = ("errors", "kernels", "layers", "sequential", "data.pictures.augment", "training")
 """Where the names of `__all__` are found, what costs least to import first."""

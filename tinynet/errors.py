@@ -5,8 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
+class Setting(str):
+    """The name of a setting within a message, which the command line spells as its option."""
+
+
 class TinynetError(ValueError):
-    """Something the user gave cannot be used; the message says what and what to do. The command line prints it."""
+    """Something the user gave cannot be used; the message says what and what to do. The command line prints it.
+
+    The message may come in parts, some of them a `Setting`.
+    """
+
+    def __init__(self, *parts: str) -> None:
+        super().__init__("".join(parts))
+        self.parts = parts
+
+
+class UsageError(TinynetError):
+    """Settings, models or data that do not go together, whatever is in them; on the command line this is wrong usage."""
 
 
 class ShapeError(TinynetError):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import kernels
-from .checks import as_array, check_count, check_seed, check_shape, show_shape
+from .checks import as_array, check_seed, check_shape, show_shape
 from .errors import ShapeError, TinynetError
 from .kernels.replay import Replay
 from .layers.arrays import fill
@@ -203,7 +203,7 @@ class Network(Chain):
     ) -> tuple[np.ndarray, State]:
         """The outputs for a batch of samples, in pieces of `batch_size`; the state at the end where it is to be kept."""
         self.check_begun()
-        x, batch_size = self.check_samples(x), check_count(self.name, "batch_size", batch_size)
+        x = self.check_samples(x)
         n = len(first_of(x))
         whole = self.takes_ids or n <= batch_size
         if whole:

@@ -10,12 +10,12 @@ import numpy as np
 
 from . import storage
 from .checks import check_count, show_shape
-from .errors import ModelFileError, TinynetError
+from .errors import ModelFileError, TinynetError, UsageError
 from .layers import make
 from .layers.base import Layer, Shape, State
-from .layers.inputs import check_finite_output
 from .network import BATCH_SIZE, Network
 from .settings import Elsewhere, checked, sealed, unknown_attribute
+from .tasks.base import check_task, name_of
 from .terminal import echo
 
 FLOAT_BYTES, SAMPLE_BYTES = 4, 256 << 20
@@ -56,12 +56,15 @@ class Sequential(Network):
         check_characters(self)
 
     if TYPE_CHECKING:
-        from .generation import generate
+        from .tasks.characters import generate
+        from .tasks.pictures import classify, rank
         from .training.fitting import evaluate, fit
     else:
         fit = Elsewhere("tinynet.training.fitting")
         evaluate = Elsewhere("tinynet.training.fitting")
-        generate = Elsewhere("tinynet.generation")
+        classify = Elsewhere("tinynet.tasks.pictures")
+        rank = Elsewhere("tinynet.tasks.pictures")
+        generate = Elsewhere("tinynet.tasks.characters")
 
     @checked
     def predict(
@@ -78,6 +81,7 @@ class Sequential(Network):
         next piece of the same sequences goes on.
         """
         self.check_begun()
+        batch_size = check_count(self.name, "batch_size", batch_size)
         returned = return_state or self.returns_state
         outputs, state = self.answer(x, batch_size, initial_state, returned)
         return (outputs, state) if returned else outputs
@@ -91,35 +95,7 @@ class Sequential(Network):
         """
         return self.advance(x_t, state)
 
-    @checked
-    def classify(self, picture: Any, top: int | None = None) -> list[tuple[str, float]] | list[list]:
-        """Read and prepare a picture as the model's file says, and name it.
-
-        picture: a path, bytes, an open file, a picture of Pillow or an array, as `tinynet.data.pictures.read.read_image` takes it.
-        Returns (label, probability), the most probable first, an empty list where nothing is found; for a list, a list.
-        Raises ImageError for the first picture that cannot be read, TinynetError for a model that takes no pictures.
-        """
-        from .data.pictures.prepare import prepare
-        from .data.pictures.read import read_image
-
-        self.check_begun()
-        if isinstance(picture, (list, tuple)):
-            return [self.classify(each, top) for each in picture]
-        if "input" not in self.metadata or len(self.input_shape) not in (2, 3) or len(self.output_shape) != 1:
-            example = """set net.metadata["input"], for example to {"kind": "image"}"""
-            raise TinynetError(f"{self.name} does not say how a picture becomes its input; {example}")
-        prepared = prepare(read_image(picture), self.metadata["input"], self.input_shape)
-        return self.rank(self.answer(prepared[None])[0][0], top) if prepared is not None else []
-
-    def rank(self, probabilities: np.ndarray, top: int | None = None) -> list[tuple[str, float]]:
-        """The classes of one output, the most probable first; raises TinynetError where it is no number."""
-        check_finite_output(self.name, probabilities)
-        labels = self.labels or [str(index) for index in range(len(probabilities))]
-        count = len(probabilities) if top is None else check_count(self.name, "top", top)
-        order = np.argsort(-probabilities, kind="stable")[:count]
-        return [(labels[index], float(probabilities[index])) for index in order]
-
-    # ---- files and text ----
+    # ---- files ----
 
     @checked
     def save(self, path: str | bytes | os.PathLike | BinaryIO, dtype: str = "float32") -> None:
@@ -144,6 +120,50 @@ class Sequential(Network):
 
     def __repr__(self) -> str:
         return self.description() if self.input_shape is None else "\n".join(summary_lines(self))
+
+
+class Ensemble:
+    """Several networks that answer as one: the mean of their probabilities.
+
+    models: networks, or names of files or shipped models. They must know the same classes, and each prepares a picture its own way.
+    Raises UsageError where they do not, ModelFileError for a file that cannot be read.
+    """
+
+    def __init__(self, models: Sequence[Network | str | os.PathLike]) -> None:
+        if isinstance(models, (str, os.PathLike, Network)) or not models:
+            raise TinynetError("an ensemble takes a list of models, at least one")
+        self.models = [model if isinstance(model, Network) else load(model) for model in models]
+        first = self.models[0]
+        for model in self.models:
+            model.check_begun()
+            if found := name_of(first):
+                check_task(model, found)
+            if (model.labels, model.output_shape) != (first.labels, first.output_shape):
+                raise UsageError(
+                    f"the models {first.name} and {model.name} know different classes and cannot vote together"
+                )
+        self.labels = first.labels
+
+    def predict(self, x: Any, batch_size: int = BATCH_SIZE) -> np.ndarray:
+        """The mean of the models' outputs (n, …) for a batch of samples, which each model takes as its `predict` does."""
+        batch_size = check_count("the ensemble", "batch_size", batch_size)
+        outputs = [model.answer(x, batch_size)[0] for model in self.models]
+        return sum(outputs) / len(outputs)
+
+    def classify(self, picture: Any, top: int | None = None) -> list[tuple[str, float]] | list[list]:
+        """Name a picture as `Sequential.classify` does, by the mean of the models' probabilities."""
+        from .tasks.pictures import classify_by
+
+        return classify_by(self.models, picture, top)
+
+    def evaluate(self, x: Any, y: Any) -> dict[str, float]:
+        """{"loss": …, "accuracy": …} of the mean of the models' probabilities on samples x and labels y."""
+        from .tasks.pictures import measure
+
+        return measure(self.models, [x] * len(self.models), y)
+
+    def __repr__(self) -> str:
+        return f"Ensemble({', '.join(model.name for model in self.models)})"
 
 
 def summary_lines(model: Network) -> Iterator[str]:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, TextIO
 
@@ -29,6 +30,23 @@ def printable(text: str, keep: str = "") -> str:
 
 def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
+def percent(fraction: float) -> str:
+    """0.9951 → 99.51 %."""
+    return f"{100 * fraction:.2f} %"
+
+
+def table(rows: list[tuple[str, ...]], left: tuple[int, ...] = (0,)) -> Iterator[str]:
+    """Rows as lines of aligned columns: those with a number in `left` to the left, the others to the right."""
+    rows = [tuple(map(printable, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [
+            cell.ljust(width) if column in left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
 
 
 # ---- stdout: data ----

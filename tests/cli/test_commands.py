@@ -14,10 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from tinynet.cli import VERBS
-from tinynet.cli.train import ARCHITECTURES
 
 import tinynet as tn
-from tinynet.recipes.base import RECURRENT
 
 ROOT = Path(__file__).parent.parent.parent
 DIGIT = ROOT / "tests" / "pictures" / "digit.png"
@@ -295,13 +293,11 @@ def test_options_that_do_not_apply_are_wrong_usage(folder, tmp_path):
     fails(run("train", folder, "--history", "h.txt"), "ends in .csv or .png", status=2)
     fails(run("train", folder, "--arch", "transformer"), "'auto', 'cnn', 'lstm', 'gru', 'rnn'", status=2)
     fails(run("train", tmp_path / "poem.txt", "--no-augment"), "for pictures, but DATA is text", status=2)
+    refused = "--units is the size of a recurrent layer, which a CNN has not; leave it out"
+    fails(run("train", folder, "--units", 3), refused, status=2)
     fails(run("train", folder, "--learning-rate", "inf"), "not a number", status=2)
     fails(run("evaluate", "shakespeare", tmp_path / "poem.txt", "--save-errors", "e.png"), "text", status=2)
     fails(run("generate", "--temperature", "nan"), "'nan' is not a number", status=2)
-
-
-def test_the_architectures_are_those_of_the_recipes():
-    assert ("auto", "cnn", *RECURRENT) == ARCHITECTURES
 
 
 def test_train_and_evaluate_say_what_is_wrong_with_the_data(tmp_path, folder):

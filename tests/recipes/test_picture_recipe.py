@@ -41,11 +41,11 @@ def test_training_that_is_broken_off_keeps_the_best_epoch_of_few_pictures_too():
 
 
 def test_the_result_on_few_pictures_says_what_to_expect_of_new_ones():
-    assert plan(2).verdict({"val_accuracy": 1.0}) == (
+    assert plan(2).result_line({"val_accuracy": 1.0}) == (
         "100.00 % of the validation set right, but that is only 2 of them: expect 34 to 100 % of new ones"
     )
-    assert "expect 77 to 91 % of new ones" in plan(90).verdict({"val_accuracy": 77 / 90})
-    assert plan(1000).verdict({"val_accuracy": 0.9}) == "90.00 % of the validation set right"
+    assert "expect 77 to 91 % of new ones" in plan(90).result_line({"val_accuracy": 77 / 90})
+    assert plan(1000).result_line({"val_accuracy": 0.9}) == "90.00 % of the validation set right"
 
 
 @pytest.mark.parametrize("samples", [1, 2, 50, 10_000])

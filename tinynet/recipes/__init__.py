@@ -1,135 +1,71 @@
-"""Recipes, one file a system: which data, which layers, which settings, and how it is used afterwards."""
+"""Recipes, one object a system: which data it is for, which layers, which settings, and what the file says of it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..data.names import DATASETS
-from ..errors import DataError, TinynetError, did_you_mean
+from ..errors import DataError, Setting, UsageError, did_you_mean
+from .architectures import ARCHITECTURES, choose
 
 if TYPE_CHECKING:
-    from ..sequential import Sequential
-    from .base import Choices, Plan
+    from .base import Choices, Plan, Recipe
 
 
 DATA = "digits, fashion, shakespeare, a .txt file, or a folder with one folder of pictures per class"
 """What there are recipes for."""
+OPTIONS = {
+    "units": "is the size of a recurrent layer, which {architecture} has not; leave it out",
+    "augment": "is for pictures, but DATA is {holds}; leave it out",
+}
+"""Settings that not every recipe and architecture takes, and what is said where one of them does not."""
+
+
+def recipes() -> tuple[Recipe, ...]:
+    """All recipes, in the order in which they are asked whether they match."""
+    from .digits import Digits
+    from .fashion import Fashion
+    from .folder import Folder
+    from .text import Text
+
+    return Digits(), Fashion(), Folder(), Text()
+
+
+def find(data: str) -> Recipe | None:
+    """The recipe for DATA, if there is one."""
+    return next((recipe for recipe in recipes() if recipe.matches(data)), None)
 
 
 def plan(data: str, choices: Choices) -> Plan:
-    """The recipe for DATA: "digits", "fashion", "shakespeare", a .txt file, or a folder with a folder of pictures a class."""
-    from . import digits, fashion, folder, text
+    """The training that the recipe for DATA makes of it and of what the user chose.
 
-    if data == "digits":
-        return digits.plan(choices)
-    if data == "fashion":
-        return fashion.plan(choices)
-    if os.path.isdir(data):
-        return folder.plan(data, choices)
-    if is_text(data):
-        return text.plan(data, choices)
-    check_exists(data)
-    raise DataError(f"{data} is a file, but text ends in .txt: rename it if it is text; DATA is {DATA}")
+    Raises DataError for DATA that no recipe takes, TinynetError for an architecture that does not fit it, UsageError for other
+    settings that do not.
+    """
+    recipe = find(data)
+    if recipe is None:
+        check_exists(data)
+        raise DataError(f"{data} is a file, but text ends in .txt: rename it if it is text; DATA is {DATA}")
+    choices = replace(choices, arch=choose(recipe.kind, choices.arch))
+    _check_options(recipe, choices)
+    made = recipe.plan(data, choices)
+    made.model.metadata["task"] = recipe.task
+    return made
 
 
 def check_exists(data: str) -> None:
-    """Raise DataError, naming the data set that may be meant, where there is no folder or file DATA."""
-    if not os.path.exists(data):
+    """Raise DataError, naming the data set that may be meant, unless DATA is one or there is such a folder or file."""
+    if data not in DATASETS and not os.path.exists(data):
         close = did_you_mean(data, DATASETS)
         raise DataError(f"{data or repr(data)} does not exist; {close}{' ' * bool(close)}DATA is {DATA}")
 
 
-def is_text(data: str) -> bool:
-    """Whether DATA is text: "shakespeare", or a file whose name ends in .txt."""
-    return data == "shakespeare" or (data.lower().endswith(".txt") and os.path.exists(data))
-
-
-class TestData(NamedTuple):
-    """What a model is measured on: pictures x and their classes y, as `Sequential.evaluate` takes them.
-
-    blank: the classes of pictures in which nothing is found, for which no answer can be right; unreadable: a sentence for
-    each picture that could not be read; notes: what else should be known.
-    """
-
-    x: np.ndarray
-    y: np.ndarray
-    blank: np.ndarray
-    unreadable: Sequence[str] = ()
-    notes: Sequence[str] = ()
-
-
-def test_data(data: str, model: Sequential) -> TestData:
-    """Pictures and classes to measure a model on, prepared its way: the test set of digits or fashion, or a whole folder."""
-    from ..data.datasets import SOURCES, load
-    from ..data.folders import check_classes, load_folder
-    from ..data.pictures.samples import PictureReader
-
-    if data in SOURCES and not is_text(data):
-        found = load(data)
-        labels = model.labels or found.labels
-        check_classes(found.labels, labels, data)
-        y = np.array([labels.index(label) for label in found.labels])[found.y_test]
-        return TestData(found.x_test, y, y[:0])
-    check_reads_pictures(model)
-    check_exists(data)
-    folder = load_folder(data, PictureReader(model.input_shape, model.metadata["input"]), model.labels)
-    return TestData(folder.x, folder.y, folder.blank, folder.unreadable, folder.notes(data))
-
-
-def check_reads_pictures(model: Sequential) -> None:
-    """Raise TinynetError, naming shipped models that do, unless a model reads pictures and names what is in them."""
-    from ..sequential import load
-    from ..storage import shipped_models
-
-    if not _reads_pictures(model):
-        readers = ", ".join(name for name in shipped_models() if _reads_pictures(load(name)))
-        raise TinynetError(
-            f"{model.name} does not read pictures; choose one that does ({readers}) or train your own"
-        )
-
-
-def _reads_pictures(model: Sequential) -> bool:
-    return "input" in model.metadata and len(model.output_shape) == 1
-
-
-def warm_up() -> None:
-    """Compile what the recipes need: short trainings with everything that theirs use, and what is done afterwards."""
-    from ..kernels import set_threads, threads
-
-    _warm_up_pictures()
-    _warm_up_text()
-    set_threads(threads())
-
-
-def _warm_up_pictures() -> None:
-    from ..data.pictures.augment import DIGITS
-    from . import pictures
-    from .base import Choices
-
-    rng = np.random.default_rng(0)
-    x, y = rng.random((64, 28, 28, 1), dtype=np.float32), rng.integers(0, 10, 64)
-    made = pictures.plan(
-        "warmup", Choices(epochs=1), (x, y), (x, y), labels=list("0123456789"), preparation={}, epochs=1,
-        augment=DIGITS, dropout=0.25, ema=0.9,
-    )  # fmt: skip
-    made.model.fit(made.x, made.y, verbose=False, **made.settings)
-    for few in (x, x[:1]):
-        made.model.predict(few)
-
-
-def _warm_up_text() -> None:
-    from ..data.text import streams
-    from ..generation import AT_ONCE
-    from ..training import AdamW
-    from . import text
-    from .base import RECURRENT
-
-    x, y = streams(np.arange(65, dtype=np.int32) % 2, batch_size=2, steps=16)
-    for arch in RECURRENT:
-        model = text.network(arch, "ab", len(x))
-        model.fit(x, y, batch_size=2, stateful=True, optimizer=AdamW(clip_norm=1.0), verbose=False)
-        model.generate("a", 2 * AT_ONCE)
+def _check_options(recipe: Recipe, choices: Choices) -> None:
+    """Raise UsageError for a setting that neither the recipe nor the architecture takes."""
+    architecture = ARCHITECTURES[choices.arch]
+    for setting, refusal in OPTIONS.items():
+        if getattr(choices, setting) is not None and setting not in recipe.options | architecture.options:
+            said = refusal.format(architecture=architecture.title, holds=recipe.holds)
+            raise UsageError(Setting(setting), f" {said}")

@@ -1,16 +1,13 @@
-"""What every recipe hands over: a network, arrays, and how to train."""
+"""What a recipe is, what a user may decide, and what it hands over: a network, arrays, and how to train."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ..data.datasets import SOURCES
-from ..errors import TinynetError
 from ..layers import GRU, LSTM, RNN
 from ..sequential import Sequential
 from ..training import Callback
@@ -30,9 +27,31 @@ class Choices:
     batch_size: int | None = None
     learning_rate: float | None = None
     seed: int = 0
-    augment: bool = True
+    augment: bool | None = None
+    """Whether pictures are shifted, turned and bent at random."""
     units: int | None = None
     """Of a recurrent layer."""
+
+
+class Recipe:
+    """How a system is made of DATA, which is a name or a path. A recipe is asked whether it matches, then for its plan."""
+
+    task: ClassVar[str]
+    """What the trained network is for: the `task` of its file."""
+    kind: ClassVar[str]
+    """Of data: what the table of architectures goes by."""
+    holds: ClassVar[str]
+    """What is in the data, in a sentence."""
+    options: ClassVar[frozenset[str]] = frozenset()
+    """Settings that it takes beside those that every training has and those of the architecture."""
+
+    def matches(self, data: str) -> bool:
+        """Whether it is for DATA."""
+        raise NotImplementedError
+
+    def plan(self, data: str, choices: Choices) -> Plan:
+        """The training; `choices.arch` is one that fits. Raises DataError for data that cannot be used."""
+        raise NotImplementedError
 
 
 @dataclass
@@ -55,7 +74,7 @@ class Plan:
         """What the model file says about the data and the result, from the best epoch of the history."""
         return {"samples": len(self.x), "validation accuracy": round(best["val_accuracy"], 5)}
 
-    def verdict(self, best: dict[str, Any]) -> str:
+    def result_line(self, best: dict[str, Any]) -> str:
         """The result as people read it; of a small validation set with what new data may give."""
         accuracy, labels = best["val_accuracy"], self.settings["validation_data"][1]
         right = f"{100 * accuracy:.2f} % of the validation set right"
@@ -85,28 +104,5 @@ def likely_range(accuracy: float, samples: int) -> tuple[float, float]:
     return max((middle - spread) / total, 0.0), min((middle + spread) / total, 1.0)
 
 
-def learnt_from(model: Sequential, data: str) -> bool:
-    """Whether a model was trained on DATA, going by the base name in its training record."""
-    record = model.metadata.get("training")
-    name = record.get("data") if isinstance(record, dict) else None
-    if not isinstance(name, str):
-        return False
-    return name == data if name in SOURCES else Path(name).name == Path(data).name
-
-
 RECURRENT = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
-"""Architectures that read sequences: their layers."""
-
-
-def article(arch: str) -> str:
-    """The name of a recurrent architecture in a sentence: an LSTM."""
-    return f"{'a' if arch == 'gru' else 'an'} {arch.upper()}"
-
-
-def check_arch(asked: str, offered: tuple[str, ...]) -> str:
-    """The architecture to use; raises TinynetError for one that does not fit the data."""
-    if asked == "auto":
-        return offered[0]
-    if asked not in offered:
-        raise TinynetError(f"--arch {asked} does not fit this data; choose auto or {' or '.join(offered)}")
-    return asked
+"""The layers of the architectures that read sequences."""

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 from ..data.datasets import load_digits
 from ..data.pictures.augment import DIGITS
+from ..tasks.base import PICTURES
 from . import pictures, rows
-from .base import RECURRENT, Choices, Plan, check_arch
+from .base import Choices, Plan, Recipe
 
 VALIDATION = 5000
 """The last so many training pictures: settings and the best epoch are chosen on them, never on the test set."""
 
 
-def plan(choices: Choices) -> Plan:
-    """A CNN, the network of the shipped weights (`--epochs 20` is how they were made), or one that reads row by row."""
-    arch = check_arch(choices.arch, ("cnn", *RECURRENT))
-    data = load_digits()
-    recipe = pictures if arch == "cnn" else rows
-    return recipe.plan(
-        "digits",
-        choices,
-        (data.x_train[:-VALIDATION], data.y_train[:-VALIDATION]),
-        (data.x_train[-VALIDATION:], data.y_train[-VALIDATION:]),
-        labels=data.labels,
-        preparation={"kind": "digit"},
-        epochs=10,
-        augment=DIGITS,
-        ema=0.999,
-        about="reads one handwritten digit",
-    )
+class Digits(Recipe):
+    """A CNN, the network of the shipped weights (20 epochs is how they were made), or a network that reads row by row."""
+
+    task = PICTURES
+    kind = "small grid"
+    holds = "pictures"
+    options = frozenset({"augment"})
+
+    def matches(self, data: str) -> bool:
+        return data == "digits"
+
+    def plan(self, data: str, choices: Choices) -> Plan:
+        found = load_digits()
+        return (pictures if choices.arch == "cnn" else rows).plan(
+            "digits",
+            choices,
+            (found.x_train[:-VALIDATION], found.y_train[:-VALIDATION]),
+            (found.x_train[-VALIDATION:], found.y_train[-VALIDATION:]),
+            labels=found.labels,
+            preparation={"kind": "digit"},
+            epochs=10,
+            augment=DIGITS,
+            ema=0.999,
+            about="reads one handwritten digit",
+        )

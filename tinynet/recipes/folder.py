@@ -1,15 +1,17 @@
-"""Your own pictures, one folder a class: `tinynet train FOLDER`, then `tinynet classify --model FOLDER-cnn.npz`."""
+"""Your own pictures, one folder a class: `tinynet train FOLDER`, then `tinynet classify` with the model that this makes."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 from ..data.folders import load_folder, stratified_split
 from ..data.pictures.augment import PHOTOS
 from ..data.pictures.samples import PictureReader
+from ..tasks.base import PICTURES
 from . import pictures
-from .base import Choices, Plan
+from .base import Choices, Plan, Recipe
 
 VALIDATION = 0.15
 """Fraction of each class that is kept for choosing the best epoch."""
@@ -19,24 +21,34 @@ EPOCHS = (10, 100)
 """Fewest and most times that each picture is seen."""
 
 
-def plan(folder: str, choices: Choices) -> Plan:
+class Folder(Recipe):
     """A network for the pictures' own size; the validation set is drawn from each class by the seed."""
-    data = load_folder(folder, PictureReader())
-    training, validation = stratified_split(data.y, VALIDATION, choices.seed)
-    steps_an_epoch = -(-len(training) // (choices.batch_size or pictures.BATCH_SIZE))
-    made = pictures.plan(
-        Path(folder).resolve().name,
-        choices,
-        (data.x[training], data.y[training]),
-        (data.x[validation], data.y[validation]),
-        labels=data.labels,
-        preparation=data.preparation,
-        epochs=min(max(STEPS // steps_an_epoch, EPOCHS[0]), EPOCHS[1]),
-        augment=replace(PHOTOS, flip=False),  # a mirrored letter is another letter
-        dropout=0.25,
-        resized=True,
-        about=f"tells apart {', '.join(data.labels)}"[:80],
-    )
-    blank = [f"nothing was found in {len(data.blank)} pictures of {folder}"] if len(data.blank) else []
-    made.warnings += data.notes(folder) + data.unreadable + blank
-    return made
+
+    task = PICTURES
+    kind = "grid"
+    holds = "pictures"
+    options = frozenset({"augment"})
+
+    def matches(self, data: str) -> bool:
+        return os.path.isdir(data)
+
+    def plan(self, data: str, choices: Choices) -> Plan:
+        found = load_folder(data, PictureReader())
+        training, validation = stratified_split(found.y, VALIDATION, choices.seed)
+        steps_an_epoch = -(-len(training) // (choices.batch_size or pictures.BATCH_SIZE))
+        made = pictures.plan(
+            Path(data).resolve().name,
+            choices,
+            (found.x[training], found.y[training]),
+            (found.x[validation], found.y[validation]),
+            labels=found.labels,
+            preparation=found.preparation,
+            epochs=min(max(STEPS // steps_an_epoch, EPOCHS[0]), EPOCHS[1]),
+            augment=replace(PHOTOS, flip=False),  # a mirrored letter is another letter
+            dropout=0.25,
+            resized=True,
+            about=f"tells apart {', '.join(found.labels)}"[:80],
+        )
+        blank = [f"nothing was found in {len(found.blank)} pictures of {data}"] if len(found.blank) else []
+        made.warnings += found.notes(data) + found.unreadable + blank
+        return made

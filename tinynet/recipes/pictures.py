@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from ..data.pictures.augment import Augment
-from ..errors import TinynetError
 from ..layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D
 from ..sequential import Sequential
 from ..training import Adam, EarlyStopping, OneCycle
-from .base import Choices, Plan, check_arch
+from .architectures import ARCHITECTURES
+from .base import Choices, Plan
 
 BATCH_SIZE = 64
 PEAK_LEARNING_RATE = 3e-3
@@ -71,11 +71,8 @@ def plan(
     resized: bool = False,
 ) -> Plan:
     """The plan for arrays of pictures, which the recipe may have `resized`; the user's choices go before the recipe's."""
-    arch = check_arch(choices.arch, ("cnn",))
-    if choices.units is not None:
-        raise TinynetError("--units is the size of a recurrent layer, which a CNN has not; leave it out")
     x, y = training
-    model = network(x.shape[1:], labels, dropout, seed=choices.seed, name=f"{name}-{arch}")
+    model = network(x.shape[1:], labels, dropout, seed=choices.seed, name=f"{name}-cnn")
     model.metadata.update(about=about, input=preparation)
     rate = choices.learning_rate or PEAK_LEARNING_RATE
     settings = {
@@ -83,11 +80,11 @@ def plan(
         "batch_size": choices.batch_size or BATCH_SIZE,
         "optimizer": Adam(OneCycle(rate)),
         "validation_data": validation,
-        "augment": augment if choices.augment else None,
+        "augment": None if choices.augment is False else augment,
         "early_stopping": _watch(len(validation[1])),
         "ema": ema,
         "seed": choices.seed,
     }
     size = f"{', resized to' if resized else ' of'} {x.shape[1]}×{x.shape[2]}"
-    reason = f"{len(x):,} pictures{size}: training a CNN with {model.parameter_count():,} parameters"
-    return Plan(f"{name}-{arch}", reason, model, x, y, settings)
+    reason = f"{len(x):,} pictures{size}: training {ARCHITECTURES['cnn'].title} with {model.parameter_count():,} parameters"
+    return Plan(f"{name}-cnn", reason, model, x, y, settings)

@@ -14,7 +14,8 @@ from ..data.pictures.augment import Augment
 from ..layers import Dense
 from ..sequential import Sequential
 from ..training import Adam, EarlyStopping, OneCycle
-from .base import RECURRENT, Choices, Plan, article, check_arch
+from .architectures import ARCHITECTURES
+from .base import RECURRENT, Choices, Plan
 
 BATCH_SIZE = 64
 UNITS = 128
@@ -36,7 +37,7 @@ def plan(
     about: str = "",
 ) -> Plan:
     """The plan for grey pictures (n, height, width, 1), as `pictures.plan` makes it: height steps of width numbers."""
-    arch = check_arch(choices.arch, tuple(RECURRENT))
+    arch = choices.arch
     (x, y), (xv, yv) = training, validation
     units = choices.units or UNITS
     layers = [RECURRENT[arch](units), Dense(len(labels), activation="softmax")]
@@ -48,10 +49,10 @@ def plan(
         "batch_size": choices.batch_size or BATCH_SIZE,
         "optimizer": Adam(OneCycle(rate), clip_norm=CLIP_NORM),
         "validation_data": (xv[..., 0], yv),
-        "augment": augment if choices.augment else None,
+        "augment": None if choices.augment is False else augment,
         "early_stopping": EarlyStopping("val_accuracy", patience=None),
         "ema": ema,
         "seed": choices.seed,
     }
-    reason = f"{len(x):,} pictures, read row by row: training {article(arch)} with {units} units"
+    reason = f"{len(x):,} pictures, read row by row: training {ARCHITECTURES[arch].title} with {units} units"
     return Plan(f"{name}-{arch}", reason, model, x[..., 0], y, settings)

@@ -1,4 +1,4 @@
-"""Text: `tinynet train FILE.txt`, then `tinynet generate --model FILE-lstm.npz`.
+"""Text: `tinynet train FILE.txt`, then `tinynet generate` with the model that this makes.
 
 What comes next in a text depends on what came before it, near and far: a recurrent layer carries that along, here from
 window to window through the whole text (truncated back-propagation through time; Karpathy 2015).
@@ -8,26 +8,24 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-
-from ..data.datasets import load_shakespeare
-from ..data.text import encode, read_text, streams, vocabulary_of, windows
+from ..data.text import encode, streams, vocabulary_of, windows
 from ..errors import DataError
-from ..generation import check_model, generate
 from ..layers import Dense, Dropout, Embedding
 from ..sequential import Sequential
+from ..tasks.base import CHARACTERS
+from ..tasks.characters import HELD_OUT, generate, held_out_of, show_loss, split, text_of
 from ..terminal import note
 from ..training import AdamW, Callback, CosineDecay, EarlyStopping, Training, WarmUp
-from .base import RECURRENT, Choices, Plan, article, check_arch, learnt_from
+from .architectures import ARCHITECTURES
+from .base import RECURRENT, Choices, Plan, Recipe
 
-VALIDATION = 0.1
-"""The last so much of a text: settings and the best epoch are chosen on it."""
 STREAMS, STEPS = {"lstm": 50, "gru": 50, "rnn": 16}, 100
 """Places of the text that are read side by side, and characters of each that one training step takes.
 
@@ -67,52 +65,43 @@ class TextPlan(Plan):
     def notes(self) -> list[str]:
         return []
 
-    def verdict(self, best: dict[str, Any]) -> str:
+    def result_line(self, best: dict[str, Any]) -> str:
         return f"validation loss {show_loss(best['val_loss'])}"
 
 
-def plan(data: str, choices: Choices) -> TextPlan:
-    """A network for a text file, or for "shakespeare"; its size follows from the length of the text."""
-    arch = check_arch(choices.arch, tuple(RECURRENT))
-    text = text_of(data)
-    vocabulary = vocabulary_of(text, data)
-    training, validation = split(encode(text, vocabulary))
-    batch_size = choices.batch_size or min(max(len(training) // (STEPS * WINDOWS), 1), STREAMS[arch])
-    _check_length(data, len(text), batch_size)
-    x, y = streams(training, batch_size, STEPS)
-    name = f"{Path(data).stem}-{arch}"
-    model = network(arch, vocabulary, len(training), choices.units, name=name, seed=choices.seed)
-    model.metadata["about"] = f"writes like {Path(data).stem}, character by character"
-    reason = (
-        f"{len(text):,} characters, {len(vocabulary)} different: training {article(arch)} "
-        f"with {model.parameter_count():,} parameters"
-    )
-    settings = _settings(arch, choices, len(x) // batch_size, batch_size) | {
-        "validation_data": windows(validation)
-    }
-    return TextPlan(name, reason, model, x, y, settings, callbacks=[Sample()], characters=len(training))
+class Text(Recipe):
+    """A text file, or "shakespeare"; the size of the network follows from the length of the text."""
 
+    task = CHARACTERS
+    kind = "sequence"
+    holds = "text"
 
-def text_of(data: str) -> str:
-    """The text that DATA stands for: "shakespeare", or what is in the file of that name."""
-    return load_shakespeare() if data == "shakespeare" else read_text(data)
+    def matches(self, data: str) -> bool:
+        return data == "shakespeare" or (data.lower().endswith(".txt") and os.path.exists(data))
 
-
-def split(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What is learnt from, and the last tenth, which is measured on."""
-    held = _held(len(ids))
-    return ids[:-held], ids[-held:]
-
-
-def _held(length: int) -> int:
-    """Characters of a text that are kept for validation."""
-    return max(round(length * VALIDATION), 1)
+    def plan(self, data: str, choices: Choices) -> TextPlan:
+        arch, text = choices.arch, text_of(data)
+        vocabulary = vocabulary_of(text, data)
+        training, validation = split(encode(text, vocabulary))
+        batch_size = choices.batch_size or min(max(len(training) // (STEPS * WINDOWS), 1), STREAMS[arch])
+        _check_length(data, len(text), batch_size)
+        x, y = streams(training, batch_size, STEPS)
+        name = f"{Path(data).stem}-{arch}"
+        model = network(arch, vocabulary, len(training), choices.units, name=name, seed=choices.seed)
+        model.metadata["about"] = f"writes like {Path(data).stem}, character by character"
+        reason = (
+            f"{len(text):,} characters, {len(vocabulary)} different: training {ARCHITECTURES[arch].title} "
+            f"with {model.parameter_count():,} parameters"
+        )
+        settings = _settings(arch, choices, len(x) // batch_size, batch_size)
+        settings["validation_data"] = windows(validation)
+        return TextPlan(name, reason, model, x, y, settings, callbacks=[Sample()], characters=len(training))
 
 
 def _check_length(data: str, length: int, batch_size: int) -> None:
     """Raise DataError unless what is learnt from fills a batch, and one character follows it."""
     batch = batch_size * STEPS
-    needed = next(n for n in itertools.count(int(batch / (1 - VALIDATION))) if n - _held(n) > batch)
+    needed = next(n for n in itertools.count(int(batch / (1 - HELD_OUT))) if n - held_out_of(n) > batch)
     if length < needed:
         raise DataError(
             f"{data} is too short: it has {length:,} characters, but batches of {batch_size} × {STEPS} need {needed:,}, "
@@ -129,43 +118,6 @@ def network(arch: str, vocabulary: str, length: int, units: int | None = None, *
         Dense(len(vocabulary), activation="softmax"),
     ]
     return Sequential(layers, (None,), vocabulary=vocabulary, **identity)
-
-
-def evaluate(model: Sequential, data: str) -> dict[str, float]:
-    """How well a model foretells each character of a text, in windows of 512 characters from a zero state.
-
-    DATA is a text file, or "shakespeare"; of a text that is `held_out` the last tenth counts. Returns loss (nats a
-    character), accuracy, bits_per_character, perplexity and characters. Raises DataError for a text that holds unknown
-    characters, TinynetError for a model that reads no text.
-    """
-    check_model(model)
-    ids = encode(text_of(data), model.vocabulary, data)
-    if held_out(model, data):
-        ids = split(ids)[1]
-    x, y, weights = windows(ids)
-    found = model.evaluate(x, y, sample_weight=weights)
-    loss = found["loss"]
-    return {
-        **found,
-        "bits_per_character": bits(loss),
-        "perplexity": math.exp(loss),
-        "characters": len(ids) - 1,
-    }
-
-
-def held_out(model: Sequential, data: str) -> bool:
-    """Whether a model is measured on the last tenth of DATA alone: it learnt from the rest, or others do."""
-    return data == "shakespeare" or learnt_from(model, data)
-
-
-def bits(nats: float) -> float:
-    """Nats as bits."""
-    return nats / math.log(2)
-
-
-def show_loss(nats: float) -> str:
-    """A loss in the three units that people read."""
-    return f"{nats:.4f} nats, {bits(nats):.4f} bits per character, perplexity {math.exp(nats):.2f}"
 
 
 class Sample(Callback):

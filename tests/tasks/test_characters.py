@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 import tinynet as tn
-from tinynet import generation, kernels
+from tinynet import kernels
 from tinynet.errors import TinynetError
-from tinynet.generation import characters
+from tinynet.kernels.replay import Replay
+from tinynet.tasks import characters as writing
+from tinynet.tasks import expect, of
+from tinynet.tasks.characters import characters
 
 VOCABULARY = "\n abcdeλ太🦉"
 LAYERS = {"lstm": tn.LSTM, "gru": tn.GRU, "rnn": tn.RNN}
@@ -94,7 +97,8 @@ def test_an_empty_seed_begins_a_line():
 def test_unknown_characters_are_shown_or_skipped():
     net = writer()
     with pytest.raises(
-        TinynetError, match=r"the seed has .*: '0', '€'; leave them out, or have them skipped \(--skip"
+        TinynetError,
+        match=r"the seed has .*: '0', '€'; leave them out, or have them skipped \(skip_unknown\)",
     ):
         net.generate("a€b0", 5)
     written = net.generate("a€b0", 30, skip_unknown=True, random_seed=1)
@@ -176,14 +180,14 @@ def on_cpu():
 def in_python(function, *arguments, **settings):
     """What a function returns where every step and every draw is a call of its own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(generation._Loop, "__call__", lambda *_: None)
+        patch.setattr(Replay, "iterate", lambda *_: None)
         return function(*arguments, **settings)
 
 
 def runs_of(monkeypatch):
     """A list that grows with every run that is written without Python in between."""
-    found, call = [], generation._Loop.__call__
-    monkeypatch.setattr(generation._Loop, "__call__", lambda *given: found.append(call(*given)) or found[-1])
+    found, iterate = [], Replay.iterate
+    monkeypatch.setattr(Replay, "iterate", lambda *given: found.append(iterate(*given)) or found[-1])
     return found
 
 
@@ -210,7 +214,7 @@ WRITERS = {
     "last": lambda: writer(return_sequences=False),
     "stack": stack,
 }
-LONG = 5 * generation.AT_ONCE + 3
+LONG = 5 * writing.AT_ONCE + 3
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -225,14 +229,14 @@ def test_runs_write_what_single_steps_write(on_cpu, monkeypatch, name, chosen):
     assert written == in_python(net.generate, seed, LONG, random_seed=5, **chosen)
 
 
-@pytest.mark.parametrize("length", [generation.AT_ONCE + more for more in (-1, 0, 1, generation.AT_ONCE)])
+@pytest.mark.parametrize("length", [writing.AT_ONCE + more for more in (-1, 0, 1, writing.AT_ONCE)])
 def test_runs_end_with_the_text(on_cpu, length):
     net = writer()
     assert net.generate("a", length, random_seed=5) == net.generate("a", LONG, random_seed=5)[: 1 + length]
 
 
 def test_runs_go_on_from_a_seed_that_is_read_in_pieces(on_cpu):
-    net, seed = writer(), "abcde" * generation.PIECE
+    net, seed = writer(), "abcde" * writing.PIECE
     assert net.generate(seed, LONG, random_seed=5) == in_python(net.generate, seed, LONG, random_seed=5)
 
 
@@ -240,10 +244,10 @@ def written_while_weights_change():
     """They change in place after two runs, and are replaced after a third."""
     net = writer()
     text = characters(net, "a", LONG, temperature=2.0, random_seed=5)
-    written = list(itertools.islice(text, 2 * generation.AT_ONCE))
+    written = list(itertools.islice(text, 2 * writing.AT_ONCE))
     for array in net.parameters.values():
         array *= -1
-    written += itertools.islice(text, generation.AT_ONCE)
+    written += itertools.islice(text, writing.AT_ONCE)
     for layer in net.layers:
         layer.parameters.update({name: array + 1 for name, array in layer.parameters.items()})
     return [*written, *text]
@@ -256,7 +260,7 @@ def test_runs_see_weights_that_change(on_cpu, monkeypatch):
     assert written == in_python(written_while_weights_change)
     unchanged = list(writer().generate("a", LONG, temperature=2.0, random_seed=5)[1:])
     same = [a == b for a, b in zip(written, unchanged, strict=True)]
-    assert all(same[: 2 * generation.AT_ONCE]) and not all(same[: 3 * generation.AT_ONCE])
+    assert all(same[: 2 * writing.AT_ONCE]) and not all(same[: 3 * writing.AT_ONCE])
 
 
 def test_threads_that_write_with_one_network_write_their_own_texts(on_cpu):
@@ -302,3 +306,44 @@ def test_a_network_with_broken_weights_writes_nothing(value):
     net.set_weights([np.full_like(weights, value) for weights in net.get_weights()])
     with np.errstate(invalid="ignore"), pytest.raises(TinynetError, match="computes no finite numbers"):
         net.generate("a", 50, random_seed=1)
+
+
+# ---- the task ----
+
+SENTENCE = "The quick brown fox jumps over the lazy dog. "
+
+
+def test_the_whole_of_a_text_is_measured_but_the_last_tenth_of_what_was_trained_on(tmp_path, monkeypatch):
+    tn.set_device("reference")
+    text = (SENTENCE * 70)[:3000]
+    vocabulary = "".join(sorted(set(text)))
+    layers = [tn.Embedding(30, 3), tn.RNN(4, return_sequences=True), tn.Dense(len(vocabulary), "softmax")]
+    net = tn.Sequential(layers, (None,), vocabulary=vocabulary)
+    (tmp_path / "fox.txt").write_text(text)
+    task, file = of(net), str(tmp_path / "fox.txt")
+    assert task.evaluate(task.read(file)).characters == 2999 and not task.read(file).remarks
+    net.metadata["training"] = {"data": "elsewhere/fox.txt"}
+    assert task.evaluate(task.read(file)).characters == 299
+    assert task.read(file).remarks == ["measured on the last tenth of the text, which was not trained on"]
+    monkeypatch.setenv("TINYNET_DATA", str(tmp_path))
+    (tmp_path / "tinyshakespeare.txt").write_text(text)
+    found = task.evaluate(task.read("shakespeare"))
+    assert found.characters == 299
+    assert found.loss == pytest.approx(np.log(len(vocabulary)), rel=0.1)
+    assert found.as_json()["perplexity"] == pytest.approx(np.exp(found.loss))
+    (line,) = task.show(found)
+    assert line.startswith("loss ") and line.endswith("of the next characters predicted (299 characters)")
+
+
+def test_characters_are_written_by_one_model_that_reads_them():
+    with pytest.raises(TinynetError, match="model neither reads nor writes text"):
+        expect("characters", tn.Sequential([tn.Dense(2)], (3,)))
+    with pytest.raises(
+        TinynetError, match=r"digits-cnn neither .* trained on a .txt file; digits-cnn is for classify$"
+    ):
+        tn.load("digits").generate("a")
+    with pytest.raises(tn.errors.UsageError, match="text is for one model"):
+        of(writer(), writer())
+    assert (
+        "".join(of(writer()).answer("ab", 9, random_seed=1)) == writer().generate("ab", 9, random_seed=1)[2:]
+    )

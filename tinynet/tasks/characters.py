@@ -1,28 +1,134 @@
-"""Writing text: a network reads the seed, then each character that it draws is what it reads next."""
+"""Write text: a network reads the seed, then each character that it draws is what it reads next.
+
+There is one way to write a character: a step of the network, replayed where that pays, then `sample`.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import kernels
-from .checks import check_count, check_number, check_seed
-from .data.text import encode
-from .errors import DataError, TinynetError
-from .layers import Activation
-from .layers.base import State
-from .layers.inputs import check_finite_output
-from .network import Network, leaves, rebuilt
-from .settings import checked
+from .. import kernels
+from ..checks import check_count, check_number, check_seed
+from ..data.text import encode, read_text, windows
+from ..errors import DataError, Setting, TinynetError, UsageError
+from ..layers import Activation
+from ..layers.base import State
+from ..layers.inputs import check_finite_output
+from ..network import Network, leaves, rebuilt
+from ..settings import checked
+from ..terminal import percent
+from .base import CHARACTERS, Task, check_task, was_trained_on
 
 PIECE = 256
 """Characters of the seed that are read at once."""
 AT_ONCE = 32
 """Characters that are written without Python in between: so few that they still look live, and that Ctrl-C is soon heard."""
+HELD_OUT = 0.1
+"""The last so much of a text: settings and the best epoch are chosen on it."""
 PRIMER = "\n"
 """What stands for an empty seed, so that a line begins; where the vocabulary lacks it, its first character does."""
+
+
+class Text(NamedTuple):
+    """What a model is measured on: ids of characters, (n,)."""
+
+    ids: np.ndarray
+    remarks: Sequence[str] = ()
+    unreadable: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class TextMeasures:
+    """How well each character of a text was predicted; the loss is in nats a character."""
+
+    loss: float
+    accuracy: float
+    characters: int
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, as programs read it."""
+        more = {"bits_per_character": bits(self.loss), "perplexity": math.exp(self.loss)}
+        return {"loss": self.loss, "accuracy": self.accuracy, **more, "characters": self.characters}
+
+
+class Characters(Task):
+    """A network that says how probable each character is to come next."""
+
+    name = CHARACTERS
+
+    def __init__(self, *models: Network) -> None:
+        super().__init__(*models)
+        if len(models) > 1:
+            raise UsageError("several models vote on pictures, but text is for one model; give one")
+        check_model(self.model)
+
+    def answer(self, given: str, length: int = 200, **settings: Any) -> Iterator[str]:
+        """The `length` characters that follow a seed, one by one; settings as `generate` has them."""
+        return characters(self.model, given, length, **settings)
+
+    def read(self, data: str) -> Text:
+        """A text file, or "shakespeare"; of that, and of a text that the model was trained on, the last tenth.
+
+        Raises DataError for a text that holds unknown characters.
+        """
+        ids = encode(text_of(data), self.model.vocabulary, data)
+        if data != "shakespeare" and not was_trained_on(self.model, data):
+            return Text(ids)
+        return Text(split(ids)[1], ["measured on the last tenth of the text, which was not trained on"])
+
+    def evaluate(self, data: Text) -> TextMeasures:
+        """How well the model predicts each character, in windows of 512 characters from a zero state."""
+        from ..training import evaluate
+
+        x, y, weights = windows(data.ids)
+        found = evaluate(self.model, x, y, sample_weight=weights)
+        return TextMeasures(found["loss"], found["accuracy"], len(data.ids) - 1)
+
+    def show(self, found: TextMeasures | Iterator[str]) -> Iterator[str]:
+        """Characters as they come; measures in a line."""
+        if not isinstance(found, TextMeasures):
+            yield from found
+            return
+        right = f"{percent(found.accuracy)} of the next characters predicted"
+        yield f"loss {show_loss(found.loss)}, {right} ({found.characters:,} characters)"
+
+
+TASK = Characters
+
+
+def text_of(data: str) -> str:
+    """The text that DATA stands for: "shakespeare", or what is in the file of that name."""
+    if data == "shakespeare":
+        from ..data.datasets import load_shakespeare
+
+        return load_shakespeare()
+    return read_text(data)
+
+
+def split(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What is trained on, and the last tenth, which is measured on."""
+    held_out = held_out_of(len(ids))
+    return ids[:-held_out], ids[-held_out:]
+
+
+def held_out_of(length: int) -> int:
+    """Characters of a text of that length which are not trained on."""
+    return max(round(length * HELD_OUT), 1)
+
+
+def bits(nats: float) -> float:
+    """Nats as bits."""
+    return nats / math.log(2)
+
+
+def show_loss(nats: float) -> str:
+    """A loss in the three units that people read."""
+    return f"{nats:.4f} nats, {bits(nats):.4f} bits per character, perplexity {math.exp(nats):.2f}"
 
 
 @checked
@@ -84,11 +190,8 @@ def characters(
 
 def check_model(model: Network) -> None:
     """Raise TinynetError unless a model reads characters one by one and says how probable each is to come next."""
+    check_task(model, CHARACTERS)
     vocabulary = model.vocabulary
-    if not model.takes_ids:
-        raise TinynetError(
-            f"{model.name} neither reads nor writes text; choose shakespeare, or a model trained on a .txt file"
-        )
     if vocabulary is None:
         raise TinynetError(
             f"{model.name} has no vocabulary, so its ids stand for no characters; make it with Sequential(…, vocabulary=…)"
@@ -116,7 +219,7 @@ def _seed_ids(model: Network, seed: str, skip_unknown: bool) -> np.ndarray:
     try:
         ids = encode(seed, model.vocabulary, "the seed", skip_unknown)
     except DataError as error:
-        raise DataError(f"{error}, or have them skipped (--skip-unknown, skip_unknown=True)") from None
+        raise DataError(f"{error}, or have them skipped (", Setting("skip_unknown"), ")") from None
     if len(ids):
         return ids
     primer = max("".join(model.vocabulary).find(PRIMER), 0)

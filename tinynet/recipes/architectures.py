@@ -1,0 +1,55 @@
+"""The one table behind `arch`: which networks fit which kind of data, and why. `auto` is the first that fits."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..errors import Setting, TinynetError
+
+
+class Architecture(NamedTuple):
+    """A kind of network. title: as a sentence names it; options: settings that only such networks have."""
+
+    title: str
+    options: frozenset[str] = frozenset()
+
+
+class Rule(NamedTuple):
+    """What fits one kind of data. architectures: the best first; reason: why these."""
+
+    architectures: tuple[str, ...]
+    reason: str
+
+
+RECURRENT_OPTIONS = frozenset({"units"})
+ARCHITECTURES = {
+    "cnn": Architecture("a CNN"),
+    "lstm": Architecture("an LSTM", RECURRENT_OPTIONS),
+    "gru": Architecture("a GRU", RECURRENT_OPTIONS),
+    "rnn": Architecture("an RNN", RECURRENT_OPTIONS),
+}
+RULES = {
+    "grid": Rule(
+        ("cnn",),
+        "pictures are grids, whose neighbours belong together wherever they stand, which is what a CNN assumes",
+    ),
+    "small grid": Rule(
+        ("cnn", "lstm", "gru", "rnn"),
+        "pictures are grids, which a CNN reads best; small ones can be read row by row as well",
+    ),
+    "sequence": Rule(
+        ("lstm", "gru", "rnn"),
+        "text is a sequence, in which what comes next depends on all before, which a recurrent network carries along",
+    ),
+}
+
+
+def choose(kind: str, asked: str) -> str:
+    """The architecture for data of a kind; raises TinynetError, with the reason, for one that does not fit."""
+    fitting, reason = RULES[kind]
+    if asked == "auto":
+        return fitting[0]
+    if asked not in fitting:
+        advice = f"choose auto or {' or '.join(fitting)}: {reason}"
+        raise TinynetError(Setting("arch"), f" {asked} does not fit this data; {advice}")
+    return asked

@@ -1,0 +1,40 @@
+"""Compile what the recipes need: short trainings with everything that theirs use, and what is done afterwards."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..data.pictures.augment import DIGITS
+from ..data.text import streams
+from ..kernels import set_threads, threads
+from ..tasks.characters import AT_ONCE
+from ..training import AdamW
+from . import pictures, text
+from .base import RECURRENT, Choices
+
+
+def warm_up() -> None:
+    """Train, measure and run a small network of every kind."""
+    _warm_up_pictures()
+    _warm_up_text()
+    set_threads(threads())
+
+
+def _warm_up_pictures() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.random((64, 28, 28, 1), dtype=np.float32), rng.integers(0, 10, 64)
+    made = pictures.plan(
+        "warmup", Choices(arch="cnn", epochs=1), (x, y), (x, y), labels=list("0123456789"), preparation={}, epochs=1,
+        augment=DIGITS, dropout=0.25, ema=0.9,
+    )  # fmt: skip
+    made.model.fit(made.x, made.y, verbose=False, **made.settings)
+    for few in (x, x[:1]):
+        made.model.predict(few)
+
+
+def _warm_up_text() -> None:
+    x, y = streams(np.arange(65, dtype=np.int32) % 2, batch_size=2, steps=16)
+    for arch in RECURRENT:
+        model = text.network(arch, "ab", len(x))
+        model.fit(x, y, batch_size=2, stateful=True, optimizer=AdamW(clip_norm=1.0), verbose=False)
+        model.generate("a", 2 * AT_ONCE)

@@ -1,0 +1,118 @@
+"""What every task has, and which task a model is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+from ..data.names import DATASETS
+from ..errors import TinynetError
+from ..network import Network
+
+
+class Use(NamedTuple):
+    """How a task is used. usage: the verb, as the command line and a network call it, and what it is given; refusal: what is said
+    of a model that is not for it."""
+
+    usage: tuple[str, ...]
+    refusal: str
+
+
+PICTURES, CHARACTERS = "pictures", "characters"
+TASKS = {
+    PICTURES: Use(
+        ("classify", "PICTURE"), "does not read pictures; choose one that does ({shipped}) or train your own"
+    ),
+    CHARACTERS: Use(
+        ("generate",), "neither reads nor writes text; choose shakespeare, or a model trained on a .txt file"
+    ),
+}
+"""The values of `metadata["task"]`, which training writes."""
+
+
+class TestData(Protocol):
+    """Data that a model is measured on."""
+
+    remarks: Sequence[str]
+    """What the user should know before the figures, line by line."""
+    unreadable: Sequence[str]
+    """A sentence for each sample that could not be read."""
+
+
+class Measures(Protocol):
+    """What `evaluate` found."""
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, as programs read it."""
+
+
+class Task:
+    """One network, or several that vote, and what it is for."""
+
+    name: ClassVar[str]
+
+    def __init__(self, *models: Network) -> None:
+        self.models = models
+        self.model = models[0]
+        """Speaks for all."""
+
+    def answer(self, given: Any) -> Any:
+        """The answers to one input, as people hold it."""
+        raise NotImplementedError
+
+    def read(self, data: str) -> Any:
+        """The data of that name, or in that file or folder, prepared to measure the models on."""
+        raise NotImplementedError
+
+    def evaluate(self, data: Any) -> Measures:
+        """How well the models do on such data."""
+        raise NotImplementedError
+
+    def show(self, found: Any) -> Iterator[str]:
+        """Answers or measures, line by line."""
+        raise NotImplementedError
+
+
+def name_of(model: Network) -> str | None:
+    """The task that a model's file names, or else the one that a model with such an input is for; None: it says nothing."""
+    named = model.metadata.get("task")
+    if isinstance(named, str) and named in TASKS:
+        return named
+    if model.vocabulary is not None:
+        return CHARACTERS
+    return PICTURES if reads_pictures(model) else None
+
+
+def reads_pictures(model: Network) -> bool:
+    """Whether a model says how a picture becomes its input, and answers with one row of numbers."""
+    return "input" in model.metadata and len(model.output_shape) == 1
+
+
+def check_task(model: Network, name: str) -> None:
+    """Raise TinynetError unless a model can do a task, with the verb that it is for."""
+    model.check_begun()
+    if reads_pictures(model) if name == PICTURES else model.takes_ids:
+        return
+    found, shipped = name_of(model), ", ".join(_shipped(name))
+    other = f"; {model.name} is for {TASKS[found].usage[0]}" if found not in (None, name) else ""
+    raise TinynetError(f"{model.name} {TASKS[name].refusal.format(shipped=shipped)}{other}")
+
+
+def _shipped(name: str) -> Iterator[str]:
+    """The shipped models for a task."""
+    from ..storage import reading, shipped_models
+
+    for each in shipped_models():
+        with reading(each) as file:
+            if ("input" in file.config["metadata"]) == (name == PICTURES):
+                yield each
+
+
+def was_trained_on(model: Network, data: str) -> bool:
+    """Whether a model was trained on DATA, going by the base name in its training record."""
+    record = model.metadata.get("training")
+    name = record.get("data") if isinstance(record, dict) else None
+    if not isinstance(name, str):
+        return False
+    return name == data if name in DATASETS else Path(name).name == Path(data).name
