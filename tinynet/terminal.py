@@ -32,11 +32,6 @@ def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
-def percent(fraction: float) -> str:
-    """0.9951 → 99.51 %."""
-    return f"{100 * fraction:.2f} %"
-
-
 def table(rows: list[tuple[str, ...]], left: tuple[int, ...] = (0,)) -> Iterator[str]:
     """Rows as lines of aligned columns: those with a number in `left` to the left, the others to the right."""
     rows = [tuple(map(printable, row)) for row in rows]

@@ -21,7 +21,6 @@ from ..layers.base import State
 from ..layers.inputs import check_finite_output
 from ..network import Network, leaves, rebuilt
 from ..settings import checked
-from ..terminal import percent
 from .base import CHARACTERS, Task, check_task, was_trained_on
 
 PIECE = 256
@@ -94,7 +93,7 @@ class Characters(Task):
         if not isinstance(found, TextMeasures):
             yield from found
             return
-        right = f"{percent(found.accuracy)} of the next characters predicted"
+        right = f"{100 * found.accuracy:.2f} % of the next characters predicted"
         yield f"loss {show_loss(found.loss)}, {right} ({found.characters:,} characters)"
 
 

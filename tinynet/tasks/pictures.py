@@ -16,7 +16,7 @@ from ..errors import Setting, TinynetError, UsageError
 from ..layers.inputs import check_finite_output
 from ..network import Network
 from ..settings import checked
-from ..terminal import percent, table
+from ..terminal import table
 from .base import PICTURES, Task, check_task, name_of, reads_pictures, was_trained_on
 
 SHORT = 8
@@ -187,7 +187,7 @@ class Pictures(Task):
         each = top if len(found) == 1 else 1
         shown = [choice for answer in found for choice in answer.ranking[:each]]
         thing = "digit" if self.model.metadata["input"].get("kind") == "digit" else "object"
-        yield ", ".join(f"{label} ({percent(p)})" for label, p in shown) or f"no {thing} found"
+        yield ", ".join(f"{label} ({_percent(p)})" for label, p in shown) or f"no {thing} found"
 
     def save_misread(self, path: str, data: LabelledPictures, found: PictureMeasures) -> int:
         """Tile the misread pictures, the worst first, into one picture; returns how many are in it."""
@@ -242,14 +242,19 @@ def _area(box: tuple[int, int, int, int] | None) -> int:
     return (box[2] - box[0]) * (box[3] - box[1]) if box else 0
 
 
+def _percent(fraction: float) -> str:
+    """0.9951 → 99.51 %."""
+    return f"{100 * fraction:.2f} %"
+
+
 def _show_measures(found: PictureMeasures) -> Iterator[str]:
     measured, confusion = found.measured, found.confusion
     wrong = int(confusion.sum() - confusion.trace())
-    yield f"accuracy {percent(measured['accuracy'])} ({wrong} of {confusion.sum()} wrong), loss {measured['loss']:.4f}"
+    yield f"accuracy {_percent(measured['accuracy'])} ({wrong} of {confusion.sum()} wrong), loss {measured['loss']:.4f}"
     yield ""
     cells = [("class", "precision", "recall", "samples")]
     for label, row in found.by_class():
-        cells.append((label, percent(row["precision"]), percent(row["recall"]), str(row["samples"])))
+        cells.append((label, _percent(row["precision"]), _percent(row["recall"]), str(row["samples"])))
     yield from table(cells)
     yield from ("", "confusion matrix: rows: true class, columns: predicted class", "")
     short = [label[:SHORT] for label in found.labels]
