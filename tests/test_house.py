@@ -276,6 +276,20 @@ def test_only_commands_print(module):
     assert not prints, f"{module} prints in line {prints}"
 
 
+@each_module
+def test_the_library_speaks_of_settings_not_of_options(module):
+    """The command line turns them into its own; a comment or docstring that names an option would soon be wrong."""
+    if part(module) in ("cli", "__main__"):
+        return
+    texts = [
+        node
+        for node in ast.walk(TREES[module])
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    found = [f"line {node.lineno}" for node in texts if re.search(r"(?<![\w-])--[a-z]", node.value)]
+    assert not found, f"{module} names an option of the command line"
+
+
 FOREIGN = re.compile(r"(?<![\w.:~/])/(?:work|home|root|Users|tmp)/\w")
 """A path on somebody's machine."""
 

@@ -179,6 +179,25 @@ def test_several_models_vote():
     assert json.loads(done.stdout) == json.loads(alone.stdout)
 
 
+def test_several_models_are_measured_as_an_ensemble(folder, tmp_path):
+    made = [tmp_path / f"{seed}.npz" for seed in (1, 2)]
+    for seed, out in enumerate(made, 1):
+        layers = [tn.Flatten(), tn.Dense(2, "softmax")]
+        net = tn.Sequential(layers, (16, 16, 1), seed=seed, labels=["across", "down"])
+        net.metadata["input"] = {"kind": "image"}
+        net.save(out)
+    one, other, both = (
+        json.loads(run("evaluate", names, folder, "--json").stdout)
+        for names in (*made, f"{made[0]},{made[1]}")
+    )
+    assert both["samples"] == 24 and both["loss"] < (one["loss"] + other["loss"]) / 2
+    same = json.loads(run("evaluate", f"{made[0]},{made[0]}", folder, "--json").stdout)
+    assert same["confusion"] == one["confusion"] and abs(same["loss"] - one["loss"]) < 1e-5
+    fails(run("evaluate", f"{made[0]},digits", folder), "know different classes", status=2)
+    fails(run("classify", DIGIT, "--model", "digits", "--model", "fashion"), "cannot vote together", status=2)
+    fails(run("evaluate", "shakespeare,shakespeare-gru", "shakespeare"), "text is for one model", status=2)
+
+
 def test_classify_on_both_back_ends_agrees():
     answers = [
         json.loads(run("classify", DIGIT, "--json", "--device", d).stdout) for d in ("reference", "cpu")
@@ -229,7 +248,7 @@ def test_a_folder_becomes_a_model_that_classifies(folder, tmp_path):
     assert b"accuracy" in done.stdout
     assert done.stderr == b"note: it was trained on some of these pictures, so this is too optimistic\n"
     facts = json.loads(run("info", out, "--json").stdout)
-    assert facts["labels"] == ["across", "down"]
+    assert facts["labels"] == ["across", "down"] and facts["metadata"]["task"] == "pictures"
 
 
 def test_training_ends_after_ctrl_c_and_resumes(folder, tmp_path):
@@ -304,7 +323,10 @@ def test_train_and_evaluate_say_what_is_wrong_with_the_data(tmp_path, folder):
     fails(run("train", tmp_path / "nothing"), "does not exist")
     fails(run("train", DIGIT), "is a file")
     fails(run("train", tmp_path), "no folders")
-    fails(run("train", folder, "--arch", "lstm", "--output", tmp_path / "m.npz"), "--arch lstm does not fit")
+    fails(
+        run("train", folder, "--arch", "lstm", "--output", tmp_path / "m.npz"),
+        "--arch lstm does not fit this data; choose auto or cnn: pictures are grids",
+    )
     fails(run("evaluate", "digits", folder), "across")
     fails(run("train", "digits", TINYNET_DATA=str(tmp_path)), "mnist.npz")
 

@@ -48,6 +48,7 @@ def test_the_default_output_is_named_after_text_and_network(poem, tmp_path):
     assert net.vocabulary == "".join(sorted(set(LINES)))
     assert [type(layer).__name__ for layer in net.layers] == ["Embedding", "GRU", "Dropout", "Dense"]
     record = net.metadata["training"]
+    assert net.metadata["task"] == "characters"
     assert record["characters"] == round(0.9 * len(LINES) * 40) and record["validation loss"] > 0
 
 
@@ -83,7 +84,11 @@ def test_train_says_what_is_wrong_with_a_text(tmp_path, content, words):
 
 
 def test_train_refuses_what_does_not_fit_a_text(poem, tmp_path):
-    fails(run("train", poem, "--arch", "cnn", "--output", tmp_path / "m.npz"), "--arch cnn does not fit")
+    fails(
+        run("train", poem, "--arch", "cnn", "--output", tmp_path / "m.npz"),
+        "--arch cnn does not fit",
+        "text is a sequence",
+    )
     fails(run("train", tmp_path / "nothing.txt"), "does not exist")
     few = run("train", poem, "--batch-size", 500, "--output", tmp_path / "m.npz")
     fails(few, "is too short", "500 × 100", "or a smaller batch size")

@@ -1,0 +1,55 @@
+"""Which network fits which data: one table, read by every recipe."""
+
+from __future__ import annotations
+
+import pytest
+
+from tinynet import layers, recipes
+from tinynet.errors import Setting, TinynetError, UsageError
+from tinynet.recipes.architectures import ARCHITECTURES, RULES, choose
+from tinynet.recipes.base import RECURRENT, Choices
+from tinynet.tasks import TASKS
+
+
+def test_the_first_that_fits_is_what_auto_means():
+    assert (choose("grid", "auto"), choose("small grid", "auto"), choose("sequence", "auto")) == (
+        "cnn",
+        "cnn",
+        "lstm",
+    )
+    assert choose("small grid", "gru") == "gru"
+    with pytest.raises(TinynetError, match=r"^arch cnn does not fit .* or rnn: text is a sequence") as caught:
+        choose("sequence", "cnn")
+    assert caught.value.parts[0] == "arch" and isinstance(caught.value.parts[0], Setting)
+
+
+def test_every_rule_and_recipe_goes_by_what_the_tables_know():
+    assert {name for rule in RULES.values() for name in rule.architectures} == ARCHITECTURES.keys()
+    assert {name: getattr(layers, name.upper()) for name in RECURRENT} == RECURRENT
+    for recipe in recipes.recipes():
+        assert recipe.kind in RULES and recipe.task in TASKS and recipe.options <= recipes.OPTIONS.keys()
+    assert all(setting in Choices.__dataclass_fields__ for setting in recipes.OPTIONS)
+
+
+def test_recipes_are_asked_in_order(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "poem.txt").touch()
+    found = {
+        data: type(recipes.find(data)).__name__
+        for data in ("digits", "./digits", "fashion", "poem.txt", "none.txt")
+    }
+    assert found == {
+        "digits": "Digits", "./digits": "Folder", "fashion": "Fashion", "poem.txt": "Text", "none.txt": "NoneType",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("augment", [True, False])
+def test_settings_that_a_recipe_does_not_take_are_refused_before_data_is_read(augment, tmp_path):
+    (tmp_path / "poem.txt").touch()
+    with pytest.raises(UsageError, match=r"^augment is for pictures, but DATA is text; leave it out$"):
+        recipes.plan(str(tmp_path / "poem.txt"), Choices(augment=augment))
+    with pytest.raises(
+        UsageError, match=r"^units is the size of a recurrent layer, which a CNN has not; leave it out$"
+    ):
+        recipes.plan(str(tmp_path), Choices(units=3))
