@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from ..data.names import DATASETS
 from ..errors import TinynetError
@@ -31,8 +31,8 @@ TASKS = {
 """The values of `metadata["task"]`, which training writes."""
 
 
-class TestData(Protocol):
-    """Data that a model is measured on."""
+class Examples(Protocol):
+    """What models are measured on, as `read` reads it."""
 
     remarks: Sequence[str]
     """What the user should know before the figures, line by line."""
@@ -47,7 +47,11 @@ class Measures(Protocol):
         """All of it, as programs read it."""
 
 
-class Task:
+Given = TypeVar("Given", bound=Examples)
+Found = TypeVar("Found", bound=Measures)
+
+
+class Task(Generic[Given, Found]):
     """One network, or several that vote, and what it is for."""
 
     name: ClassVar[str]
@@ -61,11 +65,11 @@ class Task:
         """The answers to one input, as people hold it."""
         raise NotImplementedError
 
-    def read(self, data: str) -> Any:
+    def read(self, data: str) -> Given:
         """The data of that name, or in that file or folder, prepared to measure the models on."""
         raise NotImplementedError
 
-    def evaluate(self, data: Any) -> Measures:
+    def evaluate(self, data: Given) -> Found:
         """How well the models do on such data."""
         raise NotImplementedError
 
@@ -76,12 +80,16 @@ class Task:
 
 def name_of(model: Network) -> str | None:
     """The task that a model's file names, or else the one that a model with such an input is for; None: it says nothing."""
-    named = model.metadata.get("task")
+    return _name(model.metadata, model.vocabulary)
+
+
+def _name(metadata: Mapping[str, Any], vocabulary: Sequence[str] | None) -> str | None:
+    named = metadata.get("task")
     if isinstance(named, str) and named in TASKS:
         return named
-    if model.vocabulary is not None:
+    if vocabulary is not None:
         return CHARACTERS
-    return PICTURES if reads_pictures(model) else None
+    return PICTURES if "input" in metadata else None
 
 
 def reads_pictures(model: Network) -> bool:
@@ -105,7 +113,7 @@ def _shipped(name: str) -> Iterator[str]:
 
     for each in shipped_models():
         with reading(each) as file:
-            if ("input" in file.config["metadata"]) == (name == PICTURES):
+            if _name(file.config["metadata"], file.config["vocabulary"]) == name:
                 yield each
 
 

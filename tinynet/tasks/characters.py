@@ -55,7 +55,7 @@ class TextMeasures:
         return {"loss": self.loss, "accuracy": self.accuracy, **more, "characters": self.characters}
 
 
-class Characters(Task):
+class Characters(Task[Text, TextMeasures]):
     """A network that says how probable each character is to come next."""
 
     name = CHARACTERS

@@ -89,7 +89,7 @@ class PictureMeasures:
         }
 
 
-class Pictures(Task):
+class Pictures(Task[LabelledPictures, PictureMeasures]):
     """Networks that name what is in a picture, each from the picture as its own file prepares it."""
 
     name = PICTURES
@@ -144,19 +144,17 @@ class Pictures(Task):
         found_by_all = set(first.files).intersection(*(folder.files for folder in folders))
         kept = np.array([file in found_by_all for file in first.files], bool)
         xs = [folder.x[[file in found_by_all for file in folder.files]] for folder in folders]
-        read = LabelledPictures(
-            xs, first.y[kept], np.concatenate([first.blank, first.y[~kept]]), first.unreadable
-        )
-        read.remarks = [f"note: {text}" for text in first.notes(data)]
+        blank = np.concatenate([first.blank, first.y[~kept]])
+        remarks = [f"note: {text}" for text in first.notes(data)]
         if count := len(first.unreadable):
             among = len(first.files) + len(first.blank) + count
-            read.remarks += [f"{count} of {among} pictures of {data} could not be read and do not count:"]
-            read.remarks += first.unreadable
-        if count := len(read.blank):
-            read.remarks += [f"note: nothing was found in {count} pictures of {data}, which count as wrong"]
+            remarks.append(f"{count} of {among} pictures of {data} could not be read and do not count:")
+            remarks += first.unreadable
+        if len(blank):
+            remarks.append(f"note: nothing was found in {len(blank)} pictures of {data}, which count as wrong")
         if any(was_trained_on(model, data) for model in self.models):
-            read.remarks += ["note: it was trained on some of these pictures, so this is too optimistic"]
-        return read
+            remarks.append("note: it was trained on some of these pictures, so this is too optimistic")
+        return LabelledPictures(xs, first.y[kept], blank, first.unreadable, remarks)
 
     def evaluate(self, data: LabelledPictures) -> PictureMeasures:
         """Loss and accuracy, and what was taken for what. A picture in which nothing is found is a wrong answer."""
