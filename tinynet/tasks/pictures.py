@@ -151,7 +151,9 @@ class Pictures(Task[LabelledPictures, PictureMeasures]):
             remarks.append(f"{count} of {among} pictures of {data} could not be read and do not count:")
             remarks += first.unreadable
         if len(blank):
-            remarks.append(f"note: nothing was found in {len(blank)} pictures of {data}, which count as wrong")
+            remarks.append(
+                f"note: nothing was found in {len(blank)} pictures of {data}, which count as wrong"
+            )
         if any(was_trained_on(model, data) for model in self.models):
             remarks.append("note: it was trained on some of these pictures, so this is too optimistic")
         return LabelledPictures(xs, first.y[kept], blank, first.unreadable, remarks)
