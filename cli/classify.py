@@ -47,11 +47,11 @@ def command(
 
     Prints one line per file. A picture with nothing in it is an answer too.
     """
-    from tinynet import tasks
     from tinynet.errors import TinynetError
-    from tinynet.tasks.pictures import answers_as_json
+    from tinynet.tasks import expect
+    from tinynet.tasks.pictures import Pictures, answers_as_json
 
-    task = tasks.expect(tasks.PICTURES, *load_models(names).models)
+    task = expect(Pictures, *load_models(names).models)
     if every:
         task.check_digits()
     status = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import click
 from tinynet.cli.options import data_argument, device_options, json_option, load_models, model_argument
@@ -29,14 +30,15 @@ def command(model_name: str, data: str, save_errors: str | None, as_json: bool) 
     """
     from tinynet import recipes, tasks
     from tinynet.files import check_writable
-    from tinynet.tasks import CHARACTERS, PICTURES
+    from tinynet.tasks.characters import Characters
+    from tinynet.tasks.pictures import Pictures
 
     names = [model_name] if os.path.exists(model_name) else model_name.split(",")
     models, recipe = load_models(names).models, recipes.find(data)
-    of_text = recipe is not None and recipe.task == CHARACTERS
-    task = tasks.expect(CHARACTERS, *models) if of_text else tasks.of(*models)
+    of_text = recipe is not None and recipe.task == Characters.name
+    task: tasks.Task[Any, Any] = tasks.expect(Characters, *models) if of_text else tasks.of(*models)
     if save_errors:
-        if task.name != PICTURES:
+        if not isinstance(task, Pictures):
             raise click.UsageError("--save-errors is for pictures, but this is text; leave it out")
         check_writable(save_errors)
     recipes.check_exists(data)
@@ -49,7 +51,7 @@ def command(model_name: str, data: str, save_errors: str | None, as_json: bool) 
     else:
         for line in task.show(found):
             echo(line)
-    if save_errors:
+    if save_errors and isinstance(task, Pictures):
         shown = task.save_misread(save_errors, given, found)
         note(f"{save_errors}: {shown} of {len(found.wrong)} misread pictures")
     return 1 if given.unreadable else 0

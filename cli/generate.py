@@ -37,7 +37,8 @@ def command(seed: str, length: int, name: str, temperature: float, top_k: int, t
             random_seed: int | None, skip_unknown: bool, as_json: bool) -> None:  # fmt: skip
     """Print a seed, LENGTH characters more as the model writes them, and a line break."""
     from tinynet.data.text import as_text
-    from tinynet.tasks import CHARACTERS, expect
+    from tinynet.tasks import expect
+    from tinynet.tasks.characters import Characters
 
     if extra := click.get_current_context().args:
         raise click.UsageError(
@@ -48,7 +49,7 @@ def command(seed: str, length: int, name: str, temperature: float, top_k: int, t
     seed = as_text(given, "the seed") if given else ""
     if random_seed is None:
         random_seed = secrets.randbits(32)
-    task = expect(CHARACTERS, load_model(name))
+    task = expect(Characters, load_model(name))
     settings = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "skip_unknown": skip_unknown}
     written = task.answer(seed, length, random_seed=random_seed, **settings)
     if as_json:

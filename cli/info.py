@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -57,7 +58,7 @@ def _shown(value: Any) -> str:
     )
 
 
-def _show_vocabulary(vocabulary: str | list[str]) -> str:
+def _show_vocabulary(vocabulary: Sequence[str]) -> str:
     """How many characters or words, and the first of them."""
     kind = "characters" if all(len(entry) == 1 for entry in vocabulary) else "words"
     separator = "" if kind == "characters" else " "

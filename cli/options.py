@@ -39,9 +39,9 @@ class Choice(click.Choice):
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter as error:
-            if close := did_you_mean(str(value), self.choices):
-                error.message = f"{error.message.rstrip('.')}; {close}"
-            raise
+            close = did_you_mean(str(value), self.choices)
+            advice = f"{error.message.rstrip('.')}; {close}" if close else error.message
+            raise click.BadParameter(advice, ctx, param) from None
 
 
 def device_options(function: Callable) -> Callable:

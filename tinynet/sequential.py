@@ -146,9 +146,10 @@ class Ensemble:
 
     def predict(self, x: Any, batch_size: int = BATCH_SIZE) -> np.ndarray:
         """The mean of the models' outputs (n, …) for a batch of samples, which each model takes as its `predict` does."""
+        from .tasks.pictures import mean
+
         batch_size = check_count("the ensemble", "batch_size", batch_size)
-        outputs = [model.answer(x, batch_size)[0] for model in self.models]
-        return sum(outputs) / len(outputs)
+        return mean([model.answer(x, batch_size)[0] for model in self.models])
 
     def classify(self, picture: Any, top: int | None = None) -> list[tuple[str, float]] | list[list]:
         """Name a picture as `Sequential.classify` does, by the mean of the models' probabilities."""

@@ -14,7 +14,7 @@ from tinynet.errors import TinynetError
 from tinynet.kernels.replay import Replay
 from tinynet.tasks import characters as writing
 from tinynet.tasks import expect, of
-from tinynet.tasks.characters import characters
+from tinynet.tasks.characters import Characters, characters
 
 VOCABULARY = "\n abcdeλ太🦉"
 LAYERS = {"lstm": tn.LSTM, "gru": tn.GRU, "rnn": tn.RNN}
@@ -338,7 +338,7 @@ def test_the_whole_of_a_text_is_measured_but_the_last_tenth_of_what_was_trained_
 
 def test_characters_are_written_by_one_model_that_reads_them():
     with pytest.raises(TinynetError, match="model neither reads nor writes text"):
-        expect("characters", tn.Sequential([tn.Dense(2)], (3,)))
+        expect(Characters, tn.Sequential([tn.Dense(2)], (3,)))
     with pytest.raises(
         TinynetError, match=r"digits-cnn neither .* trained on a .txt file; digits-cnn is for classify$"
     ):

@@ -11,6 +11,7 @@ import tinynet as tn
 from tinynet.data.pictures.read import read_image
 from tinynet.errors import DataError, TinynetError, UsageError
 from tinynet.tasks import expect, of
+from tinynet.tasks.pictures import Pictures
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_a_model_of_another_task_is_told_with_the_verb_that_fits():
     model = tn.load("shakespeare-rnn")
     told = r"does not read pictures; choose one that does \(digits, .*, fashion\) or train your own; .* is for generate$"
     with pytest.raises(TinynetError, match=told):
-        expect("pictures", model)
+        expect(Pictures, model)
     with pytest.raises(TinynetError, match=told):
         model.classify(DIGIT)
 
@@ -104,7 +105,7 @@ def test_each_model_of_an_ensemble_prepares_a_picture_its_own_way(tmp_path):
     whole = tn.Sequential([tn.Flatten(), tn.Dense(10, "softmax")], (9, 9), labels="0123456789", seed=3)
     whole.metadata["input"] = {"kind": "image"}
     digits = tn.load("digits")
-    (answer,) = expect("pictures", digits, whole).answer(DIGIT)
+    (answer,) = expect(Pictures, digits, whole).answer(DIGIT)
     assert [view.shape for view in answer.views] == [(28, 28, 1), (9, 9)]
     votes = [dict(model.classify(DIGIT)) for model in (digits, whole)]
     for label, probability in answer.ranking:
@@ -113,7 +114,7 @@ def test_each_model_of_an_ensemble_prepares_a_picture_its_own_way(tmp_path):
         (tmp_path / label).mkdir()
         Image.open(DIGIT).save(tmp_path / label / "a.png")
         Image.new("L", (50, 50), 250).save(tmp_path / label / "b.png")
-    task = expect("pictures", whole, digits)
+    task = expect(Pictures, whole, digits)
     data = task.read(str(tmp_path))
     assert [x.shape for x in data.xs] == [(2, 9, 9), (2, 28, 28, 1)]
     assert data.y.tolist() == [3, 5] and sorted(data.blank.tolist()) == [3, 5]

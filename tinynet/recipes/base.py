@@ -86,8 +86,9 @@ class Plan:
     def notes(self) -> list[str]:
         """What the user should know of the trained model: classes of the validation set that it never answers."""
         x, y = self.settings["validation_data"][:2]
-        answers = np.unique(self.model.predict(x).argmax(axis=-1))
-        never = [self.model.labels[index] for index in np.setdiff1d(y, answers)]
+        answers = np.unique(self.model.answer(x)[0].argmax(axis=-1))
+        labels = self.model.labels or []
+        never = [labels[index] for index in np.setdiff1d(y, answers)]
         if not never:
             return []
         more = f" and {len(never) - SHOWN} more" if len(never) > SHOWN else ""

@@ -7,24 +7,24 @@ A task has one network, or several that vote, and three words: `answer` makes of
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TypeVar
 
 from ..network import Network
-from .base import CHARACTERS, PICTURES, TASKS, Task, check_task, name_of
+from .base import PICTURES, TASKS, Task, check_task, name_of
 
-__all__ = ["CHARACTERS", "PICTURES", "TASKS", "Task", "expect", "of"]
+__all__ = ["TASKS", "Task", "expect", "of"]
+
+Kind = TypeVar("Kind", bound=Task)
 
 
 def of(*models: Network) -> Task:
     """The task of a model, or of several that vote; one that says nothing of it is taken to name classes."""
-    return _made(name_of(models[0]) or PICTURES, models)
-
-
-def expect(name: str, *models: Network) -> Task:
-    """The task of this name with these models; raises TinynetError for a model of another task, naming the verb that fits."""
-    for model in models:
-        check_task(model, name)
-    return _made(name, models)
-
-
-def _made(name: str, models: tuple[Network, ...]) -> Task:
+    name = name_of(models[0]) or PICTURES
     return import_module(f".{name}", __name__).TASK(*models)
+
+
+def expect(kind: type[Kind], *models: Network) -> Kind:
+    """The task of this kind with these models; raises TinynetError for a model of another, naming the verb that fits."""
+    for model in models:
+        check_task(model, kind.name)
+    return kind(*models)

@@ -45,6 +45,7 @@ class Measures(Protocol):
 
     def as_json(self) -> dict[str, Any]:
         """All of it, as programs read it."""
+        ...
 
 
 Given = TypeVar("Given", bound=Examples)

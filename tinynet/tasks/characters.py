@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +33,8 @@ PRIMER = "\n"
 """What stands for an empty seed, so that a line begins; where the vocabulary lacks it, its first character does."""
 
 
-class Text(NamedTuple):
+@dataclass
+class Text:
     """What a model is measured on: ids of characters, (n,)."""
 
     ids: np.ndarray
@@ -64,7 +65,7 @@ class Characters(Task[Text, TextMeasures]):
         super().__init__(*models)
         if len(models) > 1:
             raise UsageError("several models vote on pictures, but text is for one model; give one")
-        check_model(self.model)
+        self.alphabet = alphabet_of(self.model)
 
     def answer(self, given: str, length: int = 200, **settings: Any) -> Iterator[str]:
         """The `length` characters that follow a seed, one by one; settings as `generate` has them."""
@@ -75,7 +76,7 @@ class Characters(Task[Text, TextMeasures]):
 
         Raises DataError for a text that holds unknown characters.
         """
-        ids = encode(text_of(data), self.model.vocabulary, data)
+        ids = encode(text_of(data), self.alphabet, data)
         if data != "shakespeare" and not was_trained_on(self.model, data):
             return Text(ids)
         return Text(split(ids)[1], ["measured on the last tenth of the text, which was not trained on"])
@@ -174,21 +175,25 @@ def characters(
     skip_unknown: bool = False,
 ) -> Iterator[str]:
     """The characters that `generate` writes after the seed, one by one. Everything is checked before the first."""
-    check_model(model)
+    alphabet = alphabet_of(model)
     check_count("generate", "length", length, least=0)
     check_number("generate", "temperature", temperature)
     check_count("generate", "top_k", top_k, least=0, most=math.inf)
     check_number("generate", "top_p", top_p, above=0, most=1)
     if random_seed is not None:
         check_seed("generate", "random_seed", random_seed)
-    ids = _seed_ids(model, seed, skip_unknown)
+    ids = _seed_ids(alphabet, seed, skip_unknown)
     rng = np.random.default_rng(random_seed)
-    top_k = min(int(top_k), len(model.vocabulary))  # compiled kernels know no larger number
-    return _draw(model, ids, length, (float(temperature), top_k, float(top_p)), rng)
+    top_k = min(int(top_k), len(alphabet))  # compiled kernels know no larger number
+    drawn = _draw(model, ids, length, (float(temperature), top_k, float(top_p)), rng)
+    return (alphabet[index] for index in drawn)
 
 
-def check_model(model: Network) -> None:
-    """Raise TinynetError unless a model reads characters one by one and says how probable each is to come next."""
+def alphabet_of(model: Network) -> str:
+    """The characters of a model, by id.
+
+    Raises TinynetError unless it reads characters one by one and says how probable each is to come next.
+    """
     check_task(model, CHARACTERS)
     vocabulary = model.vocabulary
     if vocabulary is None:
@@ -203,25 +208,27 @@ def check_model(model: Network) -> None:
             "end it with Dense(len(vocabulary), activation='softmax')"
         )
     name, embedding = next(iter(model.children().items()))
-    if getattr(embedding, "input_dim", math.inf) < len(vocabulary):
+    rows = getattr(embedding, "input_dim", math.inf)
+    if rows < len(vocabulary):
         raise TinynetError(
             f"{model.name} has {len(vocabulary)} characters in its vocabulary, but {name} has a row for "
-            f"{embedding.input_dim} only: begin with Embedding(len(vocabulary), …)"
+            f"{rows} only: begin with Embedding(len(vocabulary), …)"
         )
     model.check_stream()
+    return "".join(vocabulary)
 
 
-def _seed_ids(model: Network, seed: str, skip_unknown: bool) -> np.ndarray:
+def _seed_ids(alphabet: str, seed: str, skip_unknown: bool) -> np.ndarray:
     """What the network reads first, at least one id."""
     if not isinstance(seed, str):
         raise TinynetError(f"generate takes a seed of text, not {type(seed).__name__}")
     try:
-        ids = encode(seed, model.vocabulary, "the seed", skip_unknown)
+        ids = encode(seed, alphabet, "the seed", skip_unknown)
     except DataError as error:
         raise DataError(f"{error}, or have them skipped (", Setting("skip_unknown"), ")") from None
     if len(ids):
         return ids
-    primer = max("".join(model.vocabulary).find(PRIMER), 0)
+    primer = max(alphabet.find(PRIMER), 0)
     return np.array([primer], np.int32)
 
 
@@ -231,11 +238,10 @@ def _draw(
     length: int,
     settings: tuple[float, int, float],
     rng: np.random.Generator,
-) -> Iterator[str]:
-    """Read the ids, and draw, hand out and read one character after the other; `index` is the one that is read next."""
+) -> Iterator[int]:
+    """Read the ids, and draw, hand out and read one id after the other; `index` is the one that is read next."""
     if model.logits_activation != "softmax":
-        model = Network([*model.layers, Activation("softmax")], model.input_shape, name=model.name,
-                        vocabulary=model.vocabulary)  # fmt: skip
+        model = Network([*model.layers, Activation("softmax")], model.input_shape, name=model.name)
     k = kernels.backend(0)
     index, state = ids[-1], _read(model, ids[:-1])
     for left in range(length, 0, -AT_ONCE):
@@ -246,13 +252,13 @@ def _draw(
                 probabilities, state = model.advance(np.array([index], np.int32), state)
                 check_finite_output(model.name, probabilities)
                 index = k.sample(probabilities[0], *settings, point)
-                yield model.vocabulary[index]
+                yield index
         else:
             drawn, arrays = written
             for array in arrays:
                 check_finite_output(model.name, array)
             index, state = drawn[-1], rebuilt(state, iter(arrays))
-            yield from (model.vocabulary[each] for each in drawn)
+            yield from drawn
 
 
 def _read(model: Network, ids: np.ndarray) -> State:

@@ -303,7 +303,7 @@ def rank(model: Network, probabilities: np.ndarray, top: int | None = None) -> R
 
 def mean(outputs: Sequence[np.ndarray]) -> np.ndarray:
     """What several networks answer together."""
-    return sum(outputs) / len(outputs)
+    return sum(outputs[1:], outputs[0]) / len(outputs)
 
 
 def measure(models: Sequence[Network], xs: Sequence[Any], y: Any) -> dict[str, float]:
