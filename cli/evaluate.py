@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from tinynet.cli.options import data_argument, device_options, json_option, load_models, model_argument
 
 from tinynet.terminal import echo, note, print_json
+
+if TYPE_CHECKING:
+    from tinynet.tasks import Task
 
 
 @click.command("evaluate")
@@ -28,20 +31,16 @@ def command(model_name: str, data: str, save_errors: str | None, as_json: bool) 
     A picture in which MODEL finds nothing is a wrong answer; one that cannot be read is left out and named, and the exit
     status is 1.
     """
-    from tinynet import recipes, tasks
     from tinynet.files import check_writable
-    from tinynet.tasks.characters import Characters
+    from tinynet.recipes import check_exists
     from tinynet.tasks.pictures import Pictures
 
-    names = [model_name] if os.path.exists(model_name) else model_name.split(",")
-    models, recipe = load_models(names).models, recipes.find(data)
-    of_text = recipe is not None and recipe.task == Characters.name
-    task: tasks.Task[Any, Any] = tasks.expect(Characters, *models) if of_text else tasks.of(*models)
+    task = _task(model_name, data)
     if save_errors:
         if not isinstance(task, Pictures):
             raise click.UsageError("--save-errors is for pictures, but this is text; leave it out")
         check_writable(save_errors)
-    recipes.check_exists(data)
+    check_exists(data)
     given = task.read(data)
     for line in given.remarks:
         note(line)
@@ -55,3 +54,14 @@ def command(model_name: str, data: str, save_errors: str | None, as_json: bool) 
         shown = task.save_misread(save_errors, given, found)
         note(f"{save_errors}: {shown} of {len(found.wrong)} misread pictures")
     return 1 if given.unreadable else 0
+
+
+def _task(model_name: str, data: str) -> Task[Any, Any]:
+    """What the models, an ensemble where there are several, are to do with DATA."""
+    from tinynet.recipes import find
+    from tinynet.tasks import expect, of
+    from tinynet.tasks.characters import Characters
+
+    names = [model_name] if os.path.exists(model_name) else model_name.split(",")
+    models, recipe = load_models(names).models, find(data)
+    return expect(Characters, *models) if recipe and recipe.task == Characters.name else of(*models)

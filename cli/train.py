@@ -159,7 +159,7 @@ def _check_output(output: Path, force: bool, resume: bool) -> None:
 def _check_file(path: Path, option: str, replace: bool) -> None:
     """Raise TinynetError where a result could not be written later, or would replace a file that nobody gave up."""
     from tinynet.errors import TinynetError
-    from tinynet.training import check_writable
+    from tinynet.files import check_writable
 
     if path.exists() and not replace:
         raise TinynetError(f"{path} exists already: --force replaces it, {option} writes elsewhere")

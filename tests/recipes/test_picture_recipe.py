@@ -70,8 +70,8 @@ def test_of_many_classes_that_are_never_answered_a_note_names_a_few():
     class Never:
         labels = tuple(map(str, range(300)))
 
-        def predict(self, x):
-            return np.eye(300)[:1]
+        def answer(self, x):
+            return np.eye(300)[:1], {}
 
     made = plan(3)
     made.model, made.settings["validation_data"] = Never(), (np.zeros(300), np.arange(300))
