@@ -18,7 +18,9 @@ def test_the_first_that_fits_is_what_auto_means():
         "lstm",
     )
     assert choose("small grid", "gru") == "gru"
-    with pytest.raises(TinynetError, match=r"^arch cnn does not fit .* or rnn: text is a sequence") as caught:
+    with pytest.raises(
+        TinynetError, match=r"^arch cnn does not fit .* or rnn, since text is a sequence"
+    ) as caught:
         choose("sequence", "cnn")
     assert caught.value.parts[0] == "arch" and isinstance(caught.value.parts[0], Setting)
 

@@ -31,15 +31,15 @@ ARCHITECTURES = {
 RULES = {
     "grid": Rule(
         ("cnn",),
-        "pictures are grids, whose neighbours belong together wherever they stand, which is what a CNN assumes",
+        "pictures are grids: neighbouring pixels belong together, wherever they are, which is what a CNN assumes",
     ),
     "small grid": Rule(
         ("cnn", "lstm", "gru", "rnn"),
-        "pictures are grids, which a CNN reads best; small ones can be read row by row as well",
+        "pictures are grids, which a CNN reads best; small ones can also be read row by row",
     ),
     "sequence": Rule(
         ("lstm", "gru", "rnn"),
-        "text is a sequence, in which what comes next depends on all before, which a recurrent network carries along",
+        "text is a sequence: what comes next depends on what came before, which a recurrent network carries along",
     ),
 }
 
@@ -50,6 +50,6 @@ def choose(kind: str, asked: str) -> str:
     if asked == "auto":
         return fitting[0]
     if asked not in fitting:
-        advice = f"choose auto or {' or '.join(fitting)}: {reason}"
+        advice = f"choose auto or {' or '.join(fitting)}, since {reason}"
         raise TinynetError(Setting("arch"), f" {asked} does not fit this data; {advice}")
     return asked

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..data.datasets import load_digits
 from ..data.pictures.augment import DIGITS
 from ..tasks.base import PICTURES
-from . import pictures, rows
+from . import picture_rows, pictures
 from .base import Choices, Plan, Recipe
 
 VALIDATION = 5000
@@ -25,7 +25,7 @@ class Digits(Recipe):
 
     def plan(self, data: str, choices: Choices) -> Plan:
         found = load_digits()
-        return (pictures if choices.arch == "cnn" else rows).plan(
+        return (pictures if choices.arch == "cnn" else picture_rows).plan(
             "digits",
             choices,
             (found.x_train[:-VALIDATION], found.y_train[:-VALIDATION]),

@@ -27,9 +27,9 @@ from .architectures import ARCHITECTURES
 from .base import RECURRENT, Choices, Plan, Recipe
 
 STREAMS, STEPS = {"lstm": 50, "gru": 50, "rnn": 16}, 100
-"""Places of the text that are read side by side, and characters of each that one training step takes.
+"""Parallel streams of the text, and characters of each that one training step takes.
 
-A simple network learns less from a step, and a step costs it less: it takes more of them, and wants no dropout.
+A plain RNN learns less from a step, and a step costs less: it takes more of them, and needs no dropout.
 """
 WINDOWS = 10
 """A stream of a short text is at least so many windows long, so there are fewer of them."""
@@ -46,7 +46,7 @@ WARM_UP = 0.05
 """Of all training steps, at most WARM_UP_STEPS of them."""
 WARM_UP_STEPS = 200
 RESET_RATE = {"lstm": 0.0, "gru": 0.0, "rnn": 0.1}
-"""Started from zeros, which it seldom met, a simple network may write one letter for ever; gates save the others from that."""
+"""A plain RNN can get stuck on one character when it starts from zeros it rarely saw in training; LSTM and GRU do not."""
 CLIP_NORM = 1.0
 SAMPLE, SECONDS_BETWEEN_SAMPLES = 200, 20.0
 """Characters that are shown while a network learns, and how often at most."""
@@ -54,10 +54,10 @@ SAMPLE, SECONDS_BETWEEN_SAMPLES = 200, 20.0
 
 @dataclass
 class TextPlan(Plan):
-    """A training on text. The loss is in nats a character."""
+    """A training on text. The loss is in nats per character."""
 
     characters: int = 0
-    """What is learnt from."""
+    """What it trains on."""
 
     def record(self, best: dict[str, Any]) -> dict[str, Any]:
         return {"characters": self.characters, "validation loss": round(best["val_loss"], 5)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
@@ -11,21 +11,36 @@ from ..errors import TinynetError
 from ..network import Network
 
 
+def reads_pictures(model: Network) -> bool:
+    """Whether a model says how a picture becomes its input, and answers with one row of numbers."""
+    return "input" in model.metadata and len(model.output_shape) == 1
+
+
+def reads_ids(model: Network) -> bool:
+    """Whether what a model reads are ids, as of characters."""
+    return model.takes_ids
+
+
 class Use(NamedTuple):
-    """How a task is used. usage: the verb, as the command line and a network call it, and what it is given; refusal: what is said
-    of a model that is not for it."""
+    """How a task is used. usage: the verb, as the command line and a network call it, and what it is given; fits: whether a model
+    could be for it; refusal: what is said of one that is not."""
 
     usage: tuple[str, ...]
+    fits: Callable[[Network], bool]
     refusal: str
 
 
 PICTURES, CHARACTERS = "pictures", "characters"
 TASKS = {
     PICTURES: Use(
-        ("classify", "PICTURE"), "does not read pictures; choose one that does ({shipped}) or train your own"
+        ("classify", "PICTURE"),
+        reads_pictures,
+        "does not read pictures; choose one that does ({shipped}) or train your own",
     ),
     CHARACTERS: Use(
-        ("generate",), "neither reads nor writes text; choose shakespeare, or a model trained on a .txt file"
+        ("generate",),
+        reads_ids,
+        "neither reads nor writes text; choose shakespeare, or a model trained on a .txt file",
     ),
 }
 """The values of `metadata["task"]`, which training writes."""
@@ -88,22 +103,18 @@ def _name(metadata: Mapping[str, Any], vocabulary: Sequence[str] | None) -> str 
     named = metadata.get("task")
     if isinstance(named, str) and named in TASKS:
         return named
-    if vocabulary is not None:
-        return CHARACTERS
-    return PICTURES if "input" in metadata else None
-
-
-def reads_pictures(model: Network) -> bool:
-    """Whether a model says how a picture becomes its input, and answers with one row of numbers."""
-    return "input" in model.metadata and len(model.output_shape) == 1
+    if "input" in metadata:
+        return PICTURES
+    return CHARACTERS if vocabulary is not None else None
 
 
 def check_task(model: Network, name: str) -> None:
     """Raise TinynetError unless a model can do a task, with the verb that it is for."""
     model.check_begun()
-    if reads_pictures(model) if name == PICTURES else model.takes_ids:
+    found = name_of(model)
+    if found in (name, None) and TASKS[name].fits(model):
         return
-    found, shipped = name_of(model), ", ".join(_shipped(name))
+    shipped = ", ".join(_shipped(name))
     other = f"; {model.name} is for {TASKS[found].usage[0]}" if found not in (None, name) else ""
     raise TinynetError(f"{model.name} {TASKS[name].refusal.format(shipped=shipped)}{other}")
 

@@ -44,7 +44,7 @@ class Text:
 
 @dataclass(frozen=True)
 class TextMeasures:
-    """How well each character of a text was predicted; the loss is in nats a character."""
+    """How well each character of a text was predicted; the loss is in nats per character."""
 
     loss: float
     accuracy: float
