@@ -217,7 +217,7 @@ def _save(plan: Plan, data: str, trained: History, output: Path, checkpoint: Pat
     from tinynet.tasks import TASKS
 
     best = trained.epochs[(trained.kept_epoch or len(trained.epochs)) - 1]
-    plan.model.metadata["training"] = _record(plan, data, trained, best)
+    plan.model.metadata["training"] = plan.training_record(data, trained, best)
     place, failure = _write(plan, output)
     unfinished = trained.stopped in ("interrupted", "time limit")
     if not (unfinished or failure):
@@ -232,29 +232,6 @@ def _save(plan: Plan, data: str, trained: History, output: Path, checkpoint: Pat
         note(f"to use it: {shlex.join(['tinynet', *usage, '--model', str(place)])}")
     echo(str(place))
     return failure
-
-
-def _record(plan: Plan, data: str, trained: History, best: dict[str, Any]) -> dict[str, Any]:
-    """What the model's file says of its training."""
-    from tinynet.training.schedules import peak_rate
-    from tinynet.version import __version__
-
-    settings = plan.settings
-    augment = settings.get("augment")
-    return {
-        "data": data,
-        "epochs": len(trained.epochs),
-        "best epoch": best["epoch"],
-        **plan.record(best),
-        "optimizer": type(settings["optimizer"]).__name__,
-        "learning rate": peak_rate(settings["optimizer"].learning_rate),
-        "batch size": settings["batch_size"],
-        "augmentation": ", ".join(f"{k} {v}" for k, v in vars(augment).items() if v) if augment else "none",
-        "seed": settings["seed"],
-        "tinynet": __version__,
-        "date": datetime.now(timezone.utc).date().isoformat(),
-        **({"stopped": trained.stopped} if trained.stopped else {}),
-    }
 
 
 def _write(plan: Plan, output: Path) -> tuple[Path, TinynetError | None]:

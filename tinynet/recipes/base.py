@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..layers import GRU, LSTM, RNN
 from ..sequential import Sequential
-from ..training import Callback
+from ..training import Callback, History
+from ..training.schedules import peak_rate
+from ..version import __version__
 
 SHOWN = 10
 """Classes that a note names."""
@@ -73,6 +76,26 @@ class Plan:
     def record(self, best: dict[str, Any]) -> dict[str, Any]:
         """What the model file says about the data and the result, from the best epoch of the history."""
         return {"samples": len(self.x), "validation accuracy": round(best["val_accuracy"], 5)}
+
+    def training_record(self, data: str, history: History, best: dict[str, Any]) -> dict[str, Any]:
+        """What the model's file says of its training, a table that people read as well."""
+        augment, optimizer = self.settings.get("augment"), self.settings["optimizer"]
+        return {
+            "data": data,
+            "epochs": len(history.epochs),
+            "best epoch": best["epoch"],
+            **self.record(best),
+            "optimizer": type(optimizer).__name__,
+            "learning rate": peak_rate(optimizer.learning_rate),
+            "batch size": self.settings["batch_size"],
+            "augmentation": ", ".join(f"{k} {v}" for k, v in vars(augment).items() if v)
+            if augment
+            else "none",
+            "seed": self.settings["seed"],
+            "tinynet": __version__,
+            "date": datetime.now(timezone.utc).date().isoformat(),
+            **({"stopped": history.stopped} if history.stopped else {}),
+        }
 
     def result_line(self, best: dict[str, Any]) -> str:
         """The result as people read it; of a small validation set with what new data may give."""
