@@ -18,7 +18,7 @@ pytest.importorskip("numba")
 
 from kernels.cases import ACTIVATIONS, Case, all_cases, assert_close, normal, outputs
 from tinynet.kernels import cpu
-from tinynet.kernels.cpu import launch, simd, tile
+from tinynet.kernels.cpu.compiler import launch, simd, tile
 
 CASES = all_cases()
 FUNCTIONS = [name for name in cpu.__all__ if callable(getattr(cpu, name))]

@@ -10,23 +10,22 @@ import numpy as np
 import pytest
 
 import tinynet as tn
-from tinynet import kernels
-from tinynet.kernels import reference
+from tinynet.kernels import device, reference
 from tinynet.kernels.replay import CALLS_BEFORE_CAPTURE, MOST_CAPTURES, Replay
 
 pytest.importorskip("numba")
 
 from kernels.cases import Case, all_cases, normal
 from tinynet.kernels import cpu
-from tinynet.kernels.cpu import launch
 from tinynet.kernels.cpu.captured import capture
+from tinynet.kernels.cpu.compiler import launch
 
 
 @pytest.fixture(autouse=True)
 def on_cpu():
-    kernels.set_device("cpu")
+    device.set_device("cpu")
     yield
-    kernels.set_device("auto")
+    device.set_device("auto")
 
 
 NETWORKS = {

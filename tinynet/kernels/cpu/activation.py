@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from . import functions, memory
+from .compiler.jit import jit
+from .compiler.simd import LANES, choose, elementwise, load_until, splat, store_until, total
 from .flat import CHUNK, chunks, flat, row_tasks
 from .functions import exp, largest_of
-from .jit import jit
-from .simd import LANES, choose, elementwise, load_until, splat, store_until, total
 
 LEAKY_SLOPE = 0.2
 FUSED = ("linear", "relu", "leaky_relu", "elu", "sigmoid", "tanh")

@@ -21,9 +21,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from . import cache, jit, launch, memory, sampling
+from . import memory, sampling
+from .compiler import cache, jit, launch
+from .compiler.launch import I64
 from .functions import copy
-from .launch import I64
 from .replayable import Arrays, Call, arrays_of, calls_of, is_replayable, other_inputs
 
 LARGEST = 2**26

@@ -1,4 +1,4 @@
-"""Two-dimensional convolution and its gradients, as tables of rows for the loop in contract.py.
+"""Two-dimensional convolution and its gradients, as tables of rows for the loop in contraction.py.
 
 Forward: a row is an output pixel, and the sum runs over its patch. Padding is the only case that copies: the picture into a larger one
 with zeros around, line by line, bound by memory.
@@ -19,12 +19,12 @@ import numpy as np
 
 from . import memory
 from .activation import finish, fused_slope
-from .contract import ADD, CLEAR, Layout, Plan, Sums, add_parts, lay_out, make_plan, run
+from .compiler.jit import jit
+from .compiler.tile import WIDTH
+from .contraction import ADD, CLEAR, Layout, Plan, Sums, add_parts, lay_out, make_plan, run
 from .flat import flat
 from .functions import clear, copy
-from .jit import jit
 from .plans import kept
-from .tile import WIDTH
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]

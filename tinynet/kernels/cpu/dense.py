@@ -1,4 +1,4 @@
-"""The affine map and its gradients: products of matrices on the loops of contract.py, where a row is a row of a matrix.
+"""The affine map and its gradients: products of matrices on the loops of contraction.py, where a row is a row of a matrix.
 
 A few rows (a single example) are products of a vector and a matrix (row.py), bound by the memory that the matrix comes from: each task
 reads its columns once for every row, where they lie.
@@ -10,15 +10,15 @@ import numpy as np
 
 from . import memory
 from .activation import finish, fused_slope
-from .contract import Plan, lay_out, make_plan, no_bias, run
+from .compiler.jit import jit
+from .compiler.simd import LANES, load_until, splat, store_until
+from .compiler.tile import WIDTH
+from .contraction import Plan, lay_out, make_plan, no_bias, run
 from .flat import flat
 from .functions import where_negative
-from .jit import jit
 from .norm import column_sums
 from .plans import kept
 from .row import BROAD, multiply_row
-from .simd import LANES, load_until, splat, store_until
-from .tile import WIDTH
 from .transposed import product, rows_of
 
 FEW_ROWS = 4

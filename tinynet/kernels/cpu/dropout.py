@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from . import memory
+from .compiler.jit import helper, jit
 from .flat import CHUNK, chunks, flat
-from .jit import helper, jit
 
 U = np.uint32
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from . import memory
+from .compiler.jit import jit
+from .compiler.simd import LANES, load_until, store_until
 from .flat import flat, row_tasks
 from .functions import clear
-from .jit import jit
-from .simd import LANES, load_until, store_until
 
 COLUMNS = 8 * LANES
 """Of a task."""

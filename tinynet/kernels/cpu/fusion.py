@@ -12,7 +12,9 @@ from numba.extending import register_jitable
 
 from . import memory
 from .activation import activate, activation_gradient
-from .contract import ONE, add_parts, contract, no_bias, weights
+from .compiler.jit import jit
+from .compiler.tile import WIDTH
+from .contraction import ONE, add_parts, contract, no_bias, weights
 from .conv import (
     CHUNKS,
     conv2d,
@@ -24,9 +26,7 @@ from .conv import (
 )
 from .flat import flat
 from .functions import clear, scratch
-from .jit import jit
 from .pooling import hand_back, max_pool, max_pool2d, pool_sizes, traced_max_pool
-from .tile import WIDTH
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]

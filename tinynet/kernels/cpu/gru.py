@@ -6,10 +6,11 @@ import numpy as np
 
 from . import memory
 from .activation import sigmoid_gradient, tanh_gradient
-from .contract import no_bias
+from .compiler.jit import jit
+from .compiler.simd import LANES, elementwise, load_until, splat, store_until
+from .contraction import no_bias
 from .flat import flat
 from .functions import copy, fma, sigmoid, tanh
-from .jit import jit
 from .recurrent import (
     Mask,
     flags,
@@ -22,7 +23,6 @@ from .recurrent import (
     whole_tasks,
 )
 from .row import multiply_row
-from .simd import LANES, elementwise, load_until, splat, store_until
 
 
 @elementwise

@@ -7,10 +7,10 @@ import math
 import numpy as np
 
 from . import memory
+from .compiler.jit import jit
+from .compiler.simd import LANES, choose, elementwise, load_until, splat, store_until, total, zero_from
 from .flat import flat, row_tasks
 from .functions import exp, largest_of, polynomial, sigmoid
-from .jit import jit
-from .simd import LANES, choose, elementwise, load_until, splat, store_until, total, zero_from
 
 Loss = tuple[float, np.ndarray]
 

@@ -11,10 +11,10 @@ import math
 import numpy as np
 
 from . import memory
+from .compiler.jit import jit
+from .compiler.simd import LANES, load_until, splat, store_until
 from .flat import flat, row_tasks
 from .functions import square_root
-from .jit import jit
-from .simd import LANES, load_until, splat, store_until
 
 
 @jit

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from .compiler.jit import jit
+from .compiler.simd import LANES, load_until, splat, store_until
 from .flat import CHUNK, chunks, flat
 from .functions import flushed, square_root
-from .jit import jit
-from .simd import LANES, load_until, splat, store_until
 
 F = np.float32
 

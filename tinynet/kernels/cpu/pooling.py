@@ -11,6 +11,8 @@ import functools
 import numpy as np
 
 from . import memory
+from .compiler.jit import helper, jit
+from .compiler.simd import LANES, load_bytes_until, load_until, splat, store_bytes_until, store_until
 from .flat import flat
 from .functions import (
     clear,
@@ -21,8 +23,6 @@ from .functions import (
     where_negative,
     where_positive,
 )
-from .jit import helper, jit
-from .simd import LANES, load_bytes_until, load_until, splat, store_bytes_until, store_until
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]

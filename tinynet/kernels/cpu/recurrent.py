@@ -15,12 +15,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import launch, memory
-from .contract import ONE, pack
+from . import memory
+from .compiler import launch
+from .compiler.jit import helper
+from .compiler.tile import SHORT, WIDTH, finish, outer, resume, short_row_offsets
+from .contraction import ONE, pack
 from .flat import flat
-from .jit import helper
 from .plans import kept
-from .tile import SHORT, WIDTH, finish, outer, resume, short_row_offsets
 from .transposed import product, rows_of
 
 Mask = np.ndarray | None

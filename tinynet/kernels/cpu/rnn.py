@@ -6,9 +6,10 @@ import numpy as np
 
 from . import memory
 from .activation import relu, relu_gradient, tanh_gradient
+from .compiler.jit import jit
+from .compiler.simd import LANES, load_until, splat, store_until
 from .flat import flat
 from .functions import copy, tanh
-from .jit import jit
 from .recurrent import (
     Mask,
     flags,
@@ -21,7 +22,6 @@ from .recurrent import (
     whole_tasks,
 )
 from .row import multiply_row
-from .simd import LANES, load_until, splat, store_until
 
 
 @jit

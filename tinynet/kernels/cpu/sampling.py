@@ -14,8 +14,8 @@ import numpy as np
 from numba.extending import register_jitable
 
 from . import memory
+from .compiler.jit import OPTIONS, jit
 from .flat import flat
-from .jit import OPTIONS, jit
 
 exact = register_jitable(**{**OPTIONS, "fastmath": False}, no_cpython_wrapper=True)
 """A helper whose sums are never taken in another order, so that it draws the same wherever it is called."""

@@ -12,13 +12,13 @@ import numpy as np
 
 from . import memory
 from .activation import map_two
+from .compiler.jit import jit
+from .compiler.simd import LANES, elementwise, load_until, splat, store_until
 from .dropout import dropout
 from .flat import CHUNK, chunks, flat, row_tasks
 from .functions import clear, copy
-from .jit import jit
 from .plans import kept
 from .recurrent import flags, is_real
-from .simd import LANES, elementwise, load_until, splat, store_until
 
 
 @jit

@@ -10,11 +10,11 @@ import numpy as np
 
 from ..reference.warp import spline_basis
 from . import memory
+from .compiler.jit import helper, jit
+from .compiler.simd import LANES, choose, elementwise, load, splat, store
 from .flat import flat
 from .functions import clear, fma
-from .jit import helper, jit
 from .plans import kept
-from .simd import LANES, choose, elementwise, load, splat, store
 
 U = np.uint64
 """Indices in the innermost loop: Numba looks whether a signed one is negative."""

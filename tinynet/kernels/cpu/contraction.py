@@ -19,12 +19,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import memory
+from .compiler.jit import jit
+from .compiler.simd import LANES, load, load_until, store, store_until, transpose
+from .compiler.tile import ROWS, WIDTH, finish, outer, resume, row_offsets, start
 from .flat import CHUNK, chunks, flat
 from .functions import clear
-from .jit import jit
 from .plans import PLANS, kept
-from .simd import LANES, load, load_until, store, store_until, transpose
-from .tile import ROWS, WIDTH, finish, outer, resume, row_offsets, start
 
 ONE = np.float32(1)
 TILES_WORTH_PACKING = 12
