@@ -24,6 +24,7 @@ from .conv import (
     picture_kernel_gradient_plan,
     with_zeros_around,
 )
+from .definition import as_defined
 from .flat import flat
 from .functions import clear, scratch
 from .pooling import hand_back, max_pool, max_pool2d, pool_sizes, pooled_shape, traced_max_pool
@@ -104,6 +105,7 @@ def hand_back_and_convolve(
             _contract(0, dz, w, own_bias, dx[picture * size_in : (picture + 1) * size_in], *input_tables, ONE)
 
 
+@as_defined
 def conv2d_max_pool2d(
     x: np.ndarray,
     kernel: np.ndarray,
@@ -112,10 +114,6 @@ def conv2d_max_pool2d(
     activation: str,
     pooling: Pooling,
 ) -> np.ndarray:
-    """max_pool2d(conv2d(x, kernel, bias, *convolution, activation), *pooling).
-
-    Fused activations rise: they commute with the maximum.
-    """
     shape = output_shape(x.shape, kernel.shape, *convolution)
     if len(x) < CHUNKS or 0 in shape or shape[1] * shape[2] * shape[3] > LARGEST:
         return max_pool2d(conv2d(x, kernel, bias, *convolution, activation), *pooling)
@@ -128,6 +126,7 @@ def conv2d_max_pool2d(
     return _rest(y, activation)
 
 
+@as_defined
 def conv2d_max_pool2d_traced(
     x: np.ndarray,
     kernel: np.ndarray,
@@ -136,7 +135,6 @@ def conv2d_max_pool2d_traced(
     activation: str,
     pooling: Pooling,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(conv2d_max_pool2d(…), where in its window, counted line by line, each maximum of the convolution is met first, uint8)."""
     shape = output_shape(x.shape, kernel.shape, *convolution)
     pool = pool_sizes(shape, *pooling)
     y = memory.empty(pooled_shape(shape[0], pool))
@@ -150,6 +148,7 @@ def conv2d_max_pool2d_traced(
     return _rest(y, activation), places
 
 
+@as_defined
 def conv2d_max_pool2d_gradient(
     dy: np.ndarray,
     y: np.ndarray,
@@ -161,7 +160,6 @@ def conv2d_max_pool2d_gradient(
     pooling: Pooling,
     input_gradient: bool,
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
-    """(dx, dW, db) of conv2d_max_pool2d_traced, from dy at its output; dx is None where it is not asked for."""
     n, filters = len(x), kernel.shape[3]
     strides, pads, dilation = convolution
     dz_shape = output_shape(x.shape, kernel.shape, *convolution)

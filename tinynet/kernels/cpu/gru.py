@@ -9,6 +9,7 @@ from .activation import sigmoid_gradient, tanh_gradient
 from .compiler.jit import jit
 from .compiler.simd import LANES, elementwise, load_until, splat, store_until
 from .contraction import no_bias
+from .definition import as_defined
 from .flat import flat
 from .functions import copy, fma, sigmoid, tanh
 from .recurrent import (
@@ -201,6 +202,7 @@ def _gru_gradient(
         multiply(dr, z_rows, here, wide, w, acc, rows_of, 0, acc, rows_of, 0, units, first, last)
 
 
+@as_defined
 def gru(
     z: np.ndarray,
     recurrent: np.ndarray,
@@ -209,13 +211,6 @@ def gru(
     mask: Mask,
     reset_after: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """h[t + 1] = (1 − u) n + u h[t] with r = σ(z_r + h U_r + b_r), u = σ(z_u + h U_u + b_u), and the candidate
-
-    n = tanh(z_n + r (h U_n + b_n)) where `reset_after`, else tanh(z_n + (r h) U_n + b_n).
-
-    The parts of z, U and b (3 units,), or None, are r, u and n. Returns h, the gates after their activations (n, t, 3 units)
-    and `inner` (n, t, units), which is h U_n + b_n where `reset_after`, else r h.
-    """
     n, steps, units = z.shape[0], z.shape[1], h0.shape[1]
     h, gates, inner = states(n, steps, units), memory.empty(z.shape), memory.empty((n, steps, units))
     if not steps:
@@ -231,6 +226,7 @@ def gru(
     return h, gates, inner
 
 
+@as_defined
 def gru_gradient(
     dh: np.ndarray,
     h: np.ndarray,
@@ -240,7 +236,6 @@ def gru_gradient(
     mask: Mask,
     reset_after: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(dz, dr, dh0), dz (n, t, 3 units) the gradient at z and dr, of the same shape, that at the product with U plus b."""
     n, steps, units = h.shape[0], h.shape[1] - 1, h.shape[2]
     dz, dr, acc = memory.empty(gates.shape), memory.empty(gates.shape), memory.empty((n, units))
     if not dz.size:

@@ -8,6 +8,7 @@ from . import memory
 from .activation import sigmoid_gradient, tanh_gradient
 from .compiler.jit import jit
 from .compiler.simd import LANES, load_until, splat, store_until
+from .definition import as_defined
 from .flat import flat
 from .functions import copy, fma, sigmoid, tanh
 from .recurrent import (
@@ -100,14 +101,10 @@ def _lstm_gradient(
         multiply(dz, z_rows, t * width, width, w, acc, rows_of, 0, acc, rows_of, 0, units, first, last)
 
 
+@as_defined
 def lstm(
     z: np.ndarray, recurrent: np.ndarray, h0: np.ndarray, c0: np.ndarray, mask: Mask
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """c[t + 1] = f c[t] + i g and h[t + 1] = o tanh c[t + 1], where i f g o are the four parts of z[t] + h[t] U.
-
-    i, f and o go through a sigmoid, g through tanh. z (n, t, 4 units), U (units, 4 units), h0 and c0 (n, units).
-    Returns h, c (n, t + 1, units) and the gates after their activations (n, t, 4 units).
-    """
     n, steps, units = z.shape[0], z.shape[1], h0.shape[1]
     h, c, gates = states(n, steps, units), states(n, steps, units), memory.empty(z.shape)
     if not steps:
@@ -121,6 +118,7 @@ def lstm(
     return h, c, gates
 
 
+@as_defined
 def lstm_gradient(
     dh: np.ndarray,
     dc: np.ndarray,
@@ -130,7 +128,6 @@ def lstm_gradient(
     recurrent: np.ndarray,
     mask: Mask,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(dz (n, t, 4 units), dh0, dc0), from the gradient at every h and, dc (n, units), at the last c."""
     n, steps, units = h.shape[0], h.shape[1] - 1, h.shape[2]
     dz, acc, dcell = memory.empty(gates.shape), memory.empty((n, units)), memory.empty((n, units))
     if not dz.size:

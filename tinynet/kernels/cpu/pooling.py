@@ -13,6 +13,7 @@ import numpy as np
 from . import memory
 from .compiler.jit import helper, jit
 from .compiler.simd import LANES, load_bytes_until, load_until, splat, store_bytes_until, store_until
+from .definition import as_defined
 from .flat import flat
 from .functions import (
     clear,
@@ -271,11 +272,8 @@ def pooled_shape(n: int, sizes: np.ndarray) -> tuple[int, ...]:
     return n, int(sizes[3]), int(sizes[4]), int(sizes[2])
 
 
+@as_defined
 def max_pool2d(x: np.ndarray, window: Pair, strides: Pair, pads: Pads) -> np.ndarray:
-    """The largest value of each window; padding never wins, a NaN always does.
-
-    x (n, h, w, c), pads ((top, bottom), (left, right)), which crop where negative. Returns (n, height, width, c).
-    """
     sizes = pool_sizes(x.shape, window, strides, pads)
     y = memory.empty(pooled_shape(len(x), sizes))
     if y.size:
@@ -283,10 +281,10 @@ def max_pool2d(x: np.ndarray, window: Pair, strides: Pair, pads: Pads) -> np.nda
     return y
 
 
+@as_defined
 def max_pool2d_gradient(
     dy: np.ndarray, x: np.ndarray, y: np.ndarray, window: Pair, strides: Pair, pads: Pads
 ) -> np.ndarray:
-    """Hand dy to the first maximum of each window, in row-major order; dy and y (n, height, width, c), x (n, h, w, c)."""
     dx = memory.empty(x.shape)
     if dx.size:
         sizes = pool_sizes(x.shape, window, strides, pads)
@@ -294,8 +292,8 @@ def max_pool2d_gradient(
     return dx
 
 
+@as_defined
 def avg_pool2d(x: np.ndarray, window: Pair, strides: Pair, pads: Pads) -> np.ndarray:
-    """The mean of the true pixels of each window; padding is not counted. Shapes as in max_pool2d."""
     sizes = pool_sizes(x.shape, window, strides, pads)
     y = memory.empty(pooled_shape(len(x), sizes))
     if y.size:
@@ -303,10 +301,10 @@ def avg_pool2d(x: np.ndarray, window: Pair, strides: Pair, pads: Pads) -> np.nda
     return y
 
 
+@as_defined
 def avg_pool2d_gradient(
     dy: np.ndarray, input_shape: tuple[int, ...], window: Pair, strides: Pair, pads: Pads
 ) -> np.ndarray:
-    """Hand every true pixel of a window dy divided by their number."""
     dx = memory.empty(input_shape)
     if dx.size:
         sizes = pool_sizes(tuple(input_shape), window, strides, pads)

@@ -8,6 +8,7 @@ from . import memory
 from .activation import relu, relu_gradient, tanh_gradient
 from .compiler.jit import jit
 from .compiler.simd import LANES, load_until, splat, store_until
+from .definition import as_defined
 from .flat import flat
 from .functions import copy, tanh
 from .recurrent import (
@@ -77,8 +78,8 @@ def _rnn_gradient(task, dh, h, w, dz, acc, h_rows, z_rows, rows_of, mask, steps,
         multiply(dz, z_rows, t * units, units, w, acc, rows_of, 0, acc, rows_of, 0, units, first, last)
 
 
+@as_defined
 def rnn(z: np.ndarray, recurrent: np.ndarray, h0: np.ndarray, mask: Mask, activation: str) -> np.ndarray:
-    """h[t + 1] = activation(z[t] + h[t] U); z (n, t, units), U (units, units), h0 (n, units) → h."""
     n, steps, units = z.shape
     h = states(n, steps, units)
     if not steps:
@@ -91,10 +92,10 @@ def rnn(z: np.ndarray, recurrent: np.ndarray, h0: np.ndarray, mask: Mask, activa
     return h
 
 
+@as_defined
 def rnn_gradient(
     dh: np.ndarray, h: np.ndarray, recurrent: np.ndarray, mask: Mask, activation: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(dz (n, t, units), dh0), from the gradient at every state."""
     n, steps, units = h.shape[0], h.shape[1] - 1, h.shape[2]
     dz, acc = memory.empty((n, steps, units)), memory.empty((n, units))
     if not dz.size:
