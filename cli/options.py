@@ -56,10 +56,10 @@ def device_options(function: Callable) -> Callable:
     @click.option("--threads", type=click.IntRange(1), help="Threads to use.  [default: one per core]")
     @functools.wraps(function)
     def wrapper(*arguments: Any, device: str, threads: int | None, **options: Any) -> Any:
-        from tinynet.kernels.device import set_device, set_threads, tell_compilation
+        from tinynet.kernels.device import set_compile_listener, set_device, set_threads
 
         compiled: list[str] = []
-        tell_compilation(functools.partial(_tell_compilation, compiled))
+        set_compile_listener(functools.partial(_tell_compilation, compiled))
         if device != "auto":
             set_device(device)
         if threads is not None:

@@ -320,3 +320,16 @@ def test_the_setting_does_not_reach_the_users_own_numba(threads):
     threads(1)
     count(8, 10**9, np.zeros(8, np.int64), 0)
     assert numba.get_num_threads() == before
+
+
+def test_the_users_own_setting_of_numba_stays_and_does_not_reach_kernels(threads):
+    import numba
+
+    before, counts = numba.get_num_threads(), np.zeros(64, np.int64)
+    threads(2)
+    try:
+        numba.set_num_threads(1)
+        count(64, 10**9, counts, 20)
+        assert numba.get_num_threads() == 1 and (counts == 1).all()
+    finally:
+        numba.set_num_threads(before)

@@ -29,7 +29,7 @@ REFERENCE_FLOPS = 3e9
 class _Setting:
     device: str = "auto"
     threads: int | None = None
-    rented: float = 0.0
+    reference_seconds: float = 0.0
     on_compile: Callable[[str], None] | None = None
     cpu: ModuleType | None = None
     """The cpu back end, once it is loaded and knows of the threads and of on_compile."""
@@ -61,7 +61,7 @@ def set_threads(threads: int | None) -> None:
         _apply_threads()
 
 
-def tell_compilation(listener: Callable[[str], None] | None) -> None:
+def set_compile_listener(listener: Callable[[str], None] | None) -> None:
     """Have a function called with the name of each kernel just before it is compiled, never when it comes from the cache."""
     _setting.on_compile = listener
     if cpu_loaded():
@@ -115,9 +115,9 @@ def load_cpu() -> ModuleType | None:
             except (
                 Exception
             ) as error:  # Numba has many ways to fail: another NumPy, an unknown threading layer, …
-                told = str(error).strip() or type(error).__name__
+                problem = str(error).strip() or type(error).__name__
                 _setting.problem = (
-                    told if isinstance(error, TinynetError) else f"Numba fails: {told.splitlines()[0]}"
+                    problem if isinstance(error, TinynetError) else f"Numba fails: {problem.splitlines()[0]}"
                 )
                 return None
         _apply_threads()
@@ -141,7 +141,7 @@ def choose(flops: float | None = None) -> tuple[str, str]:
         return "reference", problem
     if flops is None:
         return "cpu", "long work is worth loading Numba"
-    seconds = _setting.rented + flops / REFERENCE_FLOPS
+    seconds = _setting.reference_seconds + flops / REFERENCE_FLOPS
     if seconds < CPU_START_SECONDS:
         return "reference", f"loading Numba takes longer than the {1e3 * seconds:.0f} ms of work"
     return "cpu", f"about {seconds:.1f} s of work on NumPy is worth loading Numba"
@@ -154,7 +154,7 @@ def backend(flops: float | None = None) -> ModuleType:
         return cpu
     from . import reference
 
-    _setting.rented += (flops or 0) / REFERENCE_FLOPS
+    _setting.reference_seconds += (flops or 0) / REFERENCE_FLOPS
     return reference
 
 
