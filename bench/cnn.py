@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import tinynet as tn
-from tinynet import kernels
+from tinynet.kernels import device
 from tinynet.layers import Run
 
 from .measure import THREADS, Row, alternate, faster, milliseconds, print_rows
@@ -51,7 +51,7 @@ def training_step(rounds: int) -> Row:
 
 def step_function(model: tn.Sequential, x: np.ndarray, y: np.ndarray):
     """A closure that does one training step, as `fit` does it."""
-    k = kernels.backend()
+    k = device.backend()
     optimizer, state = tn.Adam(1e-3), None
     parameters = model.parameters
     weights = np.full(len(x), 1 / len(x), np.float32)
@@ -68,8 +68,8 @@ def step_function(model: tn.Sequential, x: np.ndarray, y: np.ndarray):
 
 def rows() -> list[Row]:
     """All rows of this question."""
-    kernels.set_device("cpu")
-    kernels.set_threads(THREADS)
+    device.set_device("cpu")
+    device.set_threads(THREADS)
     return [inference(256, 100, "≥ 1.15×"), inference(1, 1000, "≥ 1×"), training_step(100)]
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 import tinynet as tn
-from tinynet import kernels
 from tinynet.data.datasets import load_digits
+from tinynet.kernels import device
 from tinynet.recipes import plan
 from tinynet.recipes.base import Choices
 
@@ -31,8 +31,8 @@ def training(arch: str, epochs: int) -> str:
 
 def rows() -> list[tuple[str, ...]]:
     """One line a network; inference is timed in turn."""
-    kernels.set_device("cpu")
-    kernels.set_threads(THREADS)
+    device.set_device("cpu")
+    device.set_threads(THREADS)
     data = load_digits()
     x = np.random.default_rng(0).random((256, 28, 28, 1), dtype=np.float32)
     models = {arch: tn.load(name) for arch, name in READERS.items()}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import tinynet as tn
-from tinynet import kernels
+from tinynet.kernels import device
 from tinynet.layers import Run
 
 from .measure import THREADS, Row, alternate, faster, milliseconds, print_rows
@@ -26,7 +26,7 @@ def network(cell: str, units: int) -> tn.Sequential:
 
 def step_function(cell: str, units: int, batch: int = BATCH, steps: int = STEPS) -> Callable[[], None]:
     """A closure that does one training step with Adam, as `fit` does it."""
-    k, net = kernels.backend(), network(cell, units)
+    k, net = device.backend(), network(cell, units)
     rng = np.random.default_rng(0)
     x = net.check_input(rng.integers(0, CHARACTERS, (batch, steps)))
     y, weights = rng.integers(0, CHARACTERS, x.size), np.full(x.size, 1 / x.size, np.float32)
@@ -128,8 +128,8 @@ def costs() -> list[Row]:
 
 def rows() -> list[Row]:
     """All rows of this question."""
-    kernels.set_device("cpu")
-    kernels.set_threads(THREADS)
+    device.set_device("cpu")
+    device.set_threads(THREADS)
     return [*(training_step(cell, units) for units in (256, 128) for cell in GOALS), writing()]
 
 

@@ -12,8 +12,8 @@ import time
 import numpy as np
 
 import tinynet as tn
-from tinynet import kernels
 from tinynet.data.datasets import load_digits
+from tinynet.kernels import device
 
 from .measure import THREADS, Row, print_rows
 from .peers import digit_network, torch_network
@@ -65,8 +65,8 @@ def peer(data, seed: int) -> tuple[float, float]:
 
 def rows() -> list[Row]:
     """All rows of this question."""
-    kernels.set_device("cpu")
-    kernels.set_threads(THREADS)
+    device.set_device("cpu")
+    device.set_threads(THREADS)
     data = load_digits()
     digit_network().fit(
         data.x_train[:128], data.y_train[:128], epochs=1, batch_size=BATCH, verbose=0

@@ -56,10 +56,10 @@ def _versions() -> dict[str, str]:
 
 
 def _machine() -> dict[str, str]:
-    from tinynet import kernels
+    from tinynet.kernels import device
 
-    cores = kernels.available_cores()
-    return {"processor": _processor(), "threads": f"{kernels.threads()} of {cores} core{'s' * (cores != 1)}"}
+    cores = device.available_cores()
+    return {"processor": _processor(), "threads": f"{device.threads()} of {cores} core{'s' * (cores != 1)}"}
 
 
 def _processor() -> str:
@@ -77,14 +77,14 @@ def _processor() -> str:
 
 
 def _device() -> dict[str, str]:
-    from tinynet import kernels
+    from tinynet.kernels import device
 
     def chosen(flops: float | None) -> str:
-        name, reason = kernels.choose(flops)
+        name, reason = device.choose(flops)
         return f"{name} ({'NumPy' if name == 'reference' else 'Numba'}), since {reason}"
 
     facts = {"one picture": chosen(5e6), "training": chosen(None)}
-    if kernels.load_cpu():
+    if device.load_cpu():
         facts |= _examined(_vectors)
     else:
         facts |= {"one picture": chosen(5e6), "training": chosen(None)}  # the reason may only be known now
@@ -92,7 +92,7 @@ def _device() -> dict[str, str]:
 
 
 def _vectors() -> dict[str, str]:
-    from tinynet.kernels.cpu import simd
+    from tinynet.kernels.cpu.compiler import simd
 
     arm = platform.machine().lower() in ("aarch64", "arm64")
     kind = {16: "AVX-512", 8: "AVX2", 4: "NEON" if arm else "SSE"}.get(simd.LANES, "narrow vectors")
@@ -132,11 +132,11 @@ def _models() -> dict[str, str]:
 
 
 def _cache() -> dict[str, str]:
-    from tinynet import kernels
+    from tinynet.kernels import device
 
-    if not kernels.load_cpu():
+    if not device.load_cpu():
         return {}
-    from tinynet.kernels.cpu import cache
+    from tinynet.kernels.cpu.compiler import cache
 
     place = cache.folder()
     return {"kernel cache": str(place or "none: no place is writable, kernels compile in every process")}

@@ -56,14 +56,14 @@ def device_options(function: Callable) -> Callable:
     @click.option("--threads", type=click.IntRange(1), help="Threads to use.  [default: one per core]")
     @functools.wraps(function)
     def wrapper(*arguments: Any, device: str, threads: int | None, **options: Any) -> Any:
-        from tinynet import kernels
+        from tinynet.kernels.device import set_compile_listener, set_device, set_threads
 
         compiled: list[str] = []
-        kernels.tell_compilation(functools.partial(_tell_compilation, compiled))
+        set_compile_listener(functools.partial(_tell_compilation, compiled))
         if device != "auto":
-            kernels.set_device(device)
+            set_device(device)
         if threads is not None:
-            kernels.set_threads(threads)
+            set_threads(threads)
         try:
             status = function(*arguments, **options)
         except UsageError as error:
@@ -77,7 +77,7 @@ def device_options(function: Callable) -> Callable:
 
 def _tell_compilation(compiled: list[str], kernel: str) -> None:
     """Say before the first kernel why it takes its time; each is put on the list, since nobody knows yet how many there will be."""
-    from tinynet.kernels.cpu import cache
+    from tinynet.kernels.cpu.compiler import cache
 
     if not compiled:
         kept = (

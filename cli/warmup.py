@@ -14,7 +14,7 @@ from tinynet.terminal import note
 @device_options
 def command() -> None:
     """Compile the kernels that the recipes train and run with, so that nothing waits for them later."""
-    from tinynet.kernels import backend, choose
+    from tinynet.kernels.device import backend, choose
     from tinynet.recipes.warm_up import warm_up
 
     backend()

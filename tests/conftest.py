@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tinynet import kernels
+from tinynet.kernels import device
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,4 +24,4 @@ def usual_signals() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def default_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "_setting", dataclasses.replace(kernels._Setting()))
+    monkeypatch.setattr(device, "_setting", dataclasses.replace(device._Setting()))

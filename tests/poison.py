@@ -13,7 +13,8 @@ from unittest import mock
 
 import numpy as np
 
-from tinynet.kernels.cpu import jit, memory, plans
+from tinynet.kernels.cpu import memory, plans
+from tinynet.kernels.cpu.compiler import jit
 from tinynet.kernels.reference import recurrent
 
 POISONS = (math.nan, 7e5)

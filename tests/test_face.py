@@ -42,7 +42,7 @@ def test_modules_are_there_without_being_imported():
     code = (
         "import sys, tinynet as tn; assert 'numpy' not in sys.modules\n"
         "assert {'training', 'data', 'kernels', 'layers'} <= {*dir(tn)} and 'text' in dir(tn.data)\n"
-        "tn.training.losses, tn.data.text.encode, tn.kernels.threads, tn.layers.LAYERS, tn.tasks, tn.recipes\n"
+        "tn.training.losses, tn.data.text.encode, tn.kernels.device.threads, tn.layers.LAYERS, tn.tasks, tn.recipes\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     with pytest.raises(AttributeError, match=r"'tinynet\.data' has no attribute 'tables'"):

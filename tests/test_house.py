@@ -156,7 +156,7 @@ def _circle(graph):
 @each_module
 def test_back_ends_do_not_know_each_other(module):
     own = module.split(".")[:3]
-    if own[:2] == ["tinynet", "kernels"] and len(own) == 3:
+    if own[:2] == ["tinynet", "kernels"] and own[2:] in (["cpu"], ["reference"]):
         others = {
             name
             for name, _, _ in imports(module)
@@ -221,7 +221,8 @@ def test_every_public_name_has_a_docstring():
     without = [module for module, tree in TREES.items() if not ast.get_docstring(tree)]
     for module, tree in TREES.items():
         for name, node, _ in definitions(tree):
-            if not ast.get_docstring(node) and not inherited(module, name):
+            defined = any(ast.unparse(each) == "as_defined" for each in node.decorator_list)
+            if not ast.get_docstring(node) and not defined and not inherited(module, name):
                 without.append(f"{module}.{name}")
     assert not without, "without a docstring: " + ", ".join(without)
 

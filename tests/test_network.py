@@ -10,9 +10,8 @@ import pytest
 from helpers import BACK_ENDS, back_end, close, numeric_gradient, randomise
 
 import tinynet as tn
-from tinynet import kernels
 from tinynet.errors import ShapeError, TinynetError
-from tinynet.kernels import reference
+from tinynet.kernels import device, reference
 from tinynet.layers import Run
 
 
@@ -433,9 +432,9 @@ def test_what_is_no_number_of_threads_is_refused(threads):
 
 
 def test_the_number_of_threads_is_what_was_set_or_all_cores():
-    assert kernels.threads() == kernels.available_cores() >= 1
-    kernels._setting.threads = 3
-    assert kernels.threads() == 3
+    assert device.threads() == device.available_cores() >= 1
+    device._setting.threads = 3
+    assert device.threads() == 3
 
 
 @pytest.fixture
@@ -443,8 +442,8 @@ def numba(monkeypatch):
     """Pretend that Numba is (or is not) installed and loaded; the device is chosen anew."""
 
     def pretend(installed, loaded):
-        monkeypatch.setattr(kernels, "numba_installed", lambda: installed)
-        monkeypatch.setattr(kernels, "cpu_loaded", lambda: loaded)
+        monkeypatch.setattr(device, "numba_installed", lambda: installed)
+        monkeypatch.setattr(device, "cpu_loaded", lambda: loaded)
         tn.set_device("auto")
 
     return pretend
@@ -452,8 +451,8 @@ def numba(monkeypatch):
 
 def test_without_numba_everything_runs_on_the_reference(numba):
     numba(installed=False, loaded=False)
-    assert kernels.choose(None)[0] == kernels.choose(1e15)[0] == "reference"
-    assert kernels.backend() is reference
+    assert device.choose(None)[0] == device.choose(1e15)[0] == "reference"
+    assert device.backend() is reference
     with pytest.raises(
         TinynetError, match="cpu device cannot be used: Numba is not installed; choose auto or reference"
     ):
@@ -462,26 +461,26 @@ def test_without_numba_everything_runs_on_the_reference(numba):
 
 def test_once_numba_is_loaded_it_is_used(numba):
     numba(installed=True, loaded=True)
-    assert kernels.choose(1)[0] == "cpu"
+    assert device.choose(1)[0] == "cpu"
 
 
 def test_small_work_stays_on_numpy_until_numba_would_have_paid(numba):
     numba(installed=True, loaded=False)
-    budget = kernels.CPU_START_SECONDS * kernels.REFERENCE_FLOPS
-    assert kernels.choose(None)[0] == "cpu"
-    assert kernels.choose(2 * budget)[0] == "cpu"
+    budget = device.CPU_START_SECONDS * device.REFERENCE_FLOPS
+    assert device.choose(None)[0] == "cpu"
+    assert device.choose(2 * budget)[0] == "cpu"
     for _ in range(3):
-        assert kernels.choose(0.3 * budget)[0] == "reference"
-        kernels.backend(0.3 * budget)
-    assert kernels.choose(0.3 * budget)[0] == "cpu"
-    assert kernels.choose(0.01 * budget)[0] == "reference"
+        assert device.choose(0.3 * budget)[0] == "reference"
+        device.backend(0.3 * budget)
+    assert device.choose(0.3 * budget)[0] == "cpu"
+    assert device.choose(0.01 * budget)[0] == "reference"
 
 
 def test_what_was_asked_for_is_used(numba):
     numba(installed=True, loaded=True)
     tn.set_device("reference")
-    assert kernels.choose(1e15) == ("reference", "it was asked for")
-    assert kernels.backend(1e15) is reference
+    assert device.choose(1e15) == ("reference", "it was asked for")
+    assert device.backend(1e15) is reference
 
 
 @pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="needs Numba")

@@ -33,7 +33,8 @@ if TYPE_CHECKING:  # Nothing is imported before it is used, but editors and free
     )
     from .data.pictures.augment import Augment
     from .errors import TinynetError
-    from .kernels import cpu, reference, set_device, set_threads
+    from .kernels import cpu, reference
+    from .kernels.device import set_device, set_threads
     from .layers import (
         GRU,
         LSTM,
@@ -147,7 +148,7 @@ __all__ = [
 _MODULES = (
     "data", "errors", "kernels", "layers", "network", "recipes", "sequential", "storage", "tasks", "training",
 )  # fmt: skip
-_HOMES = ("errors", "kernels", "layers", "sequential", "data.pictures.augment", "training")
+_HOMES = ("errors", "kernels.device", "layers", "sequential", "data.pictures.augment", "training")
 """Where the names of `__all__` are found, what costs least to import first."""
 
 

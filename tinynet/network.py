@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from . import kernels
 from .checks import as_array, check_seed, check_shape, show_shape
 from .errors import ShapeError, TinynetError
+from .kernels import device
 from .kernels.replay import Replay
 from .layers.arrays import fill
 from .layers.base import Layer, Run, Shape, State, under
@@ -209,7 +209,7 @@ class Network(Chain):
         if whole:
             x = self.numbers(x)
         state = self.check_state(state, n) or (self.zero_state(n) if keep_state else None)
-        k = kernels.backend(n * self.operations(x))
+        k = device.backend(n * self.operations(x))
         if n <= batch_size:
             y, end = self.compute(k, x, state)
             return (
@@ -244,7 +244,7 @@ class Network(Chain):
             )
         x = self.numbers(x)[:, None]  # checked as it was given, so that an error names the place in it
         state = self.check_state(state, len(x)) or self.zero_state(len(x))
-        k = kernels.backend(self._flops // (self.input_shape[0] or 1) * len(x))
+        k = device.backend(self._flops // (self.input_shape[0] or 1) * len(x))
         y, state = self.compute(k, x, state)
         return y[:, 0] if keeps_time else y, state
 

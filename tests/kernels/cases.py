@@ -151,6 +151,10 @@ def elements(table=SHAPES):
         yield Case("dropout", f"none-{label}", (z, 0.0, -1))
         yield Case("sum_of_squares", label, (z,))
         yield Case("bias_gradient", label, (dy,))
+        yield Case("zeros", label, (shape,))
+        yield Case("asarray", label, (z,))
+        yield Case("asnumpy", label, (z,))
+        yield Case("argmax", label, (np.round(z).reshape(-1, shape[-1]),))
         c = shape[-1]
         vectors = normal(c), positive(c), positive(c), normal(c)
         yield Case("batch_norm", label, (z, *vectors, 1e-3))
@@ -171,6 +175,13 @@ def losses(table=LOSSES):
         logits, targets, weights = 4 * normal(m, c), np.abs(normal(m, c, seed=1)) % 1, positive(m)
         labels = np.arange(m, dtype=np.int64) * 7 % c
         yield Case("cross_entropy", label, (logits, labels, weights))
+        probabilities = targets + np.float32(0.01)
+        probabilities[: m // 2] = np.arange(c) == 0
+        probabilities /= probabilities.sum(axis=1, keepdims=True)
+        for smoothing in (0.0, 0.1):
+            for kind, given in (("rows", probabilities), ("classes", labels)):
+                arguments = logits, given, weights, smoothing
+                yield Case("soft_cross_entropy", f"{label}-{kind}-{smoothing}", arguments, (), 1e-5)
         for name in ("binary_cross_entropy", "mean_squared_error", "mean_absolute_error"):
             yield Case(name, label, (logits, targets, weights))
         yield Case("huber", label, (logits, targets, weights, 0.7))
@@ -265,6 +276,8 @@ def sequences(table=SEQUENCES):
             yield Case("reverse_steps", f"{label}-{kind}", (x, mask))
             if mask is not None:
                 yield Case("keep_steps", f"{label}-{kind}", (x, mask))
+                yield Case("intersect_masks", f"{label}-{kind}", (mask, np.roll(mask, 1, axis=1)))
+                yield Case("prepend_step", f"{label}-{kind}", (mask,))
         yield Case("repeat_steps", label, (normal(n, units), t + 1))
         yield Case("sum_steps", label, (x,), (), 1e-5)
         for each in (True, False):

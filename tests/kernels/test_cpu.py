@@ -18,7 +18,7 @@ pytest.importorskip("numba")
 
 from kernels.cases import ACTIVATIONS, Case, all_cases, assert_close, normal, outputs
 from tinynet.kernels import cpu
-from tinynet.kernels.cpu import launch, simd, tile
+from tinynet.kernels.cpu.compiler import launch, simd, tile
 
 CASES = all_cases()
 FUNCTIONS = [name for name in cpu.__all__ if callable(getattr(cpu, name))]
@@ -44,12 +44,13 @@ def ids(case: Case) -> str:
 def test_reference(case):
     """The reference in float64 says what is right."""
     results = outputs(cpu, case)
-    assert all(r.dtype in (np.float32, np.uint8, bool) for r in results if r.ndim)
+    assert all(r.dtype in (np.float32, np.uint8, bool, np.int64) for r in results if r.ndim)
     assert_close(results, outputs(reference, case, np.float64), case.tolerance)
 
 
 SAME_BITS = {"step_mask", "keep_steps", "reverse_steps", "repeat_steps", "sum_steps", "state_gradient"}
-SAME_BITS |= {"sequence_dropout", "merge", "merge_gradient", "embedding", "sample"}
+SAME_BITS |= {"sequence_dropout", "merge", "merge_gradient", "embedding", "sample", "argmax", "zeros"}
+SAME_BITS |= {"asarray", "asnumpy", "intersect_masks", "prepend_step"}
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.name in SAME_BITS], ids=ids)
@@ -284,3 +285,31 @@ def test_what_an_optimizer_remembers_fades_to_zero_and_not_to_numbers_that_slow_
             kept = sign * 2 * start
             fading(kept)
             np.testing.assert_allclose(kept, sign * 2 * start * 0.9, rtol=1e-6)
+
+
+def test_the_largest_of_a_row_is_the_first_of_equals_or_a_nan():
+    x = np.float32([[1, 3, 3], [np.nan, 5, 9], [2, np.nan, np.nan], [-np.inf, -np.inf, -np.inf]])
+    for k in (cpu, reference):
+        assert k.argmax(x).tolist() == [1, 0, 1, 0]
+
+
+def test_arrays_come_and_go_without_a_copy():
+    x = normal(3, 4)
+    for k in (cpu, reference):
+        assert k.asarray(x) is x and k.asnumpy(x) is x
+        assert k.asarray(x.T).flags.c_contiguous and k.asarray([1, 2], np.float32).dtype == np.float32
+        assert k.zeros((2, 3)).dtype == np.float32 and k.zeros((2,), np.float64).dtype == np.float64
+
+
+def test_a_class_that_is_not_named_may_be_impossible():
+    logits = np.float32([[1, -np.inf, 2]])
+    for k in (cpu, reference):
+        loss, gradient = k.soft_cross_entropy(
+            logits, np.float32([[0.5, 0, 0.5]]), np.ones(1, np.float32), 0.0
+        )
+        assert np.isfinite(loss) and gradient[0, 1] == 0
+
+
+def test_a_kernel_has_the_docstring_of_its_definition():
+    for name in FUNCTIONS:
+        assert getattr(cpu, name).__doc__ == getattr(reference, name).__doc__, name

@@ -15,13 +15,13 @@ import pytest
 
 pytest.importorskip("numba")
 
-from tinynet.kernels.cpu import cache, environment, jit, launch
+from tinynet.kernels.cpu.compiler import cache, environment, jit, launch
 
 ROOT = Path(__file__).parents[2]
 RECTIFY = """
 import sys
 import numpy as np
-from tinynet.kernels.cpu import cache
+from tinynet.kernels.cpu.compiler import cache
 compiled = []
 cache.on_compile = compiled.append
 from tinynet.kernels import cpu
@@ -34,7 +34,7 @@ print(compiled)
 LSTM_GRADIENT = """
 import hashlib
 import numpy as np
-from tinynet.kernels.cpu import cache
+from tinynet.kernels.cpu.compiler import cache
 compiled = []
 cache.on_compile = compiled.append
 from tinynet.kernels import cpu
@@ -119,12 +119,12 @@ def test_nowhere_to_write(tmp_path, fresh_cache):
 
 def test_changed_sources_and_other_lanes_have_another_key(tmp_path, fresh_cache):
     copy = tmp_path / "cpu"
-    shutil.copytree(Path(cache.__file__).parent, copy)
+    shutil.copytree(Path(cache.__file__).parents[1], copy)
     before = cache.key()
-    fresh_cache.setattr(cache, "__file__", str(copy / "cache.py"))
+    fresh_cache.setattr(cache, "__file__", str(copy / "compiler" / "cache.py"))
     cache.key.cache_clear()
     assert cache.key() == before
-    with open(copy / "tile.py", "a") as file:
+    with open(copy / "compiler" / "tile.py", "a") as file:
         file.write("# changed\n")
     cache.key.cache_clear()
     changed = cache.key()
@@ -320,3 +320,16 @@ def test_the_setting_does_not_reach_the_users_own_numba(threads):
     threads(1)
     count(8, 10**9, np.zeros(8, np.int64), 0)
     assert numba.get_num_threads() == before
+
+
+def test_the_users_own_setting_of_numba_stays_and_does_not_reach_kernels(threads):
+    import numba
+
+    before, counts = numba.get_num_threads(), np.zeros(64, np.int64)
+    threads(2)
+    try:
+        numba.set_num_threads(1)
+        count(64, 10**9, counts, 20)
+        assert numba.get_num_threads() == 1 and (counts == 1).all()
+    finally:
+        numba.set_num_threads(before)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinynet import kernels
-from tinynet.kernels import reference
+from tinynet.kernels import device, reference
 
 sample = reference.sample
 P = np.array([0.1, 0.4, 0.05, 0.25, 0.2], np.float32)
@@ -17,8 +16,8 @@ POINTS = (np.arange(10_000) + 0.5) / 10_000
 def each_back_end(request, monkeypatch):
     if request.param == "cpu":
         pytest.importorskip("numba")
-        kernels.set_device("cpu")
-        monkeypatch.setitem(globals(), "sample", kernels.backend().sample)
+        device.set_device("cpu")
+        monkeypatch.setitem(globals(), "sample", device.backend().sample)
 
 
 def shares(p=P, temperature=1.0, top_k=0, top_p=1.0):

@@ -11,15 +11,15 @@ import pytest
 
 pytest.importorskip("numba")
 
-from tinynet.kernels.cpu import environment
+from tinynet.kernels.cpu.compiler import environment
 
 ROOT = Path(__file__).parents[2]
 TRAIN = """
 import numpy as np, tinynet as tn
-from tinynet import kernels
+from tinynet.kernels import device
 net = tn.Sequential([tn.Dense(3)], (4,))
 net.fit(np.ones((8, 4)), np.ones((8, 3)), loss="mse", verbose=False)
-print(*kernels.choose(), sep=": ")
+print(*device.choose(), sep=": ")
 try:
     tn.set_device("cpu")
 except tn.TinynetError as error:
@@ -28,7 +28,7 @@ except tn.TinynetError as error:
 DENSE = """
 import numpy as np
 from tinynet.kernels import cpu, reference
-from tinynet.kernels.cpu import simd
+from tinynet.kernels.cpu.compiler import simd
 x, w = np.random.default_rng(0).random((2, 30, 30), np.float32)
 np.testing.assert_allclose(cpu.dense(x, w, None), reference.dense(x, w, None), rtol=1e-5)
 print(simd.LANES)
@@ -81,7 +81,7 @@ def test_without_a_compiler_networks_train_on_numpy_and_the_reason_is_told(setti
 
 @pytest.mark.parametrize("value", ["", "0", "no"])
 def test_a_switch_that_is_off_changes_nothing(value):
-    code = "from tinynet import kernels; print(kernels.choose()[0])"
+    code = "from tinynet.kernels import device; print(device.choose()[0])"
     assert run(code, NUMBA_DISABLE_JIT=value) == "cpu"
 
 

@@ -47,7 +47,7 @@ def test_an_embedding_and_a_recurrent_layer_give_the_same_as_one_step_and_as_two
     ids = rng.integers(0, CHARACTERS, (3, steps)).astype(np.int32)
     dy = rng.standard_normal((3, steps, 3) if sequences else (3, 3)).astype(np.float32)
     mask = np.arange(steps) < [[steps], [max(steps - 2, 1)], [1]] if masked else None
-    run = Run(tn.kernels.backend(), training=True, mask=mask)
+    run = Run(tn.kernels.device.backend(), training=True, mask=mask)
     net = network(cell, sequences)
     assert any(isinstance(step.layer, EmbeddingAndRecurrent) for step in net.steps)
     y, state, gradients = passes(net, ids, dy, run)

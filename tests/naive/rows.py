@@ -66,6 +66,23 @@ def cross_entropy(logits, labels, weights):
     return loss, gradient
 
 
+def soft_cross_entropy(logits, targets, weights, smoothing):
+    loss, gradient = 0.0, np.zeros(logits.shape)
+    columns = logits.shape[1]
+    for i, row in enumerate(logits):
+        powers = [math.exp(float(v) - float(row.max())) for v in row]
+        for j, power in enumerate(powers):
+            named = float(targets[i] == j) if targets.ndim == 1 else float(targets[i, j])
+            p = (1 - smoothing) * named + smoothing / columns
+            loss -= float(weights[i]) * p * math.log(power / sum(powers))
+            gradient[i, j] = float(weights[i]) * (power / sum(powers) - p)
+    return loss, gradient
+
+
+def argmax(x):
+    return np.array([max(range(len(row)), key=lambda j, row=row: row[j]) for row in x])
+
+
 def _rows_loss(predictions, targets, weights, loss_of, slope_of):
     loss, gradient = 0.0, np.zeros(predictions.shape)
     columns = predictions.shape[1]

@@ -257,3 +257,11 @@ def state_kernel_gradient(h, dr):
     for i, t, j, k in np.ndindex(*dr.shape[:2], *du.shape):
         du[j, k] += float(h[i, t, j]) * float(dr[i, t, k])
     return du
+
+
+def intersect_masks(a, b):
+    return np.array([[bool(p and q) for p, q in zip(*rows, strict=True)] for rows in zip(a, b, strict=True)])
+
+
+def prepend_step(mask):
+    return np.array([[True, *row] for row in mask.tolist()])

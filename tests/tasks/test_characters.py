@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import tinynet as tn
-from tinynet import kernels
 from tinynet.errors import TinynetError
+from tinynet.kernels import device
 from tinynet.kernels.replay import Replay
 from tinynet.tasks import characters as writing
 from tinynet.tasks import expect, of
@@ -174,7 +174,7 @@ def test_a_saved_model_writes_the_same(tmp_path):
 @pytest.fixture
 def on_cpu():
     pytest.importorskip("numba")
-    kernels.set_device("cpu")
+    device.set_device("cpu")
 
 
 def in_python(function, *arguments, **settings):

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..data.pictures.augment import DIGITS
 from ..data.text import streams
-from ..kernels import set_threads, threads
+from ..kernels.device import set_threads, threads
 from ..tasks.characters import AT_ONCE
 from ..training import AdamW
 from . import pictures, text

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import kernels
 from ..checks import check_count, check_number, check_seed
 from ..data.text import encode, read_text, windows
 from ..errors import DataError, Setting, TinynetError, UsageError
+from ..kernels import device
 from ..layers import Activation
 from ..layers.base import State
 from ..layers.inputs import check_finite_output
@@ -242,7 +242,7 @@ def _draw(
     """Read the ids, and draw, hand out and read one id after the other; `index` is the one that is read next."""
     if model.logits_activation != "softmax":
         model = Network([*model.layers, Activation("softmax")], model.input_shape, name=model.name)
-    k = kernels.backend(0)
+    k = device.backend(0)
     index, state = ids[-1], _read(model, ids[:-1])
     for left in range(length, 0, -AT_ONCE):
         points = rng.random(min(left, AT_ONCE))

@@ -308,7 +308,7 @@ def mean(outputs: Sequence[np.ndarray]) -> np.ndarray:
 
 def measure(models: Sequence[Network], xs: Sequence[Any], y: Any) -> dict[str, float]:
     """{"loss": …, "accuracy": …} of networks, each with samples x of its own: of several, of the mean of their probabilities."""
-    from .. import kernels
+    from ..kernels import device
     from ..training import CrossEntropy, evaluate
     from ..training.samples import prepare
 
@@ -319,7 +319,7 @@ def measure(models: Sequence[Network], xs: Sequence[Any], y: Any) -> dict[str, f
     probabilities = mean([model.answer(x)[0] for model, x in zip(models, xs, strict=True)])
     logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
     shares = np.full(len(logits), 1 / len(logits), np.float32)
-    value, _ = loss(kernels.backend(0), logits, targets, shares)
+    value, _ = loss(device.backend(0), logits, targets, shares)
     return {"loss": value, "accuracy": float(loss.score(logits, targets).mean())}
 
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .. import kernels as devices
 from ..checks import check_count, check_flag, check_number, check_seed
 from ..data.pictures.augment import Augment
 from ..errors import TinynetError
 from ..files import check_writable, path_text
+from ..kernels import device as devices
 from ..layers.base import Layer, Shape
 from ..network import Network
 from ..settings import checked

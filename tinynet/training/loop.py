@@ -11,9 +11,9 @@ from types import ModuleType
 
 import numpy as np
 
-from .. import kernels as devices
 from ..data.pictures.augment import augment as augmented
 from ..errors import TinynetError
+from ..kernels import device as devices
 from ..layers.base import Layer, Run
 from ..layers.base import State as Carried
 from ..layers.inputs import first_of

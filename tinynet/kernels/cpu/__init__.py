@@ -1,6 +1,7 @@
 """The CPU back end: every kernel in Numba, on a portable SIMD type and one register tile. Definitions: the reference."""
 
 from .activation import FUSED, LEAKY_SLOPE, activation, activation_gradient
+from .arrays import asarray, asnumpy, zeros
 from .captured import capture
 from .conv import conv2d, conv2d_input_gradient, conv2d_kernel_gradient
 from .dense import bias_gradient, dense, dense_input_gradient, dense_kernel_gradient
@@ -8,18 +9,27 @@ from .dropout import dropout
 from .embedding import embedding, embedding_gradient
 from .fusion import conv2d_max_pool2d, conv2d_max_pool2d_gradient, conv2d_max_pool2d_traced
 from .gru import gru, gru_gradient
-from .loss import binary_cross_entropy, cross_entropy, huber, mean_absolute_error, mean_squared_error
+from .loss import (
+    binary_cross_entropy,
+    cross_entropy,
+    huber,
+    mean_absolute_error,
+    mean_squared_error,
+    soft_cross_entropy,
+)
 from .lstm import lstm, lstm_gradient
 from .norm import batch_norm, batch_norm_gradient, batch_norm_statistics
 from .optimizer import adam, blend, rmsprop, scale, sgd, sum_of_squares
 from .pooling import avg_pool2d, avg_pool2d_gradient, max_pool2d, max_pool2d_gradient
 from .recurrent import state_kernel_gradient
 from .rnn import rnn, rnn_gradient
-from .sampling import sample
+from .sampling import argmax, sample
 from .sequence import (
+    intersect_masks,
     keep_steps,
     merge,
     merge_gradient,
+    prepend_step,
     repeat_steps,
     reverse_steps,
     sequence_dropout,
@@ -36,6 +46,9 @@ __all__ = [
     "activation",
     "activation_gradient",
     "adam",
+    "argmax",
+    "asarray",
+    "asnumpy",
     "avg_pool2d",
     "avg_pool2d_gradient",
     "batch_norm",
@@ -61,6 +74,7 @@ __all__ = [
     "gru",
     "gru_gradient",
     "huber",
+    "intersect_masks",
     "keep_steps",
     "lstm",
     "lstm_gradient",
@@ -70,6 +84,7 @@ __all__ = [
     "mean_squared_error",
     "merge",
     "merge_gradient",
+    "prepend_step",
     "repeat_steps",
     "reverse_steps",
     "rmsprop",
@@ -79,6 +94,7 @@ __all__ = [
     "scale",
     "sequence_dropout",
     "sgd",
+    "soft_cross_entropy",
     "state_gradient",
     "state_kernel_gradient",
     "states_after",
@@ -86,4 +102,5 @@ __all__ = [
     "sum_of_squares",
     "sum_steps",
     "warp",
+    "zeros",
 ]

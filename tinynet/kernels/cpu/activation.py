@@ -8,10 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 from . import functions, memory
+from .compiler.jit import jit
+from .compiler.simd import LANES, choose, elementwise, load_until, splat, store_until, total
+from .definition import as_defined
 from .flat import CHUNK, chunks, flat, row_tasks
 from .functions import exp, largest_of
-from .jit import jit
-from .simd import LANES, choose, elementwise, load_until, splat, store_until, total
 
 LEAKY_SLOPE = 0.2
 FUSED = ("linear", "relu", "leaky_relu", "elu", "sigmoid", "tanh")
@@ -142,11 +143,8 @@ def softmax_gradient(task, dy, y, dz, columns, rows):
             store_until(dz, i, stop, load_until(y, i, stop) * (load_until(dy, i, stop) - mean))
 
 
+@as_defined
 def activation(z: np.ndarray, name: str) -> np.ndarray:
-    """Apply an activation to every element (softmax: over the last axis); equations in the reference.
-
-    linear, relu, leaky_relu (slope 0.2), elu, silu, gelu (exact), sigmoid, tanh or softmax. Returns an array like z.
-    """
     if name == "linear":
         return z
     x = flat(z)
@@ -159,8 +157,8 @@ def activation(z: np.ndarray, name: str) -> np.ndarray:
     return y.reshape(z.shape)
 
 
+@as_defined
 def activation_gradient(dy: np.ndarray, y: np.ndarray, name: str, z: np.ndarray | None = None) -> np.ndarray:
-    """The gradient at the input of an activation, from that at its output and the output y (silu, gelu: the input z)."""
     if name == "linear":
         return dy
     a, b = flat(dy), flat(z if name in FROM_INPUT else y)

@@ -21,9 +21,11 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from . import cache, jit, launch, memory, sampling
+from . import memory, sampling
+from .compiler import cache, jit, launch
+from .compiler.launch import I64
+from .definition import as_defined
 from .functions import copy
-from .launch import I64
 from .replayable import Arrays, Call, arrays_of, calls_of, is_replayable, other_inputs
 
 LARGEST = 2**26
@@ -141,12 +143,8 @@ class Capture:
             loop(1, *arguments)
 
 
+@as_defined
 def capture(function: Callable[..., Arrays], *inputs: np.ndarray) -> Capture | None:
-    """The kernels that a function of arrays calls for such inputs, to be run instead of it: see replay.py.
-
-    Called with arrays of the same shapes the result returns what the function does, or None while another thread is at it; its
-    `iterate(index, states, settings, points)` is that of `Replay`. None where this would not pay or not be the same.
-    """
     if not all(array.size for array in inputs):
         return None
     own = tuple([array.copy() for array in inputs])

@@ -1,4 +1,4 @@
-"""Two-dimensional convolution and its gradients, as tables of rows for the loop in contract.py.
+"""Two-dimensional convolution and its gradients, as tables of rows for the loop in contraction.py.
 
 Forward: a row is an output pixel, and the sum runs over its patch. Padding is the only case that copies: the picture into a larger one
 with zeros around, line by line, bound by memory.
@@ -19,12 +19,13 @@ import numpy as np
 
 from . import memory
 from .activation import finish, fused_slope
-from .contract import ADD, CLEAR, Layout, Plan, Sums, add_parts, lay_out, make_plan, run
+from .compiler.jit import jit
+from .compiler.tile import WIDTH
+from .contraction import ADD, CLEAR, Layout, Plan, Sums, add_parts, lay_out, make_plan, run
+from .definition import as_defined
 from .flat import flat
 from .functions import clear, copy
-from .jit import jit
 from .plans import kept
-from .tile import WIDTH
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
@@ -33,6 +34,7 @@ CHUNKS = 8
 """Partial sums of a kernel gradient, and tasks at least: a fixed number, so that results do not depend on threads."""
 
 
+@as_defined
 def conv2d(
     x: np.ndarray,
     kernel: np.ndarray,
@@ -42,11 +44,6 @@ def conv2d(
     dilation: Pair,
     activation: str = "linear",
 ) -> np.ndarray:
-    """y[n, i, j, o] = b[o] + Σ_{u, v, c} x[n, i·sy + u·dy, j·sx + v·dx, c] · W[u, v, c, o] on the padded input.
-
-    x (n, h, w, c), kernel W (kh, kw, c, o), bias (o,) or None, pads ((top, bottom), (left, right)), which crop where negative;
-    `activation` is one of those that are fused. Returns (n, height, width, o).
-    """
     x, pads = with_zeros_around(x, pads)
     shape = output_shape(x.shape, kernel.shape, strides, pads, dilation)
     if 0 in shape:
@@ -55,6 +52,7 @@ def conv2d(
     return finish(run(plan, x, kernel, bias, fused_slope(activation)), activation)
 
 
+@as_defined
 def conv2d_input_gradient(
     dz: np.ndarray,
     kernel: np.ndarray,
@@ -63,20 +61,16 @@ def conv2d_input_gradient(
     pads: Pads,
     dilation: Pair,
 ) -> np.ndarray:
-    """dx: each output pixel adds dz Wᵀ to the input pixels that it read; 0 where the input was cropped.
-
-    dz (n, height, width, o), kernel (kh, kw, c, o). Returns an array of input_shape (n, h, w, c).
-    """
     if not dz.size or 0 in input_shape:
         return np.zeros(input_shape, np.float32)
     plan = input_gradient_plan(dz.shape, kernel.shape, tuple(input_shape), strides, pads, dilation)
     return run(plan, dz, kernel)
 
 
+@as_defined
 def conv2d_kernel_gradient(
     x: np.ndarray, dz: np.ndarray, kernel_shape: tuple[int, ...], strides: Pair, pads: Pads, dilation: Pair
 ) -> np.ndarray:
-    """dW[u, v, c, o] = Σ x[n, i·sy + u·dy, j·sx + v·dx, c] · dz[n, i, j, o] over pictures and output pixels."""
     if not dz.size or not x.size:
         return np.zeros(kernel_shape, np.float32)
     x, pads = with_zeros_around(x, pads)

@@ -1,4 +1,4 @@
-"""The affine map and its gradients: products of matrices on the loops of contract.py, where a row is a row of a matrix.
+"""The affine map and its gradients: products of matrices on the loops of contraction.py, where a row is a row of a matrix.
 
 A few rows (a single example) are products of a vector and a matrix (row.py), bound by the memory that the matrix comes from: each task
 reads its columns once for every row, where they lie.
@@ -10,15 +10,16 @@ import numpy as np
 
 from . import memory
 from .activation import finish, fused_slope
-from .contract import Plan, lay_out, make_plan, no_bias, run
+from .compiler.jit import jit
+from .compiler.simd import LANES, load_until, splat, store_until
+from .compiler.tile import WIDTH
+from .contraction import Plan, lay_out, make_plan, no_bias, run
+from .definition import as_defined
 from .flat import flat
 from .functions import where_negative
-from .jit import jit
 from .norm import column_sums
 from .plans import kept
 from .row import BROAD, multiply_row
-from .simd import LANES, load_until, splat, store_until
-from .tile import WIDTH
 from .transposed import product, rows_of
 
 FEW_ROWS = 4
@@ -42,10 +43,10 @@ def _few_rows(task, x, w, bias, y, n, slope):
             store_until(y, j, out + columns, where_negative(sums, below, sums))
 
 
+@as_defined
 def dense(
     x: np.ndarray, kernel: np.ndarray, bias: np.ndarray | None, activation: str = "linear"
 ) -> np.ndarray:
-    """y = activation(x W + b); x (m, k), W (k, n), b (n,) or None. Returns (m, n); the activation is a fused one."""
     m, (k, n) = len(x), kernel.shape
     slope = fused_slope(activation)
     if not m or not n:
@@ -58,22 +59,22 @@ def dense(
     return finish(y, activation)
 
 
+@as_defined
 def dense_input_gradient(dz: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """dx = dz Wᵀ; dz (m, n), W (k, n). Returns (m, k)."""
     m, (k, n) = len(dz), kernel.shape
     if not m or not k:
         return np.zeros((m, k), np.float32)
     return run(_plan(m, n, k, True), dz, kernel)
 
 
+@as_defined
 def dense_kernel_gradient(x: np.ndarray, dz: np.ndarray) -> np.ndarray:
-    """dW = xᵀ dz; x (m, k), dz (m, n). Returns (k, n)."""
     m, k = x.shape
     return product(x, rows_of(1, m, 0, k), k, dz)
 
 
+@as_defined
 def bias_gradient(dz: np.ndarray) -> np.ndarray:
-    """db = Σ dz over every axis but the last."""
     return column_sums(dz)
 
 

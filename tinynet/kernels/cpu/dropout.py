@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from . import memory
+from .compiler.jit import helper, jit
+from .definition import as_defined
 from .flat import CHUNK, chunks, flat
-from .jit import helper, jit
 
 U = np.uint32
 
@@ -26,11 +27,8 @@ def _dropout(task, x, y, seed, threshold, factor):
         y[i] = x[i] * factor if _mix(U(U(i) + start)) >= threshold else np.float32(0)
 
 
+@as_defined
 def dropout(x: np.ndarray, rate: float, seed: int) -> np.ndarray:
-    """Set each element to zero with probability `rate`, scale the others by 1 / (1 - rate) (Srivastava et al. 2014).
-
-    Element i is kept where hash32(seed, i) ≥ rate · 2³²; the gradient is the same call on dy. Same bits as the reference.
-    """
     source = flat(x)
     y = memory.empty(source.shape)
     threshold = U(min(int(rate * 2**32), 2**32 - 1))

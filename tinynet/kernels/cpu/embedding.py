@@ -8,10 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 from . import memory
+from .compiler.jit import jit
+from .compiler.simd import LANES, load_until, store_until
+from .definition import as_defined
 from .flat import flat, row_tasks
 from .functions import clear
-from .jit import jit
-from .simd import LANES, load_until, store_until
 
 COLUMNS = 8 * LANES
 """Of a task."""
@@ -41,8 +42,8 @@ def _in_a_row(ids: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(ids).reshape(-1)
 
 
+@as_defined
 def embedding(ids: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """y[n, t] = table[ids[n, t]]; ids (n, t) integer in 0…rows-1, table (rows, d) → (n, t, d)."""
     y = memory.empty((*ids.shape, table.shape[1]))
     if y.size:
         tasks, rows = row_tasks(ids.size, table.shape[1])
@@ -50,8 +51,8 @@ def embedding(ids: np.ndarray, table: np.ndarray) -> np.ndarray:
     return y
 
 
+@as_defined
 def embedding_gradient(dy: np.ndarray, ids: np.ndarray, input_dim: int) -> np.ndarray:
-    """Gradient of the table (input_dim, d): each row is the sum of dy (n, t, d) wherever its id stands."""
     d = dy.shape[-1]
     dtable = np.zeros((input_dim, d), np.float32)
     if dy.size:

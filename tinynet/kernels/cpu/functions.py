@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from .jit import helper
-from .simd import LANES, Value, choose, elementwise, largest, load, load_until, splat, store_until
+from .compiler.jit import helper
+from .compiler.simd import LANES, Value, choose, elementwise, largest, load, load_until, splat, store_until
 
 SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
 

@@ -12,7 +12,9 @@ from numba.extending import register_jitable
 
 from . import memory
 from .activation import activate, activation_gradient
-from .contract import ONE, add_parts, contract, no_bias, weights
+from .compiler.jit import helper, jit
+from .compiler.tile import WIDTH
+from .contraction import ONE, add_parts, contract, no_bias, weights
 from .conv import (
     CHUNKS,
     conv2d,
@@ -22,11 +24,10 @@ from .conv import (
     picture_kernel_gradient_plan,
     with_zeros_around,
 )
+from .definition import as_defined
 from .flat import flat
 from .functions import clear, scratch
-from .jit import jit
-from .pooling import hand_back, max_pool, max_pool2d, pool_sizes, traced_max_pool
-from .tile import WIDTH
+from .pooling import hand_back, max_pool, max_pool2d, pool_sizes, pooled_shape, traced_max_pool
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
@@ -44,15 +45,22 @@ _contract, _max_pool, _traced_max_pool, _hand_back = (
 )
 
 
+@helper
+def _convolved(pool):
+    """(height, width, filters) of a convolved picture, and how many lines are left when it is pooled."""
+    return pool[0], pool[1], pool[2], pool[3]
+
+
 @jit
 def convolve_and_pool(task, x, w, bias, y, tables, pool, rectify, pictures):
     """A share of the pictures: `contract`, then `max_pool` line by line."""
     x_size, y_size = x.size // pictures, y.size // pictures
-    convolved = scratch(pool[0] * pool[1] * pool[2])
+    height, width, filters, lines = _convolved(pool)
+    convolved = scratch(height * width * filters)
     for picture in range(task * SHARE, min(pictures, (task + 1) * SHARE)):
         _contract(0, x[picture * x_size : (picture + 1) * x_size], w, bias, convolved, *tables, ONE)
         maxima = y[picture * y_size : (picture + 1) * y_size]
-        for line in range(pool[3]):
+        for line in range(lines):
             _max_pool(line, convolved, maxima, pool, rectify)
 
 
@@ -60,12 +68,13 @@ def convolve_and_pool(task, x, w, bias, y, tables, pool, rectify, pictures):
 def convolve_and_trace(task, x, w, bias, y, places, tables, pool, rectify, pictures):
     """A share of the pictures: `contract`, then `traced_max_pool` line by line."""
     x_size, y_size = x.size // pictures, y.size // pictures
-    convolved = scratch(pool[0] * pool[1] * pool[2])
+    height, width, filters, lines = _convolved(pool)
+    convolved = scratch(height * width * filters)
     for picture in range(task * SHARE, min(pictures, (task + 1) * SHARE)):
         first, last = picture * y_size, (picture + 1) * y_size
         _contract(0, x[picture * x_size : (picture + 1) * x_size], w, bias, convolved, *tables, ONE)
         maxima, found = y[first:last], places[first:last]
-        for line in range(pool[3]):
+        for line in range(lines):
             _traced_max_pool(line, convolved, maxima, found, pool, rectify)
 
 
@@ -75,9 +84,11 @@ def hand_back_and_convolve(
 ):
     """A chunk of pictures: `hand_back` into dz; then what dz adds to the gradients of kernel and bias, and dx if asked for."""
     x_size, y_size = x.size // pictures, y.size // pictures
-    size, filters, chunks = dkernel.size // (dbias.size // pool[2]), pool[2], dbias.size // pool[2]
-    dz = scratch(pool[0] * pool[1] * line)
-    clear(dz, 0, pool[0] * pool[1] * line)
+    height, width, filters, _ = _convolved(pool)
+    chunks = dbias.size // filters
+    size = dkernel.size // chunks
+    dz = scratch(height * width * line)
+    clear(dz, 0, height * width * line)
     own_kernel, own_bias = (
         dkernel[task * size : (task + 1) * size],
         dbias[task * filters : (task + 1) * filters],
@@ -94,6 +105,7 @@ def hand_back_and_convolve(
             _contract(0, dz, w, own_bias, dx[picture * size_in : (picture + 1) * size_in], *input_tables, ONE)
 
 
+@as_defined
 def conv2d_max_pool2d(
     x: np.ndarray,
     kernel: np.ndarray,
@@ -102,15 +114,11 @@ def conv2d_max_pool2d(
     activation: str,
     pooling: Pooling,
 ) -> np.ndarray:
-    """max_pool2d(conv2d(x, kernel, bias, *convolution, activation), *pooling).
-
-    Fused activations rise: they commute with the maximum.
-    """
     shape = output_shape(x.shape, kernel.shape, *convolution)
     if len(x) < CHUNKS or 0 in shape or shape[1] * shape[2] * shape[3] > LARGEST:
         return max_pool2d(conv2d(x, kernel, bias, *convolution, activation), *pooling)
     pool = pool_sizes(shape, *pooling)
-    y = memory.empty((shape[0], int(pool[3]), int(pool[4]), shape[3]))
+    y = memory.empty(pooled_shape(shape[0], pool))
     operands, work = _one_picture(x, kernel, bias, convolution)
     *operands, tables = operands
     tasks, settings = -(-len(x) // SHARE), (tables, pool, activation == "relu", len(x))
@@ -118,6 +126,7 @@ def conv2d_max_pool2d(
     return _rest(y, activation)
 
 
+@as_defined
 def conv2d_max_pool2d_traced(
     x: np.ndarray,
     kernel: np.ndarray,
@@ -126,10 +135,9 @@ def conv2d_max_pool2d_traced(
     activation: str,
     pooling: Pooling,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(conv2d_max_pool2d(…), where in its window, counted line by line, each maximum of the convolution is met first, uint8)."""
     shape = output_shape(x.shape, kernel.shape, *convolution)
     pool = pool_sizes(shape, *pooling)
-    y = memory.empty((shape[0], int(pool[3]), int(pool[4]), shape[3]))
+    y = memory.empty(pooled_shape(shape[0], pool))
     places = memory.empty(y.shape, np.uint8)
     if y.size and 0 not in shape:
         operands, work = _one_picture(x, kernel, bias, convolution)
@@ -140,6 +148,7 @@ def conv2d_max_pool2d_traced(
     return _rest(y, activation), places
 
 
+@as_defined
 def conv2d_max_pool2d_gradient(
     dy: np.ndarray,
     y: np.ndarray,
@@ -151,7 +160,6 @@ def conv2d_max_pool2d_gradient(
     pooling: Pooling,
     input_gradient: bool,
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
-    """(dx, dW, db) of conv2d_max_pool2d_traced, from dy at its output; dx is None where it is not asked for."""
     n, filters = len(x), kernel.shape[3]
     strides, pads, dilation = convolution
     dz_shape = output_shape(x.shape, kernel.shape, *convolution)

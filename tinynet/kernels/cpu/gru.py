@@ -6,10 +6,12 @@ import numpy as np
 
 from . import memory
 from .activation import sigmoid_gradient, tanh_gradient
-from .contract import no_bias
+from .compiler.jit import jit
+from .compiler.simd import LANES, elementwise, load_until, splat, store_until
+from .contraction import no_bias
+from .definition import as_defined
 from .flat import flat
 from .functions import copy, fma, sigmoid, tanh
-from .jit import jit
 from .recurrent import (
     Mask,
     flags,
@@ -22,19 +24,18 @@ from .recurrent import (
     whole_tasks,
 )
 from .row import multiply_row
-from .simd import LANES, elementwise, load_until, splat, store_until
 
 
 @elementwise
-def _blend(u, n, h):
-    """(1 - u) n + u h."""
-    return (u * (h - n)) + n
+def _blend(z, n, h):
+    """(1 - z) n + z h."""
+    return (z * (h - n)) + n
 
 
 @jit
 def _gru(
     task,
-    z,
+    xw,
     u,
     v,
     bias,
@@ -44,20 +45,20 @@ def _gru(
     inner,
     product,
     h_rows,
-    z_rows,
+    xw_rows,
     i_rows,
     p_rows,
     b_rows,
     mask,
     steps,
     units,
-    n,
+    count,
     rows,
     few,
     reset_after,
 ):
-    """u: U, or where the reset comes before, its first two parts; v: then its third; product: room for z's share of the state."""
-    first, last, width = task * rows, min(n, (task + 1) * rows), 3 * units
+    """u: U, or where the reset comes before, its first two parts; v: then its third; product: room for xw's share of the state."""
+    first, last, width = task * rows, min(count, (task + 1) * rows), 3 * units
     wide = width if reset_after else 2 * units
     for row in range(first, last):
         copy(h0, row * units, h, h_rows[row], units)
@@ -68,15 +69,13 @@ def _gru(
         else:
             multiply(h, h_rows, now, units, u, bias, b_rows, 0, product, p_rows, 0, wide, first, last)
         for row in range(first, last):
-            g, p, at, i_at = z_rows[row] + here, p_rows[row], h_rows[row] + now, i_rows[row] + now
+            start, p, at, i_at = xw_rows[row] + here, p_rows[row], h_rows[row] + now, i_rows[row] + now
             for j in range(0, units, LANES):
-                r = sigmoid(load_until(z, g + j, g + units) + load_until(product, p + j, p + units))
-                store_until(gates, g + j, g + units, r)
-                second, stop = g + units + j, g + 2 * units
-                keep = sigmoid(
-                    load_until(z, second, stop) + load_until(product, p + units + j, p + 2 * units)
-                )
-                store_until(gates, second, stop, keep)
+                r = sigmoid(load_until(xw, start + j, start + units) + load_until(product, p + j, p + units))
+                store_until(gates, start + j, start + units, r)
+                second, stop = start + units + j, start + 2 * units
+                z = sigmoid(load_until(xw, second, stop) + load_until(product, p + units + j, p + 2 * units))
+                store_until(gates, second, stop, z)
                 taken = (
                     load_until(product, p + 2 * units + j, p + width)
                     if reset_after
@@ -116,15 +115,18 @@ def _gru(
                     last,
                 )
         for row in range(first, last):
-            g, p, at = z_rows[row] + here, p_rows[row] + 2 * units, h_rows[row] + now
+            start, p, at = xw_rows[row] + here, p_rows[row] + 2 * units, h_rows[row] + now
             real, then = is_real(mask, row * steps + t), at + units
             for j in range(0, units, LANES):
-                r, keep = load_until(gates, g + j, g + units), load_until(gates, g + units + j, g + 2 * units)
+                r, z = (
+                    load_until(gates, start + j, start + units),
+                    load_until(gates, start + units + j, start + 2 * units),
+                )
                 brought, before = load_until(product, p + j, p + units), load_until(h, at + j, then)
-                third, stop = g + 2 * units + j, g + width
-                m = tanh(load_until(z, third, stop) + (r * brought if reset_after else brought))
-                store_until(gates, third, stop, m)
-                store_until(h, then + j, then + units, _blend(keep, m, before) if real else before)
+                third, stop = start + 2 * units + j, start + width
+                n = tanh(load_until(xw, third, stop) + (r * brought if reset_after else brought))
+                store_until(gates, third, stop, n)
+                store_until(h, then + j, then + units, _blend(z, n, before) if real else before)
 
 
 @jit
@@ -136,24 +138,24 @@ def _gru_gradient(
     inner,
     w,
     v,
-    dz,
+    dxw,
     dr,
     acc,
     taken,
     h_rows,
-    z_rows,
+    xw_rows,
     i_rows,
     rows_of,
     nothing,
     mask,
     steps,
     units,
-    n,
+    count,
     rows,
     reset_after,
 ):
     """w: U transposed, or where the reset comes before, its first two parts; v: then its third; taken: room for dn U_n."""
-    first, last, width = task * rows, min(n, (task + 1) * rows), 3 * units
+    first, last, width = task * rows, min(count, (task + 1) * rows), 3 * units
     wide = width if reset_after else 2 * units
     zero, one = splat(np.float32(0)), splat(np.float32(1))
     for row in range(first, last):
@@ -161,8 +163,8 @@ def _gru_gradient(
     for t in range(steps - 1, -1, -1):
         here = t * width
         for row in range(first, last):
-            g, at, own, i_at = (
-                z_rows[row] + here,
+            start, at, own, i_at = (
+                xw_rows[row] + here,
                 h_rows[row] + t * units,
                 row * units,
                 i_rows[row] + t * units,
@@ -170,67 +172,71 @@ def _gru_gradient(
             real = is_real(mask, row * steps + t)
             for j in range(0, units, LANES):
                 dstate = load_until(acc, own + j, own + units)
-                through, around = (dstate, zero) if real else (zero, dstate)
-                r, keep = load_until(gates, g + j, g + units), load_until(gates, g + units + j, g + 2 * units)
-                m, before = load_until(gates, g + 2 * units + j, g + width), load_until(h, at + j, at + units)
-                dn = tanh_gradient(through * (one - keep), m)
-                store_until(dz, g + 2 * units + j, g + width, dn)
-                store_until(dr, g + 2 * units + j, g + width, dn * r if reset_after else dn)
-                dkeep = sigmoid_gradient(through * (before - m), keep)
-                store_until(dz, g + units + j, g + 2 * units, dkeep)
-                store_until(dr, g + units + j, g + 2 * units, dkeep)
+                dh_active, dh_skipped = (dstate, zero) if real else (zero, dstate)
+                r, z = (
+                    load_until(gates, start + j, start + units),
+                    load_until(gates, start + units + j, start + 2 * units),
+                )
+                n, before = (
+                    load_until(gates, start + 2 * units + j, start + width),
+                    load_until(h, at + j, at + units),
+                )
+                dn = tanh_gradient(dh_active * (one - z), n)
+                store_until(dxw, start + 2 * units + j, start + width, dn)
+                store_until(dr, start + 2 * units + j, start + width, dn * r if reset_after else dn)
+                dz = sigmoid_gradient(dh_active * (before - n), z)
+                store_until(dxw, start + units + j, start + 2 * units, dz)
+                store_until(dr, start + units + j, start + 2 * units, dz)
                 reset = sigmoid_gradient(dn * load_until(inner, i_at + j, i_at + units), r)
-                store_until(dz, g + j, g + units, reset)
-                store_until(dr, g + j, g + units, reset)
-                rest = load_until(dh, at + j, at + units) + around
-                store_until(acc, own + j, own + units, fma(through, keep, rest))
+                store_until(dxw, start + j, start + units, reset)
+                store_until(dr, start + j, start + units, reset)
+                rest = load_until(dh, at + j, at + units) + dh_skipped
+                store_until(acc, own + j, own + units, fma(dh_active, z, rest))
         if not reset_after:
             multiply(
-                dr, z_rows, here + wide, units, v, nothing, rows_of, 0, taken, rows_of, 0, units, first, last
+                dr, xw_rows, here + wide, units, v, nothing, rows_of, 0, taken, rows_of, 0, units, first, last
             )
             for row in range(first, last):
-                g, at, own = z_rows[row] + here, h_rows[row] + t * units, row * units
+                start, at, own = xw_rows[row] + here, h_rows[row] + t * units, row * units
                 for j in range(0, units, LANES):
-                    r, back = load_until(gates, g + j, g + units), load_until(taken, own + j, own + units)
+                    r, back = (
+                        load_until(gates, start + j, start + units),
+                        load_until(taken, own + j, own + units),
+                    )
                     reset = sigmoid_gradient(back * load_until(h, at + j, at + units), r)
-                    store_until(dz, g + j, g + units, reset)
-                    store_until(dr, g + j, g + units, reset)
+                    store_until(dxw, start + j, start + units, reset)
+                    store_until(dr, start + j, start + units, reset)
                     store_until(
                         acc, own + j, own + units, fma(back, r, load_until(acc, own + j, own + units))
                     )
-        multiply(dr, z_rows, here, wide, w, acc, rows_of, 0, acc, rows_of, 0, units, first, last)
+        multiply(dr, xw_rows, here, wide, w, acc, rows_of, 0, acc, rows_of, 0, units, first, last)
 
 
+@as_defined
 def gru(
-    z: np.ndarray,
+    xw: np.ndarray,
     recurrent: np.ndarray,
     recurrent_bias: np.ndarray | None,
     h0: np.ndarray,
     mask: Mask,
     reset_after: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """h[t + 1] = (1 − u) n + u h[t] with r = σ(z_r + h U_r + b_r), u = σ(z_u + h U_u + b_u), and the candidate
-
-    n = tanh(z_n + r (h U_n + b_n)) where `reset_after`, else tanh(z_n + (r h) U_n + b_n).
-
-    The parts of z, U and b (3 units,), or None, are r, u and n. Returns h, the gates after their activations (n, t, 3 units)
-    and `inner` (n, t, units), which is h U_n + b_n where `reset_after`, else r h.
-    """
-    n, steps, units = z.shape[0], z.shape[1], h0.shape[1]
-    h, gates, inner = states(n, steps, units), memory.empty(z.shape), memory.empty((n, steps, units))
+    n, steps, units = xw.shape[0], xw.shape[1], h0.shape[1]
+    h, gates, inner = states(n, steps, units), memory.empty(xw.shape), memory.empty((n, steps, units))
     if not steps:
         h[:, 0] = h0
-    elif z.size:
+    elif xw.size:
         s = shares(n, steps, units, 3)
         u, v = _parts(recurrent, reset_after, False) if not s.few else (flat(recurrent), no_bias(1))
         bias = no_bias(3 * units) if recurrent_bias is None else flat(recurrent_bias)
         product = memory.empty((n * 3 * units,))
-        arrays = flat(z), u, v, bias, flat(h0), h.reshape(-1), gates.reshape(-1), inner.reshape(-1), product
+        arrays = flat(xw), u, v, bias, flat(h0), h.reshape(-1), gates.reshape(-1), inner.reshape(-1), product
         tables = s.states, s.products, s.inner, s.gates, s.begin, flags(mask)
         _gru(s.tasks, s.work, *arrays, *tables, steps, units, n, s.rows, s.few, reset_after)
     return h, gates, inner
 
 
+@as_defined
 def gru_gradient(
     dh: np.ndarray,
     h: np.ndarray,
@@ -240,15 +246,14 @@ def gru_gradient(
     mask: Mask,
     reset_after: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(dz, dr, dh0), dz (n, t, 3 units) the gradient at z and dr, of the same shape, that at the product with U plus b."""
     n, steps, units = h.shape[0], h.shape[1] - 1, h.shape[2]
-    dz, dr, acc = memory.empty(gates.shape), memory.empty(gates.shape), memory.empty((n, units))
-    if not dz.size:
-        return dz, dr, np.ascontiguousarray(dh[:, -1])
+    dxw, dr, acc = memory.empty(gates.shape), memory.empty(gates.shape), memory.empty((n, units))
+    if not dxw.size:
+        return dxw, dr, np.ascontiguousarray(dh[:, -1])
     s = shares(n, steps, units, 3)
     given = flat(dh), flat(h), flat(gates), flat(inner), *_parts(recurrent, reset_after, True)
     made = (
-        dz.reshape(-1),
+        dxw.reshape(-1),
         dr.reshape(-1),
         acc.reshape(-1),
         no_bias(1) if reset_after else memory.empty((n * units,)),
@@ -257,7 +262,7 @@ def gru_gradient(
     _gru_gradient(
         whole_tasks(s, n), s.work, *given, *made, *tables, steps, units, n, whole_rows(s), reset_after
     )
-    return dz, dr, acc
+    return dxw, dr, acc
 
 
 def _parts(recurrent: np.ndarray, reset_after: bool, transposed: bool) -> tuple[np.ndarray, np.ndarray]:

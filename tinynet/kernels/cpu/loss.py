@@ -7,10 +7,11 @@ import math
 import numpy as np
 
 from . import memory
+from .compiler.jit import jit
+from .compiler.simd import LANES, choose, elementwise, load_until, splat, store_until, total, zero_from
+from .definition import as_defined
 from .flat import flat, row_tasks
-from .functions import exp, largest_of, polynomial, sigmoid
-from .jit import jit
-from .simd import LANES, choose, elementwise, load_until, splat, store_until, total, zero_from
+from .functions import clear, exp, largest_of, polynomial, sigmoid
 
 Loss = tuple[float, np.ndarray]
 
@@ -35,11 +36,8 @@ def _cross_entropy(task, logits, labels, weights, gradient, losses, columns, row
         gradient[label] -= weight
 
 
+@as_defined
 def cross_entropy(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Loss:
-    """Cross entropy of a softmax, `sum_i w_i * -log softmax(logits_i)[label_i]`, and its gradient, fused and stable.
-
-    logits (m, c), labels (m,) integer in 0…c-1, weights (m,). Returns the loss and w_i (softmax(logits_i) - onehot_i).
-    """
     m, columns = logits.shape
     weights, labels = flat(weights), np.ascontiguousarray(labels, np.int64)
     gradient = memory.empty((m, columns))
@@ -48,6 +46,52 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray) -
     if gradient.size:
         arrays = flat(logits), labels, weights, gradient.reshape(-1), losses
         _cross_entropy(tasks, 8 * gradient.size, *arrays, columns, rows)
+    return _weighted_sum(losses, weights), gradient
+
+
+@jit
+def _soft_cross_entropy(task, logits, targets, weights, keep, share, gradient, losses, columns, rows):
+    """targets: probabilities, of which `keep` stays and to which `share` comes."""
+    for row in range(task * rows, min(weights.size, (task + 1) * rows)):
+        first, stop = row * columns, (row + 1) * columns
+        top = largest_of(logits, first, stop)
+        sums = splat(np.float32(0))
+        for i in range(first, stop, LANES):
+            e = exp(load_until(logits, i, stop) - splat(top))
+            store_until(gradient, i, stop, e)
+            sums += zero_from(e, stop - i)
+        norm = total(sums)
+        log_norm, loss = math.log(norm), 0.0
+        weight = weights[row]
+        for i in range(first, stop):
+            p = targets[i] * keep + share
+            loss += np.float64(p) * (log_norm - np.float64(logits[i] - top)) if p != 0 else 0.0
+            gradient[i] = (gradient[i] / norm - p) * weight
+        losses[row] = loss
+
+
+@jit
+def _one_hot(task, labels, targets, columns, rows):
+    for row in range(task * rows, min(labels.size, (task + 1) * rows)):
+        clear(targets, row * columns, (row + 1) * columns)
+        targets[row * columns + labels[row]] = np.float32(1)
+
+
+@as_defined
+def soft_cross_entropy(
+    logits: np.ndarray, targets: np.ndarray, weights: np.ndarray, smoothing: float
+) -> Loss:
+    m, columns = logits.shape
+    weights, gradient = flat(weights), memory.empty((m, columns))
+    losses = memory.empty((m,), np.float64)
+    if gradient.size:
+        tasks, rows = row_tasks(m, columns)
+        if targets.ndim == 1:
+            labels, targets = np.ascontiguousarray(targets, np.int64), memory.empty((m, columns))
+            _one_hot(tasks, targets.size, labels, targets.reshape(-1), columns, rows)
+        settings = np.float32(1 - smoothing), np.float32(smoothing / columns)
+        arrays = flat(logits), flat(targets), weights, *settings, gradient.reshape(-1), losses
+        _soft_cross_entropy(tasks, 8 * gradient.size, *arrays, columns, rows)
     return _weighted_sum(losses, weights), gradient
 
 
@@ -128,26 +172,23 @@ _huber = _pointwise(huber_loss, huber_gradient)
 _logistic = _pointwise(logistic, logistic_gradient)
 
 
+@as_defined
 def binary_cross_entropy(logits: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Loss:
-    """Cross entropy of a sigmoid, `-t log s(z) - (1-t) log(1-s(z))`, meaned over c, fused and stable.
-
-    logits z and targets t (m, c), weights (m,). The gradient is `w_i (s(z) - t) / c`.
-    """
     return _mean_of_columns(_logistic, logits, targets, weights)
 
 
+@as_defined
 def mean_squared_error(predictions: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Loss:
-    """`(p - t)²`, meaned over c; predictions p and targets t (m, c), weights (m,)."""
     return _mean_of_columns(_squared, predictions, targets, weights)
 
 
+@as_defined
 def mean_absolute_error(predictions: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Loss:
-    """`|p - t|`, meaned over c; predictions p and targets t (m, c), weights (m,). Its slope at p = t is 0."""
     return _mean_of_columns(_absolute, predictions, targets, weights)
 
 
+@as_defined
 def huber(predictions: np.ndarray, targets: np.ndarray, weights: np.ndarray, delta: float) -> Loss:
-    """`e²/2` where |e| ≤ delta, else `delta (|e| - delta/2)`, for e = p - t, meaned over c (Huber 1964)."""
     return _mean_of_columns(_huber, predictions, targets, weights, delta)
 
 

@@ -11,10 +11,11 @@ import math
 import numpy as np
 
 from . import memory
+from .compiler.jit import jit
+from .compiler.simd import LANES, load_until, splat, store_until
+from .definition import as_defined
 from .flat import flat, row_tasks
 from .functions import square_root
-from .jit import jit
-from .simd import LANES, load_until, splat, store_until
 
 
 @jit
@@ -137,8 +138,8 @@ def column_sums(x: np.ndarray) -> np.ndarray:
     return _mean(_partial_sums(x), x.shape[-1], 1)
 
 
+@as_defined
 def batch_norm_statistics(x: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and biased variance (c,) over every axis but the last of x (…, c); 0 where no row counts."""
     rows, count = x if mask is None else x[mask], _count(x, mask)
     mean = _mean(_partial_sums(rows), x.shape[-1], count)
     return mean, _mean(_partial_products(None, rows, mean), x.shape[-1], count)
@@ -151,6 +152,7 @@ def _count(x: np.ndarray, mask: np.ndarray | None) -> int:
     return max(np.count_nonzero(mask) * math.prod(x.shape[mask.ndim : -1]), 1)
 
 
+@as_defined
 def batch_norm(
     x: np.ndarray,
     mean: np.ndarray,
@@ -159,7 +161,6 @@ def batch_norm(
     beta: np.ndarray,
     epsilon: float,
 ) -> np.ndarray:
-    """y = γ (x - μ) / √(σ² + ε) + β (Ioffe & Szegedy 2015); x (…, c), the others (c,)."""
     c = x.shape[-1]
     source = flat(x)
     y = memory.empty(source.shape)
@@ -170,6 +171,7 @@ def batch_norm(
     return y.reshape(x.shape)
 
 
+@as_defined
 def batch_norm_gradient(
     dy: np.ndarray,
     x: np.ndarray,
@@ -179,11 +181,6 @@ def batch_norm_gradient(
     epsilon: float,
     mask: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(dx, dγ, dβ) where μ and σ² are the batch's own, so that the gradient flows through them too.
-
-    With x̂ the normalised input and m rows that count: dβ = Σ dy, dγ = Σ dy x̂ and, without the fraction where a row
-    does not count, dx = γ / √(σ² + ε) · (dy - (dβ + x̂ dγ) / m).
-    """
     c = x.shape[-1]
     sums, products = _partial_sums(dy), _partial_products(dy, x, mean)
     factor, slope, shift, dgamma, dbeta = (memory.empty((c,)) for _ in range(5))

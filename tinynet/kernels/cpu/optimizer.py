@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from .compiler.jit import jit
+from .compiler.simd import LANES, load_until, splat, store_until
+from .definition import as_defined
 from .flat import CHUNK, chunks, flat
 from .functions import flushed, square_root
-from .jit import jit
-from .simd import LANES, load_until, splat, store_until
 
 F = np.float32
 
@@ -92,6 +93,7 @@ def _writable(x: np.ndarray) -> np.ndarray:
     return x.reshape(-1)
 
 
+@as_defined
 def sgd(
     parameter: np.ndarray,
     gradient: np.ndarray,
@@ -101,10 +103,6 @@ def sgd(
     nesterov: bool,
     weight_decay: float,
 ) -> None:
-    """Gradient descent with momentum (Keras): `v = mu v - lr g; p += v` (Nesterov: `p += mu v - lr g`).
-
-    Decoupled weight decay comes first: `p -= lr wd p`.
-    """
     p, keep = _writable(parameter), F(1 - learning_rate * weight_decay)
     _sgd(
         chunks(p),
@@ -119,6 +117,7 @@ def sgd(
     )
 
 
+@as_defined
 def rmsprop(
     parameter: np.ndarray,
     gradient: np.ndarray,
@@ -128,12 +127,12 @@ def rmsprop(
     epsilon: float,
     weight_decay: float,
 ) -> None:
-    """RMSprop (Hinton 2012): `s = rho s + (1-rho) g²; p -= lr g / (sqrt(s) + eps)`, after `p -= lr wd p`."""
     p, keep = _writable(parameter), F(1 - learning_rate * weight_decay)
     settings = F(learning_rate), F(rho), F(1 - rho), F(epsilon), keep
     _rmsprop(chunks(p), p.size, p, flat(gradient), _writable(square), *settings)
 
 
+@as_defined
 def adam(
     parameter: np.ndarray,
     gradient: np.ndarray,
@@ -146,32 +145,27 @@ def adam(
     epsilon: float,
     weight_decay: float,
 ) -> None:
-    """AdamW (Loshchilov and Hutter 2019; with weight_decay 0, Adam, Kingma and Ba 2015), step counted from 1.
-
-    `m = b1 m + (1-b1) g; s = b2 s + (1-b2) g²; p -= lr m/(1-b1^step) / (sqrt(s/(1-b2^step)) + eps)`,
-    after `p -= lr wd p`.
-    """
     p, keep = _writable(parameter), F(1 - learning_rate * weight_decay)
     rate, root_scale = F(learning_rate / (1 - beta_1**step)), F((1 - beta_2**step) ** -0.5)
     settings = F(beta_1), F(1 - beta_1), F(beta_2), F(1 - beta_2), rate, root_scale, F(epsilon), keep
     _adam(chunks(p), 2 * p.size, p, flat(gradient), _writable(moment), _writable(square), *settings)
 
 
+@as_defined
 def sum_of_squares(x: np.ndarray) -> float:
-    """`sum x²`, accumulated in float64 over fixed chunks."""
     x = flat(x)
     partial = np.zeros(chunks(x), np.float64)
     _sum_of_squares(partial.size, x.size, x, partial)
     return float(partial.sum())
 
 
+@as_defined
 def scale(x: np.ndarray, factor: float) -> None:
-    """`x *= factor`, in place."""
     x = _writable(x)
     _scale(chunks(x), x.size, x, F(factor))
 
 
+@as_defined
 def blend(target: np.ndarray, source: np.ndarray, amount: float) -> None:
-    """`target += amount (source - target)`, in place: one step of a moving average."""
     target = _writable(target)
     _blend(chunks(target), target.size, target, flat(source), F(amount))

@@ -11,6 +11,9 @@ import functools
 import numpy as np
 
 from . import memory
+from .compiler.jit import helper, jit
+from .compiler.simd import LANES, load_bytes_until, load_until, splat, store_bytes_until, store_until
+from .definition import as_defined
 from .flat import flat
 from .functions import (
     clear,
@@ -21,17 +24,27 @@ from .functions import (
     where_negative,
     where_positive,
 )
-from .jit import helper, jit
-from .simd import LANES, load_bytes_until, load_until, splat, store_bytes_until, store_until
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
 
 
 @helper
-def _reach(position, stride, before, window, size):
+def named(sizes):
+    """(h, w, c, height, width, kh, kw, sy, sx, above, before) of `pool_sizes`.
+
+    Of the input, the output, the window and the strides, and the padding above and before the picture.
+    """
+    return (
+        *(sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]),
+        *(sizes[5], sizes[6], sizes[7], sizes[8], sizes[9], sizes[10]),
+    )
+
+
+@helper
+def _reach(position, stride, padding, window, size):
     """The part [first, last) of an axis that the window at an output position covers."""
-    first = position * stride - before
+    first = position * stride - padding
     return max(0, first), min(size, first + window)
 
 
@@ -75,11 +88,11 @@ def _hand_back(x, dx, best, todo, at, part, lines, pixels, line, c, overlap):
 @jit
 def max_pool(task, x, y, sizes, rectify):
     """One line of maxima, through ReLU if asked for."""
-    h, w, c, height, width = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
+    h, w, c, height, width, kh, kw, sy, sx, above, before = named(sizes)
     image, i = divmod(task, height)
-    top, bottom = _reach(i, sizes[7], sizes[9], sizes[5], h)
+    top, bottom = _reach(i, sy, above, kh, h)
     for j in range(width):
-        left, right = _reach(j, sizes[8], sizes[10], sizes[6], w)
+        left, right = _reach(j, sx, before, kw, w)
         at, out = ((image * h + top) * w + left) * c, (task * width + j) * c
         for channel in range(0, c, LANES):
             part = c - channel
@@ -110,22 +123,22 @@ def _first_largest(x, at, part, first, lines, pixels, line, c, window):
 @jit
 def traced_max_pool(task, x, y, places, sizes, rectify):
     """One line of maxima, through ReLU if asked for, and where in its window each was found."""
-    h, w, c, height, width = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
+    h, w, c, height, width, kh, kw, sy, sx, above, before = named(sizes)
     image, i = divmod(task, height)
-    top, bottom = _reach(i, sizes[7], sizes[9], sizes[5], h)
+    top, bottom = _reach(i, sy, above, kh, h)
     for j in range(width):
-        left, right = _reach(j, sizes[8], sizes[10], sizes[6], w)
-        first = (top - i * sizes[7] + sizes[9]) * sizes[6] + left - j * sizes[8] + sizes[10]
+        left, right = _reach(j, sx, before, kw, w)
+        first = (top - i * sy + above) * kw + left - j * sx + before
         at, out = ((image * h + top) * w + left) * c, (task * width + j) * c
         for channel in range(0, c, LANES):
             part = c - channel
             if (
-                first == 0 and bottom - top == 2 and right - left == 2 and sizes[6] == 2
+                first == 0 and bottom - top == 2 and right - left == 2 and kw == 2
             ):  # the usual window: unrolled
                 best, place = _first_largest(x, at + channel, part, 0, 2, 2, w * c, c, 2)
             else:
                 lines, pixels = bottom - top, right - left
-                best, place = _first_largest(x, at + channel, part, first, lines, pixels, w * c, c, sizes[6])
+                best, place = _first_largest(x, at + channel, part, first, lines, pixels, w * c, c, kw)
             if rectify:
                 best = where_negative(best, splat(np.float32(0)), best)
             store_until(y, out + channel, out + c, best)
@@ -135,15 +148,15 @@ def traced_max_pool(task, x, y, places, sizes, rectify):
 @jit
 def hand_back(task, dy, y, places, dx, sums, sizes, line, rectify):
     """One picture: dy to where the maxima were found, in dx, whose pixels are `line` apart; Σ dy is added to `sums`."""
-    h, w, c, height, width = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
-    overlap = sizes[5] > sizes[7] or sizes[6] > sizes[8]
+    h, w, c, height, width, kh, kw, sy, sx, above, before = named(sizes)
+    overlap = kh > sy or kw > sx
     if overlap:
         clear(dx, task * h * w * line, (task + 1) * h * w * line)
     for i in range(height):
-        top, bottom = _reach(i, sizes[7], sizes[9], sizes[5], h)
+        top, bottom = _reach(i, sy, above, kh, h)
         for j in range(width):
-            left, right = _reach(j, sizes[8], sizes[10], sizes[6], w)
-            first = (top - i * sizes[7] + sizes[9]) * sizes[6] + left - j * sizes[8] + sizes[10]
+            left, right = _reach(j, sx, before, kw, w)
+            first = (top - i * sy + above) * kw + left - j * sx + before
             at, out = ((task * h + top) * w + left) * line, ((task * height + i) * width + j) * c
             for channel in range(0, c, LANES):
                 part = c - channel
@@ -152,11 +165,10 @@ def hand_back(task, dy, y, places, dx, sums, sizes, line, rectify):
                     given = where_positive(load_until(y, out + channel, out + c), given)
                 store_until(sums, channel, c, load_until(sums, channel, c) + given)
                 place = load_bytes_until(places, out + channel, out + c)
-                if first == 0 and bottom - top == 2 and right - left == 2 and sizes[6] == 2 and not overlap:
+                if first == 0 and bottom - top == 2 and right - left == 2 and kw == 2 and not overlap:
                     _place(dx, at + channel, part, place, given, 0, 2, 2, w * line, line, 2, False)
                 else:
                     lines, pixels = bottom - top, right - left
-                    window = sizes[6]
                     _place(
                         dx,
                         at + channel,
@@ -168,7 +180,7 @@ def hand_back(task, dy, y, places, dx, sums, sizes, line, rectify):
                         pixels,
                         w * line,
                         line,
-                        window,
+                        kw,
                         overlap,
                     )
 
@@ -188,13 +200,13 @@ def _place(dx, at, part, place, given, first, lines, pixels, line, c, window, ov
 
 @jit
 def _max_pool_gradient(task, dy, x, y, dx, sizes):
-    h, w, c, height, width = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
-    overlap = sizes[5] > sizes[7] or sizes[6] > sizes[8]
+    h, w, c, height, width, kh, kw, sy, sx, above, before = named(sizes)
+    overlap = kh > sy or kw > sx
     clear(dx, task * h * w * c, (task + 1) * h * w * c)
     for i in range(height):
-        top, bottom = _reach(i, sizes[7], sizes[9], sizes[5], h)
+        top, bottom = _reach(i, sy, above, kh, h)
         for j in range(width):
-            left, right = _reach(j, sizes[8], sizes[10], sizes[6], w)
+            left, right = _reach(j, sx, before, kw, w)
             at, out = ((task * h + top) * w + left) * c, ((task * height + i) * width + j) * c
             for channel in range(0, c, LANES):
                 part = c - channel
@@ -209,13 +221,13 @@ def _max_pool_gradient(task, dy, x, y, dx, sizes):
 
 @jit
 def _average_pool(task, x, y, sizes):
-    h, w, c, height, width = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
+    h, w, c, height, width, kh, kw, sy, sx, above, before = named(sizes)
     image, i = divmod(task, height)
-    top, bottom = _reach(i, sizes[7], sizes[9], sizes[5], h)
+    top, bottom = _reach(i, sy, above, kh, h)
     for channel in range(0, c, LANES):
         part = c - channel
         for j in range(width):
-            left, right = _reach(j, sizes[8], sizes[10], sizes[6], w)
+            left, right = _reach(j, sx, before, kw, w)
             sums = splat(np.float32(0))
             for u in range(top, bottom):
                 for v in range(left, right):
@@ -228,14 +240,14 @@ def _average_pool(task, x, y, sizes):
 
 @jit
 def _average_pool_gradient(task, dy, dx, sizes):
-    h, w, c, height, width = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
+    h, w, c, height, width, kh, kw, sy, sx, above, before = named(sizes)
     clear(dx, task * h * w * c, (task + 1) * h * w * c)
     for i in range(height):
-        top, bottom = _reach(i, sizes[7], sizes[9], sizes[5], h)
+        top, bottom = _reach(i, sy, above, kh, h)
         for channel in range(0, c, LANES):
             part = c - channel
             for j in range(width):
-                left, right = _reach(j, sizes[8], sizes[10], sizes[6], w)
+                left, right = _reach(j, sx, before, kw, w)
                 share = splat(np.float32(1) / np.float32((bottom - top) * (right - left)))
                 out = ((task * height + i) * width + j) * c + channel
                 given = load_until(dy, out, out + part) * share
@@ -247,7 +259,7 @@ def _average_pool_gradient(task, dy, dx, sizes):
 
 @functools.lru_cache(maxsize=256)
 def pool_sizes(shape: tuple[int, ...], window: Pair, strides: Pair, pads: Pads) -> np.ndarray:
-    """What the kernels need to know about their shapes, as an array of integers."""
+    """What the kernels need to know about their shapes, as an array of integers, which `named` names."""
     _, h, w, c = shape
     out = [
         max((s + sum(p) - k) // d + 1, 0) for s, p, k, d in zip((h, w), pads, window, strides, strict=True)
@@ -255,22 +267,24 @@ def pool_sizes(shape: tuple[int, ...], window: Pair, strides: Pair, pads: Pads) 
     return np.array([h, w, c, *out, *window, *strides, pads[0][0], pads[1][0]], np.int64)
 
 
-def max_pool2d(x: np.ndarray, window: Pair, strides: Pair, pads: Pads) -> np.ndarray:
-    """The largest value of each window; padding never wins, a NaN always does.
+def pooled_shape(n: int, sizes: np.ndarray) -> tuple[int, ...]:
+    """(n, height, width, c)."""
+    return n, int(sizes[3]), int(sizes[4]), int(sizes[2])
 
-    x (n, h, w, c), pads ((top, bottom), (left, right)), which crop where negative. Returns (n, height, width, c).
-    """
+
+@as_defined
+def max_pool2d(x: np.ndarray, window: Pair, strides: Pair, pads: Pads) -> np.ndarray:
     sizes = pool_sizes(x.shape, window, strides, pads)
-    y = memory.empty((len(x), int(sizes[3]), int(sizes[4]), x.shape[3]))
+    y = memory.empty(pooled_shape(len(x), sizes))
     if y.size:
         max_pool(len(x) * y.shape[1], x.size, flat(x), y.reshape(-1), sizes, False)
     return y
 
 
+@as_defined
 def max_pool2d_gradient(
     dy: np.ndarray, x: np.ndarray, y: np.ndarray, window: Pair, strides: Pair, pads: Pads
 ) -> np.ndarray:
-    """Hand dy to the first maximum of each window, in row-major order; dy and y (n, height, width, c), x (n, h, w, c)."""
     dx = memory.empty(x.shape)
     if dx.size:
         sizes = pool_sizes(x.shape, window, strides, pads)
@@ -278,19 +292,19 @@ def max_pool2d_gradient(
     return dx
 
 
+@as_defined
 def avg_pool2d(x: np.ndarray, window: Pair, strides: Pair, pads: Pads) -> np.ndarray:
-    """The mean of the true pixels of each window; padding is not counted. Shapes as in max_pool2d."""
     sizes = pool_sizes(x.shape, window, strides, pads)
-    y = memory.empty((len(x), int(sizes[3]), int(sizes[4]), x.shape[3]))
+    y = memory.empty(pooled_shape(len(x), sizes))
     if y.size:
         _average_pool(len(x) * y.shape[1], x.size, flat(x), y.reshape(-1), sizes)
     return y
 
 
+@as_defined
 def avg_pool2d_gradient(
     dy: np.ndarray, input_shape: tuple[int, ...], window: Pair, strides: Pair, pads: Pads
 ) -> np.ndarray:
-    """Hand every true pixel of a window dy divided by their number."""
     dx = memory.empty(input_shape)
     if dx.size:
         sizes = pool_sizes(tuple(input_shape), window, strides, pads)

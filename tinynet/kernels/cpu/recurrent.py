@@ -15,12 +15,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import launch, memory
-from .contract import ONE, pack
+from . import memory
+from .compiler import launch
+from .compiler.jit import helper
+from .compiler.tile import SHORT, WIDTH, finish, outer, resume, short_row_offsets
+from .contraction import ONE, pack
+from .definition import as_defined
 from .flat import flat
-from .jit import helper
 from .plans import kept
-from .tile import SHORT, WIDTH, finish, outer, resume, short_row_offsets
 from .transposed import product, rows_of
 
 Mask = np.ndarray | None
@@ -111,8 +113,8 @@ def whole_tasks(s: Shares, n: int) -> int:
     return -(-n // whole_rows(s))
 
 
+@as_defined
 def state_kernel_gradient(h: np.ndarray, dr: np.ndarray) -> np.ndarray:
-    """Gradient of the matrix U that states meet, Σ h[t]ᵀ dr[t]; h (n, t + 1, units), whose last is not met, dr (n, t, columns)."""
     n, steps, columns = dr.shape
     units = h.shape[2]
     return product(h, rows_of(n, steps, 1, units), units, dr.reshape(n * steps, columns))

@@ -26,7 +26,7 @@ from llvmlite.binding.ffi import lib as llvm
 from numba.core.compiler_lock import global_compiler_lock
 
 from .. import forking
-from . import jit, launch
+from .compiler import jit, launch
 
 Arrays = tuple[np.ndarray, ...]
 TURNS = 4

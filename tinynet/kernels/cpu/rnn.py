@@ -6,9 +6,11 @@ import numpy as np
 
 from . import memory
 from .activation import relu, relu_gradient, tanh_gradient
+from .compiler.jit import jit
+from .compiler.simd import LANES, load_until, splat, store_until
+from .definition import as_defined
 from .flat import flat
 from .functions import copy, tanh
-from .jit import jit
 from .recurrent import (
     Mask,
     flags,
@@ -21,11 +23,10 @@ from .recurrent import (
     whole_tasks,
 )
 from .row import multiply_row
-from .simd import LANES, load_until, splat, store_until
 
 
 @jit
-def _rnn(task, z, u, h0, h, h_rows, z_rows, mask, steps, units, n, rows, few, rectify):
+def _rnn(task, xw, u, h0, h, h_rows, xw_rows, mask, steps, units, n, rows, few, rectify):
     first, last = task * rows, min(n, (task + 1) * rows)
     for row in range(first, last):
         copy(h0, row * units, h, h_rows[row], units)
@@ -39,14 +40,14 @@ def _rnn(task, z, u, h0, h, h_rows, z_rows, mask, steps, units, n, rows, few, re
                 u,
                 units,
                 0,
-                z,
-                z_rows[first] + now,
+                xw,
+                xw_rows[first] + now,
                 h,
                 h_rows[first] + then,
                 units,
             )
         else:
-            multiply(h, h_rows, now, units, u, z, z_rows, now, h, h_rows, then, units, first, last)
+            multiply(h, h_rows, now, units, u, xw, xw_rows, now, h, h_rows, then, units, first, last)
         for row in range(first, last):
             at, stop = h_rows[row] + then, h_rows[row] + then + units
             if is_real(mask, row * steps + t):
@@ -58,7 +59,7 @@ def _rnn(task, z, u, h0, h, h_rows, z_rows, mask, steps, units, n, rows, few, re
 
 
 @jit
-def _rnn_gradient(task, dh, h, w, dz, acc, h_rows, z_rows, rows_of, mask, steps, units, n, rows, rectify):
+def _rnn_gradient(task, dh, h, w, dxw, acc, h_rows, xw_rows, rows_of, mask, steps, units, n, rows, rectify):
     first, last = task * rows, min(n, (task + 1) * rows)
     for row in range(first, last):
         copy(dh, h_rows[row] + steps * units, acc, row * units, units)
@@ -70,37 +71,37 @@ def _rnn_gradient(task, dh, h, w, dz, acc, h_rows, z_rows, rows_of, mask, steps,
                 dstate, y = load_until(acc, own + j, own + units), load_until(h, state + j, state + units)
                 zero = splat(np.float32(0))
                 slope = (relu_gradient(dstate, y) if rectify else tanh_gradient(dstate, y)) if real else zero
-                at = z_rows[row] + t * units
-                store_until(dz, at + j, at + units, slope)
+                at = xw_rows[row] + t * units
+                store_until(dxw, at + j, at + units, slope)
                 around = zero if real else dstate
                 store_until(acc, own + j, own + units, load_until(dh, base + j, base + units) + around)
-        multiply(dz, z_rows, t * units, units, w, acc, rows_of, 0, acc, rows_of, 0, units, first, last)
+        multiply(dxw, xw_rows, t * units, units, w, acc, rows_of, 0, acc, rows_of, 0, units, first, last)
 
 
-def rnn(z: np.ndarray, recurrent: np.ndarray, h0: np.ndarray, mask: Mask, activation: str) -> np.ndarray:
-    """h[t + 1] = activation(z[t] + h[t] U); z (n, t, units), U (units, units), h0 (n, units) → h."""
-    n, steps, units = z.shape
+@as_defined
+def rnn(xw: np.ndarray, recurrent: np.ndarray, h0: np.ndarray, mask: Mask, activation: str) -> np.ndarray:
+    n, steps, units = xw.shape
     h = states(n, steps, units)
     if not steps:
         h[:, 0] = h0
-    elif z.size:
+    elif xw.size:
         s = shares(n, steps, units, 1)
         u = flat(recurrent) if s.few else panels_of(recurrent, False)
         sizes = steps, units, n, s.rows, s.few, activation == "relu"
-        _rnn(s.tasks, s.work, flat(z), u, flat(h0), h.reshape(-1), s.states, s.products, flags(mask), *sizes)
+        _rnn(s.tasks, s.work, flat(xw), u, flat(h0), h.reshape(-1), s.states, s.products, flags(mask), *sizes)
     return h
 
 
+@as_defined
 def rnn_gradient(
     dh: np.ndarray, h: np.ndarray, recurrent: np.ndarray, mask: Mask, activation: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(dz (n, t, units), dh0), from the gradient at every state."""
     n, steps, units = h.shape[0], h.shape[1] - 1, h.shape[2]
-    dz, acc = memory.empty((n, steps, units)), memory.empty((n, units))
-    if not dz.size:
-        return dz, np.ascontiguousarray(dh[:, -1])
+    dxw, acc = memory.empty((n, steps, units)), memory.empty((n, units))
+    if not dxw.size:
+        return dxw, np.ascontiguousarray(dh[:, -1])
     s = shares(n, steps, units, 1)
-    arrays = flat(dh), flat(h), panels_of(recurrent, True), dz.reshape(-1), acc.reshape(-1)
+    arrays = flat(dh), flat(h), panels_of(recurrent, True), dxw.reshape(-1), acc.reshape(-1)
     sizes = steps, units, n, whole_rows(s), activation == "relu"
     _rnn_gradient(whole_tasks(s, n), s.work, *arrays, s.states, s.products, s.units, flags(mask), *sizes)
-    return dz, acc
+    return dxw, acc

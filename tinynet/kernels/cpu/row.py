@@ -11,9 +11,8 @@ from __future__ import annotations
 from numba import types
 from numba.extending import intrinsic
 
-from .functions import fma
-from .jit import helper
-from .simd import (
+from .compiler.jit import helper
+from .compiler.simd import (
     INTP,
     LANES,
     address,
@@ -26,7 +25,8 @@ from .simd import (
     store_until,
     vector,
 )
-from .tile import ROWS
+from .compiler.tile import ROWS
+from .functions import fma
 
 BROAD = 16 if ROWS == 12 else 8
 """Vectors of sums: half of the registers."""

@@ -1,7 +1,7 @@
-"""Drawing one of several classes from their probabilities.
+"""Choosing one of several classes: the most probable, or one that is drawn.
 
-Blocking: one draw is one task. Bound by the power that each class is raised to. Classes stand in a heap, and only those that come
-before the one that is drawn leave it in order.
+Blocking: a task takes some rows to find their largest, bound by memory. One draw is one task, bound by the power that each class is
+raised to: classes stand in a heap, and only those that come before the one that is drawn leave it in order.
 
 Sums are float64 and run in the order of the reference, but for that of all classes, which runs in the order of their numbers; and a
 power may differ from NumPy's in its last bit. So another class than the reference's comes only where u is closer than 1e-12 to
@@ -14,11 +14,32 @@ import numpy as np
 from numba.extending import register_jitable
 
 from . import memory
-from .flat import flat
-from .jit import OPTIONS, jit
+from .compiler.jit import OPTIONS, jit
+from .definition import as_defined
+from .flat import flat, row_tasks
 
 exact = register_jitable(**{**OPTIONS, "fastmath": False}, no_cpython_wrapper=True)
 """A helper whose sums are never taken in another order, so that it draws the same wherever it is called."""
+
+
+@jit
+def _argmax(task, x, places, columns, rows):
+    for row in range(task * rows, min(places.size, (task + 1) * rows)):
+        best = row * columns
+        for i in range(best + 1, (row + 1) * columns):
+            if not x[i] <= x[best] and x[best] == x[best]:  # a NaN is the last that is taken
+                best = i
+        places[row] = best - row * columns
+
+
+@as_defined
+def argmax(x: np.ndarray) -> np.ndarray:
+    m, columns = x.shape
+    places = memory.empty((m,), np.int64)
+    if m:
+        tasks, rows = row_tasks(m, columns)
+        _argmax(tasks, x.size, flat(x), places, columns, rows)
+    return places
 
 
 @exact
@@ -103,13 +124,8 @@ def room(classes: int) -> tuple[np.ndarray, np.ndarray]:
     return memory.empty((classes,), np.int64), memory.empty((classes,), np.float64)
 
 
+@as_defined
 def sample(probabilities: np.ndarray, temperature: float, top_k: int, top_p: float, u: float) -> int:
-    """The class that a uniform number u in [0, 1) stands for, among c classes with these probabilities (c,).
-
-    p^(1/temperature), divided by its sum, is drawn from: below 1 the likely becomes likelier, and 0 is the most probable
-    class, the lowest of equals. Of these, the `top_k` most probable (0: all) stay, and of them the fewest that together
-    have at least `top_p` of what stayed (Holtzman et al. 2020). They lie on [0, 1) in order of their probability.
-    """
     p, drawn = flat(probabilities), memory.empty((1,), np.int64)
     _sample(1, p.size, p, float(temperature), int(top_k), float(top_p), float(u), *room(p.size), drawn)
     return int(drawn[0])

@@ -12,13 +12,14 @@ import numpy as np
 
 from . import memory
 from .activation import map_two
+from .compiler.jit import jit
+from .compiler.simd import LANES, elementwise, load_until, splat, store_until
+from .definition import as_defined
 from .dropout import dropout
 from .flat import CHUNK, chunks, flat, row_tasks
 from .functions import clear, copy
-from .jit import jit
 from .plans import kept
 from .recurrent import flags, is_real
-from .simd import LANES, elementwise, load_until, splat, store_until
 
 
 @jit
@@ -31,14 +32,46 @@ def _step_mask(task, x, value, real, d, rows):
                 break
 
 
+@as_defined
 def step_mask(x: np.ndarray, value: float) -> np.ndarray:
-    """Which steps of x (n, t) or (n, t, …) are real, (n, t) bool: those that hold anything but `value`."""
     real, d = memory.empty(x.shape[:2], bool), math.prod(x.shape[2:])
     if real.size:
         tasks, rows = row_tasks(real.size, d)
         source = np.ascontiguousarray(x).reshape(-1)
         _step_mask(tasks, x.size, source, source.dtype.type(value), real.reshape(-1), d, rows)
     return real
+
+
+@jit
+def _intersect_masks(task, a, b, both):
+    for i in range(task * CHUNK, min(both.size, (task + 1) * CHUNK)):
+        both[i] = a[i] != 0 and b[i] != 0
+
+
+@as_defined
+def intersect_masks(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    both = memory.empty(a.shape, bool)
+    if both.size:
+        _intersect_masks(chunks(both), both.size, flags(a), flags(b), both.reshape(-1))
+    return both
+
+
+@jit
+def _prepend_step(task, mask, longer, steps, rows):
+    for row in range(task * rows, min(longer.size // (steps + 1), (task + 1) * rows)):
+        longer[row * (steps + 1)] = True
+        for t in range(steps):
+            longer[row * (steps + 1) + 1 + t] = mask[row * steps + t] != 0
+
+
+@as_defined
+def prepend_step(mask: np.ndarray) -> np.ndarray:
+    n, steps = mask.shape
+    longer = memory.empty((n, steps + 1), bool)
+    if longer.size:
+        tasks, rows = row_tasks(n, steps + 1)
+        _prepend_step(tasks, longer.size, flags(mask), longer.reshape(-1), steps, rows)
+    return longer
 
 
 @jit
@@ -50,8 +83,8 @@ def _keep_steps(task, x, mask, y, d, rows):
             clear(y, row * d, (row + 1) * d)
 
 
+@as_defined
 def keep_steps(x: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """x (n, t, …) with zeros at the steps that are not real. The gradient is the same call on dy."""
     y, d = memory.empty(x.shape), math.prod(x.shape[2:])
     if y.size:
         tasks, rows = row_tasks(mask.size, d)
@@ -78,11 +111,8 @@ def _reverse_steps(task, x, mask, y, steps, d, rows):
                 high -= 1
 
 
+@as_defined
 def reverse_steps(x: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-    """The real steps of each sequence x (n, t, d) in the opposite order; any other step stays where it is.
-
-    Done twice it is undone, and the gradient is the same call on dy.
-    """
     y, (n, steps, d) = memory.empty(x.shape), x.shape
     if y.size:
         tasks, rows = row_tasks(n, steps * d)
@@ -97,8 +127,8 @@ def _repeat_steps(task, x, y, steps, d, rows):
             copy(x, row * d, y, t * d, d)
 
 
+@as_defined
 def repeat_steps(x: np.ndarray, steps: int) -> np.ndarray:
-    """x (n, d) at each of so many steps: (n, steps, d)."""
     n, d = x.shape
     y = memory.empty((n, steps, d))
     if y.size:
@@ -118,8 +148,8 @@ def _sum_steps(task, x, y, steps, d, rows):
                 store_until(y, first + j, stop, sums)
 
 
+@as_defined
 def sum_steps(x: np.ndarray) -> np.ndarray:
-    """Σ over time of x (n, t, d): (n, d)."""
     n, steps, d = x.shape
     y = memory.empty((n, d))
     if y.size:
@@ -134,8 +164,8 @@ def _states_after(task, h, y, given, steps, units, rows):
         copy(h, ((row + 1) * (steps + 1) - given) * units, y, row * given * units, given * units)
 
 
+@as_defined
 def states_after(h: np.ndarray, each: bool) -> np.ndarray:
-    """The states after each step (n, t, units), or after the last (n, units), of those at all times h (n, t + 1, units)."""
     n, steps, units = len(h), h.shape[1] - 1, h.shape[2]
     states = h[:, 1:] if each else h[:, -1]
     if states.flags.c_contiguous:
@@ -156,8 +186,8 @@ def _state_gradient(task, dy, dh, given, steps, units, rows):
         copy(dy, row * given * units, dh, stop - given * units, given * units)
 
 
+@as_defined
 def state_gradient(dy: np.ndarray, steps: int) -> np.ndarray:
-    """The gradient at every state (n, steps + 1, units), from that at the states after each step, or (n, units) the last."""
     n, units = len(dy), dy.shape[-1]
     dh = memory.empty((n, steps + 1, units))
     if dh.size:
@@ -181,11 +211,8 @@ def _ones(count: int) -> np.ndarray:
     return np.ones(count, np.float32)
 
 
+@as_defined
 def sequence_dropout(x: np.ndarray, rate: float, seed: int) -> np.ndarray:
-    """Dropout of whole features: what is dropped from a sequence x (n, t, d) is dropped at each of its steps.
-
-    Feature j of sequence i is kept where `dropout` keeps element (i, j) of an (n, d) array. The gradient is the same call on dy.
-    """
     y, (n, steps, d) = memory.empty(x.shape), x.shape
     if y.size:
         factors = dropout(_ones(n * d), rate, seed)
@@ -247,11 +274,8 @@ def _halve(task, x, y):
         store_until(y, i, stop, splat(np.float32(0.5)) * load_until(x, i, stop))
 
 
+@as_defined
 def merge(a: np.ndarray, b: np.ndarray, mode: str) -> np.ndarray:
-    """Two arrays of one shape in one: their "sum", "mul" (product), "ave" (mean), or "concat" along the last axis.
-
-    In that axis those that are concatenated may differ.
-    """
     if mode != "concat":
         y = memory.empty(a.shape)
         _MERGE[mode](chunks(y), y.size, flat(a), flat(b), y.reshape(-1))
@@ -264,8 +288,8 @@ def merge(a: np.ndarray, b: np.ndarray, mode: str) -> np.ndarray:
     return y
 
 
+@as_defined
 def merge_gradient(dy: np.ndarray, a: np.ndarray, b: np.ndarray, mode: str) -> tuple[np.ndarray, np.ndarray]:
-    """(da, db), from the gradient at what `merge` made of a and b."""
     if mode not in ("concat", *_MERGE):
         raise KeyError(mode)
     if mode == "sum":

@@ -10,13 +10,13 @@ from __future__ import annotations
 import numpy as np
 
 from . import memory
-from .contract import ONE
+from .compiler.jit import jit
+from .compiler.simd import LANES, load_until, store_until
+from .compiler.tile import ROWS, WIDTH, finish, outer, resume, row_offsets, start
+from .contraction import ONE
 from .flat import flat
 from .functions import scratch
-from .jit import jit
 from .plans import kept
-from .simd import LANES, load_until, store_until
-from .tile import ROWS, WIDTH, finish, outer, resume, row_offsets, start
 
 DEPTH = 256
 """Rows of a block: WIDTH columns of so many fill two thirds of the first cache."""

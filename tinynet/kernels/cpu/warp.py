@@ -10,11 +10,12 @@ import numpy as np
 
 from ..reference.warp import spline_basis
 from . import memory
+from .compiler.jit import helper, jit
+from .compiler.simd import LANES, choose, elementwise, load, splat, store
+from .definition import as_defined
 from .flat import flat
 from .functions import clear, fma
-from .jit import helper, jit
 from .plans import kept
-from .simd import LANES, choose, elementwise, load, splat, store
 
 U = np.uint64
 """Indices in the innermost loop: Numba looks whether a signed one is negative."""
@@ -127,12 +128,8 @@ def _from_centre(size: int) -> np.ndarray:
 _NO_GRID = np.zeros((1, 2, 0, 0), np.float32)
 
 
+@as_defined
 def warp(images: np.ndarray, matrices: np.ndarray, grid: np.ndarray | None = None) -> np.ndarray:
-    """Resample pictures bilinearly: out[i, y, x] = images[i] at the input position of (y, x), 0 outside the picture.
-
-    The position is matrices[i] @ (y, x, 1), in pixels from the picture's centre, plus a cubic B-spline displacement with the
-    coefficients grid[i] (see the reference). images (n, h, w, c), matrices (n, 2, 3), grid (n, 2, gh, gw) or None.
-    """
     n, h, w, c = images.shape
     out = memory.empty(images.shape)
     if not out.size:

@@ -54,7 +54,11 @@ def conv2d(
     dilation: Pair,
     activation: str = "linear",
 ) -> np.ndarray:
-    """Convolve x (n, h, w, c) with W (kh, kw, c, o), add b (o,) or None, apply a fused activation."""
+    """y[n, i, j, o] = b[o] + Σ_{u, v, c} x[n, i·sy + u·dy, j·sx + v·dx, c] · W[u, v, c, o] on the padded input.
+
+    x (n, h, w, c), kernel W (kh, kw, c, o), bias (o,) or None, pads ((top, bottom), (left, right)), which crop where negative;
+    `activation` is one of those that are fused. Returns (n, height, width, o).
+    """
     kh, kw, _, filters = kernel.shape
     height = output_size(x.shape[1], kh, strides[0], pads[0], dilation[0])
     width = output_size(x.shape[2], kw, strides[1], pads[1], dilation[1])
@@ -76,7 +80,10 @@ def conv2d_input_gradient(
     pads: Pads,
     dilation: Pair,
 ) -> np.ndarray:
-    """Gradient at the input: each output position hands dz Wᵀ back to the pixels that it read."""
+    """dx: each output pixel adds dz Wᵀ to the input pixels that it read; 0 where the input was cropped.
+
+    dz (n, height, width, o), kernel (kh, kw, c, o). Returns an array of input_shape (n, h, w, c).
+    """
     n, h, w, c = input_shape
     padded = np.zeros((n, h + sum(pads[0]), w + sum(pads[1]), c), dz.dtype)
     if dz.size:
@@ -88,7 +95,7 @@ def conv2d_input_gradient(
 def conv2d_kernel_gradient(
     x: np.ndarray, dz: np.ndarray, kernel_shape: tuple[int, ...], strides: Pair, pads: Pads, dilation: Pair
 ) -> np.ndarray:
-    """Gradient of the kernel: for each tap, the product of the pixels it met with dz."""
+    """dW[u, v, c, o] = Σ x[n, i·sy + u·dy, j·sx + v·dx, c] · dz[n, i, j, o] over pictures and output pixels."""
     x = pad2d(x, pads)
     dkernel = np.zeros(kernel_shape, dz.dtype)
     if dz.size:

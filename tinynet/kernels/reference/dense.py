@@ -10,7 +10,7 @@ from .activation import activation as activate
 def dense(
     x: np.ndarray, kernel: np.ndarray, bias: np.ndarray | None, activation: str = "linear"
 ) -> np.ndarray:
-    """y = activation(x W + b); x (m, k), W (k, n), b (n,) or None → (m, n)."""
+    """y = activation(x W + b); x (m, k), W (k, n), b (n,) or None. Returns (m, n); the activation is a fused one."""
     z = x @ kernel
     if bias is not None:
         z += bias
@@ -18,12 +18,12 @@ def dense(
 
 
 def dense_input_gradient(dz: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """dx = dz Wᵀ; dz (m, n), W (k, n) → (m, k)."""
+    """dx = dz Wᵀ; dz (m, n), W (k, n). Returns (m, k)."""
     return dz @ kernel.T
 
 
 def dense_kernel_gradient(x: np.ndarray, dz: np.ndarray) -> np.ndarray:
-    """dW = xᵀ dz; x (m, k), dz (m, n) → (k, n)."""
+    """dW = xᵀ dz; x (m, k), dz (m, n). Returns (k, n)."""
     return x.T @ dz
 
 

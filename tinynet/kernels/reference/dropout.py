@@ -19,9 +19,9 @@ def hash32(seed: int, count: int) -> np.ndarray:
 
 
 def dropout(x: np.ndarray, rate: float, seed: int) -> np.ndarray:
-    """Set each element to zero with probability `rate`, scale the others by 1 / (1 − rate).
+    """Set each element to zero with probability `rate`, scale the others by 1 / (1 - rate) (Srivastava et al. 2014).
 
-    Element i is kept where hash32(seed, i) ≥ rate · 2³². The gradient is the same call on dy.
+    Element i is kept where hash32(seed, i) ≥ rate · 2³²; the gradient is the same call on dy.
     """
     keep = hash32(seed, x.size).reshape(x.shape) >= np.uint32(min(int(rate * 2**32), 2**32 - 1))
     return np.where(keep, x * x.dtype.type(1 / (1 - rate)), x.dtype.type(0))

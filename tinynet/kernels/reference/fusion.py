@@ -35,7 +35,10 @@ def conv2d_max_pool2d(
     activation: str,
     pooling: Pooling,
 ) -> np.ndarray:
-    """max_pool2d(conv2d(x, kernel, bias, *convolution, activation), *pooling); shapes as there."""
+    """max_pool2d(conv2d(x, kernel, bias, *convolution, activation), *pooling).
+
+    Fused activations rise: they commute with the maximum.
+    """
     return conv2d_max_pool2d_traced(x, kernel, bias, convolution, activation, pooling)[0]
 
 

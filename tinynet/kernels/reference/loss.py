@@ -12,10 +12,9 @@ Loss = tuple[float, np.ndarray]
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Loss:
-    """Cross entropy of a softmax, `sum_i w_i * -log softmax(logits_i)[label_i]`, fused: nothing overflows.
+    """Cross entropy of a softmax, `sum_i w_i * -log softmax(logits_i)[label_i]`, and its gradient, fused and stable.
 
-    logits (m, c), labels (m,) integer in 0…c-1, weights (m,).
-    The gradient is `w_i * (softmax(logits_i) - onehot_i)`.
+    logits (m, c), labels (m,) integer in 0…c-1, weights (m,). Returns the loss and w_i (softmax(logits_i) - onehot_i).
     """
     rows = np.arange(len(labels))
     with np.errstate(invalid="ignore", over="ignore"):
@@ -29,10 +28,31 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray) -
     return _weighted_sum(losses, weights), gradient
 
 
-def binary_cross_entropy(logits: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Loss:
-    """Cross entropy of a sigmoid, `-t log s(z) - (1-t) log(1-s(z))`, meaned over c, fused: nothing overflows.
+def soft_cross_entropy(
+    logits: np.ndarray, targets: np.ndarray, weights: np.ndarray, smoothing: float
+) -> Loss:
+    """`sum_i w_i * -sum_j p_ij log softmax(logits_i)_j` with p = (1 - smoothing) targets + smoothing / c, and its gradient.
 
-    logits z and targets t (m, c), weights (m,). The gradient is `w_i * (s(z) - t) / c`.
+    logits (m, c), targets (m, c) whose rows sum to 1, or (m,) integer classes, weights (m,); smoothing 0…1 (Szegedy et al. 2016).
+    The gradient is w_i (softmax(logits_i) - p_i).
+    """
+    c = logits.shape[1]
+    if targets.ndim == 1:
+        targets = np.eye(c, dtype=logits.dtype)[targets]
+    p = targets * logits.dtype.type(1 - smoothing) + logits.dtype.type(smoothing / c)
+    shifted = logits - logits.max(axis=1, keepdims=True, initial=-np.inf)
+    e = np.exp(shifted)
+    norms = e.sum(axis=1, keepdims=True)
+    shifted = np.where(p == 0, 0, shifted)  # a class that is not named may have any logit
+    terms = p * (np.log(norms) - shifted)
+    losses = terms.sum(axis=1, dtype=np.float64)
+    return float((losses * weights).sum()), (e / norms - p) * weights[:, None]
+
+
+def binary_cross_entropy(logits: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Loss:
+    """Cross entropy of a sigmoid, `-t log s(z) - (1-t) log(1-s(z))`, averaged over c, fused and stable.
+
+    logits z and targets t (m, c), weights (m,). The gradient is `w_i (s(z) - t) / c`.
     """
     with np.errstate(invalid="ignore", over="ignore"):
         small = np.exp(-np.abs(logits))
@@ -42,19 +62,19 @@ def binary_cross_entropy(logits: np.ndarray, targets: np.ndarray, weights: np.nd
 
 
 def mean_squared_error(predictions: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Loss:
-    """`(p - t)²`, meaned over c; predictions p and targets t (m, c), weights (m,)."""
+    """`(p - t)²`, averaged over c; predictions p and targets t (m, c), weights (m,)."""
     difference = predictions - targets
     return _mean_of_columns(np.square(difference), 2 * difference, weights)
 
 
 def mean_absolute_error(predictions: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Loss:
-    """`|p - t|`, meaned over c; predictions p and targets t (m, c), weights (m,). Its slope at p = t is 0."""
+    """`|p - t|`, averaged over c; predictions p and targets t (m, c), weights (m,). Its slope at p = t is 0."""
     difference = predictions - targets
     return _mean_of_columns(np.abs(difference), np.sign(difference), weights)
 
 
 def huber(predictions: np.ndarray, targets: np.ndarray, weights: np.ndarray, delta: float) -> Loss:
-    """`e²/2` where |e| ≤ delta, else `delta (|e| - delta/2)`, for e = p - t, meaned over c (Huber 1964).
+    """`e²/2` where |e| ≤ delta, else `delta (|e| - delta/2)`, for e = p - t, averaged over c (Huber 1964).
 
     predictions p and targets t (m, c), weights (m,).
     """

@@ -11,7 +11,7 @@ from .sequence import keep_steps
 
 
 def batch_norm_statistics(x: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and biased variance over every axis but the last; 0 where no row counts."""
+    """Mean and biased variance (c,) over every axis but the last of x (…, c); 0 where no row counts."""
     rows = _counted(x, mask)
     count = x.dtype.type(max(len(rows), 1))
     mean = rows.sum(axis=0) / count
@@ -26,7 +26,7 @@ def batch_norm(
     beta: np.ndarray,
     epsilon: float,
 ) -> np.ndarray:
-    """y = γ (x − μ) / √(σ² + ε) + β."""
+    """y = γ (x - μ) / √(σ² + ε) + β (Ioffe & Szegedy 2015); x (…, c), the others (c,)."""
     factor = gamma / np.sqrt(variance + variance.dtype.type(epsilon))
     return x * factor + (beta - mean * factor)
 

@@ -15,7 +15,10 @@ def _out(shape: tuple[int, ...], window: Pair, strides: Pair, pads: Pads) -> Pai
 
 
 def max_pool2d(x: np.ndarray, window: Pair, strides: Pair, pads: Pads) -> np.ndarray:
-    """Largest value of each window; padding never wins, a NaN always does."""
+    """The largest value of each window; padding never wins, a NaN always does.
+
+    x (n, h, w, c), pads ((top, bottom), (left, right)), which crop where negative. Returns (n, height, width, c).
+    """
     out = _out(x.shape, window, strides, pads)
     padded = pad2d(x, pads, -np.inf)
     y = np.full((len(x), *out, x.shape[3]), -np.inf, x.dtype)
@@ -27,7 +30,7 @@ def max_pool2d(x: np.ndarray, window: Pair, strides: Pair, pads: Pads) -> np.nda
 def max_pool2d_gradient(
     dy: np.ndarray, x: np.ndarray, y: np.ndarray, window: Pair, strides: Pair, pads: Pads
 ) -> np.ndarray:
-    """Hand dy to the first maximum of each window, in row-major order."""
+    """Hand dy to the first maximum of each window, in row-major order; dy and y (n, height, width, c), x (n, h, w, c)."""
     padded = pad2d(x, pads, -np.inf)
     dpadded = np.zeros(padded.shape, dy.dtype)
     open_windows = np.ones(y.shape, bool)
@@ -46,7 +49,7 @@ def _window_sizes(shape: tuple[int, ...], window: Pair, strides: Pair, pads: Pad
 
 
 def avg_pool2d(x: np.ndarray, window: Pair, strides: Pair, pads: Pads) -> np.ndarray:
-    """Mean of the true pixels of each window; padding is not counted."""
+    """The mean of the true pixels of each window; padding is not counted. Shapes as in max_pool2d."""
     padded = pad2d(x, pads)
     sizes = _window_sizes(x.shape, window, strides, pads).astype(x.dtype)
     total = np.zeros((len(x), *sizes.shape[1:3], x.shape[3]), x.dtype)

@@ -1,8 +1,13 @@
-"""Drawing one of several classes from their probabilities."""
+"""Choosing one of several classes: the most probable, or one that is drawn."""
 
 from __future__ import annotations
 
 import numpy as np
+
+
+def argmax(x: np.ndarray) -> np.ndarray:
+    """Where each row of x (m, c) is largest, (m,) int64: the first of equals; a NaN counts as large."""
+    return x.argmax(axis=1)
 
 
 def sample(probabilities: np.ndarray, temperature: float, top_k: int, top_p: float, u: float) -> int:

@@ -12,6 +12,16 @@ def step_mask(x: np.ndarray, value: float) -> np.ndarray:
     return (x != value).any(axis=tuple(range(2, x.ndim)))
 
 
+def intersect_masks(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Which steps are real in both masks (n, t)."""
+    return a & b
+
+
+def prepend_step(mask: np.ndarray) -> np.ndarray:
+    """The mask (n, t + 1) of sequences that begin with a real step more than those of a mask (n, t)."""
+    return np.concatenate([np.ones((len(mask), 1), bool), mask], axis=1)
+
+
 def keep_steps(x: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """x (n, t, …) with zeros at the steps that are not real. The gradient is the same call on dy."""
     return np.where(mask.reshape(*mask.shape, *(1,) * (x.ndim - 2)), x, x.dtype.type(0))

@@ -1,7 +1,7 @@
 """Compiled kernels on disk, so that each machine compiles a kernel once.
 
 One file holds one kernel for one set of argument types. The folder's name is a hash of everything the machine code depends
-on (the sources of this package, the versions of Python, Numba and llvmlite, the processor, Numba's settings), so a changed source never
+on (the sources of this back end, the versions of Python, Numba and llvmlite, the processor, Numba's settings), so a changed source never
 meets old code, and no file is ever checked by date. Where a folder is made, those that nobody has opened for long are removed.
 A file that is damaged or cannot be read counts as absent; a folder that cannot be written is replaced by a temporary one, and
 that by nothing: kernels are then compiled again in each process.
@@ -33,7 +33,7 @@ from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
-from ...files import check_folder, replacing, user_folder
+from ....files import check_folder, replacing, user_folder
 from . import environment
 
 KEPT = 90 * 24 * 3600
@@ -189,7 +189,8 @@ def _is_ours(path: Path) -> bool:
 @functools.cache
 def key() -> str:
     """A hash of everything that the machine code depends on."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
+    kernels = Path(__file__).parents[1]
+    sources = sorted(kernels.rglob("*.py"))
     facts = (
         sys.version,
         platform.machine(),
@@ -199,5 +200,5 @@ def key() -> str:
     )
     digest = hashlib.sha256(repr(facts).encode())
     for source in sources:
-        digest.update(source.name.encode() + source.read_bytes())
+        digest.update(source.relative_to(kernels).as_posix().encode() + source.read_bytes())
     return digest.hexdigest()[:16]

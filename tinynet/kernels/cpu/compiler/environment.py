@@ -9,7 +9,7 @@ from llvmlite import binding
 from numba import config
 from numba.core.registry import cpu_target
 
-from ...errors import TinynetError
+from ....errors import TinynetError
 
 WIDTHS = (4, 8, 16)
 """Lanes that the kernels are written for: NEON and SSE, AVX2, AVX-512."""

@@ -19,12 +19,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import memory
+from .compiler.jit import helper, jit
+from .compiler.simd import LANES, load, load_until, store, store_until, transpose
+from .compiler.tile import ROWS, WIDTH, finish, outer, resume, row_offsets, start
 from .flat import CHUNK, chunks, flat
 from .functions import clear
-from .jit import jit
 from .plans import PLANS, kept
-from .simd import LANES, load, load_until, store, store_until, transpose
-from .tile import ROWS, WIDTH, finish, outer, resume, row_offsets, start
 
 ONE = np.float32(1)
 TILES_WORTH_PACKING = 12
@@ -68,7 +68,7 @@ class Plan(NamedTuple):
     work: int
     layout: Layout
     sizes: np.ndarray
-    """The integers that `contract` starts with reading."""
+    """The integers that `contract` reads first: `_parts_of` and `_lengths_of` name them."""
     packing: tuple[int, int, int, bool] | None
     """(steps, depth, columns, transposed) of weights that have to be packed in panels."""
 
@@ -78,22 +78,26 @@ class Plan(NamedTuple):
         return *self.layout[:4], self.sizes
 
 
+@helper
+def _parts_of(sizes):
+    """How a contraction is cut: (groups, steps, shared, begin, row_parts, panel_parts)."""
+    return sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5]
+
+
+@helper
+def _lengths_of(sizes):
+    """From one to the next: of groups and steps of x, groups of y, whose columns follow; of steps, panels and lines of w."""
+    return sizes[6], sizes[7], sizes[8], sizes[9], sizes[10], sizes[11], sizes[12]
+
+
 @jit
 def contract(task, x, w, bias, y, in_rows, out_rows, tiles, offsets, sizes, slope):
     """A task is a share of the rows and columns of one group: a picture, or a chunk of pictures with a partial sum.
 
     A group takes one step after the other: taps of a kernel, or pictures of its chunk. Later ones add to y.
     """
-    groups, steps, shared, begin, row_parts, panel_parts = (
-        sizes[0],
-        sizes[1],
-        sizes[2],
-        sizes[3],
-        sizes[4],
-        sizes[5],
-    )
-    x_group, x_step, y_group, columns = sizes[6], sizes[7], sizes[8], sizes[9]
-    w_step, w_panel, w_line = sizes[10], sizes[11], sizes[12]
+    groups, steps, shared, begin, row_parts, panel_parts = _parts_of(sizes)
+    x_group, x_step, y_group, columns, w_step, w_panel, w_line = _lengths_of(sizes)
     group, part = divmod(task, row_parts * panel_parts)
     row_part, panel_part = divmod(part, panel_parts)
     panels = (columns + WIDTH - 1) // WIDTH
