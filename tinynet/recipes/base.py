@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from typing import Any, ClassVar
 
@@ -88,7 +88,7 @@ class Plan:
             "optimizer": type(optimizer).__name__,
             "learning rate": peak_rate(optimizer.learning_rate),
             "batch size": self.settings["batch_size"],
-            "augmentation": ", ".join(f"{k} {v}" for k, v in vars(augment).items() if v)
+            "augmentation": ", ".join(f"{k} {v}" for k, v in asdict(augment).items() if v)
             if augment
             else "none",
             "seed": self.settings["seed"],
