@@ -15,7 +15,7 @@ from ..data.augment import Augment
 from ..errors import TinynetError
 from ..layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D
 from ..model import Sequential
-from ..training import Adam, EarlyStopping, OneCycle
+from ..training import AdamW, EarlyStopping, OneCycle
 from .base import Choices, Plan, check_arch
 
 BATCH_SIZE = 64
@@ -66,6 +66,7 @@ def plan(
     epochs: int,
     augment: Augment | None,
     dropout: float = 0.0,
+    weight_decay: float = 0.0,
     ema: float | None = None,
     about: str = "",
     resized: bool = False,
@@ -81,7 +82,7 @@ def plan(
     settings = {
         "epochs": choices.epochs or epochs,
         "batch_size": choices.batch_size or BATCH_SIZE,
-        "optimizer": Adam(OneCycle(rate)),
+        "optimizer": AdamW(OneCycle(rate), weight_decay=weight_decay),
         "validation_data": validation,
         "augment": augment if choices.augment else None,
         "early_stopping": _watch(len(validation[1])),
