@@ -90,7 +90,7 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.npz",
               callback=_model_file,
               help="Where the model goes.  [default: ./DATA-ARCH.npz]")  # fmt: skip
-@click.option("--force", is_flag=True, help="Replace an existing file.")
+@click.option("--force", is_flag=True, help="Replace existing files.")
 @click.option("--resume", is_flag=True, help="Continue a training that was interrupted, to the same bits.")
 @click.option("--time-limit", type=Duration(), metavar="TIME",
               help="Stop after TIME (90 seconds, 10m, 1h) of training and keep the best weights.")  # fmt: skip
@@ -114,20 +114,19 @@ def command(data: str, output: Path | None, force: bool, resume: bool, time_limi
     """
     from tinynet import recipes
     from tinynet.recipes.base import Choices
-    from tinynet.training import check_writable
 
     if augment is not None and recipes.is_text(data):
         raise click.UsageError(
             "--augment and --no-augment are for pictures, but DATA is text; leave them out"
         )
+    if history is not None:
+        _check_file(history, "--history", force or resume)
     if output is not None:
         _check_output(output, force, resume)
     plan = recipes.plan(data, Choices(seed=random_seed, augment=augment is not False, **choices))
     if output is None:
         output = Path(f"{plan.name}.npz")
         _check_output(output, force, resume)
-    if history is not None:
-        check_writable(history)
     for warning in plan.warnings:
         note(f"note: {warning}")
     note(plan.reason)
@@ -144,7 +143,6 @@ def _checkpoint(output: Path) -> Path:
 def _check_output(output: Path, force: bool, resume: bool) -> None:
     """Found before training, not after."""
     from tinynet.errors import TinynetError
-    from tinynet.training import check_writable
     from tinynet.training.checkpoints import exclusive
 
     if resume and not _checkpoint(output).exists():
@@ -154,15 +152,22 @@ def _check_output(output: Path, force: bool, resume: bool) -> None:
         )
     with exclusive(_checkpoint(output)):
         pass  # another training that writes it is the first thing to know
+    if _checkpoint(output).exists() and not (force or resume):
+        raise TinynetError(
+            f"{_checkpoint(output)} exists already: --resume continues it, --force replaces it, --output writes elsewhere"
+        )
     # Beside its checkpoint, a file is what the interrupted training itself has left.
-    if not (force or resume):
-        if _checkpoint(output).exists():
-            raise TinynetError(
-                f"{_checkpoint(output)} exists already: --resume continues it, --force replaces it, --output writes elsewhere"
-            )
-        if output.exists():
-            raise TinynetError(f"{output} exists already: --force replaces it, --output writes elsewhere")
-    check_writable(output)
+    _check_file(output, "--output", force or resume)
+
+
+def _check_file(path: Path, option: str, replace: bool) -> None:
+    """Raise TinynetError where a result could not be written later, or would replace a file that nobody gave up."""
+    from tinynet.errors import TinynetError
+    from tinynet.training import check_writable
+
+    if path.exists() and not replace:
+        raise TinynetError(f"{path} exists already: --force replaces it, {option} writes elsewhere")
+    check_writable(path)
 
 
 def _discard(checkpoint: Path) -> None:

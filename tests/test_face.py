@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,35 @@ def test_a_network_is_shown_as_its_summary(capsys):
     assert repr(net) + "\n" == capsys.readouterr().out and "dense_1  Dense(units=3)" in repr(net)
     with pytest.raises(tn.TinynetError, match=r"^a Sequential is made of layers, not of Sequential$"):
         tn.Sequential([net], (2, 2))
+
+
+def test_a_source_distribution_holds_all_that_tests_need(tmp_path):
+    setuptools = pytest.importorskip("setuptools")
+    root = PYPROJECT.parent
+    if int(setuptools.__version__.split(".")[0]) < 77 or not PYPROJECT.exists():
+        pytest.skip("needs setuptools 77, and a clone")
+    ignored = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__")
+    shutil.copytree(root, tmp_path / "clone", ignore=ignored)
+    build = "import sys, setuptools.build_meta as b; print(b.build_sdist(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", build, tmp_path], cwd=tmp_path / "clone", capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as file:
+        held = {name.partition("/")[2] for name in file.getnames()}
+    folders = ("tests", "bench", "weights", "cli", "tinynet")
+    files = {
+        f
+        for folder in folders
+        for f in (root / folder).rglob("*")
+        if "__pycache__" not in f.parts and f.is_file()
+    }
+    needed = {str(f.relative_to(root).as_posix()) for f in files} | {
+        "README.md",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "pyproject.toml",
+    }
+    assert needed <= held, sorted(needed - held)
+    assert not [name for name in held if "__pycache__" in name]

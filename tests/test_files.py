@@ -209,3 +209,38 @@ def test_a_place_that_takes_no_file_is_a_sentence_and_leaves_nothing(tmp_path, n
 def test_a_name_of_bytes_is_a_name(tmp_path):
     write(os.fsencode(tmp_path / "file"))
     assert Path(tmp_path / "file").read_bytes() == b"new"
+
+
+KILLED = """
+import os, sys
+from tinynet.files import atomic_write
+with atomic_write(sys.argv[1]) as file:
+    file.write(bytes(1000))
+    print("written", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows removes no open file, and locks none")
+def test_what_a_killed_writer_left_is_removed_by_the_next_but_nothing_that_is_still_written(tmp_path):
+    path = tmp_path / "file"
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    writers = [subprocess.Popen([sys.executable, "-c", KILLED, path], **streams) for _ in range(2)]
+    try:
+        assert all(writer.stdout.readline() == b"written\n" for writer in writers)
+        (tmp_path / ".tinynet-link.tmp").symlink_to(tmp_path / "other")
+        writers[0].kill()
+        writers[0].wait()
+        write(path)  # what is new may belong to somebody who is about to claim it
+        assert len(list(tmp_path.glob(".tinynet-*"))) == 3
+        for left in tmp_path.glob(".tinynet-*"):
+            os.utime(left, (0, 0), follow_symlinks=False)
+        write(path)
+        assert len(list(tmp_path.glob(".tinynet-*"))) == 2
+        writers[1].communicate(b"")
+        assert writers[1].returncode == 0 and path.read_bytes() == bytes(1000)
+        assert sorted(os.listdir(tmp_path)) == [".tinynet-link.tmp", "file"]
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.communicate()

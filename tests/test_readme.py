@@ -59,6 +59,15 @@ def test_tables_of_results_are_what_the_benchmarks_printed():
     assert readers in README
 
 
+@pytest.mark.skipif(not hasattr(os, "posix_spawnp"), reason="measures with POSIX means")
+def test_the_numpy_kernels_take_the_memory_that_readme_says():
+    said = int(re.search(r"takes \d+ MB beyond Python and NumPy, (\d+) MB in all", README)[1])
+    command = [sys.executable, "-m", "bench.small_machine"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert int(re.search(r"\((\d+) MB in all\)", done.stdout)[1]) <= 1.5 * said, done.stdout
+
+
 def test_every_command_is_in_readme():
     from tinynet.cli import VERBS
 

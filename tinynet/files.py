@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,7 +14,14 @@ from typing import Any, BinaryIO
 
 from .errors import TinynetError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 PIECE = 1 << 20
+TEMPORARY, FRESH = ".tinynet-{}.tmp", 60
+"""A file that is being written, and the seconds after its last change in which it certainly is somebody's."""
 
 
 def _flags(*names: str) -> int:
@@ -101,8 +109,8 @@ def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path` and move it there once it is whole; on failure the old file stays.
 
     A link stays a link: what it points to is replaced. A file that is replaced hands on its mode and, where that is allowed,
-    its owner and group; a new one follows the umask. Raises TinynetError where the place cannot be written or the disk is
-    full.
+    its owner and group; a new one follows the umask. What a killed process left of this kind is removed. Raises
+    TinynetError where the place cannot be written or the disk is full.
     """
     try:
         with replacing(path) as file:
@@ -115,19 +123,14 @@ def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
 @contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """`atomic_write` for callers who explain an OSError themselves."""
-    text = os.fsdecode(path)
-    if "\0" in text:
-        raise OSError(errno.EINVAL, "its name has a NUL character", text)
-    if text.endswith(("/", os.sep)):
-        raise OSError(errno.EISDIR, "it is the name of a folder", text)
-    target = Path(os.path.realpath(text))
-    old = target.stat() if target.exists() else None
-    if old and not (stat.S_ISREG(old.st_mode) and os.access(target, os.W_OK)):
-        raise PermissionError(errno.EACCES, "it is no file that may be written", text)
-    temporary = target.with_name(f".tinynet-{os.urandom(8).hex()}.tmp")
+    target, old = replaced(path)
+    _remove_stale(target.parent)
+    temporary = target.with_name(TEMPORARY.format(os.urandom(8).hex()))
     try:
         # Private while it is written, or who may not read the old file could read this one.
         with open(os.open(temporary, WRITING, 0o600 if old else 0o666), "wb") as file:
+            with suppress(OSError):  # where a file system has no locks, nobody removes it
+                _claim(file)
             yield file
             file.flush()
             if old:
@@ -138,6 +141,40 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             os.unlink(temporary)
+
+
+def replaced(path: str | os.PathLike) -> tuple[Path, os.stat_result | None]:
+    """The file that writing to `path` would replace, links followed, and its status, None where it is new.
+
+    Raises OSError for what is no file, or may not be written.
+    """
+    text = os.fsdecode(path)
+    if "\0" in text:
+        raise OSError(errno.EINVAL, "its name has a NUL character", text)
+    if text.endswith(("/", os.sep)):
+        raise OSError(errno.EISDIR, "it is the name of a folder", text)
+    target = Path(os.path.realpath(text))
+    old = target.stat() if target.exists() else None
+    if old and not (stat.S_ISREG(old.st_mode) and os.access(target, os.W_OK)):
+        raise PermissionError(errno.EACCES, "it is no file that may be written", text)
+    return target, old
+
+
+def _claim(file: BinaryIO) -> None:
+    """Lock a file until it is closed; raises OSError where another process holds it. Windows removes no open file anyway."""
+    if fcntl:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _remove_stale(folder: Path) -> None:
+    """Remove what processes left that were killed while they wrote to this folder."""
+    for path in folder.glob(TEMPORARY.format("*")):
+        with suppress(OSError):
+            # One that is new may not be claimed yet, or not any more but on its way to its place.
+            if time.time() - path.lstat().st_mtime > FRESH:
+                with open(os.open(path, READING | _flags("O_NOFOLLOW")), "rb") as file:
+                    _claim(file)
+                os.unlink(path)
 
 
 def _hand_on(old: os.stat_result, descriptor: int) -> None:

@@ -36,6 +36,9 @@ MOST_LAYERS = 2_000
 """More small layers than these would fill memory with zeros before it is known that the file has not their arrays."""
 FLOAT_BYTES, SAMPLE_BYTES = 4, 256 << 20
 """A layer of a model that is read may take so much for one sample, or as much as reading the file may."""
+MOST_OPERATIONS, STEP_OPERATIONS = 300 * 10**9, 300_000
+"""A model that is read may take so many for one sample, ten times VGG16's; a step of a recurrent layer takes at least the time
+of so many."""
 LARGEST_STREAM = 1 << 30
 """Bytes of a model that is read from a stream without places, such as a download."""
 CONFIG_KEYS = {"format", "version", "name", "input_shape", "layers", "labels", "vocabulary", "metadata"}
@@ -321,13 +324,18 @@ def _build(found: dict[str, Any], name: str, allowance: int) -> Sequential:
 
 
 def _check_sample(model: Sequential, allowance: int) -> None:
-    """Raise TinynetError where one sample would need memory that nobody expects of such a file."""
+    """Raise TinynetError where one sample would need memory, or time, that nobody expects of such a file."""
     values = [math.prod(size or 1 for size in shape) for shape in model.shapes]
     layers = zip(model.layers, model.shapes, values, values[1:], strict=False)
     sizes = [before + layer.size(shape) + after for layer, shape, before, after in layers]
     needed, most = FLOAT_BYTES * max([*values, *sizes]), max(SAMPLE_BYTES, allowance)
     if needed > most:
         raise TinynetError(f"one sample would take {needed:,} bytes in a layer, more than {most:,}")
+    recurrent = zip(model.layers, model.shapes, strict=False)
+    steps = sum(shape[0] or 1 for layer, shape in recurrent if layer.state_sizes)
+    operations = model.flops() + steps * STEP_OPERATIONS
+    if operations > MOST_OPERATIONS:
+        raise TinynetError(f"one sample would take {operations:,} operations, more than {MOST_OPERATIONS:,}")
 
 
 def _layer(entry: Any) -> Any:

@@ -34,6 +34,7 @@ def test_a_misspelt_word_is_answered_with_the_one_that_was_meant(tmp_path):
         (["classify", DIGIT, "--device", "gpu"], "'gpu' is not one of 'auto', 'reference', 'cpu'", 2),
         (["classify", DIGIT, "--model", "digit"], "no model 'digit'; did you mean digits? Give a shipped", 1),
         (["info", "shapes-cnn"], "no model 'shapes-cnn'; did you mean the file shapes-cnn.npz?", 1),
+        (["train", ""], "'' does not exist; DATA is digits", 1),
         (["train", "Digit"], "Digit does not exist; did you mean digits? DATA is digits", 1),
         (["evaluate", "digits", "fashon"], "fashon does not exist; did you mean fashion?", 1),
         (["train", "poem.text"], "text ends in .txt: rename it", 1),

@@ -136,6 +136,19 @@ def test_a_killed_training_is_neither_replaced_nor_mixed_with_another_and_ends_t
     )
 
 
+@pytest.mark.parametrize("name", ["h.csv", "h.png"])
+def test_a_history_is_not_replaced_unless_asked_for(name, poem, tmp_path):
+    (tmp_path / name).write_text("of another training")
+    settings = ("train", poem, *FAST, "--epochs", 1, "-o", "m.npz", "--history", name)
+    fails(
+        run(*settings, cwd=tmp_path),
+        f"{name} exists already: --force replaces it, --history writes elsewhere",
+    )
+    assert (tmp_path / name).read_text() == "of another training" and not (tmp_path / "m.npz").exists()
+    assert run(*settings, "--force", cwd=tmp_path).returncode == 0
+    assert (tmp_path / name).read_bytes()[:5] in (b"epoch", b"\x89PNG\r")
+
+
 def test_the_file_says_how_it_was_trained(poem, tmp_path):
     run("train", poem, *FAST, "--epochs", 50, "-o", "m.npz", "--time-limit", "1e-9", cwd=tmp_path)
     record = tn.load(tmp_path / "m.npz").metadata["training"]

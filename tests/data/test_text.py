@@ -36,7 +36,9 @@ def test_any_end_of_line_is_a_line_feed_and_a_byte_order_mark_is_none_of_the_tex
         (b"\xef\xbb\xbf", "a.txt is empty"),
         (b"\x89PNG\0\0\0", "a.txt is a binary file, not text"),
         ("Straße".encode("latin-1"), "a.txt is not UTF-8: its byte 5 is no character; convert it, .* LATIN1"),
-        ("Straße".encode("utf-16"), "a.txt is not UTF-8: .* iconv -f UTF-16"),
+        ("Straße".encode("utf-16"), "a.txt is not UTF-8: .* iconv -f UTF-16 -t"),
+        ("Straße".encode("utf-32"), "a.txt is not UTF-8: .* iconv -f UTF-32 -t"),
+        (b"\0\0\xfe\xff" + "Straße".encode("utf-32-be"), "a.txt is not UTF-8: .* iconv -f UTF-32 -t"),
     ],
 )
 def test_what_is_no_text_is_said_in_a_sentence(tmp_path, content, message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -59,8 +60,8 @@ SHAPES = [(1, 1), (3, 7), (5, 8), (2, 3, 16), (4, 9, 2, 33), (700, 31), (0, 5)]
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "silu", "gelu", "sigmoid", "tanh", "softmax")
 
 
-def convolutions():
-    for shape, (kh, kw, filters), *geometry in CONVOLUTIONS:
+def convolutions(table=CONVOLUTIONS):
+    for shape, (kh, kw, filters), *geometry in table:
         label = f"{shape}*{kh}x{kw}x{filters}"
         x, kernel, bias = normal(*shape), normal(kh, kw, shape[3], filters), normal(filters)
         for name in reference.FUSED if shape[0] == 3 else ("relu",):
@@ -71,7 +72,7 @@ def convolutions():
         yield Case("conv2d_kernel_gradient", label, (x, dz, kernel.shape, *geometry))
 
 
-def convolutions_and_pools():
+def _convolutions_and_pools():
     """Few pictures take the two kernels one after the other, many the one."""
     for n, size, channels, filters in [
         (2, 8, 3, 5),
@@ -81,32 +82,41 @@ def convolutions_and_pools():
         (3, 7, 2, 33),
         (0, 6, 2, 3),
     ]:
-        x, kernel, bias = normal(n, size, size, channels), normal(3, 3, channels, filters), normal(filters)
+        operands = (n, size, size, channels), (3, 3, filters)
         for activation in ("relu", "tanh", "linear", "leaky_relu", "elu"):
-            geometry = ((1, 1), ((0, -1), (1, 0)), (1, 1)), activation, ((2, 2), (2, 2), NONE)
-            yield from _joined(x, kernel, bias, geometry)
-        overlapping = (
-            ((2, 1), ((1, 1), (1, 1)), (1, 2)),
-            "leaky_relu",
-            ((3, 2), (2, 1), ((1, 1), (0, 1))),
+            yield (
+                *operands,
+                ((1, 1), ((0, -1), (1, 0)), (1, 1)),
+                activation,
+                ((2, 2), (2, 2), NONE),
+            )
+        overlapping = (3, 2), (2, 1), ((1, 1), (0, 1))
+        yield *operands, ((2, 1), ((1, 1), (1, 1)), (1, 2)), "leaky_relu", overlapping
+        spread = (1, 2), (2, 3), ((0, 0), (1, 0))
+        yield *operands, ((1, 1), NONE, (1, 1)), "relu", spread
+
+
+CONVOLUTIONS_AND_POOLS = list(_convolutions_and_pools())
+
+
+def convolutions_and_pools(table=CONVOLUTIONS_AND_POOLS):
+    """In quarters, whose sums are exact: what is the largest, and where the first of equals is, does not depend on rounding."""
+    for shape, (kh, kw, filters), *geometry in table:
+        x, kernel, bias = (
+            np.round(4 * normal(*size)) / 4 for size in (shape, (kh, kw, shape[3], filters), (filters,))
         )
-        yield from _joined(x, kernel, None, overlapping)
-        spread = ((1, 1), NONE, (1, 1)), "relu", ((1, 2), (2, 3), ((0, 0), (1, 0)))
-        yield from _joined(x, kernel, bias, spread)
+        label = f"{shape}*{kh}x{kw}x{filters}-{geometry[1]}-{geometry[2][0]}"
+        call = x, kernel, None if geometry[1] == "leaky_relu" else bias, *geometry
+        yield Case("conv2d_max_pool2d", label, call, (), 1e-5)
+        yield Case("conv2d_max_pool2d_traced", label, call, (), 1e-5)
+        y, places = reference.conv2d_max_pool2d_traced(*call)
+        for input_gradient in (True, False):
+            arguments = normal(*y.shape), y, places, x, kernel, *geometry, input_gradient
+            yield Case("conv2d_max_pool2d_gradient", f"{label}-{input_gradient}", arguments, (), 1e-5)
 
 
-def _joined(x, kernel, bias, geometry):
-    label = f"{x.shape}-{geometry[1]}-{geometry[2][0]}"
-    yield Case("conv2d_max_pool2d", label, (x, kernel, bias, *geometry), (), 1e-5)
-    yield Case("conv2d_max_pool2d_traced", label, (x, kernel, bias, *geometry), (), 1e-5)
-    y, places = reference.conv2d_max_pool2d_traced(x, kernel, bias, *geometry)
-    for input_gradient in (True, False):
-        arguments = normal(*y.shape), y, places, x, kernel, *geometry, input_gradient
-        yield Case("conv2d_max_pool2d_gradient", f"{label}-{input_gradient}", arguments, (), 1e-5)
-
-
-def matrices():
-    for m, k, n in MATRICES:
+def matrices(table=MATRICES):
+    for m, k, n in table:
         label = f"{m}x{k}x{n}"
         x, kernel, bias, dz = normal(m, k), normal(k, n), normal(n), normal(m, n)
         for name in reference.FUSED:
@@ -116,8 +126,8 @@ def matrices():
         yield Case("dense_kernel_gradient", label, (x, dz))
 
 
-def pools():
-    for shape, *geometry in POOLS:
+def pools(table=POOLS):
+    for shape, *geometry in table:
         label = f"{shape}-{geometry[0]}"
         x = np.round(normal(*shape) * 2)  # so that there are ties
         y = reference.max_pool2d(x, *geometry)
@@ -128,8 +138,8 @@ def pools():
         yield Case("avg_pool2d_gradient", label, (dy, shape, *geometry))
 
 
-def elements():
-    for shape in SHAPES:
+def elements(table=SHAPES):
+    for shape in table:
         label = "x".join(map(str, shape))
         z, dy = 3 * normal(*shape), normal(*shape, seed=1)
         for name in ("linear", *ACTIVATIONS):
@@ -152,8 +162,11 @@ def elements():
                 yield Case("batch_norm_gradient", f"{label}-{kind}", gradient, (), 1e-5)
 
 
-def losses():
-    for m, c in [(1, 1), (5, 10), (64, 10), (3, 8), (9, 65), (0, 4)]:
+LOSSES = [(1, 1), (5, 10), (64, 10), (3, 8), (9, 65), (0, 4)]
+
+
+def losses(table=LOSSES):
+    for m, c in table:
         label = f"{m}x{c}"
         logits, targets, weights = 4 * normal(m, c), np.abs(normal(m, c, seed=1)) % 1, positive(m)
         labels = np.arange(m, dtype=np.int64) * 7 % c
@@ -163,8 +176,11 @@ def losses():
         yield Case("huber", label, (logits, targets, weights, 0.7))
 
 
-def steps():
-    for size in (1, 7, 8, 40_001):
+SIZES = (1, 7, 8, 40_001)
+
+
+def steps(table=SIZES):
+    for size in table:
         p, g, m, s = normal(size), normal(size, seed=1), normal(size, seed=2), positive(size)
         yield Case("sgd", f"{size}", (p, g, m, 0.1, 0.9, False, 0.01), (0, 2))
         yield Case("sgd", f"nesterov-{size}", (p, g, m, 0.1, 0.9, True, 0.0), (0, 2))
@@ -174,8 +190,11 @@ def steps():
         yield Case("blend", f"{size}", (p, g, 0.1), (0,))
 
 
-def warps():
-    for shape in [(3, 28, 28, 1), (2, 5, 9, 3), (1, 1, 1, 1), (0, 4, 4, 1)]:
+PICTURES = [(3, 28, 28, 1), (2, 5, 9, 3), (1, 1, 1, 1), (0, 4, 4, 1)]
+
+
+def warps(table=PICTURES):
+    for shape in table:
         label = "x".join(map(str, shape))
         images = np.abs(normal(*shape))
         matrices = 0.3 * normal(shape[0], 2, 3) + np.float32([[1, 0, 0.5], [0, 1, -0.3]])
@@ -205,8 +224,8 @@ def masks(n, t):
     return {"whole": None, "padded": np.arange(t) < lengths[:, None], "scattered": scattered}
 
 
-def cells():
-    for n, t, units in SEQUENCES:
+def cells(table=SEQUENCES):
+    for n, t, units in table:
         h0, c0, dh, dc = (
             normal(n, units),
             normal(n, units, seed=1),
@@ -233,8 +252,8 @@ def cells():
                 yield Case("gru_gradient", more, (dh, *trace, recurrent, mask, reset_after), (), 2e-5)
 
 
-def sequences():
-    for n, t, units in SEQUENCES:
+def sequences(table=SEQUENCES):
+    for n, t, units in table:
         label = f"{n}x{t}x{units}"
         x, y = normal(n, t, units), normal(n, t, units, seed=1)
         ids = np.random.default_rng(n).integers(0, 7, (n, t)).astype(np.int32)
@@ -264,8 +283,11 @@ def sequences():
         yield Case("merge_gradient", f"{label}-wider", (dy, x, wider, "concat"))
 
 
-def draws():
-    for classes in (1, 2, 9, 65):
+CLASSES = (1, 2, 9, 65)
+
+
+def draws(table=CLASSES):
+    for classes in table:
         p = reference.activation(2 * normal(1, classes), "softmax")[0]
         for temperature, top_k, top_p in (
             (0.0, 0, 1.0),
@@ -279,8 +301,9 @@ def draws():
                 yield Case("sample", label, (p, temperature, top_k, top_p, u))
 
 
-def all_cases() -> list[Case]:
-    families = (
+FAMILIES = {
+    family.__name__: family
+    for family in (
         convolutions,
         convolutions_and_pools,
         matrices,
@@ -293,4 +316,28 @@ def all_cases() -> list[Case]:
         sequences,
         draws,
     )
-    return [case for family in families for case in family() if hasattr(reference, case.name)]
+}
+"""Each gives the calls of its kernels for a table of sizes and settings."""
+
+
+def all_cases() -> list[Case]:
+    return [case for family in FAMILIES.values() for case in family() if hasattr(reference, case.name)]
+
+
+def outputs(module: ModuleType, case: Case, dtype: type = np.float32, copy=np.copy) -> list[np.ndarray]:
+    """What a call returns and what it changes, on copies of its arguments in a precision."""
+    arguments = [
+        copy(a.astype(dtype) if a.dtype == np.float32 else a) if isinstance(a, np.ndarray) else a
+        for a in case.arguments
+    ]
+    result = getattr(module, case.name)(*arguments)
+    results = result if isinstance(result, tuple) else [] if result is None else [result]
+    return [np.asarray(r) for r in [*results, *(arguments[i] for i in case.changed)] if r is not None]
+
+
+def assert_close(actual: list[np.ndarray], expected: list[np.ndarray], tolerance: float) -> None:
+    assert len(actual) == len(expected)
+    for a, e in zip(actual, expected, strict=True):
+        assert a.shape == e.shape
+        scale = np.abs(e).max(initial=0)
+        np.testing.assert_allclose(a, e, rtol=tolerance, atol=tolerance * max(scale, 0.1))

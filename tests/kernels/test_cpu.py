@@ -16,7 +16,7 @@ from tinynet.kernels import reference
 
 pytest.importorskip("numba")
 
-from kernels.cases import ACTIVATIONS, Case, all_cases, normal
+from kernels.cases import ACTIVATIONS, Case, all_cases, assert_close, normal, outputs
 from tinynet.kernels import cpu
 from tinynet.kernels.cpu import jit, simd, tile
 
@@ -34,24 +34,6 @@ def always_parallel(monkeypatch):
     jit.set_threads(2)
     yield
     jit.set_threads(before)
-
-
-def outputs(module, case: Case, dtype=np.float32) -> list[np.ndarray]:
-    """What a call returns and what it changes, on copies of its arguments in a precision."""
-    arguments = [
-        a.astype(dtype) if isinstance(a, np.ndarray) and a.dtype == np.float32 else a for a in case.arguments
-    ]
-    result = getattr(module, case.name)(*arguments)
-    results = result if isinstance(result, tuple) else [] if result is None else [result]
-    return [np.asarray(r) for r in [*results, *(arguments[i] for i in case.changed)] if r is not None]
-
-
-def assert_close(actual: list[np.ndarray], expected: list[np.ndarray], tolerance: float) -> None:
-    assert len(actual) == len(expected)
-    for a, e in zip(actual, expected, strict=True):
-        assert a.shape == e.shape
-        scale = np.abs(e).max(initial=0)
-        np.testing.assert_allclose(a, e, rtol=tolerance, atol=tolerance * max(scale, 0.1))
 
 
 def ids(case: Case) -> str:

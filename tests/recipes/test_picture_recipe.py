@@ -64,3 +64,15 @@ def test_a_class_that_is_never_answered_is_a_note():
     ]
     made.model.set_weights([w * 0 for w in weights[:-1]] + [np.array([-9.0, 9.0])])
     assert made.notes()[0].startswith("dark: never answered")
+
+
+def test_of_many_classes_that_are_never_answered_a_note_names_a_few():
+    class Never:
+        labels = tuple(map(str, range(300)))
+
+        def predict(self, x):
+            return np.eye(300)[:1]
+
+    made = plan(3)
+    made.model, made.settings["validation_data"] = Never(), (np.zeros(300), np.arange(300))
+    assert made.notes()[0].startswith("1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 289 more: never answered")

@@ -14,6 +14,7 @@ from hostile import content, header, zipped
 from model_file import npy, peak_memory
 
 import tinynet as tn
+from tinynet import storage
 from tinynet.archive import EXPANSION, FREE_BYTES
 from tinynet.errors import ModelFileError
 
@@ -79,6 +80,39 @@ def test_the_memory_of_an_honest_model_is_bounded_too():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak <= FREE_BYTES + EXPANSION * len(data)
+
+
+def model_file(layers, shape):
+    config = {**hostile.CONFIG, "layers": layers, "labels": None, "input_shape": shape}
+    return zipped(content(config))
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape"),
+    [
+        ([{"type": "Conv2D", "filters": 1, "kernel_size": 5, "padding": "same"}] * 1900, [4000, 4000, 1]),
+        ([{"type": "MaxPool2D", "pool_size": 99, "strides": 1, "padding": "same"}] * 9, [3000, 3000, 1]),
+        ([{"type": "LSTM", "units": 1}], [4_000_000, 1]),
+        ([{"type": "RNN", "units": 1, "return_sequences": True}] * 1900, [1000, 1]),
+        ([{"type": "Bidirectional", "layer": {"type": "GRU", "units": 1}}], [4_000_000, 1]),
+    ],
+)
+def test_a_small_file_whose_one_sample_would_take_hours_is_refused(layers, shape):
+    assert "operations, more than 300,000,000,000" in refused(model_file(layers, shape))
+
+
+def test_ordinary_large_networks_are_within_the_bounds_of_a_sample():
+    vgg = []
+    for count, filters in ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512)):
+        vgg += [tn.Conv2D(filters, 3, padding="same", activation="relu") for _ in range(count)]
+        vgg.append(tn.MaxPool2D(2))
+    dense = [tn.Flatten(), tn.Dense(4096), tn.Dense(4096), tn.Dense(1000)]
+    for net in (
+        tn.Sequential([*vgg, *dense], (224, 224, 3), seed=None),  # VGG19, the largest of them
+        tn.Sequential([tn.LSTM(512, return_sequences=True), tn.LSTM(512)], (10_000, 80), seed=None),
+        tn.Sequential([tn.RNN(16)], (500_000, 1), seed=None),
+    ):
+        storage._check_sample(net, 0)
 
 
 def test_a_config_of_many_small_lists_takes_no_more_than_promised():

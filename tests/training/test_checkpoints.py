@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tracemalloc
 
@@ -315,6 +316,8 @@ def configs():
         ("sums", value)
         for value in ({"loss": 0, "evil": 1}, [1], {}, {"loss": 0, "weight": 0, "score": "a", "rows": 0})
     )
+    sums = {"loss": 0, "weight": 0, "score": 0, "rows": 0}
+    yield from (("sums", sums | {"metrics": value}) for value in ([], None, 5, {"f": 1}, {"f": "a"}))
     yield from (("learning_rate", value) for value in ("a", [], 10**400))
     yield from (("chosen_rate", value) for value in ("a", -1, 0, {}))
     yield from (("best_epoch", value) for value in (1.5, 7, -1, "a", 0))
@@ -393,6 +396,12 @@ def test_places_that_cannot_be_written_are_found_before_training(tmp_path, monke
     with pytest.raises(TinynetError, match=r"there is no folder .*missing; create it first"):
         net.fit(X, Y, checkpoint=tmp_path / "missing" / "run.npz")
     assert equal(net.state(), start.state())
+
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        for place in (tmp_path / "pipe", "/dev/null"):
+            with pytest.raises(TinynetError, match="it is no file that may be written; choose another place"):
+                net.fit(X, Y, checkpoint=place)
 
     def forbidden(**settings):
         raise PermissionError(13, "Permission denied")

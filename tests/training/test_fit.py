@@ -426,8 +426,13 @@ def test_a_rate_far_too_high_is_one_error_without_warnings(rate, device):
 def test_bad_settings_are_answered_before_training():
     for settings, message in (
         ({"epoch": 3}, r"fit has no setting epoch; did you mean epochs\?"),
-        ({"metrics": ["accuracy"]}, "fit has no setting metrics; the metric follows from the loss"),
+        (
+            {"metrics": ["f1"]},
+            "there is no metric 'f1' for cross_entropy, which has accuracy; other metrics are functions",
+        ),
         ({"momentum": 0.9}, "fit has no setting momentum; it has x, y, epochs, batch_size, "),
+        ({"shuffle": "batch"}, "fit: shuffle must be True or False, not 'batch'"),
+        ({"stateful": 1}, "fit: stateful must be True or False, not 1"),
         ({"epochs": 0}, "fit: epochs must be a whole number of at least 1, not 0"),
         ({"batch_size": 2.5}, "fit: batch_size must be"),
         ({"seed": -1}, "fit: seed must be"),

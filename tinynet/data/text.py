@@ -27,6 +27,11 @@ LARGEST = 1 << 30
 """Bytes of a text file."""
 SHOWN = 10
 """Unknown characters that an error names."""
+MARKS = {
+    "UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+    "UTF-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+}
+"""What a text in another encoding begins with; the shorter is the beginning of the longer."""
 
 
 # ---- reading ----
@@ -51,15 +56,15 @@ def as_text(content: bytes, name: str | os.PathLike) -> str:
     """`read_text` for what a file of that name holds."""
     if not content.removeprefix(codecs.BOM_UTF8):
         raise DataError(f"{name} is empty; give a file that holds text")
-    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    if b"\0" in content and not wide:
+    encoding = next((name for name, marks in MARKS.items() if content.startswith(marks)), "LATIN1")
+    if b"\0" in content and encoding == "LATIN1":
         raise DataError(f"{name} is a binary file, not text; save what it says as plain text in UTF-8")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
             f"{name} is not UTF-8: its byte {error.start + 1} is no character; convert it, "
-            f"for example with iconv -f {'UTF-16' if wide else 'LATIN1'} -t UTF-8"
+            f"for example with iconv -f {encoding} -t UTF-8"
         ) from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
 

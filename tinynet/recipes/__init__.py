@@ -39,7 +39,7 @@ def check_exists(data: str) -> None:
     """Raise DataError, naming the data set that may be meant, where there is no folder or file DATA."""
     if not os.path.exists(data):
         close = did_you_mean(data, ("digits", "fashion", "shakespeare"))
-        raise DataError(f"{data} does not exist; {close}{' ' * bool(close)}DATA is {DATA}")
+        raise DataError(f"{data or repr(data)} does not exist; {close}{' ' * bool(close)}DATA is {DATA}")
 
 
 def is_text(data: str) -> bool:

@@ -15,6 +15,8 @@ from ..layers import GRU, LSTM, RNN
 from ..model import Sequential
 from ..training import Callback
 
+SHOWN = 10
+"""Classes that a note names."""
 ENOUGH_TO_JUDGE_BY = 1000
 """Validation samples from which an accuracy is right to two or three points in a hundred."""
 
@@ -69,8 +71,9 @@ class Plan:
         never = [self.model.labels[index] for index in np.setdiff1d(y, answers)]
         if not never:
             return []
+        more = f" and {len(never) - SHOWN} more" if len(never) > SHOWN else ""
         return [
-            f"{', '.join(never)}: never answered on the validation set; more samples of such classes would help"
+            f"{', '.join(never[:SHOWN])}{more}: never answered on the validation set; more samples of such classes would help"
         ]
 
 

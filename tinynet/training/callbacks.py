@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from ..errors import TinynetError
 from ..settings import sealed
 from ..terminal import is_terminal, note, printable, put
-from .schedules import check_number, improved
+from .schedules import ReduceOnPlateau, check_mode, check_number, improved, rises
 
 if TYPE_CHECKING:
     from .loop import Training
@@ -51,9 +51,10 @@ class Callback:
 class EarlyStopping:
     """Stop when `monitor` has not improved by `min_delta` for `patience` epochs.
 
-    An accuracy improves upwards, everything else downwards; of epochs with the same accuracy the best is the one with the
-    lower loss, since a small validation set is soon all right. Unlike in Keras the weights of the best epoch are
-    restored unless `restore_best_weights=False`. It follows from the history alone, so it holds no state.
+    An accuracy improves upwards, everything else downwards, unless `mode` is "max" or "min", which a function among the
+    metrics needs. Of epochs with the same accuracy the best is the one with the lower loss, since a small validation set
+    is soon all right. Unlike in Keras the weights of the best epoch are restored unless `restore_best_weights=False`. It
+    follows from the history alone, so it holds no state.
     """
 
     monitor: str = "val_loss"
@@ -61,8 +62,10 @@ class EarlyStopping:
     """None: never stop, only watch."""
     min_delta: float = 0.0
     restore_best_weights: bool = True
+    mode: str | None = None
 
     def __post_init__(self) -> None:
+        check_mode("EarlyStopping", self.mode)
         if self.patience is not None:
             check_number("EarlyStopping", "patience", self.patience)
         check_number("EarlyStopping", "min_delta", self.min_delta)
@@ -70,9 +73,10 @@ class EarlyStopping:
     def best(self, epochs: Sequence[dict[str, Any]]) -> int | None:
         """Index of the best epoch so far: of equal accuracies the one with the lower loss, then the earlier."""
         best = self._last_improvement(epochs)
-        if best is None or not self.monitor.endswith("accuracy"):
+        if best is None or not rises(self):
             return best
-        loss, reached = self.monitor.replace("accuracy", "loss"), epochs[best][self.monitor]
+        loss = "val_loss" if self.monitor.startswith("val_") else "loss"
+        reached = epochs[best][self.monitor]
         tied = [index for index in range(best, len(epochs)) if epochs[index][self.monitor] == reached]
         return min(tied, key=lambda index: epochs[index][loss])
 
@@ -85,17 +89,27 @@ class EarlyStopping:
         last = None
         for index, epoch in enumerate(epochs):
             reached = None if last is None else epochs[last][self.monitor]
-            if improved(self.monitor, epoch[self.monitor], reached, self.min_delta):
+            if improved(self, epoch[self.monitor], reached):
                 last = index
         return last
 
 
-def check_monitor(owner: str, monitor: str, metric: str, validated: bool) -> None:
-    """Raise TinynetError unless the history will have that entry."""
-    names = ["loss", metric, *(("val_loss", f"val_{metric}") if validated else ())]
+def check_monitor(watcher: EarlyStopping | ReduceOnPlateau, metrics: Sequence[str], validated: bool) -> None:
+    """Raise TinynetError unless the history will have what it monitors, and it is known which way that improves.
+
+    metrics: the loss's own, then those of functions.
+    """
+    owner = "early stopping" if isinstance(watcher, EarlyStopping) else type(watcher).__name__
+    monitor, means = watcher.monitor, ["loss", *metrics]
+    names = [*means, *(f"val_{name}" for name in means if validated)]
     if monitor in names:
+        of_function = monitor.removeprefix("val_") in metrics[1:]
+        if of_function and watcher.mode not in ("min", "max") and not rises(watcher):
+            raise TinynetError(
+                f"{owner} watches {monitor}: say by mode='max' or mode='min' which way it improves"
+            )
         return
-    if monitor in ("val_loss", f"val_{metric}"):
+    if monitor in [f"val_{name}" for name in means]:
         raise TinynetError(
             f"{owner} watches {monitor}, which needs validation_data or validation_split; or watch monitor='loss'"
         )

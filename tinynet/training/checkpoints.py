@@ -18,7 +18,7 @@ import numpy as np
 
 from ..archive import Archive, parse_json
 from ..errors import TinynetError
-from ..files import atomic_write, open_file
+from ..files import atomic_write, open_file, replaced
 
 try:
     import fcntl
@@ -26,7 +26,7 @@ except ImportError:  # Windows
     fcntl = None
 
 FORMAT = "tinynet checkpoint"
-VERSION = 2
+VERSION = 3
 
 
 def save_checkpoint(
@@ -181,14 +181,15 @@ def check_new(path: str | os.PathLike, resumed: str | os.PathLike | None) -> Non
 
 
 def check_writable(path: str | os.PathLike) -> None:
-    """Raise TinynetError where a file could not be written to `path` later: no such folder, no permission."""
+    """Raise TinynetError where a file could not be written to `path` later: no such folder, no permission, a device."""
     path = Path(path)
     if path.is_dir():
         raise TinynetError(f"cannot write {path}: it is a folder; give a file name in it")
     if not path.parent.is_dir():
         raise TinynetError(f"cannot write {path}: there is no folder {path.parent}; create it first")
     try:
-        with tempfile.TemporaryFile(dir=path.parent):
+        target, _ = replaced(path)
+        with tempfile.TemporaryFile(dir=target.parent):
             pass
     except OSError as error:
         raise TinynetError(f"cannot write {path}: {error.strerror or error}; choose another place") from error

@@ -13,9 +13,9 @@ from .. import kernels as devices
 from ..data.augment import Augment
 from ..errors import TinynetError
 from ..files import path_text
-from ..layers.base import check_count, check_seed
+from ..layers.base import check_count, check_flag, check_seed
 from ..settings import checked
-from ..terminal import is_terminal
+from ..terminal import is_terminal, note
 from . import resuming
 from .callbacks import Callback, EarlyStopping, Progress, check_monitor
 from .checkpoints import check_new, check_writable, exclusive
@@ -23,9 +23,11 @@ from .history import History
 from .identity import identity
 from .loop import Training, measure
 from .losses import LOSSES, Loss, get_loss
+from .metrics import Metric, get_metrics
 from .optimizers import MovingAverage, Optimizer, get_optimizer
+from .remarks import remarks
 from .samples import Samples, prepare
-from .schedules import check_number, monitored
+from .schedules import check_number, watching
 
 if TYPE_CHECKING:
     from ..model import Sequential
@@ -40,6 +42,7 @@ def fit(
     epochs: int = 1,
     batch_size: int = 32,
     loss: str | Loss = "cross_entropy",
+    metrics: Sequence[str | Metric] = (),
     optimizer: str | Optimizer | None = None,
     validation_data: tuple[Any, ...] | None = None,
     validation_split: float = 0.0,
@@ -69,6 +72,9 @@ def fit(
     epochs, batch_size: the last batch of an epoch is as short as it falls
     loss: a name, a Loss or a function (see `losses.FunctionLoss`); cross_entropy and binary_cross_entropy are
         fused with the last softmax or sigmoid
+    metrics: functions f(labels, outputs) that give a number for each batch, whose mean by samples the history shows under the
+        function's name; labels (m, …) as the loss takes them, outputs (m, c) as `predict` returns them, one row a sample or
+        step. The loss's own metric, such as "accuracy", is there in any case
     optimizer: an Optimizer or its name, default Adam(1e-3); its learning rate may be a Schedule
     validation_data: (x, y) or (x, y, sample_weight), measured after each epoch; or validation_split, the last fraction
         of x and y
@@ -80,7 +86,8 @@ def fit(
         reset_rate: chance that it begins with zeros instead, so that a network learns how to begin as well
     callbacks: see Callback; early_stopping: an EarlyStopping, or its patience
     verbose: None shows progress on stderr where that is a terminal, and a line an epoch in a notebook; True shows at
-        least such lines everywhere
+        least such lines everywhere, False nothing. Of odd samples (labels that are all the same, classes that
+        validation_split leaves out, constant columns) the first training of a network says a note on stderr
     clip_norm: limit of the norm of all gradients together, in place of the optimizer's own
     ema: decay, such as 0.999, of a moving average of the weights; validation and the final model use it
     checkpoint: file that is written after each epoch and when training is stopped; one that exists is not replaced, unless it
@@ -96,6 +103,7 @@ def fit(
     before training; DivergedError where the loss becomes NaN or infinite.
     """
     loss = get_loss(loss, model.logits_activation)
+    metrics = get_metrics(metrics, loss)
     _check_softmax(model)
     samples = prepare(model, loss, x, y, sample_weight, class_weight)
     samples, validation = _validation(model, loss, samples, validation_data, validation_split)
@@ -111,14 +119,15 @@ def fit(
         samples=samples,
         validation=validation,
         loss=loss,
+        metrics=metrics,
         optimizer=optimizer,
-        early_stopping=_watch(early_stopping, optimizer, loss, validation is not None),
+        early_stopping=_watch(early_stopping, optimizer, [loss.metric, *metrics], validation is not None),
         average=None if ema is None else MovingAverage(ema),
         callbacks=[*callbacks, *_progress(verbose)],
         epochs=check_count("fit", "epochs", epochs),
         batch_size=check_count("fit", "batch_size", batch_size),
         seed=check_seed("fit", "seed", seed),
-        shuffle=shuffle and not stateful,
+        shuffle=check_flag("fit", "shuffle", shuffle) and not stateful,
         stateful=_check_stateful(stateful, model, samples, batch_size),
         reset_rate=reset_rate,
         augment=_check_augment(augment, samples),
@@ -138,6 +147,9 @@ def fit(
         model.metadata.pop("loss", None)
         if loss.name in LOSSES:
             model.metadata["loss"] = loss.name
+        if verbose is not False and not (model.epochs_trained or resume):  # once, also in a loop of calls
+            for text in remarks(model, loss, samples, validation if validation_split else None):
+                note(f"note: {text}")
         return training.run()
 
 
@@ -149,23 +161,25 @@ def evaluate(
     *,
     sample_weight: Any = None,
     loss: str | Loss | None = None,
+    metrics: Sequence[str | Metric] = (),
     batch_size: int | None = None,
 ) -> dict[str, float]:
-    """Mean loss and metric of a model on samples x (n, *input_shape) and labels y: {"loss": …, "accuracy": …}.
+    """Mean loss and metrics of a model on samples x (n, *input_shape) and labels y: {"loss": …, "accuracy": …}.
 
     sample_weight: (n,), or shaped like the labels; batch_size: None lets it follow from the length of sequences
     loss: by default the one that the model was trained with, else cross_entropy after a softmax,
-    binary_cross_entropy after a sigmoid, mse after anything else. Raises as `fit` does.
+    binary_cross_entropy after a sigmoid, mse after anything else; metrics: functions, as in `fit`. Raises as `fit` does.
     """
     if loss is None:
         usual = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy", None: "mse"}
         loss = model.metadata.get("loss", usual[model.logits_activation])
     loss = get_loss(loss, model.logits_activation)
+    metrics = get_metrics(metrics, loss)
     samples = prepare(model, loss, x, y, sample_weight)
     if batch_size is not None:
         batch_size = check_count("evaluate", "batch_size", batch_size)
     kernels = devices.backend(model.flops(samples.x.shape[1:]) * len(samples))
-    return measure(model, samples, loss, kernels, batch_size)
+    return measure(model, samples, loss, kernels, metrics, batch_size)
 
 
 def _check_softmax(model: Sequential) -> None:
@@ -215,13 +229,12 @@ def _split_callbacks(
 
 
 def _watch(
-    early_stopping: EarlyStopping | None, optimizer: Optimizer, loss: Loss, validated: bool
+    early_stopping: EarlyStopping | None, optimizer: Optimizer, metrics: Sequence[str], validated: bool
 ) -> EarlyStopping:
     """What tells the best epoch; where nobody asked, it stops nothing and restores nothing."""
-    if early_stopping is not None:
-        check_monitor("early stopping", early_stopping.monitor, loss.metric, validated)
-    if monitor := monitored(optimizer.learning_rate):
-        check_monitor("ReduceOnPlateau", monitor, loss.metric, validated)
+    for watcher in (early_stopping, watching(optimizer.learning_rate)):
+        if watcher is not None:
+            check_monitor(watcher, metrics, validated)
     monitor = "val_loss" if validated else "loss"
     return early_stopping or EarlyStopping(monitor, patience=None, restore_best_weights=False)
 
@@ -233,7 +246,7 @@ def _progress(verbose: bool | None) -> list[Callback]:
 
 
 def _check_stateful(stateful: bool, model: Sequential, samples: Samples, batch_size: int) -> bool:
-    if not stateful:
+    if not check_flag("fit", "stateful", stateful):
         return False
     recurrent = [layer for layer in model.layers if layer.state_sizes]
     if not recurrent:

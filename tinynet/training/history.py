@@ -10,6 +10,7 @@ from typing import Any
 
 from ..files import atomic_write
 from .curves import draw_curves
+from .metrics import COLUMNS
 
 SHOWN = (3, 5)
 """Epochs at the begin and at the end of a long table."""
@@ -64,8 +65,9 @@ class History:
         whole = self.epochs[:-1] if self.broken_off else self.epochs
         panels = {
             name: [[epoch[key] for epoch in whole] for key in (name, f"val_{name}") if key in self.history]
-            for name in ("loss", "accuracy", "mae")
-            if name in self.history
+            for name in self.history
+            if name not in COLUMNS or name == "loss"
+            if not name.startswith("val_")
         }
         image = draw_curves([epoch["epoch"] for epoch in whole], panels, self.kept_epoch)
         with atomic_write(path) as file:

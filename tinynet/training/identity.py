@@ -54,6 +54,7 @@ def identity(training: Training) -> dict[str, Any]:
                 "epochs": training.epochs if needs_length(training.optimizer.learning_rate) else None,
                 "batch_size": training.batch_size,
                 "loss": training.loss,
+                "metrics": [*training.metrics] or None,
                 "optimizer": training.optimizer,
                 "augment": training.augment,
                 "ema": training.average.decay if training.average else None,
@@ -61,7 +62,11 @@ def identity(training: Training) -> dict[str, Any]:
                 "shuffle": training.shuffle,
                 "stateful": training.stateful,
                 "reset_rate": training.reset_rate,
-                "early_stopping": {"monitor": stopping.monitor, "min_delta": stopping.min_delta},
+                "early_stopping": {
+                    "monitor": stopping.monitor,
+                    "min_delta": stopping.min_delta,
+                    "mode": stopping.mode,
+                },
             }
         )
     )

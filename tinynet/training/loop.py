@@ -24,6 +24,7 @@ from ..terminal import note
 from .callbacks import Callback, EarlyStopping
 from .history import History
 from .losses import Loss
+from .metrics import Metric, measured_by
 from .optimizers import Arrays, MovingAverage, Optimizer, State
 from .resuming import save
 from .samples import Batch, Samples
@@ -59,9 +60,13 @@ class Sums:
     weight: float = 0.0
     score: float = 0.0
     rows: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    """Of functions, by name."""
 
-    def add(self, loss: Loss, value: float, outputs: np.ndarray, batch: Batch) -> None:
-        """Take in one batch."""
+    def add(
+        self, loss: Loss, value: float, outputs: np.ndarray, batch: Batch, found: dict[str, float]
+    ) -> None:
+        """Take in one batch, and what functions found on it."""
         score = loss.score(outputs, batch.targets)
         if batch.counted is not None:
             score = score[batch.counted]
@@ -69,10 +74,13 @@ class Sums:
         self.weight += batch.total
         self.score += float(score.sum(dtype=np.float64))
         self.rows += len(score)
+        for name, number in found.items():
+            self.metrics[name] = self.metrics.get(name, 0.0) + number * len(score)
 
     def means(self, metric: str) -> dict[str, float]:
-        """{"loss": …, metric: …}."""
-        return {"loss": self.loss / (self.weight or 1), metric: self.score / (self.rows or 1)}
+        """{"loss": …, metric: …, and what functions found}."""
+        own = {name: total / (self.rows or 1) for name, total in self.metrics.items()}
+        return {"loss": self.loss / (self.weight or 1), metric: self.score / (self.rows or 1), **own}
 
 
 @dataclass
@@ -84,6 +92,8 @@ class Training:
     samples: Samples
     validation: Samples | None
     loss: Loss
+    metrics: dict[str, Metric]
+    """Functions that are measured beside the loss and its own metric."""
     optimizer: Optimizer
     early_stopping: EarlyStopping
     average: MovingAverage | None
@@ -215,7 +225,9 @@ class Training:
         value, gradient = self.loss(self.kernels, outputs, batch.targets, batch.shares)
         if not math.isfinite(value):
             self._diverged()
-        self.sums.add(self.loss, value, outputs, batch)
+        self.sums.add(
+            self.loss, value, outputs, batch, measured(self.metrics, self.model, outputs, batch, run)
+        )
         gradients = self.model.backward(gradient, saved)
         position = Position(self.step, self.total_steps, self.epoch, self.history.epochs)
         self.used_rate = self.optimizer.update(self.kernels, self.parameters, gradients, self.state, position)
@@ -270,7 +282,7 @@ class Training:
         if self.validation is None:
             return {}
         with self._weights_in_use():
-            found = measure(self.model, self.validation, self.loss, self.kernels)
+            found = measure(self.model, self.validation, self.loss, self.kernels, self.metrics)
         return {f"val_{name}": value for name, value in found.items()}
 
     def _weights(self) -> Arrays:
@@ -326,9 +338,10 @@ class Training:
         rows = []
         for weights in (self.start, self.best):
             self.model.set_state(weights)
-            found = measure(self.model, samples, self.loss, self.kernels, training=self.validation is None)
+            training = self.validation is None
+            found = measure(self.model, samples, self.loss, self.kernels, self.metrics, training=training)
             rows.append(found | {f"val_{name}": value for name, value in found.items()})
-        return math.isfinite(rows[1]["loss"]) and EarlyStopping(self.early_stopping.monitor).best(rows) == 1
+        return math.isfinite(rows[1]["loss"]) and replace(self.early_stopping, min_delta=0.0).best(rows) == 1
 
     def _tell(self, event: str) -> None:
         try:
@@ -354,10 +367,11 @@ def measure(
     samples: Samples,
     loss: Loss,
     kernels: ModuleType,
+    metrics: dict[str, Metric],
     batch_size: int | None = None,
     training: bool = False,
 ) -> dict[str, float]:
-    """Mean loss and metric on samples that are prepared already; by default in batches that fit into memory."""
+    """Mean loss and metrics on samples that are prepared already; by default in batches that fit into memory."""
     if batch_size is None:
         batch_size = min(EVALUATION_BATCH, max(EVALUATION_ROWS // samples.rows_each, 1))
     run = Run(kernels, training=training, logits=is_fused(loss, model))
@@ -367,8 +381,19 @@ def measure(
         outputs, saved = model.forward(batch.x, run)
         batch = batch.within(model.output_mask(saved))
         value, _ = loss(kernels, outputs, batch.targets, batch.shares)
-        sums.add(loss, value, outputs, batch)
+        sums.add(loss, value, outputs, batch, measured(metrics, model, outputs, batch, run))
     return sums.means(loss.metric)
+
+
+def measured(
+    metrics: dict[str, Metric], model: Sequential, outputs: np.ndarray, batch: Batch, run: Run
+) -> dict[str, float]:
+    """What functions find on a batch: they are given outputs as `predict` returns them, where the loss may be given logits."""
+    if not metrics:
+        return {}
+    if run.logits:
+        outputs = run.kernels.activation(outputs, model.logits_activation)
+    return measured_by(metrics, outputs, batch.targets, batch.counted)
 
 
 def is_fused(loss: Loss, model: Sequential) -> bool:

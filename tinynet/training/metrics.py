@@ -1,8 +1,75 @@
-"""What a classifier gets right, class by class."""
+"""What a classifier gets right, class by class; and functions of a user's own that measure a network."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+
+from ..errors import TinynetError
+from .losses import Loss
+
+Metric = Callable[[np.ndarray, np.ndarray], Any]
+"""f(labels, outputs) → a number, or one for each row."""
+KERAS_NAMES = {
+    "acc": "accuracy",
+    "binary_accuracy": "accuracy",
+    "categorical_accuracy": "accuracy",
+    "sparse_categorical_accuracy": "accuracy",
+    "mean_absolute_error": "mae",
+}
+COLUMNS = ("epoch", "loss", "learning_rate", "seconds")
+"""What the history holds in any case."""
+
+
+def get_metrics(given: Any, loss: Loss) -> dict[str, Metric]:
+    """The functions in a list of metrics, by name. The loss's own metric is measured in any case, and may be named.
+
+    Raises TinynetError for what is neither, and for a function whose name the history has already.
+    """
+    if not isinstance(given, (list, tuple)):
+        raise TinynetError(f"metrics must be a list, such as ['{loss.metric}', f], not {given!r}")
+    found: dict[str, Metric] = {}
+    for metric in given:
+        if isinstance(metric, str) and KERAS_NAMES.get(metric, metric) == loss.metric:
+            continue
+        if not callable(metric) or isinstance(metric, type):
+            raise TinynetError(
+                f"there is no metric {metric!r} for {loss.name}, which has {loss.metric}; "
+                "other metrics are functions of labels and outputs"
+            )
+        name = getattr(metric, "__name__", type(metric).__name__)
+        if name in (*COLUMNS, loss.metric, *found) or name.startswith("val_"):
+            raise TinynetError(f"the history has a {name} already: give the metric {name} another name")
+        found[name] = metric
+    return found
+
+
+def measured_by(
+    metrics: dict[str, Metric], outputs: np.ndarray, targets: np.ndarray, counted: np.ndarray | None
+) -> dict[str, float]:
+    """What each function finds on the rows of a batch, of which only the counted ones are shown to it."""
+    rows = outputs.reshape(-1, outputs.shape[-1])
+    labels = targets.reshape(len(rows), *targets.shape[outputs.ndim - 1 :])
+    rows, labels = (rows, labels) if counted is None else (rows[counted], labels[counted])
+    # Copies, since what it is shown is still needed.
+    return {
+        name: _number(name, f(labels.copy(), rows.copy())) if len(rows) else 0.0
+        for name, f in metrics.items()
+    }
+
+
+def _number(name: str, found: Any) -> float:
+    try:
+        number = float(np.mean(found))
+    except (TypeError, ValueError):
+        number = np.nan
+    if not np.isfinite(number):
+        raise TinynetError(
+            f"the metric {name} must return a finite number for each batch, but returned {found!r:.60}"
+        )
+    return number
 
 
 def confusion_matrix(predicted: np.ndarray, true: np.ndarray, classes: int) -> np.ndarray:

@@ -101,7 +101,11 @@ def _check(training: Training, config: dict[str, Any], path: str | os.PathLike) 
         and not (batch and epoch == training.epochs),
         "sums": isinstance(sums, dict)
         and sums.keys() == vars(training.sums).keys()
-        and all(map(_is_number, sums.values()))
+        and isinstance(sums["metrics"], dict)
+        and sums["metrics"].keys() in (set(), set(training.metrics))
+        and all(
+            map(_is_number, (*[sums[name] for name in sums.keys() - {"metrics"}], *sums["metrics"].values()))
+        )
         and _is_count(sums["rows"]),
         "best_epoch": config.get("best_epoch", 0) is None or _is_count(config.get("best_epoch")),
         "learning_rate": _is_number(config.get("learning_rate")),
@@ -116,7 +120,7 @@ def _check(training: Training, config: dict[str, Any], path: str | os.PathLike) 
 
 def _columns(training: Training) -> list[str]:
     """What the history holds of an epoch beside its number."""
-    means = ["loss", training.loss.metric]
+    means = ["loss", training.loss.metric, *training.metrics]
     validated = [f"val_{name}" for name in means] if training.validation else []
     return [*means, *validated, "learning_rate", "seconds"]
 

@@ -163,7 +163,7 @@ class ReduceOnPlateau(Schedule):
     """Multiply the rate by `factor` whenever `monitor` has not improved by `min_delta` for `patience` epochs.
 
     The defaults are those of Keras' ReduceLROnPlateau. It follows from the history alone, so nothing has to be kept.
-    Without validation give `monitor="loss"`.
+    Without validation give `monitor="loss"`. mode: as in `EarlyStopping`.
     """
 
     learning_rate: float
@@ -172,8 +172,10 @@ class ReduceOnPlateau(Schedule):
     monitor: str = "val_loss"
     min_delta: float = 1e-4
     min_learning_rate: float = 0.0
+    mode: str | None = None
 
     def __post_init__(self) -> None:
+        check_mode("ReduceOnPlateau", self.mode)
         check_number("ReduceOnPlateau", "learning_rate", self.learning_rate, above=0)
         check_number("ReduceOnPlateau", "factor", self.factor, above=0, most=1)
         check_number("ReduceOnPlateau", "patience", self.patience)
@@ -183,7 +185,7 @@ class ReduceOnPlateau(Schedule):
     def rate(self, position: Position) -> float:
         rate, best, waited = self.learning_rate, None, 0
         for epoch in position.epochs:
-            if improved(self.monitor, epoch[self.monitor], best, self.min_delta):
+            if improved(self, epoch[self.monitor], best):
                 best, waited = epoch[self.monitor], 0
                 continue
             waited += 1
@@ -192,18 +194,29 @@ class ReduceOnPlateau(Schedule):
         return rate
 
 
-def improved(monitor: str, value: float, best: float | None, min_delta: float = 0.0) -> bool:
-    """Whether a monitored value beats the best so far by more than min_delta: an accuracy rises, all else falls."""
+def check_mode(owner: str, mode: Any) -> None:
+    """Raise TinynetError unless this says which way a monitored value improves, or leaves it open."""
+    if not (mode is None or (isinstance(mode, str) and mode in ("auto", "min", "max"))):
+        raise TinynetError(f"{owner}: mode must be 'min' or 'max', or None, not {mode!r}")
+
+
+def rises(watcher: Any) -> bool:
+    """Whether what it monitors improves upwards: as its `mode` says, else an accuracy does and nothing else."""
+    return watcher.mode == "max" if watcher.mode in ("min", "max") else watcher.monitor.endswith("accuracy")
+
+
+def improved(watcher: Any, value: float, best: float | None) -> bool:
+    """Whether the value that it monitors beats the best so far by more than its min_delta."""
     if best is None:
         return math.isfinite(value)
-    return value > best + min_delta if monitor.endswith("accuracy") else value < best - min_delta
+    return value > best + watcher.min_delta if rises(watcher) else value < best - watcher.min_delta
 
 
-def monitored(schedule: Any) -> str | None:
-    """The entry of the history that a schedule looks at, if any."""
+def watching(schedule: Any) -> ReduceOnPlateau | None:
+    """The schedule in this one that looks at the history, if any."""
     if isinstance(schedule, WarmUp):
-        return monitored(schedule.schedule)
-    return schedule.monitor if isinstance(schedule, ReduceOnPlateau) else None
+        return watching(schedule.schedule)
+    return schedule if isinstance(schedule, ReduceOnPlateau) else None
 
 
 def needs_length(schedule: Any) -> bool:

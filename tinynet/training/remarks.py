@@ -1,0 +1,61 @@
+"""What a user should know of the samples before training on them: nothing of it is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .losses import Loss
+from .samples import Samples
+
+if TYPE_CHECKING:
+    from ..model import Sequential
+
+FEWEST = 10
+"""Samples from which it is no chance that a column has one value."""
+PIECE = 1 << 22
+"""Numbers that are compared at once; the first of them already tell most columns from constant ones."""
+SHOWN = 5
+"""Classes or columns that a remark names."""
+
+
+def remarks(model: Sequential, loss: Loss, samples: Samples, split: Samples | None) -> Iterator[str]:
+    """A sentence for each oddity of the samples to train on, and of the part that validation_split has `split` off."""
+    if len(samples) > 1 and (samples.targets == samples.targets[:1]).all():
+        yield "all labels to train on are the same, so there is nothing to tell apart"
+    elif split is not None:
+        yield from _left_out(model.labels, loss.labels(samples.targets), loss.labels(split.targets))
+    if columns := _constant_columns(model, samples.x):
+        what, has = ("column", "has") if len(columns) == 1 else ("columns", "have")
+        yield f"{what} {_listed(columns)} of x {has} the same value in all samples, which tells nothing"
+
+
+def _left_out(names: Sequence[str] | None, *labels: np.ndarray | None) -> Iterator[str]:
+    """Classes that the samples to train on, or those to validate on, have and the others have not."""
+    if any(own is None or own.ndim > 1 for own in labels):
+        return
+    for purpose, own, other in (("train", *labels), ("validate", *labels[::-1])):
+        missing = [names[label] if names else label for label in np.setdiff1d(other, own).tolist()]
+        if missing:
+            yield (
+                f"validation_split takes the last samples, which leaves none of class {_listed(missing)} to {purpose} on: "
+                "shuffle x and y together"
+            )
+
+
+def _constant_columns(model: Sequential, x: np.ndarray) -> list[int]:
+    if x.ndim != 2 or len(x) < FEWEST or model.takes_ids or model.takes_pictures:
+        return []
+    found, rows = np.arange(x.shape[1]), max(PIECE // x.shape[1], 1)
+    for start in range(0, len(x), rows):
+        found = found[(x[start : start + rows, found] == x[0, found]).all(axis=0)]
+        if not len(found):
+            break
+    return found.tolist()
+
+
+def _listed(items: Sequence[Any]) -> str:
+    more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
+    return ", ".join(map(str, items[:SHOWN])) + more
