@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from contextlib import nullcontext, suppress
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -251,7 +252,7 @@ def _record(plan: Plan, data: str, trained: History, best: dict[str, Any]) -> di
         "optimizer": type(settings["optimizer"]).__name__,
         "learning rate": peak_rate(settings["optimizer"].learning_rate),
         "batch size": settings["batch_size"],
-        "augmentation": ", ".join(f"{k} {v}" for k, v in vars(augment).items() if v) if augment else "none",
+        "augmentation": ", ".join(f"{k} {v}" for k, v in asdict(augment).items() if v) if augment else "none",
         "seed": settings["seed"],
         "tinynet": __version__,
         "date": datetime.now(timezone.utc).date().isoformat(),
