@@ -14,7 +14,7 @@ import numpy as np
 from ..data.pictures.augment import Augment
 from ..layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D
 from ..sequential import Sequential
-from ..training import Adam, EarlyStopping, OneCycle
+from ..training import AdamW, EarlyStopping, OneCycle
 from .architectures import ARCHITECTURES
 from .base import Choices, Plan
 
@@ -66,6 +66,7 @@ def plan(
     epochs: int,
     augment: Augment | None,
     dropout: float = 0.0,
+    weight_decay: float = 0.0,
     ema: float | None = None,
     about: str = "",
     resized: bool = False,
@@ -78,7 +79,7 @@ def plan(
     settings = {
         "epochs": choices.epochs or epochs,
         "batch_size": choices.batch_size or BATCH_SIZE,
-        "optimizer": Adam(OneCycle(rate)),
+        "optimizer": AdamW(OneCycle(rate), weight_decay=weight_decay),
         "validation_data": validation,
         "augment": None if choices.augment is False else augment,
         "early_stopping": _watch(len(validation[1])),
