@@ -44,6 +44,7 @@ class Network(Chain):
     ) -> None:
         self.layers, self.name = layers, name
         self.input_shape: Any = None
+        self._several = False  # whether a sample is a tuple of arrays, one a branch
         self.labels = [str(label) for label in labels] if labels is not None else None
         self.vocabulary = vocabulary
         self.metadata = dict(metadata or {})
@@ -64,12 +65,18 @@ class Network(Chain):
         shapes = input_shape if several else [input_shape]
         found = tuple(check_shape(self.name, "input_shape", shape) for shape in shapes)
         self.input_shape = found if several else found[0]
+        self._several = several
         self.shapes = self.shapes_through(self.input_shape)
         rng = None if seed is None else np.random.default_rng(check_seed(self.name, "seed", seed))
         self.build(self.input_shape, rng)
         self.state_like = self.zero_state(0)
         self.returns_state = any(getattr(layer, "return_state", False) for layer in self.layers)
         self._flops = self.flops()
+        self._is_open = any(None in shape for shape in self.inputs)
+        leaves_of = [layer for _, layer in self.walk() if not layer.children()]
+        self._groups = [
+            group for layer in leaves_of for group in (layer.parameters, layer.statistics) if group
+        ]
         self.replay = Replay(self._outputs, self._arrays)
 
     @property
@@ -85,11 +92,6 @@ class Network(Chain):
     def output_shape(self) -> Shape:
         """Shape of one sample's output."""
         return self.shapes[-1]
-
-    @property
-    def _several(self) -> bool:
-        """Whether a sample is a tuple of arrays, one a branch."""
-        return bool(self.input_shape) and isinstance(self.input_shape[0], tuple)
 
     def flops(self, input_shape: Shape | None = None) -> int:
         """Floating-point operations of one sample's forward pass; an open size counts as 1 unless a shape is given."""
@@ -116,11 +118,14 @@ class Network(Chain):
         return y, *leaves(kept.state)
 
     def _arrays(self) -> list[np.ndarray]:
-        return list(self.state().values())
+        """All arrays as they are now; any of them may have been replaced since."""
+        return [array for group in self._groups for array in group.values()]
 
     def compute(self, k: ModuleType, x: Any, state: State | None = None) -> tuple[np.ndarray, State]:
         """The output for a prepared batch and, if it began with a state, the state at its end."""
-        arrays = *(x if self._several else (x,)), *leaves(state or {})
+        arrays = x if self._several else (x,)
+        if state:
+            arrays = *arrays, *leaves(state)
         run = self.replay if len(arrays[0]) <= FEW_SAMPLES else self._outputs
         y, *ends = run(k, *arrays)
         return y, rebuilt(self.state_like, iter(ends)) if state else {}
@@ -212,9 +217,7 @@ class Network(Chain):
         k = device.backend(n * self.operations(x))
         if n <= batch_size:
             y, end = self.compute(k, x, state)
-            return (
-                y.copy() if any(np.may_share_memory(y, a) for a in (x if self._several else (x,))) else y
-            ), end
+            return y.copy() if _is_lent(y, x) else y, end
         pieces = [slice(start, start + batch_size) for start in range(0, n, batch_size)]
         outputs, ends = zip(*(self._piece(k, x, p, state, whole) for p in pieces), strict=True)
         joined = [np.concatenate(arrays) for arrays in zip(*map(leaves, ends), strict=True)]
@@ -229,9 +232,7 @@ class Network(Chain):
 
     def operations(self, x: Any) -> int:
         """Floating-point operations of one sample; where a size is open, as long as these samples are."""
-        is_open = any(None in shape for shape in self.inputs)
-        shape = each(lambda array: array.shape[1:], x)
-        return self.flops(shape) if is_open else self._flops
+        return self.flops(each(lambda array: array.shape[1:], x)) if self._is_open else self._flops
 
     def advance(self, x_t: Any, state: State | None = None) -> tuple[np.ndarray, State]:
         """One time step of a stream: see `Sequential.step`."""
@@ -273,6 +274,14 @@ class Network(Chain):
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Copy arrays by name into the network; raises ShapeError for a missing, unknown or wrongly shaped one."""
         fill(self.state(), state)
+
+
+def _is_lent(y: np.ndarray, x: Any) -> bool:
+    """Whether an output may lie in the memory of the input, as where no layer makes new numbers."""
+    given = x if isinstance(x, tuple) else (x,)
+    return (y.base is not None or any(y is array for array in given)) and any(
+        np.may_share_memory(y, array) for array in given
+    )
 
 
 def leaves(state: State) -> list[np.ndarray]:

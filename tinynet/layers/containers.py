@@ -6,6 +6,7 @@ their own: dense_1.kernel, two levels down sequential_1/dense_1.kernel.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -97,14 +98,10 @@ class Chain(Container):
     def check(self) -> None:
         super().check()
         self.steps = fuse(self._children)
+        self.takes_ids = bool(self.layers) and self.layers[0].takes_ids
         for name, layer in self._children.items():
             if layer.takes_ids and layer is not self.layers[0]:
                 raise TinynetError(f"{name} takes ids, which no layer gives; make it the first layer")
-
-    @property
-    def takes_ids(self) -> bool:
-        """Where the first layer does."""
-        return bool(self.layers) and self.layers[0].takes_ids
 
     @property
     def last(self) -> Layer | None:
@@ -114,10 +111,11 @@ class Chain(Container):
         return Chain([*self.layers[:-1], layer])
 
     def take(self, x: Any) -> Any:
-        for name, layer in self._children.items():
-            with placed(name, layer):
-                return layer.take(x)
-        return super().take(x)
+        if not self.takes_ids and not isinstance(x, tuple):
+            return super().take(x)
+        name, first = next(iter(self._children.items()))
+        with placed(name, first):
+            return first.take(x)
 
     def shapes_through(self, input_shape: Shape) -> list[Shape]:
         """The shapes of one sample before, between and after the layers."""
@@ -396,9 +394,9 @@ class Parallel(Container):
         masks = [mask for *_, mask in saved[1]]
         if self.merge == "prepend":
             mask = masks[1]
-            return None if mask is None else np.concatenate([np.ones((len(mask), 1), bool), mask], axis=1)
+            return None if mask is None else run.kernels.prepend_step(mask)
         found = [mask for mask in masks if mask is not None]
-        return None if len(found) < len(masks) else np.logical_and.reduce(found)
+        return None if len(found) < len(masks) else functools.reduce(run.kernels.intersect_masks, found)
 
     def final_state(self, saved: Any) -> State:
         branches = zip(self.children().items(), saved[1], strict=True)

@@ -7,7 +7,6 @@ training (truncated back-propagation through time: no gradient flows from a piec
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +17,6 @@ from .base import Gradients, Layer, Run, Shape, as_rows
 from .initializers import INITIALIZERS, initialise
 
 CELL_ACTIVATIONS = ("tanh", "relu")
-
-
-@functools.lru_cache(maxsize=64)
-def _nothing(count: int, size: int, dtype: np.dtype) -> np.ndarray:
-    """The state where sequences begin, which nobody changes: the same array each time, so that passes can be replayed."""
-    return np.zeros((count, size), dtype)
 
 
 class Recurrent(Layer):
@@ -103,7 +96,9 @@ class Recurrent(Layer):
 
     def recur(self, z: np.ndarray, run: Run) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         """The output and the trace, from what the inputs bring, x W + b."""
-        state = run.state or tuple(_nothing(len(z), self.units, z.dtype) for _ in range(self.carried))
+        state = run.state or tuple(
+            run.kernels.zeros((len(z), self.units), z.dtype) for _ in range(self.carried)
+        )
         trace = self.scan(z, state, run)
         return run.kernels.states_after(trace[0], self.return_sequences), trace
 
@@ -209,7 +204,7 @@ class LSTM(Recurrent):
 
     def scan_gradient(self, dh, trace, run):
         h, c, gates = trace
-        dc = np.zeros(c.shape[::2], c.dtype)
+        dc = run.kernels.zeros(c.shape[::2], c.dtype)
         recurrent = self.parameters["recurrent_kernel"]
         dz, _, _ = run.kernels.lstm_gradient(dh, dc, h, c, gates, recurrent, run.mask)
         return dz, {"recurrent_kernel": run.kernels.state_kernel_gradient(h, dz)}

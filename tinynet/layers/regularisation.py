@@ -88,6 +88,6 @@ class BatchNorm(Layer):
         k, gamma = run.kernels, self.parameters["gamma"]
         dx, dgamma, dbeta = k.batch_norm_gradient(dy, x, mean, variance, gamma, self.epsilon, run.mask)
         if not of_batch:  # moving averages do not depend on x
-            nothing = np.zeros(gamma.shape, gamma.dtype)
+            nothing = k.zeros(gamma.shape, gamma.dtype)
             dx = k.batch_norm(dy, nothing, variance, gamma, nothing, self.epsilon)
         return dx, {"gamma": dgamma, "beta": dbeta}
