@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ..checks import check_count, check_flag, check_number, check_seed
 from ..data.pictures.augment import Augment
@@ -101,16 +101,12 @@ def fit(
     Raises DataError and ShapeError for x and y that do not fit, TinynetError for other settings that do not, all
     before training; DivergedError where the loss becomes NaN or infinite.
     """
-    model.check_begun()
+    _check_learns(model)
     loss = get_loss(loss, model.logits_activation)
     metrics = get_metrics(metrics, loss)
-    _check_learns(model)
     samples = prepare(model, loss, x, y, sample_weight, class_weight)
     samples, validation = _validation(model, loss, samples, validation_data, validation_split)
-    optimizer = get_optimizer(optimizer)
-    if clip_norm is not None:
-        optimizer = replace(optimizer, clip_norm=clip_norm)
-    check_number("fit", "reset_rate", reset_rate, most=1)
+    optimizer = _clipped(get_optimizer(optimizer), clip_norm)
     checkpoint, resume = _file(checkpoint), _file(resume)
     callbacks, early_stopping = _split_callbacks(callbacks, early_stopping)
     training = Loop(
@@ -129,12 +125,20 @@ def fit(
         seed=check_seed("fit", "seed", seed),
         shuffle=check_flag("fit", "shuffle", shuffle) and not stateful,
         stateful=_check_stateful(stateful, model, samples, batch_size),
-        reset_rate=reset_rate,
+        reset_rate=check_number("fit", "reset_rate", reset_rate, most=1),
         augment=_check_augment(augment, samples),
         checkpoint=checkpoint,
         time_limit=_check_time_limit(time_limit),
         state=optimizer.start(model.trained()),
     )
+    first = verbose is not False and not (model.epochs_trained or resume)  # once, also in a loop of calls
+    said = remarks(model, loss, samples, validation if validation_split else None) if first else ()
+    return _run(training, resume, said)
+
+
+def _run(training: Loop, resume: Path | None, said: Iterable[str]) -> History:
+    """Train, beside nobody who writes the same checkpoint; `said` is what the user should know before."""
+    checkpoint, metadata = training.checkpoint, training.model.metadata
     if checkpoint is not None:
         check_writable(checkpoint)
     if checkpoint is not None or resume is not None:
@@ -144,12 +148,11 @@ def fit(
             check_new(checkpoint, resume)
         if resume is not None:
             resuming.resume(training, resume)
-        model.metadata.pop("loss", None)
-        if loss.name in LOSSES:
-            model.metadata["loss"] = loss.name
-        if verbose is not False and not (model.epochs_trained or resume):  # once, also in a loop of calls
-            for text in remarks(model, loss, samples, validation if validation_split else None):
-                note(f"note: {text}")
+        metadata.pop("loss", None)
+        if training.loss.name in LOSSES:
+            metadata["loss"] = training.loss.name
+        for text in said:
+            note(f"note: {text}")
         return training.run()
 
 
@@ -185,6 +188,7 @@ def evaluate(
 
 def _check_learns(model: Network) -> None:
     """Raise TinynetError where every layer is frozen, or one is a softmax over one unit, whose output is always 1."""
+    model.check_begun()
     if model.parameters and not model.learns:
         raise TinynetError(
             f"every layer of {model.name} is frozen; set trainable = True on those that fit is to change"
@@ -218,6 +222,11 @@ def _validation(
         return samples, prepare(model, loss, *data)
     except TinynetError as error:
         raise type(error)(f"validation_data: {error}") from None
+
+
+def _clipped(optimizer: Optimizer, clip_norm: float | None) -> Optimizer:
+    """The optimizer, its limit of the gradients' norm replaced where another is given."""
+    return optimizer if clip_norm is None else replace(cast(Any, optimizer), clip_norm=clip_norm)
 
 
 def _split_callbacks(
