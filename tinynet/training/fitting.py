@@ -107,7 +107,6 @@ def fit(
     samples = prepare(model, loss, x, y, sample_weight, class_weight)
     samples, validation = _validation(model, loss, samples, validation_data, validation_split)
     optimizer = _clipped(get_optimizer(optimizer), clip_norm)
-    checkpoint, resume = _file(checkpoint), _file(resume)
     callbacks, early_stopping = _split_callbacks(callbacks, early_stopping)
     training = Loop(
         model=model,
@@ -127,13 +126,13 @@ def fit(
         stateful=_check_stateful(stateful, model, samples, batch_size),
         reset_rate=check_number("fit", "reset_rate", reset_rate, most=1),
         augment=_check_augment(augment, samples),
-        checkpoint=checkpoint,
+        checkpoint=_file(checkpoint),
         time_limit=_check_time_limit(time_limit),
         state=optimizer.start(model.trained()),
     )
     first = verbose is not False and not (model.epochs_trained or resume)  # once, also in a loop of calls
     said = remarks(model, loss, samples, validation if validation_split else None) if first else ()
-    return _run(training, resume, said)
+    return _run(training, _file(resume), said)
 
 
 def _run(training: Loop, resume: Path | None, said: Iterable[str]) -> History:
