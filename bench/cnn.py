@@ -53,15 +53,15 @@ def step_function(model: tn.Sequential, x: np.ndarray, y: np.ndarray):
     """A closure that does one training step, as `fit` does it."""
     k = device.backend()
     optimizer, state = tn.Adam(1e-3), None
-    parameters = model.parameters
+    parameters, chain = model.trained(), model.logits
     weights = np.full(len(x), 1 / len(x), np.float32)
     state = optimizer.start(parameters)
-    run = Run(k, training=True, logits=True)
+    run = Run(k, training=True, input_gradient=False)
 
     def step() -> None:
-        logits, saved = model.forward(x, run)
+        logits, kept = chain.forward(x, run)
         _, gradient = k.cross_entropy(logits, y, weights)
-        optimizer.update(k, parameters, model.backward(gradient, saved), state, 1e-3)
+        optimizer.update(k, parameters, chain.backward(gradient, kept, run)[1], state, 1e-3)
 
     return step
 

@@ -30,13 +30,14 @@ def step_function(cell: str, units: int, batch: int = BATCH, steps: int = STEPS)
     rng = np.random.default_rng(0)
     x = net.check_input(rng.integers(0, CHARACTERS, (batch, steps)))
     y, weights = rng.integers(0, CHARACTERS, x.size), np.full(x.size, 1 / x.size, np.float32)
-    optimizer, parameters = tn.Adam(1e-3), net.parameters
-    state, run = optimizer.start(parameters), Run(k, training=True, logits=True)
+    optimizer, parameters, chain = tn.Adam(1e-3), net.trained(), net.logits
+    state, run = optimizer.start(parameters), Run(k, training=True, input_gradient=False)
 
     def step() -> None:
-        logits, saved = net.forward(x, run)
+        logits, kept = chain.forward(x, run)
         _, gradient = k.cross_entropy(logits.reshape(-1, CHARACTERS), y, weights)
-        optimizer.update(k, parameters, net.backward(gradient.reshape(logits.shape), saved), state, 1e-3)
+        _, gradients = chain.backward(gradient.reshape(logits.shape), kept, run)
+        optimizer.update(k, parameters, gradients, state, 1e-3)
 
     return step
 
