@@ -68,7 +68,7 @@ def torch_step(cell: str, units: int) -> Callable[[], None]:
     import torch
 
     model = torch_network(cell, units)
-    optimizer = torch.optim.Adam(model.parameters, 1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     x, y = torch.randint(0, CHARACTERS, (BATCH, STEPS)), torch.randint(0, CHARACTERS, (BATCH * STEPS,))
 
     def step() -> None:
