@@ -7,6 +7,7 @@ import numpy as np
 import tinynet as tn
 from tinynet.kernels import device
 from tinynet.layers import Run
+from tinynet.training.schedules import Position
 
 from .measure import THREADS, Row, alternate, faster, milliseconds, print_rows
 from .peers import digit_network, onnx_session, torch_network
@@ -22,7 +23,7 @@ def inference(batch: int, rounds: int, goal: str) -> Row:
     def peer() -> np.ndarray:
         return session.run(None, {"x": channels_first})[0]
 
-    np.testing.assert_allclose(model.predict(x), peer(), atol=1e-5)
+    np.testing.assert_allclose(np.asarray(model.predict(x)), peer(), atol=1e-5)
     ours, theirs = alternate([lambda: model.predict(x), peer], rounds)
     job = f"digit CNN, inference, batch {batch}, against ONNX Runtime"
     return Row(job, milliseconds(ours), milliseconds(theirs), f"{faster(ours, theirs)} faster", goal)
@@ -61,7 +62,7 @@ def step_function(model: tn.Sequential, x: np.ndarray, y: np.ndarray):
     def step() -> None:
         logits, kept = chain.forward(x, run)
         _, gradient = k.cross_entropy(logits, y, weights)
-        optimizer.update(k, parameters, chain.backward(gradient, kept, run)[1], state, 1e-3)
+        optimizer.update(k, parameters, chain.backward(gradient, kept, run)[1], state, Position(0))
 
     return step
 

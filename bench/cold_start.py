@@ -107,7 +107,8 @@ def seconds_to_first_step(command: list[str], environment: dict[str, str]) -> fl
     run = subprocess.run(
         command, env={**os.environ, **environment}, capture_output=True, text=True, check=True
     )
-    return float(re.search(r"first step after ([\d.]+) s", run.stderr).group(1))
+    (seconds,) = re.findall(r"first step after ([\d.]+) s", run.stderr)
+    return float(seconds)
 
 
 def installed_size(venv: Path) -> tuple[float, float]:

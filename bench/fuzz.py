@@ -206,9 +206,9 @@ def pick(rng: np.random.Generator, items: Any) -> Any:
     return items[int(rng.integers(len(items)))]
 
 
-def changed_bytes(data: bytes, other: bytes, rng: np.random.Generator) -> bytes:
+def changed_bytes(whole: bytes, other: bytes, rng: np.random.Generator) -> bytes:
     """Some bytes, numbers or pieces of a file changed."""
-    data = bytearray(data)
+    data = bytearray(whole)
     for _ in range(int(rng.choice([1, 1, 1, 2, 4, 16]))):
         at, length = int(rng.integers(len(data) + 1)), int(rng.choice([1, 2, 4, 8, 64, 1000]))
         way = int(rng.integers(8))

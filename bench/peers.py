@@ -42,7 +42,8 @@ def onnx_bytes(model: tn.Sequential) -> bytes:
 
     names = ["w1", "b1", "w2", "b2", "w3", "b3", "w4", "b4"]
     tensors = [numpy_helper.from_array(a, n) for a, n in zip(channels_first(model), names, strict=True)]
-    node, pool = helper.make_node, {"kernel_shape": [2, 2], "strides": [2, 2]}
+    node: Any = helper.make_node
+    pool = {"kernel_shape": [2, 2], "strides": [2, 2]}
     nodes = [
         node("Conv", ["x", "w1", "b1"], ["c1"]),
         node("Relu", ["c1"], ["r1"]),

@@ -35,7 +35,7 @@ def faces(folders: Iterable[str | Path]) -> list[Path]:
 def typed(face: Path, character: str) -> np.ndarray:
     """A page with one character, black on white."""
     font = ImageFont.truetype(str(face), SIZE)
-    left, top, right, bottom = font.getbbox(character)
+    left, top, right, bottom = (int(side) for side in font.getbbox(character))
     page = Image.new("L", (right - left + 160, bottom - top + 160), 255)
     ImageDraw.Draw(page).text((80 - left, 80 - top), character, fill=0, font=font)
     return np.asarray(page)
@@ -46,7 +46,7 @@ def read(model: tn.Sequential, pages: Iterable[np.ndarray]) -> np.ndarray:
     digits = [prepare_digit(page[..., None].astype(np.float32) / 255) for page in pages]
     pixels = np.stack([np.zeros((28, 28), np.float32) if d is None else d.pixels for d in digits])
     found = np.array([d is not None for d in digits])
-    return model.predict(pixels[..., None]) * found[:, None]
+    return np.asarray(model.predict(pixels[..., None])) * found[:, None]
 
 
 def print_fonts(model: tn.Sequential, folders: Iterable[str | Path]) -> None:

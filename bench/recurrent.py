@@ -10,6 +10,7 @@ import numpy as np
 import tinynet as tn
 from tinynet.kernels import device
 from tinynet.layers import Run
+from tinynet.training.schedules import Position
 
 from .measure import THREADS, Row, alternate, faster, milliseconds, print_rows
 
@@ -37,7 +38,7 @@ def step_function(cell: str, units: int, batch: int = BATCH, steps: int = STEPS)
         logits, kept = chain.forward(x, run)
         _, gradient = k.cross_entropy(logits.reshape(-1, CHARACTERS), y, weights)
         _, gradients = chain.backward(gradient.reshape(logits.shape), kept, run)
-        optimizer.update(k, parameters, gradients, state, 1e-3)
+        optimizer.update(k, parameters, gradients, state, Position(0))
 
     return step
 

@@ -32,7 +32,7 @@ def ours(data, seed: int) -> tuple[float, float]:
         batch_size=BATCH,
         optimizer=tn.Adam(tn.OneCycle(PEAK)),
         seed=seed,
-        verbose=0,
+        verbose=False,
     )
     seconds = time.perf_counter() - start
     return seconds, model.evaluate(data.x_test, data.y_test)["accuracy"]
@@ -69,7 +69,7 @@ def rows() -> list[Row]:
     device.set_threads(THREADS)
     data = load_digits()
     digit_network().fit(
-        data.x_train[:128], data.y_train[:128], epochs=1, batch_size=BATCH, verbose=0
+        data.x_train[:128], data.y_train[:128], epochs=1, batch_size=BATCH, verbose=False
     )  # compiles
     runs = [(ours(data, seed), peer(data, seed)) for seed in range(3)]
     seconds, theirs = (statistics.median(run[side][0] for run in runs) for side in (0, 1))

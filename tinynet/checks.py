@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from numbers import Real
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -89,6 +89,7 @@ def check_number(
 ) -> float:
     """A finite number of at least `least`, or above `above` where that is given, at most `most` and below `below`."""
     number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    value = cast(Any, value)
     low = value > above if number and above is not None else number and value >= least
     if not (low and value <= most and value < below):
         limits = f" above {above:g}" if above is not None else f" of at least {least:g}"

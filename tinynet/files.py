@@ -82,7 +82,7 @@ def read_file(source: str | os.PathLike | BinaryIO, limit: int) -> bytes:
 
     Raises OSError as `open_file` does, and for more bytes; no more than those are ever read.
     """
-    if hasattr(source, "read"):
+    if not isinstance(source, (str, bytes, os.PathLike)):
         return _read_all(source, limit, 0)
     with open_file(source) as file:
         return _read_all(file, limit, os.fstat(file.fileno()).st_size)

@@ -10,7 +10,7 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from .errors import TinynetError, UnknownNameError, did_you_mean
 
@@ -93,7 +93,7 @@ def checked(function: Function) -> Function:
                 raise TinynetError(problem) from None
             raise
 
-    return call
+    return cast(Any, call)
 
 
 def _misfit(function: Callable, arguments: tuple, settings: Mapping[str, Any]) -> str | None:
@@ -137,7 +137,7 @@ def sealed(kind: Kind) -> Kind:
     """
     own = getattr(kind, "_FIXED", None)
     fixed = {field.name for field in dataclasses.fields(kind)} if own is None else {*own}
-    kind.__init__.__qualname__ = f"{kind.__qualname__}.__init__"
+    cast(Any, kind.__init__).__qualname__ = f"{kind.__qualname__}.__init__"
     make = checked(kind.__init__)
 
     @functools.wraps(make)
@@ -151,7 +151,8 @@ def sealed(kind: Kind) -> Kind:
             _check_attribute(self, name, fixed)
         object.__setattr__(self, name, value)
 
-    kind.__init__, kind.__setattr__ = __init__, __setattr__
+    made = cast(Any, kind)
+    made.__init__, made.__setattr__ = __init__, __setattr__
     return kind
 
 

@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
@@ -39,7 +39,7 @@ CONFIG_KEYS = {"format", "version", "name", "input_shape", "layers", "labels", "
 def save(
     config: dict[str, Any],
     state: Mapping[str, np.ndarray],
-    target: str | bytes | os.PathLike | BinaryIO,
+    target: Any,
     dtype: str = "float32",
 ) -> None:
     """Write a config and arrays to a file, by its name or open; a named one stays as it was until the new one is whole.
@@ -57,7 +57,7 @@ def save(
             raise TinynetError(f"{key} has values beyond {dtype}; save it as float32")
     text = np.array(json.dumps(config, ensure_ascii=False, allow_nan=False))
     with _writing(target) if hasattr(target, "write") else atomic_write(target) as file:
-        np.savez(file, config=text, **arrays)
+        np.savez(file, **{"config": text, **cast(Any, arrays)})
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def _is_list_of_strings(value: Any) -> bool:
 
 def shipped_models() -> dict[str, Path]:
     """The models that come with tinynet: name → file."""
-    return {name: Path(weights.__path__[0], f"{name}{SUFFIX}") for name in weights.NAMES}
+    return {name: Path(next(iter(weights.__path__)), f"{name}{SUFFIX}") for name in cast(Any, weights.NAMES)}
 
 
 def shipped_file(name: str) -> bytes:
@@ -178,7 +178,7 @@ class ModelFile:
 
 
 @contextmanager
-def reading(source: str | bytes | os.PathLike | BinaryIO) -> Iterator[ModelFile]:
+def reading(source: Any) -> Iterator[ModelFile]:
     """A model file, by its name or the name of a shipped model, or open; raises ModelFileError for one that cannot be read."""
     if hasattr(source, "read"):
         name, file = _name_of(source), nullcontext(source)

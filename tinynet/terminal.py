@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from .errors import TinynetError
 
@@ -112,7 +112,7 @@ def put(text: str, stream: TextIO | None, errors: str = "backslashreplace") -> N
 def is_terminal(stream: TextIO | None) -> bool:
     """Whether somebody watches a stream."""
     with suppress(AttributeError, ValueError):
-        return stream.isatty()
+        return stream is not None and stream.isatty()
     return False
 
 
@@ -123,7 +123,7 @@ def open_streams() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+            cast(Any, stream).reconfigure(errors="backslashreplace")
 
 
 def settle_streams() -> None:

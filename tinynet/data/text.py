@@ -149,4 +149,5 @@ def windows(ids: np.ndarray, steps: int = WINDOW) -> tuple[np.ndarray, np.ndarra
     x, y = np.zeros((2, count * steps), np.int64)
     x[:length], y[:length] = ids[:-1], ids[1:]
     weights = (np.arange(count * steps) < length).astype(np.float32)
-    return tuple(part.reshape(count, steps) for part in (x.astype(np.int32), y, weights))
+    shape = count, steps
+    return x.astype(np.int32).reshape(shape), y.reshape(shape), weights.reshape(shape)

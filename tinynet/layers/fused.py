@@ -68,7 +68,11 @@ def _steps(layers: Sequence[tuple[str, Layer]]) -> Iterator[Step]:
             step = cropped = _twin(first, crop=second.part_read)
             if ConvolutionAndMaxPool.fits(first, second):
                 step, parts = ConvolutionAndMaxPool(cropped, second), (first, second)
-        elif EmbeddingAndRecurrent.fits(first, second):
+        elif (
+            isinstance(first, Embedding)
+            and isinstance(second, Recurrent)
+            and EmbeddingAndRecurrent.fits(first, second)
+        ):
             step, parts = EmbeddingAndRecurrent(name, first, follower, second), (first, second)
             name = follower
         yield Step(index, name, step, parts)
@@ -162,10 +166,8 @@ class EmbeddingAndRecurrent(Layer):
         self.parameters = recurrent.parameters
 
     @staticmethod
-    def fits(first: Layer, second: Layer | None) -> bool:
+    def fits(first: Embedding, second: Recurrent) -> bool:
         """Whether the two can be one step: what reaches the cell must be rows of E, in the order of the ids."""
-        if not (isinstance(first, Embedding) and isinstance(second, Recurrent)):
-            return False
         return not (first.mask_zero or second.dropout or second.go_backwards)
 
     def flops(self, input_shape: Shape) -> int:

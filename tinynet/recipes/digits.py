@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..data.datasets import load_digits
@@ -34,7 +36,7 @@ class Digits(Recipe):
         found = load_digits()
         training = found.x_train[:-VALIDATION], found.y_train[:-VALIDATION]
         validation = found.x_train[-VALIDATION:], found.y_train[-VALIDATION:]
-        usual = {
+        usual: dict[str, Any] = {
             "labels": found.labels,
             "preparation": {"kind": "digit"},
             "epochs": 10,
@@ -45,8 +47,8 @@ class Digits(Recipe):
             about = "reads one handwritten digit"
             return picture_rows.plan("digits", choices, training, validation, **usual, about=about)
         training, about = with_printed(*training), "reads one handwritten or printed digit"
-        decay = {"weight_decay": WEIGHT_DECAY}
-        return pictures.plan("digits", choices, training, validation, **usual, **decay, about=about)
+        usual["weight_decay"] = WEIGHT_DECAY
+        return pictures.plan("digits", choices, training, validation, **usual, about=about)
 
 
 def with_printed(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -44,10 +44,12 @@ class TrainingView(Protocol):
     @property
     def step(self) -> int:
         """Steps done."""
+        ...
 
     @property
     def logs(self) -> dict[str, float]:
         """The epoch's running means and, at its end, what validation found."""
+        ...
 
     def stop(self, reason: str) -> None:
         """End training after this step."""
@@ -109,7 +111,9 @@ class EarlyStopping:
     def is_over(self, epochs: Sequence[dict[str, Any]]) -> bool:
         """Whether it is time to stop: an equal accuracy with a lower loss is better, but no improvement to wait for."""
         last = self._last_improvement(epochs)
-        return None not in (last, self.patience) and len(epochs) - 1 - last >= max(self.patience, 1)
+        if last is None or self.patience is None:
+            return False
+        return len(epochs) - 1 - last >= max(self.patience, 1)
 
     def _last_improvement(self, epochs: Sequence[dict[str, Any]]) -> int | None:
         last = None

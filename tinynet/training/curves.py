@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..drawing import Chart, draw_charts
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 Curve = Sequence[float]
 
 
-def draw_curves(epochs: Sequence[int], panels: dict[str, list[Curve]], kept: int | None) -> Image:
+def draw_curves(epochs: Sequence[int], panels: Mapping[str, Sequence[Curve]], kept: int | None) -> Image:
     """A picture with a chart for each name: its training curve, and its validation curve where there is one.
 
     epochs numbers the values of each curve; values that are not finite are left out; kept is the epoch that is marked.
     """
-    mark = (kept, f"kept: epoch {kept}") if kept in epochs else None
+    mark = (kept, f"kept: epoch {kept}") if kept is not None and kept in epochs else None
     return draw_charts(
         [
             Chart(

@@ -103,7 +103,7 @@ def fit(
     """
     _check_learns(model)
     loss = get_loss(loss, model.logits_activation)
-    metrics = get_metrics(metrics, loss)
+    measures = get_metrics(metrics, loss)
     samples = prepare(model, loss, x, y, sample_weight, class_weight)
     samples, validation = _validation(model, loss, samples, validation_data, validation_split)
     optimizer = _clipped(get_optimizer(optimizer), clip_norm)
@@ -114,9 +114,9 @@ def fit(
         samples=samples,
         validation=validation,
         loss=loss,
-        metrics=metrics,
+        metrics=measures,
         optimizer=optimizer,
-        early_stopping=_watch(early_stopping, optimizer, [loss.metric, *metrics], validation is not None),
+        early_stopping=_watch(early_stopping, optimizer, [loss.metric, *measures], validation is not None),
         average=None if ema is None else MovingAverage(ema),
         callbacks=[*callbacks, *_progress(verbose)],
         epochs=check_count("fit", "epochs", epochs),
@@ -176,13 +176,13 @@ def evaluate(
     if loss is None:
         usual = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy", None: "mse"}
         loss = model.metadata.get("loss", usual[model.logits_activation])
-    loss = get_loss(loss, model.logits_activation)
-    metrics = get_metrics(metrics, loss)
+    loss = get_loss(cast(Any, loss), model.logits_activation)
+    measures = get_metrics(metrics, loss)
     samples = prepare(model, loss, x, y, sample_weight)
     if batch_size is not None:
         batch_size = check_count("evaluate", "batch_size", batch_size)
     kernels = devices.backend(model.operations(samples.x) * len(samples))
-    return measure(model, samples, loss, kernels, metrics, batch_size)
+    return measure(model, samples, loss, kernels, measures, batch_size)
 
 
 def _check_learns(model: Network) -> None:

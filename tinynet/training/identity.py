@@ -124,7 +124,7 @@ def _fingerprint(array: Any) -> str | None:
     digest = hashlib.blake2b(f"{array.dtype.str} {array.shape}".encode(), digest_size=16)
     rows = max(PIECE // max(array[:1].nbytes, 1), 1)
     for start in range(0, len(array), rows):
-        digest.update(np.ascontiguousarray(array[start : start + rows]).reshape(-1).view(np.uint8))
+        digest.update(np.ascontiguousarray(array[start : start + rows]).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

@@ -262,7 +262,7 @@ def measured(
     return measured_by(metrics, outputs, batch.targets, batch.counted)
 
 
-def _reset(state: Carried, rate: float, seed: int) -> Carried:
+def _reset(state: Carried | None, rate: float, seed: int) -> Carried | None:
     """A state where each sequence has this chance to begin with zeros."""
     if not state or not rate:
         return state

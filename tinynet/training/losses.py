@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -262,7 +262,7 @@ def class_labels(y: Any, output_shape: Shape, samples: int) -> np.ndarray:
 
     output_shape is the network's, without the batch axis: (…, c).
     """
-    y, classes = as_array(y, "y"), output_shape[-1]
+    y, classes = as_array(y, "y"), cast(int, output_shape[-1])
     expected = f"integer classes 0…{classes - 1} of shape {_show(samples, output_shape[:-1])}"
     _check_length(y, samples)
     if y.dtype.kind not in "biuf":

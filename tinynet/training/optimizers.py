@@ -52,7 +52,7 @@ class Optimizer:
             if hasattr(self, setting):
                 check_number(name, setting, getattr(self, setting), below=1)
         if hasattr(self, "epsilon"):
-            check_number(name, "epsilon", self.epsilon, above=0)
+            check_number(name, "epsilon", getattr(self, "epsilon"), above=0)  # noqa: B009
 
     def start(self, parameters: Arrays) -> State:
         """A fresh state for these parameters."""

@@ -30,7 +30,7 @@ def remarks(model: Network, loss: Loss, samples: Samples, split: Samples | None)
         yield f"{what} {_listed(columns)} of x {has} the same value in all samples, which tells nothing"
 
 
-def _left_out(names: Sequence[str] | None, *labels: np.ndarray | None) -> Iterator[str]:
+def _left_out(names: Sequence[str] | None, *labels: Any) -> Iterator[str]:
     """Classes that the samples to train on, or those to validate on, have and the others have not."""
     if any(own is None or own.ndim > 1 for own in labels):
         return

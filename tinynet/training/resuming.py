@@ -78,7 +78,7 @@ def resume(training: Training, path: str | os.PathLike) -> None:
 
 def _arrays(training: Training) -> dict[str, np.ndarray]:
     """The arrays that change as training goes on, the live ones."""
-    carried = named_leaves(training.carried)
+    carried = named_leaves(training.carried or {})
     groups = {"model": training.arrays, "best": training.best, "carried": carried, **training.state.slots}
     if training.average:
         groups["average"] = training.average.arrays
@@ -87,7 +87,8 @@ def _arrays(training: Training) -> dict[str, np.ndarray]:
 
 def _check(training: Training, config: dict[str, Any], path: str | os.PathLike) -> None:
     """Raise TinynetError for the first entry that this training could not have written."""
-    epoch, batch, sums, step = (config.get(name) for name in ("epoch", "batch", "sums", "step"))
+    given: Any = [config.get(name) for name in ("epoch", "batch", "sums", "step")]
+    epoch, batch, sums, step = given
     if _is_count(epoch) and epoch > training.epochs:
         raise TinynetError(
             f"{path} has done {epoch} epochs already: give epochs of at least {epoch}, or start without resuming"

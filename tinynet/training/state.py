@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -98,7 +98,7 @@ class Training:
     """Learning rate of the last step."""
     chosen_rate: float | None = None
     """Learning rate that a callback has set, from the next step on."""
-    carried: Carried = field(default_factory=dict)
+    carried: Carried | None = field(default_factory=dict)
     """Where recurrent layers stood at the end of the last batch; empty unless `stateful`."""
 
     def __post_init__(self) -> None:
@@ -142,7 +142,7 @@ class Training:
         """Raises TinynetError for what is no number above 0."""
         check_number("training", "learning_rate", rate, above=0)
         self.used_rate = self.chosen_rate = float(rate)
-        self.optimizer = replace(self.optimizer, learning_rate=self.chosen_rate)
+        self.optimizer = replace(cast(Any, self.optimizer), learning_rate=self.chosen_rate)
 
     def stop(self, reason: str) -> None:
         """End training after this step."""

@@ -200,7 +200,7 @@ def _tiff_extra(image: Image) -> int:
     """What libtiff takes: a strip or tile as it is unpacked; and Pillow a second picture, where it turns it upright."""
     if image.format != "TIFF":
         return 0
-    tags = image.tag_v2
+    tags = getattr(image, "tag_v2", {})
     width, height = image.size
     bits = sum(tags.get(258, (1,)))
     strip = max(width, height) * min(tags.get(278, height), max(width, height))

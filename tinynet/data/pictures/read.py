@@ -84,7 +84,7 @@ def _read(name: str, source: str | os.PathLike | BinaryIO) -> bytes:
     except PermissionError:
         raise ImageError(f"{name} may not be read; give yourself read permission (chmod u+r).") from None
     except (OSError, ValueError) as error:  # ValueError: a closed file
-        if not hasattr(source, "read") and os.path.isdir(source):
+        if isinstance(source, (str, bytes, os.PathLike)) and os.path.isdir(source):
             example = os.path.join(name, "NAME.png")
             raise ImageError(f"{name} is a folder; give a picture in it, such as {example}.") from None
         raise ImageError(f"{name!r} cannot be read: {getattr(error, 'strerror', None) or error}.") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ LEAKY_SLOPE = 0.2
 FUSED = ("linear", "relu", "leaky_relu", "elu", "sigmoid", "tanh")
 """Activations whose gradient follows from their output: dense and convolution kernels apply them in place."""
 
-_erf = np.frompyfunc(math.erf, 1, 1)
+_erf: Any = np.frompyfunc(math.erf, 1, 1)
 
 
 def _normal_cdf(z: np.ndarray) -> np.ndarray:
@@ -46,7 +47,7 @@ def activation(z: np.ndarray, name: str) -> np.ndarray:
     raise KeyError(name)
 
 
-def activation_gradient(dy: np.ndarray, y: np.ndarray, name: str, z: np.ndarray | None = None) -> np.ndarray:
+def activation_gradient(dy: np.ndarray, y: np.ndarray, name: str, z: Any = None) -> np.ndarray:
     """Gradient at the input of an activation, from the gradient at its output and the output y (silu, gelu: the input z)."""
     if name == "linear":
         return dy

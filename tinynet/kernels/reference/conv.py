@@ -27,7 +27,8 @@ def pad2d(x: np.ndarray, pads: Pads, value: float = 0.0) -> np.ndarray:
 
 def unpad2d(padded: np.ndarray, shape: tuple[int, ...], pads: Pads) -> np.ndarray:
     """The adjoint of pad2d: drop what was padded, and zeros where it was cropped."""
-    return pad2d(padded, tuple((-a, -b) for a, b in pads)).reshape(shape)
+    (top, bottom), (left, right) = pads
+    return pad2d(padded, ((-top, -bottom), (-left, -right))).reshape(shape)
 
 
 def output_size(size: int, window: int, stride: int, pads: Pair, dilation: int = 1) -> int:
@@ -99,6 +100,7 @@ def conv2d_kernel_gradient(
     x = pad2d(x, pads)
     dkernel = np.zeros(kernel_shape, dz.dtype)
     if dz.size:
-        for u, v, at in taps(kernel_shape[:2], dz.shape[1:3], strides, dilation):
+        window = kernel_shape[0], kernel_shape[1]
+        for u, v, at in taps(window, dz.shape[1:3], strides, dilation):
             dkernel[u, v] = np.tensordot(x[at], dz, axes=([0, 1, 2], [0, 1, 2]))
     return dkernel

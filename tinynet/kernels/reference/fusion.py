@@ -53,7 +53,8 @@ def conv2d_max_pool2d_traced(
     """(conv2d_max_pool2d(…), where in its window, counted line by line, each maximum of the convolution is met first, uint8)."""
     z = conv2d(x, kernel, bias, *convolution)
     window, strides, pads = pooling
-    out = [output_size(z.shape[i + 1], window[i], strides[i], pads[i]) for i in (0, 1)]
+    height, width = (output_size(z.shape[i + 1], window[i], strides[i], pads[i]) for i in (0, 1))
+    out = height, width
     padded = pad2d(z, pads, -np.inf)
     largest = np.full((len(z), *out, z.shape[3]), -np.inf, z.dtype)
     places = np.zeros(largest.shape, np.uint8)

@@ -129,6 +129,7 @@ def _found(full: np.ndarray, search: np.ndarray, margin: int = 0) -> Iterator[Di
 
 def _without(full: np.ndarray, guess: Guess, search: np.ndarray) -> np.ndarray:
     """The full plane without the line that the strokes of a guess touch."""
+    assert guess.line is not None
     line = enlarged(guess.line, np.array(full.shape) / search.shape, full.shape[1])
     return -painted_over(-full, line) if guess.light else painted_over(full, line)
 

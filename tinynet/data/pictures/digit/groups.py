@@ -29,7 +29,7 @@ def digits_among(groups: Components, gains: np.ndarray) -> list[np.ndarray]:
     large = (size > 0.5 * size[main]) & (able > LEAST_GAIN * able[main])
     loose = (gains > 0) & ~frames & ~dots
     digits = [_with_pieces(groups, main, loose & ~_beside(groups, main, large))]
-    for other in np.flatnonzero(large):
+    for other in np.flatnonzero(large).tolist():
         if not np.isin(other, np.concatenate(digits)):
             rest = loose & ~large
             rest[np.concatenate(digits)] = False
@@ -64,8 +64,9 @@ def split(groups: Components, mask: np.ndarray) -> Components:
     labels[mask] = name[parts.labels[mask] - 1] + 1
     area, box = np.zeros(count, int), np.tile(np.array([*mask.shape, 0, 0]), (count, 1))
     np.add.at(area, name, parts.area)
-    np.minimum.at(box, (name, slice(0, 2)), parts.box[:, :2])
-    np.maximum.at(box, (name, slice(2, 4)), parts.box[:, 2:])
+    first, last = box[:, :2], box[:, 2:]
+    np.minimum.at(first, name, parts.box[:, :2])
+    np.maximum.at(last, name, parts.box[:, 2:])
     return Components(labels, area, box)
 
 

@@ -111,10 +111,10 @@ def components(mask: np.ndarray) -> Components:
     labels[mask] = np.repeat(index + 1, ends - starts)
     area = np.bincount(index, weights=ends - starts, minlength=len(names)).astype(int)
     box = np.tile(np.array([height, width, 0, 0]), (len(names), 1))
-    np.minimum.at(box, (index, 0), rows)
-    np.minimum.at(box, (index, 1), starts)
-    np.maximum.at(box, (index, 2), rows + 1)
-    np.maximum.at(box, (index, 3), ends)
+    np.minimum.at(box[:, 0], index, rows)
+    np.minimum.at(box[:, 1], index, starts)
+    np.maximum.at(box[:, 2], index, rows + 1)
+    np.maximum.at(box[:, 3], index, ends)
     return Components(labels, area, box)
 
 
