@@ -66,6 +66,10 @@ class Network(Chain):
         found = tuple(check_shape(self.name, "input_shape", shape) for shape in shapes)
         self.input_shape = found if several else found[0]
         self._several = several
+        if several and not self.takes_several:
+            raise ShapeError(
+                f"{self.name}: input_shape holds {len(found)} shapes, one for each branch, but the first layer is no Parallel"
+            )
         self.shapes = self.shapes_through(self.input_shape)
         rng = None if seed is None else np.random.default_rng(check_seed(self.name, "seed", seed))
         self.build(self.input_shape, rng)
@@ -236,6 +240,10 @@ class Network(Chain):
 
     def advance(self, x_t: Any, state: State | None = None) -> tuple[np.ndarray, State]:
         """One time step of a stream: see `Sequential.step`."""
+        if self._several:
+            raise TinynetError(
+                f"{self.name} has {len(self.inputs)} inputs, but step takes networks with one; use predict"
+            )
         keeps_time = self.check_stream()
         x, expected = self._array(x_t), self.input_shape[1:]
         if not fits(x.shape, expected):

@@ -215,6 +215,15 @@ def test_shapes_that_do_not_fit_are_named(make, message):
         (lambda: tn.Parallel([tn.Dense(1)] * 3, "prepend"), "parallel takes two layers to prepend, not 3"),
         (lambda: tn.Parallel([tn.Dense(1), tn.Dense(1)], "sum"), "parallel: merge 'sum' is unknown"),
         (lambda: tn.Residual(tn.Dense(1)), "Residual takes a list of layers"),
+        (lambda: tn.Residual([tn.Embedding(3, 2)]), "residual adds its input to .*, and ids cannot be added"),
+        (
+            lambda: tn.Sequential([tn.Dense(2)], ((3,), (2,))),
+            "holds 2 shapes, .* but the first layer is no Parallel",
+        ),
+        (
+            lambda: two_input_network().step(np.ones((1, 5))),
+            "model has 2 inputs, but step takes networks with one",
+        ),
         (lambda: tn.Residual([tn.Dense(1), "relu"]), "a Residual is made of layers, not of 'relu'"),
         (lambda: tn.Sequential([tn.Dense(1), tn.Sequential([tn.Embedding(2, 2)])], (1,)), "takes ids"),
     ],

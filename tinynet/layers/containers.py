@@ -99,6 +99,7 @@ class Chain(Container):
         super().check()
         self.steps = fuse(self._children)
         self.takes_ids = bool(self.layers) and self.layers[0].takes_ids
+        self.takes_several = bool(self.layers) and getattr(self.layers[0], "takes_several", False)
         for name, layer in self._children.items():
             if layer.takes_ids and layer is not self.layers[0]:
                 raise TinynetError(f"{name} takes ids, which no layer gives; make it the first layer")
@@ -194,6 +195,10 @@ class Residual(Container):
     def check(self) -> None:
         self.layers = self._checked(self.layers)
         self.chain, self.projection = Chain(self.layers), None
+        if self.chain.takes_ids:
+            raise TinynetError(
+                f"{self.kind} adds its input to what its layers make of it, and ids cannot be added"
+            )
 
     def children(self) -> dict[str, Layer]:
         projection = {"projection": self.projection} if self.projection else {}
@@ -278,6 +283,8 @@ class Parallel(Container):
 
     layers: Sequence[Layer]
     merge: str = "concat"
+
+    takes_several = True
 
     def check(self) -> None:
         super().check()
