@@ -1,11 +1,11 @@
-"""tinynet classify: name what is in pictures."""
+"""tinynet classify: name what is in pictures, texts and sounds."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from tinynet.cli import completion
@@ -16,7 +16,7 @@ from tinynet.terminal import echo, note, print_json
 
 if TYPE_CHECKING:
     from tinynet.errors import TinynetError
-    from tinynet.tasks.pictures import Answer
+    from tinynet.tasks.classes import NamesClasses
 
 
 @click.command("classify")
@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 )
 @click.option("--all", "every", is_flag=True, help="Read every digit of a picture, in reading order.")
 @click.option("--show", is_flag=True, help="Print the picture that the network sees, to stderr.")
+@click.option("--lines", is_flag=True, help="Each line of a text is a text of its own.")
+@click.option(
+    "--stream", is_flag=True, help="Read raw 16-bit mono sound as it comes, and answer as it comes."
+)
+@click.option("--rate", type=click.IntRange(1), help="Samples per second of such a stream.")
 @json_option
 @device_options
 def command(
@@ -39,76 +44,84 @@ def command(
     names: tuple[str, ...],
     top: int,
     recursive: bool,
-    every: bool,
-    show: bool,
     as_json: bool,
+    **options: Any,
 ) -> int:
-    """Name what is in each picture FILE; - reads one from stdin.
+    """Name the class of each FILE, a picture, or what else the model reads: a text, a sound; - reads one from stdin.
 
-    Prints one line per file. A picture with nothing in it is an answer too.
+    Prints one line per answer. A picture with nothing in it is an answer too.
     """
-    from tinynet.errors import TinynetError
-    from tinynet.tasks import expect
-    from tinynet.tasks.pictures import Pictures, answers_as_json
+    from tinynet.tasks.classes import naming
 
-    task = expect(Pictures, *load_models(names).models)
-    if every:
-        task.check_digits()
+    task: NamesClasses = naming(*load_models(names).models)
+    options = task.check_options(options)
+    show = options.pop("show", False)
     status = 0
-    for file, error in _expanded(files, recursive):
-        try:
-            if error is not None:
-                raise error
-            answers = task.answer(file, every)
-        except (TinynetError, OSError) as error:
-            status = fail(error)
+    for file, error in _expanded(files, recursive, task):
+        for answers in _answers(task, file, error, options):
+            if isinstance(answers, Exception):
+                status = fail(answers)
+                if as_json:
+                    print_json({"file": file, "label": None, "error": sentence(answers)})
+                continue
+            _tell(file, task, answers, show)
             if as_json:
-                print_json({"file": file, "label": None, "error": sentence(error)})
-            continue
-        _tell(file, answers, show)
-        if as_json:
-            print_json({"file": file, **answers_as_json(answers, top, every)})
-        else:
-            for line in task.show(answers, top):
-                echo(f"{file}: {line}")
+                for found in task.as_json(answers, top, **options):
+                    print_json({"file": file, **found})
+            else:
+                for line in task.show(answers, top):
+                    echo(f"{file}: {line}")
     return status
 
 
-def _tell(file: str, answers: list[Answer], show: bool) -> None:
-    """Say what the user should know of the answers, and show what the networks saw, in shades of the terminal's colour."""
+def _answers(
+    task: NamesClasses, file: str, error: TinynetError | None, options: dict[str, Any]
+) -> Iterator[Sequence[Any] | Exception]:
+    """The answers to what is in a file, as they come, and at the end what went wrong, if anything did."""
+    from tinynet.errors import TinynetError
+
+    if error is not None:
+        yield error
+        return
+    try:
+        yield from task.answers(file, **options)
+    except (TinynetError, OSError) as failure:
+        yield failure
+
+
+def _tell(file: str, task: NamesClasses, answers: Any, show: bool) -> None:
+    """Say what the user should know of the answers, and show what the networks saw."""
     for answer in answers:
         if answer.note:
-            note(f"{file}: {answer.note}; --all reads each of them")
+            note(f"{file}: {answer.note}{'; --all reads each of them' * ('every' in task.options)}")
         if show:
-            from tinynet.data.pictures.pixels import to_grey
-            from tinynet.drawing import shades
-
-            for pixels in answer.views:
-                note(shades(to_grey(pixels)), keep="\n")
+            for view in task.views(answer):
+                note(view, keep="\n")
 
 
-def _expanded(files: tuple[str, ...], recursive: bool) -> Iterator[tuple[str, TinynetError | None]]:
-    """Each picture, and for a folder the pictures in it, or why there are none."""
+def _expanded(
+    files: tuple[str, ...], recursive: bool, task: NamesClasses
+) -> Iterator[tuple[str, TinynetError | None]]:
+    """Each file, and for a folder the samples in it, or why there are none."""
     from tinynet.errors import DataError
 
     for file in files:
         if not os.path.isdir(file):
             yield file, None
         elif not recursive:
-            yield file, DataError(f"{file} is a folder; --recursive classifies the pictures in it")
+            yield file, DataError(f"{file} is a folder; --recursive classifies the {task.sample}s in it")
         else:
             from tinynet.data.folders import find_all_samples
-            from tinynet.data.pictures.formats import is_picture
 
             try:
-                pictures, others = find_all_samples(Path(file), is_picture)
-                if not pictures:
-                    raise DataError(
-                        f"{file} holds no pictures; give a folder with PNG, JPEG or other picture files"
-                    )
+                samples, others = find_all_samples(Path(file), task.is_sample)
+                if not samples:
+                    raise DataError(f"{file} holds no {task.sample}s; give a folder that does")
             except DataError as error:
                 yield file, error
                 continue
             if others:
-                note(f"note: skipped {others} file{'s' * (others > 1)} in {file}: hidden, or not a picture")
-            yield from ((str(picture), None) for picture in sorted(pictures))
+                note(
+                    f"note: skipped {others} file{'s' * (others > 1)} in {file}: hidden, or not a {task.sample}"
+                )
+            yield from ((str(sample), None) for sample in sorted(samples))

@@ -23,8 +23,8 @@ def models(context: click.Context, parameter: click.Parameter, begun: str) -> li
 
 
 def data(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
-    """Data sets by name, texts and folders."""
-    return _offer(begun, DATASETS, (".txt", os.sep))
+    """Data sets by name, texts, tables and folders."""
+    return _offer(begun, DATASETS, (".txt", ".csv", ".tsv", os.sep))
 
 
 def files(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:

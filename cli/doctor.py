@@ -111,18 +111,20 @@ def _data() -> dict[str, str]:
         "data folder": f"{folder}, {'as TINYNET_DATA says' if given else 'since TINYNET_DATA is not set'}"
     }
     for source in SOURCES.values():
-        files = [source.file] if given else [download.path for download in source.downloads]
-        facts[source.name] = _whether_there(folder, files)
+        downloads = [] if given else [download.path for download in source.downloads]
+        facts[source.name] = _whether_there(folder, downloads or [source.file], bool(source.downloads))
     return facts
 
 
-def _whether_there(folder: Path, files: list[str]) -> str:
+def _whether_there(folder: Path, files: list[str], downloaded: bool) -> str:
     missing = [file for file in files if not (folder / file).is_file()]
     if not missing:
         return "there"
-    if os.environ.get("TINYNET_DATA"):
-        return f"missing: put {missing[0]} into the data folder, or unset TINYNET_DATA to have it downloaded"
-    return "not downloaded yet; this is done when it is first used"
+    if not os.environ.get("TINYNET_DATA"):
+        later = f"missing: put {missing[0]} into a folder, and set TINYNET_DATA to that folder"
+        return "not downloaded yet; this is done when it is first used" if downloaded else later
+    or_download = ", or unset TINYNET_DATA to have it downloaded" if downloaded else ""
+    return f"missing: put {missing[0]} into the data folder{or_download}"
 
 
 def _models() -> dict[str, str]:

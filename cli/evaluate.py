@@ -38,7 +38,9 @@ def command(model_name: str, data: str, save_errors: str | None, as_json: bool) 
     task = _task(model_name, data)
     if save_errors:
         if not isinstance(task, Pictures):
-            raise click.UsageError("--save-errors is for pictures, but this is text; leave it out")
+            raise click.UsageError(
+                f"--save-errors is for pictures, but {model_name} reads none; leave it out"
+            )
         check_writable(save_errors)
     check_exists(data)
     given = task.read(data)
@@ -57,11 +59,16 @@ def command(model_name: str, data: str, save_errors: str | None, as_json: bool) 
 
 
 def _task(model_name: str, data: str) -> Task[Any, Any]:
-    """What the models, an ensemble where there are several, are to do with DATA."""
+    """What the models, an ensemble where there are several, are for; raises TinynetError where DATA is for another task."""
     from tinynet.recipes import find
-    from tinynet.tasks import expect, of
-    from tinynet.tasks.characters import Characters
+    from tinynet.recipes.base import Choices
+    from tinynet.tasks import of
+    from tinynet.tasks.base import check_task
 
     names = [model_name] if os.path.exists(model_name) else model_name.split(",")
-    models, recipe = load_models(names).models, find(data)
-    return expect(Characters, *models) if recipe and recipe.task == Characters.name else of(*models)
+    models = load_models(names).models
+    task = of(*models)
+    if find(data, Choices(task=task.name)) is None and (other := find(data, Choices())):
+        for model in models:
+            check_task(model, other.task)
+    return task

@@ -17,6 +17,7 @@ import click
 from tinynet.cli.options import Choice, Number, data_argument, device_options
 from tinynet.cli.process import STARTED, fail
 
+from tinynet.recipes import TASKS
 from tinynet.recipes.architectures import ARCHITECTURES
 from tinynet.terminal import echo, note
 
@@ -75,6 +76,12 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
     show_default=True,
     help="Kind of network. Pictures: cnn, for digits also lstm, gru and rnn, which read row by row. Text: lstm, gru, rnn.",
 )
+@click.option("--task", type=Choice(("auto", *TASKS), case_sensitive=False), default="auto", show_default=True,
+              help="What the network is for, where DATA does not say it.")  # fmt: skip
+@click.option("--target", metavar="COLUMN", help="The column of a table that is to be predicted.")
+@click.option("--target-type", type=Choice(("classes", "number"), case_sensitive=False),
+              help="What is in that column.  [default: found from its values]")  # fmt: skip
+@click.option("--drop", multiple=True, metavar="COLUMN", help="Leave out this column of the table.")
 @click.option(
     "--epochs", type=click.IntRange(1), help="How often each sample is seen.  [default: by the recipe]"
 )
@@ -106,7 +113,7 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
 )
 @device_options
 def command(data: str, output: Path | None, force: bool, resume: bool, time_limit: float | None,
-            history: Path | None, random_seed: int, **choices: Any) -> int:  # fmt: skip
+            history: Path | None, random_seed: int, drop: tuple[str, ...], **choices: Any) -> int:  # fmt: skip
     """Train a network on DATA: digits, fashion, shakespeare, a .txt file, or a folder with one folder of pictures per class.
 
     Pictures train a CNN; text trains an LSTM, which learns what comes next. The same seed gives the same weights,
@@ -119,7 +126,7 @@ def command(data: str, output: Path | None, force: bool, resume: bool, time_limi
         _check_file(history, "--history", force or resume)
     if output is not None:
         _check_output(output, force, resume)
-    plan = recipes.plan(data, Choices(seed=random_seed, **choices))
+    plan = recipes.plan(data, Choices(seed=random_seed, drop=drop or None, **choices))
     if output is None:
         output = Path(f"{plan.name}.npz")
         _check_output(output, force, resume)
@@ -225,6 +232,8 @@ def _save(plan: Plan, data: str, trained: History, output: Path, checkpoint: Pat
     for warning in plan.notes():
         note(f"note: {warning}")
     note(f"{plan.result_line(best)}, epoch {best['epoch']}")
+    for line in plan.baselines():
+        note(line)
     if unfinished and checkpoint.exists():
         note(f"to continue: {_command_to_continue()}")
     elif not failure:

@@ -190,7 +190,7 @@ def test_a_type_error_from_within_is_not_taken_for_a_wrong_setting():
         ("fit", {"epochs", "validation_split", "time_limit"}),
         ("evaluate", {"sample_weight", "batch_size"}),
         ("generate", {"temperature", "random_seed"}),
-        ("classify", {"picture", "top"}),
+        ("classify", {"given", "top"}),
         ("predict", {"batch_size", "return_state"}),
     ],
 )

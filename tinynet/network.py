@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .checks import as_array, check_seed, check_shape, show_shape
+from .checks import as_array, check_count, check_seed, check_shape, show_shape
 from .errors import ShapeError, TinynetError
 from .kernels import device
 from .kernels.replay import Replay
@@ -16,7 +16,7 @@ from .layers.arrays import fill
 from .layers.base import Layer, Run, Shape, State, under
 from .layers.containers import Chain
 from .layers.fused import last_activation, without_activation
-from .layers.inputs import as_samples, each, first_of, fits
+from .layers.inputs import as_samples, check_finite_output, each, first_of, fits
 
 BATCH_SIZE = 256
 FEW_SAMPLES = 16
@@ -276,6 +276,13 @@ class Network(Chain):
                 f"{self.name} has no input_shape, so it is only a layer of other networks; "
                 "make it with Sequential([…], input_shape=…)"
             )
+
+    def rank(self, probabilities: np.ndarray, top: int | None = None) -> list[tuple[str, float]]:
+        """The classes of one output (classes,), the most probable first; raises TinynetError where it is no number."""
+        check_finite_output(self.name, probabilities)
+        count = len(probabilities) if top is None else check_count(self.name, "top", top)
+        order = np.argsort(-probabilities, kind="stable")[:count]
+        return [(self.labels[i] if self.labels else str(i), float(probabilities[i])) for i in order]
 
     # ---- weights ----
 

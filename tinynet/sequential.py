@@ -57,13 +57,12 @@ class Sequential(Network):
 
     if TYPE_CHECKING:
         from .tasks.characters import generate
-        from .tasks.pictures import classify, rank
+        from .tasks.classes import classify
         from .training.fitting import evaluate, fit
     else:
         fit = Elsewhere("tinynet.training.fitting")
         evaluate = Elsewhere("tinynet.training.fitting")
-        classify = Elsewhere("tinynet.tasks.pictures")
-        rank = Elsewhere("tinynet.tasks.pictures")
+        classify = Elsewhere("tinynet.tasks.classes")
         generate = Elsewhere("tinynet.tasks.characters")
 
     @checked
@@ -125,7 +124,7 @@ class Sequential(Network):
 class Ensemble:
     """Several networks that answer as one: the mean of their probabilities.
 
-    models: networks, or names of files or shipped models. They must know the same classes, and each prepares a picture its own way.
+    models: networks, or names of files or shipped models. They must know the same classes, and each prepares a sample its own way.
     Raises UsageError where they do not, ModelFileError for a file that cannot be read.
     """
 
@@ -146,20 +145,18 @@ class Ensemble:
 
     def predict(self, x: Any, batch_size: int = BATCH_SIZE) -> np.ndarray:
         """The mean of the models' outputs (n, …) for a batch of samples, which each model takes as its `predict` does."""
-        from .tasks.pictures import mean
-
         batch_size = check_count("the ensemble", "batch_size", batch_size)
-        return mean([model.answer(x, batch_size)[0] for model in self.models])
+        return np.mean([model.answer(x, batch_size)[0] for model in self.models], axis=0)
 
-    def classify(self, picture: Any, top: int | None = None) -> list[tuple[str, float]] | list[list]:
-        """Name a picture as `Sequential.classify` does, by the mean of the models' probabilities."""
-        from .tasks.pictures import classify_by
+    def classify(self, given: Any, top: int | None = None) -> list[tuple[str, float]] | list[list]:
+        """Name a sample as `Sequential.classify` does, by the mean of the models' probabilities."""
+        from .tasks.classes import classify_by
 
-        return classify_by(self.models, picture, top)
+        return classify_by(self.models, given, top)
 
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
         """{"loss": …, "accuracy": …} of the mean of the models' probabilities on samples x and labels y."""
-        from .tasks.pictures import measure
+        from .tasks.classes import measure
 
         return measure(self.models, [x] * len(self.models), y)
 

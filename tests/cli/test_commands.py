@@ -311,11 +311,19 @@ def test_options_that_do_not_apply_are_wrong_usage(folder, tmp_path):
     fails(run("train", folder, "--output", "m.h5"), "m.h5: a model's file name ends in .npz", status=2)
     fails(run("train", folder, "--history", "h.txt"), "ends in .csv or .png", status=2)
     fails(run("train", folder, "--arch", "transformer"), "'auto', 'cnn', 'lstm', 'gru', 'rnn'", status=2)
-    fails(run("train", tmp_path / "poem.txt", "--no-augment"), "for pictures, but DATA is text", status=2)
+    fails(
+        run("train", tmp_path / "poem.txt", "--no-augment"),
+        "for pictures and sounds, but DATA is text",
+        status=2,
+    )
     refused = "--units is the size of a recurrent layer, which a CNN has not; leave it out"
     fails(run("train", folder, "--units", 3), refused, status=2)
     fails(run("train", folder, "--learning-rate", "inf"), "not a number", status=2)
-    fails(run("evaluate", "shakespeare", tmp_path / "poem.txt", "--save-errors", "e.png"), "text", status=2)
+    fails(
+        run("evaluate", "shakespeare", tmp_path / "poem.txt", "--save-errors", "e.png"),
+        "reads none",
+        status=2,
+    )
     fails(run("generate", "--temperature", "nan"), "'nan' is not a number", status=2)
 
 

@@ -204,7 +204,7 @@ def test_evaluate_gives_nats_bits_and_perplexity(model, tmp_path):
 
 def test_evaluate_and_classify_refuse_the_other_kind(model, poem, tmp_path):
     fails(run("evaluate", "digits", poem), "neither reads nor writes text")
-    fails(run("evaluate", model, "digits"), "cannot read digits", "give the name of a text file")
+    fails(run("evaluate", model, "digits"), "does not read pictures", "is for generate")
     (tmp_path / "other.txt").write_text("xyz")
     fails(run("evaluate", model, tmp_path / "other.txt"), "'x', 'y', 'z'")
 

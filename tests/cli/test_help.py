@@ -36,7 +36,7 @@ def test_a_misspelt_word_is_answered_with_the_one_that_was_meant(tmp_path):
         (["train", ""], "'' does not exist; DATA is digits", 1),
         (["train", "Digit"], "Digit does not exist; did you mean digits? DATA is digits", 1),
         (["evaluate", "digits", "fashon"], "fashon does not exist; did you mean fashion?", 1),
-        (["train", "poem.text"], "text ends in .txt: rename it", 1),
+        (["train", "poem.text"], "text ends in .txt and a table in .csv or .tsv: rename it", 1),
     ):
         fails(run(*arguments, cwd=tmp_path), words, status=status)
 

@@ -27,6 +27,7 @@ def test_the_first_that_fits_is_what_auto_means():
 
 def test_every_rule_and_recipe_goes_by_what_the_tables_know():
     assert {name for rule in RULES.values() for name in rule.architectures} == ARCHITECTURES.keys()
+    assert tuple(TASKS) == recipes.TASKS
     assert {name: getattr(layers, name.upper()) for name in RECURRENT} == RECURRENT
     for recipe in recipes.recipes():
         assert recipe.kind in RULES and recipe.task in TASKS and recipe.options <= recipes.OPTIONS.keys()
@@ -38,7 +39,7 @@ def test_recipes_are_asked_in_order(tmp_path, monkeypatch):
     (tmp_path / "digits").mkdir()
     (tmp_path / "poem.txt").touch()
     found = {
-        data: type(recipes.find(data)).__name__
+        data: type(recipes.find(data, Choices())).__name__
         for data in ("digits", "./digits", "fashion", "poem.txt", "none.txt")
     }
     assert found == {
@@ -49,7 +50,9 @@ def test_recipes_are_asked_in_order(tmp_path, monkeypatch):
 @pytest.mark.parametrize("augment", [True, False])
 def test_settings_that_a_recipe_does_not_take_are_refused_before_data_is_read(augment, tmp_path):
     (tmp_path / "poem.txt").touch()
-    with pytest.raises(UsageError, match=r"^augment is for pictures, but DATA is text; leave it out$"):
+    with pytest.raises(
+        UsageError, match=r"^augment is for pictures and sounds, but DATA is text; leave it out$"
+    ):
         recipes.plan(str(tmp_path / "poem.txt"), Choices(augment=augment))
     with pytest.raises(
         UsageError, match=r"^units is the size of a recurrent layer, which a CNN has not; leave it out$"

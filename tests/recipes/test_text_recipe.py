@@ -74,7 +74,7 @@ def test_a_text_that_is_too_short_is_named(file):
 def test_a_text_by_another_ending_is_to_be_renamed(tmp_path):
     (tmp_path / "poems.md").write_text(SENTENCE * 10)
     with pytest.raises(
-        DataError, match=r"poems.md is a file, but text ends in .txt: rename it if it is text"
+        DataError, match=r"poems.md is a file, but text ends in .txt and a table in .csv or .tsv: rename it"
     ):
         plan(str(tmp_path / "poems.md"), Choices())
 

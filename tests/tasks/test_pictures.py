@@ -144,4 +144,4 @@ def test_answers_are_shown_in_one_line():
     with pytest.raises(
         UsageError, match="every reads the digits of a picture, but fashion-cnn names one thing"
     ):
-        of(tn.load("fashion")).check_digits()
+        of(tn.load("fashion")).check_options({"every": True})

@@ -35,14 +35,14 @@ class Source:
     """A data set: where it is found, and who reads it.
 
     file: its name within `$TINYNET_DATA`, which `read` reads; downloads: what it is downloaded as, whose contents `assemble`
-    takes in that order.
+    takes in that order; none where it is only read from there.
     """
 
     name: str
     file: str
-    downloads: tuple[Download, ...]
     read: Callable[[Path], Any]
-    assemble: Callable[[list[bytes]], Any]
+    downloads: tuple[Download, ...] = ()
+    assemble: Callable[[list[bytes]], Any] | None = None
 
 
 def like_mnist(
@@ -55,7 +55,7 @@ def like_mnist(
         for key, file in files.items()
     )
     read, assemble = (partial(function, name=name, labels=labels) for function in (read_npz, read_parts))
-    return Source(name, f"{stem}.npz", downloads, read, assemble)
+    return Source(name, f"{stem}.npz", read, downloads, assemble)
 
 
 DIGITS = like_mnist(
@@ -132,6 +132,10 @@ def load(name: str | Source, cache: Path | None = None, pause: float = PAUSE) ->
     given = os.environ.get("TINYNET_DATA")
     if given:
         return _from_file(source, Path(given, source.file))
+    if source.assemble is None:
+        raise DataError(
+            f"{source.name} is not downloaded: put {source.file} into a folder, and set TINYNET_DATA to that folder"
+        )
     return source.assemble([_kept(source, each, cache or data_folder(), pause) for each in source.downloads])
 
 
@@ -147,16 +151,13 @@ def _source(name: str | Source) -> Source:
 
 
 def _from_file(source: Source, path: Path) -> Any:
+    or_download = ", or unset TINYNET_DATA to have it downloaded" if source.downloads else ""
     if not path.exists():
-        raise DataError(
-            f"TINYNET_DATA is set, but there is no file {path}; put it there, or unset TINYNET_DATA to have it downloaded"
-        )
+        raise DataError(f"TINYNET_DATA is set, but there is no file {path}; put it there{or_download}")
     try:
         return source.read(path)
     except DataError as error:
-        raise DataError(
-            f"{error}; put the right file there, or unset TINYNET_DATA to have it downloaded"
-        ) from None
+        raise DataError(f"{error}; put the right file there{or_download}") from None
 
 
 def _kept(source: Source, download: Download, folder: Path, pause: float) -> bytes:

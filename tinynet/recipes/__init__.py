@@ -16,9 +16,14 @@ if TYPE_CHECKING:
 
 DATA = "digits, fashion, shakespeare, a .txt file, or a folder with one folder of pictures per class"
 """What there are recipes for."""
+TASKS = ("pictures", "characters", "rows", "text", "series", "sound")
+"""What networks are trained for: the names of `tasks.TASKS`, which would import more."""
 OPTIONS = {
     "units": "is the size of a recurrent layer, which {architecture} has not; leave it out",
-    "augment": "is for pictures, but DATA is {holds}; leave it out",
+    "augment": "is for pictures and sounds, but DATA is {holds}; leave it out",
+    "target": "is a column of a table, but DATA is {holds}; leave it out",
+    "target_type": "is of a column of a table, but DATA is {holds}; leave it out",
+    "drop": "is for columns of a table, but DATA is {holds}; leave it out",
 }
 """Settings that not every recipe and architecture takes, and what is said where one of them does not."""
 
@@ -33,9 +38,10 @@ def recipes() -> tuple[Recipe, ...]:
     return Digits(), Fashion(), Folder(), Text()
 
 
-def find(data: str) -> Recipe | None:
-    """The recipe for DATA, if there is one."""
-    return next((recipe for recipe in recipes() if recipe.matches(data)), None)
+def find(data: str, choices: Choices) -> Recipe | None:
+    """The recipe for DATA and what the user chose, if there is one."""
+    fitting = (recipe for recipe in recipes() if choices.task in ("auto", recipe.task))
+    return next((recipe for recipe in fitting if recipe.matches(data, choices)), None)
 
 
 def plan(data: str, choices: Choices) -> Plan:
@@ -44,10 +50,17 @@ def plan(data: str, choices: Choices) -> Plan:
     Raises DataError for DATA that no recipe takes, TinynetError for an architecture that does not fit it, UsageError for other
     settings that do not.
     """
-    recipe = find(data)
+    recipe = find(data, choices)
     if recipe is None:
         check_exists(data)
-        raise DataError(f"{data} is a file, but text ends in .txt: rename it if it is text; DATA is {DATA}")
+        if other := find(data, replace(choices, task="auto")):
+            raise UsageError(
+                Setting("task"),
+                f" {choices.task} does not fit {data}, which holds {other.holds}; leave it out",
+            )
+        raise DataError(
+            f"{data} is a file, but text ends in .txt and a table in .csv or .tsv: rename it if it is one; DATA is {DATA}"
+        )
     choices = replace(choices, arch=choose(recipe.kind, choices.arch))
     _check_options(recipe, choices)
     made = recipe.plan(data, choices)

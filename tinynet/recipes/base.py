@@ -26,6 +26,8 @@ class Choices:
     """What a user may decide; None leaves it to the recipe."""
 
     arch: str = "auto"
+    task: str = "auto"
+    """What the network is to be for, where DATA alone does not say it."""
     epochs: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
@@ -34,6 +36,12 @@ class Choices:
     """Whether pictures are shifted, turned and bent at random."""
     units: int | None = None
     """Of a recurrent layer."""
+    target: str | None = None
+    """The column of a table that is to be predicted."""
+    target_type: str | None = None
+    """Whether the target's values are "classes" or a "number"."""
+    drop: tuple[str, ...] | None = None
+    """Columns of a table that are left out."""
 
 
 class Recipe:
@@ -48,8 +56,8 @@ class Recipe:
     options: ClassVar[frozenset[str]] = frozenset()
     """Settings that it takes beside those that every training has and those of the architecture."""
 
-    def matches(self, data: str) -> bool:
-        """Whether it is for DATA."""
+    def matches(self, data: str, choices: Choices) -> bool:
+        """Whether it is for DATA, as far as a look at its name and its first lines tells, and for what the user chose."""
         raise NotImplementedError
 
     def plan(self, data: str, choices: Choices) -> Plan:
@@ -105,6 +113,10 @@ class Plan:
             return right
         low, high = likely_range(accuracy, len(labels))
         return f"{right}, but that is only {len(labels)} of them: expect {100 * low:.0f} to {100 * high:.0f} % of new ones"
+
+    def baselines(self) -> list[str]:
+        """What simpler ways reach on the same validation data, a sentence each."""
+        return []
 
     def notes(self) -> list[str]:
         """What the user should know of the trained model: classes of the validation set that it never answers."""

@@ -29,7 +29,7 @@ class Digits(Recipe):
     holds = "pictures"
     options = frozenset({"augment"})
 
-    def matches(self, data: str) -> bool:
+    def matches(self, data: str, choices: Choices) -> bool:
         return data == "digits"
 
     def plan(self, data: str, choices: Choices) -> Plan:

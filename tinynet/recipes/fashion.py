@@ -18,7 +18,7 @@ class Fashion(Recipe):
     holds = "pictures"
     options = frozenset({"augment"})
 
-    def matches(self, data: str) -> bool:
+    def matches(self, data: str, choices: Choices) -> bool:
         return data == "fashion"
 
     def plan(self, data: str, choices: Choices) -> Plan:

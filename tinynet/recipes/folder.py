@@ -29,7 +29,7 @@ class Folder(Recipe):
     holds = "pictures"
     options = frozenset({"augment"})
 
-    def matches(self, data: str) -> bool:
+    def matches(self, data: str, choices: Choices) -> bool:
         return os.path.isdir(data)
 
     def plan(self, data: str, choices: Choices) -> Plan:

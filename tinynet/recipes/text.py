@@ -76,7 +76,7 @@ class Text(Recipe):
     kind = "sequence"
     holds = "text"
 
-    def matches(self, data: str) -> bool:
+    def matches(self, data: str, choices: Choices) -> bool:
         return data == "shakespeare" or (data.lower().endswith(".txt") and os.path.exists(data))
 
     def plan(self, data: str, choices: Choices) -> TextPlan:

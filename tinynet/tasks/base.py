@@ -30,7 +30,17 @@ class Use(NamedTuple):
     refusal: str
 
 
-PICTURES, CHARACTERS = "pictures", "characters"
+def prepares(*kinds: str) -> Callable[[Network], bool]:
+    """Whether a model's file says that its input is prepared in one of these ways."""
+
+    def fits(model: Network) -> bool:
+        preparation = model.metadata.get("input")
+        return isinstance(preparation, dict) and preparation.get("kind") in kinds
+
+    return fits
+
+
+PICTURES, CHARACTERS, ROWS, TEXT, SERIES, SOUND = "pictures", "characters", "rows", "text", "series", "sound"
 TASKS = {
     PICTURES: Use(
         ("classify", "PICTURE"),
@@ -41,6 +51,26 @@ TASKS = {
         ("generate",),
         reads_ids,
         "neither reads nor writes text; choose shakespeare, or a model trained on a .txt file",
+    ),
+    ROWS: Use(
+        ("predict", "TABLE.csv"),
+        prepares("table"),
+        "does not read rows of a table; train one with tinynet train TABLE.csv and the column to predict as target",
+    ),
+    TEXT: Use(
+        ("classify", "FILE.txt"),
+        prepares("words"),
+        "does not name classes of text; choose one that does ({shipped}) or train your own on a table of labels and texts",
+    ),
+    SERIES: Use(
+        ("forecast", "SERIES.csv"),
+        prepares("series"),
+        "does not forecast; choose one that does ({shipped}) or train your own on a table of times and numbers",
+    ),
+    SOUND: Use(
+        ("classify", "SOUND.wav"),
+        prepares("sound"),
+        "does not read sounds; choose one that does ({shipped}) or train your own on a folder with one folder of .wav files per class",
     ),
 }
 """The values of `metadata["task"]`, which training writes."""
