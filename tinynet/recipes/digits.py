@@ -9,6 +9,7 @@ import numpy as np
 from ..data.datasets import load_digits
 from ..data.pictures.augment import DIGITS
 from ..data.pictures.digit.printed import printed_digits, printed_letters
+from ..data.pictures.digit.scan import as_scans
 from ..tasks.base import PICTURES
 from . import picture_rows, pictures
 from .base import Choices, Plan, Recipe
@@ -19,6 +20,8 @@ WEIGHT_DECAY = 0.15
 """Of the CNN: without it the loss on the validation set rises as soon as the learning rate falls."""
 EACH_STYLE, DIGIT_TIMES, LETTER_TIMES = 12, 2, 2
 """Drawn pictures of each style of a printed digit or letter, and how often an epoch takes them."""
+SCANS = 10_000
+"""Training digits that are also shown as small scans of them look."""
 
 
 class Digits(Recipe):
@@ -46,13 +49,13 @@ class Digits(Recipe):
         if choices.arch != "cnn":
             about = "reads one handwritten digit"
             return picture_rows.plan("digits", choices, training, validation, **usual, about=about)
-        training, about = with_printed(*training), "reads one handwritten or printed digit"
+        training, about = with_prints_and_scans(*training), "reads one handwritten or printed digit"
         usual["weight_decay"] = WEIGHT_DECAY
         return pictures.plan("digits", choices, training, validation, **usual, about=about)
 
 
-def with_printed(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Handwritten pictures and labels with printed digits and letters added; labels become rows of probabilities.
+def with_prints_and_scans(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Handwritten pictures and labels with printed digits and letters and small scans added; labels become rows of probabilities.
 
     Of a letter every digit is equally probable, so that the network learns not to be sure of what is none (Hendrycks, Mazeika &
     Dietterich, «Deep anomaly detection with outlier exposure», 2019).
@@ -60,10 +63,13 @@ def with_printed(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     digits, labels = printed_digits(EACH_STYLE, rng)
     letters = printed_letters(EACH_STYLE, rng)
-    drawn = np.concatenate([np.repeat(digits, DIGIT_TIMES, axis=0), np.repeat(letters, LETTER_TIMES, axis=0)])
+    chosen = rng.permutation(len(x))[:SCANS]
+    scans = as_scans(x[chosen, ..., 0] / np.float32(255 if x.dtype == np.uint8 else 1), rng)[..., None]
+    more = [np.repeat(digits, DIGIT_TIMES, axis=0), np.repeat(letters, LETTER_TIMES, axis=0), scans]
+    drawn = np.concatenate(more)
     if x.dtype == np.uint8:
         drawn = np.round(255 * drawn)
     one_hot = np.eye(10, dtype=np.float32)
     unsure = np.full((LETTER_TIMES * len(letters), 10), 0.1, np.float32)
-    rows = one_hot[y], one_hot[np.repeat(labels, DIGIT_TIMES)], unsure
+    rows = one_hot[y], one_hot[np.repeat(labels, DIGIT_TIMES)], unsure, one_hot[y[chosen]]
     return np.concatenate([x, drawn.astype(x.dtype)]), np.concatenate(rows)

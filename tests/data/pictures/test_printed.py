@@ -14,7 +14,7 @@ from tinynet.data.pictures.digit.printed import (
     printed_letters,
     strokes_of,
 )
-from tinynet.recipes.digits import DIGIT_TIMES, LETTER_TIMES, with_printed
+from tinynet.recipes.digits import DIGIT_TIMES, LETTER_TIMES, with_prints_and_scans
 
 SHAPES = [
     (name, style) for shapes in (DIGITS, LETTERS) for name, styles in shapes.items() for style in styles
@@ -54,13 +54,15 @@ def test_letters_that_look_like_digits_are_left_out():
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_the_recipe_adds_digits_and_letters_of_every_label(dtype):
-    x, y = np.ones((5, 28, 28, 1), dtype), np.arange(5)
-    more, labels = with_printed(x, y)
+def test_the_recipe_adds_digits_letters_and_scans_with_their_labels(dtype):
+    x, y = np.zeros((5, 28, 28, 1), dtype), np.arange(5)
+    x[:, 5:20, 10:14] = np.iinfo(dtype).max if dtype == np.uint8 else 1
+    more, labels = with_prints_and_scans(x, y)
     assert more.dtype == dtype and len(more) == len(labels)
     np.testing.assert_array_equal(more[:5], x)
     assert more.max() == (255 if dtype == np.uint8 else 1)
-    digit, letter = ((more == picture).all((1, 2, 3)) for picture in (more[5], more[-1]))
+    digit, letter = ((more == picture).all((1, 2, 3)) for picture in (more[5], more[-6]))
     assert digit.sum() == DIGIT_TIMES and letter.sum() == LETTER_TIMES
     assert (labels[digit].max(axis=1) == 1).all() and (labels[letter] == np.float32(0.1)).all()
     np.testing.assert_array_equal(labels[:5].argmax(axis=1), y)
+    assert sorted(labels[-5:].argmax(axis=1)) == list(y)

@@ -25,7 +25,7 @@ def with_paper(plane: np.ndarray, full: np.ndarray) -> tuple[np.ndarray, int]:
     plane: a small copy of it. The plane must hold two tones. Ink is the one that hangs together, while the border and
     the ink cut the paper into pieces; where both hang together, it is the one that shows less at the border.
     """
-    tones = two_tones(plane)
+    tones = two_tones(plane[::2, ::2])
     step = tones.light - tones.dark
     if step < LEAST_STEP or tones.parted < LEAST_PARTED:
         return full, 0
@@ -56,7 +56,7 @@ class Tones(NamedTuple):
 
 def two_tones(plane: np.ndarray) -> Tones:
     """The two tones of a plane, whatever it shows."""
-    values = np.sort(plane[::2, ::2].ravel()).astype(np.float64)
+    values = np.sort(plane, axis=None).astype(np.float64)
     count = np.arange(1, values.size)
     below = np.cumsum(values)[:-1] / count
     above = (values.sum() - below * count) / (values.size - count)

@@ -18,6 +18,7 @@ from .groups import LYING, digits_among, reading_order, split
 from .mnist_form import centre_of_mass, mnist_form
 from .morphology import broadest, components, dilate, framed, gaussian, opening
 from .ruling import Line, enlarged, painted_over, underline, without_lines
+from .scan import tight_scan
 
 SEARCH_SIDE = 256  # pixels of the longer side while searching; strokes of one pixel in 400 survive
 SMALL_SIDE = 112  # smaller pictures are enlarged to this first
@@ -95,6 +96,9 @@ def _digits(image: np.ndarray) -> Iterator[DigitPicture]:
     picture = opaque(image, backdrop(image))
     if (pixels := _already_mnist(picture)) is not None:
         yield DigitPicture(pixels, 1, (0, 0, 28, 28))
+        return
+    if (alpha := tight_scan(picture)) is not None:
+        yield DigitPicture(mnist_form(alpha), 1, (0, 0, picture.shape[1], picture.shape[0]))
         return
     full = picture @ _colour_axis(picture)
     search = _search_size(full)
@@ -284,7 +288,7 @@ def above_paper(plane: np.ndarray, stroke: int) -> tuple[np.ndarray, np.ndarray]
     in a shadow; light is that of each point, of the brighter part.
     """
     if stroke >= min(plane.shape):
-        return plane - float(two_tones(plane).dark), np.ones_like(plane)
+        return plane - float(two_tones(plane[::2, ::2]).dark), np.ones_like(plane)
     paper = opening(plane, stroke)
     ink = plane - paper
     bright = -paper
