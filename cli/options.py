@@ -99,7 +99,18 @@ def _data_set(context: click.Context, parameter: click.Parameter, data: str) -> 
 
 data_argument = click.argument("data", callback=_data_set, shell_complete=completion.data)
 model_argument = click.argument("model_name", metavar="MODEL", shell_complete=completion.models)
+force_option = click.option("--force", is_flag=True, help="Replace existing files.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+
+
+def check_new(path: str | os.PathLike, option: str, replace: bool) -> None:
+    """Raise TinynetError where a result could not be written later, or would replace a file that nobody gave up."""
+    from tinynet.errors import TinynetError
+    from tinynet.files import check_writable
+
+    if os.path.exists(path) and not replace:
+        raise TinynetError(f"{path} exists already: --force replaces it, {option} writes elsewhere")
+    check_writable(path)
 
 
 def load_model(name: str) -> Sequential:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from tinynet.cli.options import Choice, Number, data_argument, device_options
+from tinynet.cli.options import Choice, Number, check_new, data_argument, device_options, force_option
 from tinynet.cli.process import STARTED, fail
 
 from tinynet.recipes import TASKS
@@ -97,7 +97,7 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.npz",
               callback=_model_file,
               help="Where the model goes.  [default: ./DATA-ARCH.npz]")  # fmt: skip
-@click.option("--force", is_flag=True, help="Replace existing files.")
+@force_option
 @click.option("--resume", is_flag=True, help="Continue a training that was interrupted, to the same bits.")
 @click.option("--time-limit", type=Duration(), metavar="TIME",
               help="Stop after TIME (90 seconds, 10m, 1h) of training and keep the best weights.")  # fmt: skip
@@ -123,7 +123,7 @@ def command(data: str, output: Path | None, force: bool, resume: bool, time_limi
     from tinynet.recipes.base import Choices
 
     if history is not None:
-        _check_file(history, "--history", force or resume)
+        check_new(history, "--history", force or resume)
     if output is not None:
         _check_output(output, force, resume)
     plan = recipes.plan(data, Choices(seed=random_seed, drop=drop or None, **choices))
@@ -159,18 +159,9 @@ def _check_output(output: Path, force: bool, resume: bool) -> None:
         raise TinynetError(
             f"{_checkpoint(output)} exists already: --resume continues it, --force replaces it, --output writes elsewhere"
         )
+    check_new(_checkpoint(output), "--output", force or resume)
     # Beside its checkpoint, a file is what the interrupted training itself has left.
-    _check_file(output, "--output", force or resume)
-
-
-def _check_file(path: Path, option: str, replace: bool) -> None:
-    """Raise TinynetError where a result could not be written later, or would replace a file that nobody gave up."""
-    from tinynet.errors import TinynetError
-    from tinynet.files import check_writable
-
-    if path.exists() and not replace:
-        raise TinynetError(f"{path} exists already: --force replaces it, {option} writes elsewhere")
-    check_writable(path)
+    check_new(output, "--output", force or resume)
 
 
 def _discard(checkpoint: Path) -> None:

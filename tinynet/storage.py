@@ -21,7 +21,7 @@ import numpy as np
 from . import weights
 from .archive import LONGEST_TEXT, Archive, Check, parse_json
 from .errors import ModelFileError, TinynetError, did_you_mean
-from .files import atomic_write, open_file, path_text, read_file
+from .files import atomic_write, open_seekable, path_text, read_file
 from .version import __version__
 
 SUFFIX = ".npz"
@@ -199,11 +199,7 @@ def _open(path: Path) -> BinaryIO:
     """A model's file; a shipped one may lie in an archive of Python's own."""
     if path in shipped_models().values():
         return io.BytesIO(shipped_file(path.stem))
-    file = open_file(path)
-    if not file.seekable():
-        file.close()
-        raise OSError(errno.ESPIPE, "it is a pipe, not a file")
-    return file
+    return open_seekable(path)
 
 
 def _name_of(file: BinaryIO) -> str:
