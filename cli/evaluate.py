@@ -22,10 +22,17 @@ if TYPE_CHECKING:
     from tinynet.tasks import Task
 
 
+def _picture_file(context: click.Context, option: click.Parameter, path: str | None) -> str | None:
+    """A path that says what will be in the file."""
+    if path is not None and not path.lower().endswith(".png"):
+        raise click.BadParameter(f"{path}: the name of this picture ends in .png")
+    return path
+
+
 @click.command("evaluate")
 @model_argument
 @data_argument
-@click.option("--save-errors", type=click.Path(dir_okay=False), metavar="FILE.png",
+@click.option("--save-errors", type=click.Path(dir_okay=False), metavar="FILE.png", callback=_picture_file,
               help="Tile the misread pictures, worst first, into one picture.")  # fmt: skip
 @force_option
 @json_option

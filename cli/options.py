@@ -20,8 +20,16 @@ if TYPE_CHECKING:
     from tinynet.sequential import Ensemble, Sequential
 
 
+class Count(click.IntRange):
+    """A whole number of a range."""
+
+    name = "integer"
+
+
 class Number(click.FloatRange):
     """A number of a range, which neither nan nor inf is."""
+
+    name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The number; a usage error for anything else."""
@@ -53,7 +61,7 @@ def device_options(function: Callable) -> Callable:
         default="auto",
         help="Back end: NumPy (reference), Numba (cpu), or whichever is faster for this task (auto).",
     )
-    @click.option("--threads", type=click.IntRange(1), help="Threads to use.  [default: one per core]")
+    @click.option("--threads", type=Count(1), help="Threads to use.  [default: one per core]")
     @functools.wraps(function)
     def wrapper(*arguments: Any, device: str, threads: int | None, **options: Any) -> Any:
         from tinynet.kernels.device import set_compile_listener, set_device, set_threads

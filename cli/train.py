@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from tinynet.cli.options import Choice, Number, check_new, data_argument, device_options, force_option
+from tinynet.cli.options import Choice, Count, Number, check_new, data_argument, device_options, force_option
 from tinynet.cli.process import STARTED, fail
 
 from tinynet.recipes import TASKS
@@ -82,11 +82,9 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
 @click.option("--target-type", type=Choice(("classes", "number"), case_sensitive=False),
               help="What is in that column.  [default: found from its values]")  # fmt: skip
 @click.option("--drop", multiple=True, metavar="COLUMN", help="Leave out this column of the table.")
-@click.option(
-    "--epochs", type=click.IntRange(1), help="How often each sample is seen.  [default: by the recipe]"
-)
-@click.option("--batch-size", type=click.IntRange(1), help="Samples per step; for text, parallel streams.")
-@click.option("--units", type=click.IntRange(1), help="Size of a recurrent layer.  [default: by the recipe]")
+@click.option("--epochs", type=Count(1), help="How often each sample is seen.  [default: by the recipe]")
+@click.option("--batch-size", type=Count(1), help="Samples per step; for text, parallel streams.")
+@click.option("--units", type=Count(1), help="Size of a recurrent layer.  [default: by the recipe]")
 @click.option("--learning-rate", type=Number(0, min_open=True),
               help="Peak of the learning rate.  [default: by the recipe]")  # fmt: skip
 @click.option(
@@ -106,7 +104,7 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
               help="Write loss and accuracy by epoch: a .csv table or a .png drawing.")  # fmt: skip
 @click.option(
     "--random-seed",
-    type=click.IntRange(0),
+    type=Count(0),
     default=0,
     show_default=True,
     help="The same number gives the same weights.",

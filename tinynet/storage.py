@@ -192,7 +192,8 @@ def reading(source: Any) -> Iterator[ModelFile]:
         raise
     except (OSError, ValueError) as error:  # ValueError: a file that was closed
         reason = getattr(error, "strerror", None) or error
-        raise ModelFileError(f"cannot read the model {name}: {reason}") from error
+        advice = "; check the name and the folder" if isinstance(error, FileNotFoundError) else ""
+        raise ModelFileError(f"cannot read the model {name}: {reason}{advice}") from error
 
 
 def _open(path: Path) -> BinaryIO:

@@ -246,6 +246,7 @@ def test_a_folder_becomes_a_model_that_classifies(folder, tmp_path):
         12 if misread else 0
     )  # a tile and a caption each
     fails(run("evaluate", out, folder, "--save-errors", tmp_path / "none" / "e.png"), "create it first")
+    fails(run("evaluate", out, folder, "--save-errors", "e.jpg"), "this picture ends in .png", status=2)
     (tmp_path / "e.png").write_text("mine")
     again = "evaluate", out, folder, "--save-errors", tmp_path / "e.png"
     fails(run(*again), "e.png exists already: --force replaces it, --save-errors writes elsewhere")
