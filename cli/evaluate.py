@@ -6,7 +6,15 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import click
-from tinynet.cli.options import data_argument, device_options, json_option, load_models, model_argument
+from tinynet.cli.options import (
+    check_new,
+    data_argument,
+    device_options,
+    force_option,
+    json_option,
+    load_models,
+    model_argument,
+)
 
 from tinynet.terminal import echo, note, print_json
 
@@ -14,14 +22,22 @@ if TYPE_CHECKING:
     from tinynet.tasks import Task
 
 
+def _picture_file(context: click.Context, option: click.Parameter, path: str | None) -> str | None:
+    """A path that says what will be in the file."""
+    if path is not None and not path.lower().endswith(".png"):
+        raise click.BadParameter(f"{path}: the name of this picture ends in .png")
+    return path
+
+
 @click.command("evaluate")
 @model_argument
 @data_argument
-@click.option("--save-errors", type=click.Path(dir_okay=False), metavar="FILE.png",
+@click.option("--save-errors", type=click.Path(dir_okay=False), metavar="FILE.png", callback=_picture_file,
               help="Tile the misread pictures, worst first, into one picture.")  # fmt: skip
+@force_option
 @json_option
 @device_options
-def command(model_name: str, data: str, save_errors: str | None, as_json: bool) -> int:
+def command(model_name: str, data: str, save_errors: str | None, force: bool, as_json: bool) -> int:
     """Measure MODEL, or several as an ensemble (a,b,c), on DATA: digits or fashion (their test sets), a folder with a folder of
     pictures per class, a .txt file, or shakespeare. Of shakespeare, and of a text that MODEL was trained on, the last tenth is
     measured, which was not trained on.
@@ -31,7 +47,6 @@ def command(model_name: str, data: str, save_errors: str | None, as_json: bool) 
     A picture in which MODEL finds nothing is a wrong answer; one that cannot be read is left out and named, and the exit
     status is 1.
     """
-    from tinynet.files import check_writable
     from tinynet.recipes import check_exists
     from tinynet.tasks.pictures import Pictures
 
@@ -41,7 +56,7 @@ def command(model_name: str, data: str, save_errors: str | None, as_json: bool) 
             raise click.UsageError(
                 f"--save-errors is for pictures, but {model_name} reads none; leave it out"
             )
-        check_writable(save_errors)
+        check_new(save_errors, "--save-errors", force)
     check_exists(data)
     given = task.read(data)
     for line in given.remarks:

@@ -7,7 +7,7 @@ import sys
 
 import click
 from tinynet.cli import completion
-from tinynet.cli.options import Number, device_options, json_option, load_model
+from tinynet.cli.options import Count, Number, device_options, json_option, load_model
 
 from tinynet.terminal import print_json, write
 
@@ -15,21 +15,17 @@ from tinynet.terminal import print_json, write
 @click.command("generate", context_settings={"allow_extra_args": True})
 @click.option("--seed", default="", metavar="TEXT",
               help="What the text begins with, - reads it from stdin; without one it begins like a line.")  # fmt: skip
-@click.option(
-    "--length", type=click.IntRange(0), default=200, show_default=True, help="Characters to write after it."
-)
+@click.option("--length", type=Count(0), default=200, show_default=True, help="Characters to write after it.")
 @click.option("--model", "name", default="shakespeare", show_default=True,
               shell_complete=completion.models,
               help="A shipped model or a .npz file.")  # fmt: skip
 @click.option("--temperature", type=Number(0), default=0.8, show_default=True,
               help="0 always takes the most probable character, 1 samples as the model learnt, more is bolder.")  # fmt: skip
-@click.option("--top-k", type=click.IntRange(0), default=0, show_default=True,
+@click.option("--top-k", type=Count(0), default=0, show_default=True,
               help="Sample only from the K most probable characters; 0 means all.")  # fmt: skip
 @click.option("--top-p", type=Number(0, 1, min_open=True), default=1.0, show_default=True,
               help="Sample only from the fewest characters that together have this probability.")  # fmt: skip
-@click.option(
-    "--random-seed", type=click.IntRange(0), help="The same number gives the same text.  [default: any]"
-)
+@click.option("--random-seed", type=Count(0), help="The same number gives the same text.  [default: any]")
 @click.option("--skip-unknown", is_flag=True, help="Ignore seed characters that the model does not know.")
 @json_option
 @device_options

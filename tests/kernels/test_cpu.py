@@ -91,7 +91,28 @@ def test_one_face():
         ours, theirs = (inspect.signature(getattr(m, name)).parameters for m in (cpu, reference))
         assert list(ours) == list(theirs), name
         assert [p.default for p in ours.values()] == [p.default for p in theirs.values()], name
-    assert {case.name for case in CASES} | {"capture"} == set(FUNCTIONS)  # which test_replay.py tests
+    tested = {case.name for case in CASES} | {"capture"}  # which test_replay.py tests
+    assert tested == set(FUNCTIONS), "in kernels/cases.py or in `__all__`, but not in both"
+
+
+WITHOUT_LOOPS = {
+    "activation_gradient",
+    "adam",
+    "asarray",
+    "asnumpy",
+    "blend",
+    "capture",
+    "dropout",
+    "rmsprop",
+    "scale",
+}
+WITHOUT_LOOPS |= {"sequence_dropout", "sgd", "sum_of_squares", "zeros"}
+"""Kernels of an element at a time, which other tests hold to their equation."""
+
+
+def test_every_other_kernel_has_naive_loops():
+    missing = {name for name in FUNCTIONS if not hasattr(naive, name)} - WITHOUT_LOOPS
+    assert not missing, f"write them as plain loops in tests/naive/: {missing}"
 
 
 def largest_cases() -> list[Case]:

@@ -58,6 +58,10 @@ def plan(data: str, choices: Choices) -> Plan:
                 Setting("task"),
                 f" {choices.task} does not fit {data}, which holds {other.holds}; leave it out",
             )
+        if not os.path.isfile(data):
+            raise DataError(
+                f"{data} is a pipe or a device; save what comes from it as a file, which a training can read again to go on"
+            )
         raise DataError(
             f"{data} is a file, but text ends in .txt and a table in .csv or .tsv: rename it if it is one; DATA is {DATA}"
         )

@@ -22,7 +22,7 @@ EACH_STYLE, DIGIT_TIMES, LETTER_TIMES = 12, 2, 2
 
 
 class Digits(Recipe):
-    """A CNN, the network of the shipped weights (20 epochs is how they were made), or a network that reads row by row."""
+    """A CNN, the network of the shipped weights (made in 40 epochs), or a network that reads row by row."""
 
     task = PICTURES
     kind = "small grid"

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..archive import Archive, parse_json
 from ..errors import TinynetError
-from ..files import atomic_write, open_file
+from ..files import atomic_write, open_seekable
 
 try:
     import fcntl
@@ -84,7 +84,7 @@ def open_checkpoint(path: str | os.PathLike) -> Iterator[Checkpoint]:
     """A checkpoint to read; raises TinynetError for a file that is none."""
     path = Path(path)
     try:
-        with open_file(path) as file:
+        with open_seekable(path) as file:
             yield Checkpoint(Archive(file, str(path), "checkpoint", _NoCheckpoint), path)
     except _NoCheckpoint:
         _refuse(path)

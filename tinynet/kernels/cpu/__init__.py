@@ -1,5 +1,8 @@
 """The CPU back end: every kernel in Numba, on a portable SIMD type and one register tile. Definitions: the reference."""
 
+# ruff: noqa: F401  (what is imported is offered under the names of the reference)
+
+from .. import reference
 from .activation import FUSED, LEAKY_SLOPE, activation, activation_gradient
 from .arrays import asarray, asnumpy, zeros
 from .captured import capture
@@ -40,67 +43,4 @@ from .sequence import (
 )
 from .warp import warp
 
-__all__ = [
-    "FUSED",
-    "LEAKY_SLOPE",
-    "activation",
-    "activation_gradient",
-    "adam",
-    "argmax",
-    "asarray",
-    "asnumpy",
-    "avg_pool2d",
-    "avg_pool2d_gradient",
-    "batch_norm",
-    "batch_norm_gradient",
-    "batch_norm_statistics",
-    "bias_gradient",
-    "binary_cross_entropy",
-    "blend",
-    "capture",
-    "conv2d",
-    "conv2d_input_gradient",
-    "conv2d_kernel_gradient",
-    "conv2d_max_pool2d",
-    "conv2d_max_pool2d_gradient",
-    "conv2d_max_pool2d_traced",
-    "cross_entropy",
-    "dense",
-    "dense_input_gradient",
-    "dense_kernel_gradient",
-    "dropout",
-    "embedding",
-    "embedding_gradient",
-    "gru",
-    "gru_gradient",
-    "huber",
-    "intersect_masks",
-    "keep_steps",
-    "lstm",
-    "lstm_gradient",
-    "max_pool2d",
-    "max_pool2d_gradient",
-    "mean_absolute_error",
-    "mean_squared_error",
-    "merge",
-    "merge_gradient",
-    "prepend_step",
-    "repeat_steps",
-    "reverse_steps",
-    "rmsprop",
-    "rnn",
-    "rnn_gradient",
-    "sample",
-    "scale",
-    "sequence_dropout",
-    "sgd",
-    "soft_cross_entropy",
-    "state_gradient",
-    "state_kernel_gradient",
-    "states_after",
-    "step_mask",
-    "sum_of_squares",
-    "sum_steps",
-    "warp",
-    "zeros",
-]
+__all__ = reference.__all__
