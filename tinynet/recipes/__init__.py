@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from .base import Choices, Plan, Recipe
 
 
-DATA = "digits, fashion, shakespeare, a .txt file, or a folder with one folder of pictures per class"
+DATA = (
+    "digits, fashion, shakespeare, a .txt file, a .csv table with the column to predict, "
+    "or a folder with one folder of pictures per class"
+)
 """What there are recipes for."""
 TASKS = ("pictures", "characters", "rows", "text", "series", "sound")
 """What networks are trained for: the names of `tasks.TASKS`, which would import more."""
@@ -33,9 +36,10 @@ def recipes() -> tuple[Recipe, ...]:
     from .digits import Digits
     from .fashion import Fashion
     from .folder import Folder
+    from .rows import Rows
     from .text import Text
 
-    return Digits(), Fashion(), Folder(), Text()
+    return Digits(), Fashion(), Folder(), Text(), Rows()
 
 
 def find(data: str, choices: Choices) -> Recipe | None:

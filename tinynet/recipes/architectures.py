@@ -27,6 +27,7 @@ ARCHITECTURES = {
     "lstm": Architecture("an LSTM", RECURRENT_OPTIONS),
     "gru": Architecture("a GRU", RECURRENT_OPTIONS),
     "rnn": Architecture("an RNN", RECURRENT_OPTIONS),
+    "mlp": Architecture("a plain network"),
 }
 RULES = {
     "grid": Rule(
@@ -36,6 +37,10 @@ RULES = {
     "small grid": Rule(
         ("cnn", "lstm", "gru", "rnn"),
         "pictures are grids, which a CNN reads best; small ones can also be read row by row",
+    ),
+    "rows": Rule(
+        ("mlp",),
+        "columns of a table have no order and no neighbours, so there is nothing to convolve or to carry along",
     ),
     "sequence": Rule(
         ("lstm", "gru", "rnn"),
