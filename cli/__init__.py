@@ -9,9 +9,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import click
-from tinynet.cli.process import fail
 
 from tinynet import terminal
+from tinynet.cli.process import fail
 from tinynet.errors import TinynetError, did_you_mean
 from tinynet.version import __version__
 

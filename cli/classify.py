@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from tinynet.cli import completion
 from tinynet.cli.options import Count, device_options, json_option, load_models
 from tinynet.cli.process import fail, sentence
-
 from tinynet.terminal import echo, note, print_json
 
 if TYPE_CHECKING:

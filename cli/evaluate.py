@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from tinynet.cli.options import (
     check_new,
     data_argument,
@@ -15,7 +16,6 @@ from tinynet.cli.options import (
     load_models,
     model_argument,
 )
-
 from tinynet.terminal import echo, note, print_json
 
 if TYPE_CHECKING:

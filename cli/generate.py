@@ -6,9 +6,9 @@ import secrets
 import sys
 
 import click
+
 from tinynet.cli import completion
 from tinynet.cli.options import Count, Number, device_options, json_option, load_model
-
 from tinynet.terminal import print_json, write
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from tinynet.cli import completion
 from tinynet.cli.process import sentence
-
 from tinynet.data.names import ALIASES, DATASETS
 from tinynet.errors import UsageError, did_you_mean
 from tinynet.terminal import echo, note, table

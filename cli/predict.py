@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterable
 
 import click
+
 from tinynet.cli import completion
 from tinynet.cli.options import device_options, json_option, load_model
-
 from tinynet.terminal import echo, note, print_json
 
 

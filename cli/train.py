@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from tinynet.cli.options import Choice, Count, Number, check_new, data_argument, device_options, force_option
 from tinynet.cli.process import STARTED, fail
-
 from tinynet.recipes import TASKS
 from tinynet.recipes.architectures import ARCHITECTURES
 from tinynet.terminal import echo, note

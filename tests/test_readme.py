@@ -69,7 +69,6 @@ def test_the_numpy_kernels_take_the_memory_that_readme_says():
 
 def test_every_command_and_layer_is_in_readme():
     from tinynet.cli import VERBS
-
     from tinynet.layers import LAYERS
 
     for verb in VERBS:

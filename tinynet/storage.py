@@ -57,7 +57,7 @@ def save(
             raise TinynetError(f"{key} has values beyond {dtype}; save it as float32")
     text = np.array(json.dumps(config, ensure_ascii=False, allow_nan=False))
     with _writing(target) if hasattr(target, "write") else atomic_write(target) as file:
-        np.savez(file, **{"config": text, **cast(Any, arrays)})
+        write_arrays(file, {"config": text, **arrays})
 
 
 @contextmanager

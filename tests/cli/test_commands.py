@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tinynet.cli import VERBS
 
 import tinynet as tn
+from tinynet.cli import VERBS
 
 ROOT = Path(__file__).parent.parent.parent
 DIGIT = ROOT / "tests" / "pictures" / "digit.png"

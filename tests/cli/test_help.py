@@ -10,8 +10,8 @@ import sys
 import pytest
 from click.shell_completion import ShellComplete
 from test_commands import DIGIT, ROOT, fails, run
-from tinynet.cli import group
 
+from tinynet.cli import group
 from tinynet.data.datasets import SOURCES
 from tinynet.data.names import ALIASES, DATASETS
 from tinynet.errors import did_you_mean

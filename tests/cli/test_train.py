@@ -16,10 +16,10 @@ import click
 import numpy as np
 import pytest
 from test_commands import ROOT, fails, run
-from tinynet.cli import train
-from tinynet.cli.train import Duration
 
 import tinynet as tn
+from tinynet.cli import train
+from tinynet.cli.train import Duration
 
 FAST = ("--device", "reference", "--arch", "gru", "--units", "4", "--batch-size", "4")
 WORDS = "The owl and the pussycat went to sea in a beautiful pea-green boat.\n"

@@ -9,9 +9,9 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from tinynet.cli import group, process
 
 import tinynet as tn
+from tinynet.cli import group, process
 from tinynet.errors import TinynetError
 
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -34,7 +34,7 @@ def save_checkpoint(
     """Write a checkpoint; the old file stays whole until the new one is. Raises TinynetError where it cannot."""
     text = json.dumps({"format": FORMAT, "version": VERSION, **config})
     with atomic_write(path) as file:
-        np.savez(file, **{"config": np.array(text), **cast(Any, arrays)})
+        write_arrays(file, {"config": np.array(text), **arrays})
 
 
 class Checkpoint:
