@@ -17,7 +17,7 @@ from .recurrent import (
     flags,
     is_real,
     multiply,
-    panels_of,
+    packed_panels,
     shares,
     states,
     whole_rows,
@@ -268,6 +268,6 @@ def gru_gradient(
 def _parts(recurrent: np.ndarray, reset_after: bool, transposed: bool) -> tuple[np.ndarray, np.ndarray]:
     """U in panels: whole, or the parts of the two gates and of the candidate, which meet the state one after the other."""
     if reset_after:
-        return panels_of(recurrent, transposed), no_bias(1)
+        return packed_panels(recurrent, transposed), no_bias(1)
     split = 2 * recurrent.shape[0]
-    return panels_of(recurrent, transposed, 0, split), panels_of(recurrent, transposed, split)
+    return packed_panels(recurrent, transposed, 0, split), packed_panels(recurrent, transposed, split)
