@@ -6,7 +6,7 @@ import numpy as np
 
 import tinynet as tn
 from tinynet.kernels import device
-from tinynet.layers import Run
+from tinynet.layers import Context
 from tinynet.training.schedules import Position
 
 from .measure import THREADS, Row, alternate, faster, milliseconds, print_rows
@@ -57,12 +57,12 @@ def step_function(model: tn.Sequential, x: np.ndarray, y: np.ndarray):
     parameters, chain = model.trained(), model.logits
     weights = np.full(len(x), 1 / len(x), np.float32)
     state = optimizer.start(parameters)
-    run = Run(k, training=True, input_gradient=False)
+    context = Context(k, training=True, input_gradient=False)
 
     def step() -> None:
-        logits, kept = chain.forward(x, run)
+        logits, kept = chain.forward(x, context)
         _, gradient = k.cross_entropy(logits, y, weights)
-        optimizer.update(k, parameters, chain.backward(gradient, kept, run)[1], state, Position(0))
+        optimizer.update(k, parameters, chain.backward(gradient, kept, context)[1], state, Position(0))
 
     return step
 

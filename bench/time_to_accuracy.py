@@ -74,10 +74,10 @@ def rows() -> list[Row]:
     runs = [(ours(data, seed), peer(data, seed)) for seed in range(3)]
     seconds, theirs = (statistics.median(run[side][0] for run in runs) for side in (0, 1))
     accuracy, accuracy_theirs = (statistics.median(run[side][1] for run in runs) for side in (0, 1))
-    verdict = f"{theirs / seconds:.2f}× sooner" if accuracy >= GOAL else "99.0 % not reached"
+    result = f"{theirs / seconds:.2f}× sooner" if accuracy >= GOAL else "99.0 % not reached"
     job = f"digits to 99.0 % of the test set, {EPOCHS} epochs, against PyTorch (median of 3 seeds)"
     cells = (f"{seconds:.1f} s, {100 * accuracy:.2f} %", f"{theirs:.1f} s, {100 * accuracy_theirs:.2f} %")
-    return [Row(job, *cells, verdict, "≥ 3×")]
+    return [Row(job, *cells, result, "≥ 3×")]
 
 
 if __name__ == "__main__":
