@@ -67,7 +67,7 @@ def device_options(function: Callable) -> Callable:
         from tinynet.kernels.device import set_compile_listener, set_device, set_threads
 
         compiled: list[str] = []
-        set_compile_listener(functools.partial(_tell_compilation, compiled))
+        set_compile_listener(functools.partial(_announce_compilation, compiled))
         if device != "auto":
             set_device(device)
         if threads is not None:
@@ -83,7 +83,7 @@ def device_options(function: Callable) -> Callable:
     return wrapper
 
 
-def _tell_compilation(compiled: list[str], kernel: str) -> None:
+def _announce_compilation(compiled: list[str], kernel: str) -> None:
     """Say before the first kernel why it takes its time; each is put on the list, since nobody knows yet how many there will be."""
     from tinynet.kernels.cpu.compiler import cache
 

@@ -24,7 +24,7 @@ from tinynet.terminal import echo, note
 if TYPE_CHECKING:
     from tinynet.errors import TinynetError
     from tinynet.recipes.base import Plan
-    from tinynet.training import History
+    from tinynet.training import Callback, History, Training
 
 UNITS = {"h": 3600, "m": 60, "s": 1}
 DRAWING, TABLE = ".png", ".csv"
@@ -263,14 +263,14 @@ def _command_to_continue() -> str:
     return shlex.join(["tinynet", *given[:end], "--resume", *given[end:]])
 
 
-def _first_step():
+def _first_step() -> Callback:
     """Says how long the user waited for the first step: loading, reading the data, compiling."""
     from tinynet.training import Callback
 
     class FirstStep(Callback):
         """Reports once."""
 
-        def on_batch_end(self, training) -> None:
+        def on_batch_end(self, training: Training) -> None:
             """After the very first step."""
             if training.step == 1:
                 note(f"first step after {time.perf_counter() - STARTED:.1f} s")

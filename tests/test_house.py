@@ -19,6 +19,8 @@ from tinynet.layers import LAYERS, Layer
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST = 500
 """Lines of a module."""
+LONGEST_FUNCTION = 60
+"""Lines of a function, its decorators and its docstring left out."""
 
 FOLDERS = {"cli": "tinynet.cli", "tinynet": "tinynet"}
 LEVELS = [
@@ -186,6 +188,20 @@ def test_what_costs_time_is_imported_when_it_is_needed(module):
 def test_no_module_is_too_long(path):
     lines = len(path.read_text("utf-8").splitlines())
     assert lines <= LONGEST, f"{path} has {lines} lines"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_function_is_too_long(path):
+    tree = ast.parse(path.read_text("utf-8"))
+    functions = (n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)))
+    long = {node.name: lines for node in functions if (lines := _lines_of(node)) > LONGEST_FUNCTION}
+    assert not long, f"{path} has functions of so many lines"
+
+
+def _lines_of(node):
+    first = node.body[0]
+    documented = ast.get_docstring(node) is not None
+    return node.end_lineno - node.lineno + 1 - documented * (first.end_lineno - first.lineno + 1)
 
 
 # ---- public names ----

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from . import weights
-from .archive import LONGEST_TEXT, Archive, Check, parse_json
+from .archive import LONGEST_TEXT, Archive, Check, parse_json, write_arrays
 from .errors import ModelFileError, TinynetError, did_you_mean
 from .files import atomic_write, open_seekable, path_text, read_file
 from .version import __version__

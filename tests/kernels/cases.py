@@ -108,10 +108,10 @@ def convolutions_and_pools(table=CONVOLUTIONS_AND_POOLS):
         label = f"{shape}*{kh}x{kw}x{filters}-{geometry[1]}-{geometry[2][0]}"
         call = x, kernel, None if geometry[1] == "leaky_relu" else bias, *geometry
         yield Case("conv2d_max_pool2d", label, call, (), 1e-5)
-        yield Case("conv2d_max_pool2d_traced", label, call, (), 1e-5)
-        y, places = reference.conv2d_max_pool2d_traced(*call)
+        yield Case("conv2d_max_pool2d_with_argmax", label, call, (), 1e-5)
+        y, argmax = reference.conv2d_max_pool2d_with_argmax(*call)
         for input_gradient in (True, False):
-            arguments = normal(*y.shape), y, places, x, kernel, *geometry, input_gradient
+            arguments = normal(*y.shape), y, argmax, x, kernel, *geometry, input_gradient
             yield Case("conv2d_max_pool2d_gradient", f"{label}-{input_gradient}", arguments, (), 1e-5)
 
 
@@ -252,15 +252,15 @@ def cells(table=SEQUENCES):
                 yield Case("rnn_gradient", f"{label}-{name}", (dh, h, recurrent, mask, name), (), 2e-5)
             z, recurrent = normal(n, t, 4 * units), normal(units, 4 * units) / units**0.5
             yield Case("lstm", label, (z, recurrent, h0, c0, mask), (), 1e-5)
-            trace = reference.lstm(z, recurrent, h0, c0, mask)
-            yield Case("state_kernel_gradient", label, (trace[0], normal(*z.shape)), (), 1e-5)
-            yield Case("lstm_gradient", label, (dh, dc, *trace, recurrent, mask), (), 2e-5)
+            saved = reference.lstm(z, recurrent, h0, c0, mask)
+            yield Case("state_kernel_gradient", label, (saved[0], normal(*z.shape)), (), 1e-5)
+            yield Case("lstm_gradient", label, (dh, dc, *saved, recurrent, mask), (), 2e-5)
             z, recurrent = normal(n, t, 3 * units), normal(units, 3 * units) / units**0.5
             for bias, reset_after in ((normal(3 * units), True), (None, True), (None, False)):
                 more = f"{label}-{'bias' if bias is not None else 'plain'}-{'after' if reset_after else 'before'}"
                 yield Case("gru", more, (z, recurrent, bias, h0, mask, reset_after), (), 1e-5)
-                trace = reference.gru(z, recurrent, bias, h0, mask, reset_after)
-                yield Case("gru_gradient", more, (dh, *trace, recurrent, mask, reset_after), (), 2e-5)
+                saved = reference.gru(z, recurrent, bias, h0, mask, reset_after)
+                yield Case("gru_gradient", more, (dh, *saved, recurrent, mask, reset_after), (), 2e-5)
 
 
 def sequences(table=SEQUENCES):

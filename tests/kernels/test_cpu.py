@@ -256,7 +256,7 @@ LANES_KERNELS += (
     "rnn_gradient",
     "state_kernel_gradient",
 )
-LANES_KERNELS += ("conv2d_max_pool2d", "conv2d_max_pool2d_traced", "conv2d_max_pool2d_gradient", "warp")
+LANES_KERNELS += ("conv2d_max_pool2d", "conv2d_max_pool2d_with_argmax", "conv2d_max_pool2d_gradient", "warp")
 
 
 @pytest.mark.parametrize("lanes", [4, 8, 16])

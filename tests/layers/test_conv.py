@@ -9,7 +9,7 @@ from helpers import check_layer, close, randomise
 import tinynet as tn
 from tinynet.errors import ShapeError, TinynetError
 from tinynet.kernels import reference
-from tinynet.layers import Conv1D, Conv2D, Run
+from tinynet.layers import Context, Conv1D, Conv2D
 from tinynet.layers.base import ACTIVATIONS
 
 
@@ -152,22 +152,22 @@ def check_trim(net, conv, shape):
     """Outputs and all gradients, with what the pooling leaves unread computed and not computed, layer by layer and as the network does."""
     rng = np.random.default_rng(1)
     randomise(conv, rng)
-    x, run = rng.standard_normal((2, *shape)), Run(reference, training=True)
+    x, context = rng.standard_normal((2, *shape)), Context(reference, training=True)
     pooling, results = net.layers[1], []
     cropped = copy.copy(conv)
     vars(cropped)["crop"] = pooling.part_read
     for own in (conv, cropped):
-        convolved, kept = own.forward(x, run)
-        y, pool_kept = pooling.forward(convolved, run)
+        convolved, kept = own.forward(x, context)
+        y, pool_kept = pooling.forward(convolved, context)
         dy = np.cos(np.arange(y.size)).reshape(y.shape)
-        dx, gradients = own.backward(pooling.backward(dy, pool_kept, run)[0], kept, run)
+        dx, gradients = own.backward(pooling.backward(dy, pool_kept, context)[0], kept, context)
         results.append({"y": y, "dx": dx, **gradients})
-    y, saved = net.forward(x, run)
+    y, saved = net.forward(x, context)
     assert convolved.shape[1:-1] == pooling.part_read(conv.spatial_output(shape[:-1])), (
         "no more is computed than is read"
     )
-    close(net.forward(x, run._replace(gradients=False))[0], y, 1e-12)
-    _, gradients = net.backward(dy, saved, run)
+    close(net.forward(x, context._replace(gradients=False))[0], y, 1e-12)
+    _, gradients = net.backward(dy, saved, context)
     results.append({"y": y, **{name.split(".")[1]: value for name, value in gradients.items()}})
     for result in results[1:]:
         for name, value in result.items():

@@ -13,7 +13,7 @@ from poison import POISONS, poisoned
 import tinynet as tn
 from tinynet.kernels import cpu, reference
 from tinynet.kernels.replay import CALLS_BEFORE_CAPTURE
-from tinynet.layers import LAYERS, Run
+from tinynet.layers import LAYERS, Context
 from tinynet.layers.containers import MERGES
 from tinynet.network import leaves, named_leaves, rebuilt
 
@@ -150,11 +150,11 @@ def normal(rng, dtype, *shape):
 def results(seed, kernels, dtype, copy=np.copy):
     """Output, states and all gradients, that at the input too; and the prediction of a call that is replayed, if there is one."""
     net, x, state = network(seed, dtype)
-    run = Run(kernels, training=True, seed=3, state=state)
-    y, kept = net.forward(copy(x), run)
+    context = Context(kernels, training=True, seed=3, state=state)
+    y, kept = net.forward(copy(x), context)
     found = {"output": y}
     found |= {f"state {name}": array for name, array in named_leaves(kept.state).items()}
-    dx, gradients = net.backward(normal(np.random.default_rng(0), dtype, *y.shape), kept, run)
+    dx, gradients = net.backward(normal(np.random.default_rng(0), dtype, *y.shape), kept, context)
     found |= gradients
     if not net.takes_ids:
         found["input"] = dx

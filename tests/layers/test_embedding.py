@@ -8,7 +8,7 @@ from helpers import check_layer
 import tinynet as tn
 from tinynet.errors import ShapeError, TinynetError
 from tinynet.kernels import reference
-from tinynet.layers import Embedding, Masking, RepeatVector, Run
+from tinynet.layers import Context, Embedding, Masking, RepeatVector
 
 IDS = np.array([[1, 0, 2, 2], [4, 4, 4, 0]])
 
@@ -26,9 +26,9 @@ def test_one_id_in_a_table_of_one():
 
 @pytest.mark.parametrize("given", [None, np.ones((2, 4), bool)])
 def test_only_with_mask_zero_is_the_id_0_padding(given):
-    run = Run(reference, mask=given)
-    assert Embedding(5, 3).output_mask(IDS, None, run) is given
-    assert np.array_equal(Embedding(5, 3, mask_zero=True).output_mask(IDS, None, run), IDS != 0)
+    context = Context(reference, mask=given)
+    assert Embedding(5, 3).output_mask(IDS, None, context) is given
+    assert np.array_equal(Embedding(5, 3, mask_zero=True).output_mask(IDS, None, context), IDS != 0)
 
 
 def test_starting_values_are_those_of_keras():
@@ -109,10 +109,10 @@ def test_masking_leaves_out_steps_that_hold_nothing_but_the_value(value):
     x[0, 2:], x[1, 1], x[1, 2, 0] = value, value, value
     real = np.array([[1, 1, 0, 0], [1, 0, 1, 1]], bool)
     layer = Masking(value)
-    y, saved = layer.forward(x, Run(reference))
-    assert np.array_equal(layer.output_mask(x, saved, Run(reference)), real)
+    y, saved = layer.forward(x, Context(reference))
+    assert np.array_equal(layer.output_mask(x, saved, Context(reference)), real)
     assert np.array_equal(y, np.where(real[..., None], x, 0))
-    dx, gradients = layer.backward(np.ones_like(x), saved, Run(reference))
+    dx, gradients = layer.backward(np.ones_like(x), saved, Context(reference))
     assert np.array_equal(dx, np.broadcast_to(real[..., None], x.shape)) and gradients == {}
 
 

@@ -10,11 +10,11 @@ from tinynet.kernels import reference
 from tinynet.layers import (
     AvgPool1D,
     AvgPool2D,
+    Context,
     GlobalAveragePool2D,
     GlobalMaxPool2D,
     MaxPool1D,
     MaxPool2D,
-    Run,
 )
 
 
@@ -73,10 +73,10 @@ def test_the_stride_is_the_window_unless_given():
 
 def test_among_equal_values_the_first_takes_the_gradient():
     layer = MaxPool2D(2)
-    run = Run(reference, training=True)
+    context = Context(reference, training=True)
     x = np.ones((1, 2, 4, 1))
-    y, saved = layer.forward(x, run)
-    dx, _ = layer.backward(np.full_like(y, 3.0), saved, run)
+    y, saved = layer.forward(x, context)
+    dx, _ = layer.backward(np.full_like(y, 3.0), saved, context)
     assert dx[0, :, :, 0].tolist() == [[3, 0, 3, 0], [0, 0, 0, 0]]
 
 
@@ -84,7 +84,7 @@ def test_among_equal_values_the_first_takes_the_gradient():
 def test_nan_in_a_window_is_not_hidden(kind):
     x = np.zeros((1, 4, 4, 1), np.float32)
     x[0, 1, 1] = np.nan
-    y, _ = kind(2, padding="same").forward(x, Run(reference))
+    y, _ = kind(2, padding="same").forward(x, Context(reference))
     assert np.isnan(y[0, 0, 0, 0]) and not np.isnan(y[0, 1:]).any()
 
 

@@ -79,14 +79,14 @@ def lstm_gradient(dh, dc, h, c, gates, recurrent, mask):
                 cells[i, t, j] += cells[i, t + 1, j]
                 continue
             gi, gf, gg, go = (float(v) for v in gates[i, t, j::units])
-            bent = math.tanh(float(c[i, t + 1, j]))
-            cell = cells[i, t + 1, j] + total[i, t + 1, j] * go * (1 - bent**2)
+            tanh_c = math.tanh(float(c[i, t + 1, j]))
+            cell = cells[i, t + 1, j] + total[i, t + 1, j] * go * (1 - tanh_c**2)
             cells[i, t, j] += cell * gf
             slopes = [
                 cell * gg * gi * (1 - gi),
                 cell * float(c[i, t, j]) * gf * (1 - gf),
                 cell * gi * (1 - gg**2),
-                total[i, t + 1, j] * bent * go * (1 - go),
+                total[i, t + 1, j] * tanh_c * go * (1 - go),
             ]
             for g, slope in enumerate(slopes):
                 dz[i, t, g * units + j] = slope
@@ -101,17 +101,16 @@ def gru(z, recurrent, recurrent_bias, h0, mask, reset_after):
     inner = np.zeros((*z.shape[:2], units))
     bias = np.zeros(3 * units) if recurrent_bias is None else recurrent_bias
     for i, t, real in real_steps(mask, *z.shape[:2]):
-        brought = [float(z[i, t, j]) for j in range(3 * units)]
-        r = [sigmoid(brought[j] + product(h[i, t], recurrent, j) + float(bias[j])) for j in range(units)]
+        xw = [float(z[i, t, j]) for j in range(3 * units)]
+        r = [sigmoid(xw[j] + product(h[i, t], recurrent, j) + float(bias[j])) for j in range(units)]
         u = [
-            sigmoid(brought[j] + product(h[i, t], recurrent, j) + float(bias[j]))
-            for j in range(units, 2 * units)
+            sigmoid(xw[j] + product(h[i, t], recurrent, j) + float(bias[j])) for j in range(units, 2 * units)
         ]
         reset = [a * b for a, b in zip(r, h[i, t], strict=True)]
         for j in range(units):
             at = 2 * units + j
             product_n = product(h[i, t] if reset_after else reset, recurrent, at) + float(bias[at])
-            n = math.tanh(brought[at] + (r[j] * product_n if reset_after else product_n))
+            n = math.tanh(xw[at] + (r[j] * product_n if reset_after else product_n))
             inner[i, t, j] = product_n if reset_after else reset[j]
             gates[i, t, j::units] = r[j], u[j], n
             h[i, t + 1, j] = (1 - u[j]) * n + u[j] * h[i, t, j] if real else h[i, t, j]

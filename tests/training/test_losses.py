@@ -91,7 +91,7 @@ def test_losses_go_by_the_names_of_keras_too():
     assert get_loss("binary_crossentropy") == get_loss("binary_cross_entropy")
 
 
-def test_sequences_are_meaned_over_all_positions():
+def test_sequences_are_averaged_over_all_positions():
     outputs, labels = RNG.normal(size=(2, 3, 4)), RNG.integers(0, 4, (2, 3))
     value, gradient = LOSSES["cross_entropy"](k, outputs, labels, np.full(6, 1 / 6))
     flat, rows = LOSSES["cross_entropy"](k, outputs.reshape(6, 4), labels.reshape(6), np.full(6, 1 / 6))

@@ -6,7 +6,7 @@ from ..checks import check_flag
 from ..errors import TinynetError
 from ..settings import sealed
 from .activation import Activation
-from .base import Layer, Run
+from .base import Context, Layer
 from .containers import Chain, Parallel, Residual
 from .conv import Conv1D, Conv2D
 from .dense import Dense
@@ -76,4 +76,4 @@ def make(config: Any) -> Layer:
     return layer
 
 
-__all__ = ["LAYERS", "Layer", "Run", "make", *(layer.__name__ for layer in LAYERS.values())]
+__all__ = ["LAYERS", "Layer", "Context", "make", *(layer.__name__ for layer in LAYERS.values())]

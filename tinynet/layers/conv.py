@@ -12,9 +12,9 @@ import numpy as np
 
 from ..checks import check_choice, check_count, check_counts, check_flag
 from .base import (
+    Context,
     Gradients,
     Layer,
-    Run,
     Shape,
     activated,
     activation_gradient,
@@ -143,24 +143,24 @@ class Convolution(Layer):
         kernel = self.parameters["kernel"]
         return kernel if self.rank == 2 else kernel[None]
 
-    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
+    def forward(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
         geometry = self.geometry(x.shape[1:-1])
         operands = as_picture(x, self.rank), self.picture_kernel(), self.parameters.get("bias"), *geometry
-        y, z = activated(run, run.kernels.conv2d, self.activation, *operands)
+        y, z = activated(context, context.kernels.conv2d, self.activation, *operands)
         return y if self.rank == 2 else y[:, 0], (x, y, z)
 
-    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray | None, Gradients]:
+    def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[np.ndarray | None, Gradients]:
         x, y, z = saved
         kernel, geometry = self.picture_kernel(), self.geometry(x.shape[1:-1])
         picture = as_picture(x, self.rank)
-        dz = activation_gradient(run, dy.reshape(y.shape), y, z, self.activation)
-        dkernel = run.kernels.conv2d_kernel_gradient(picture, dz, kernel.shape, *geometry)
+        dz = activation_gradient(context, dy.reshape(y.shape), y, z, self.activation)
+        dkernel = context.kernels.conv2d_kernel_gradient(picture, dz, kernel.shape, *geometry)
         gradients = {"kernel": dkernel.reshape(self.parameters["kernel"].shape)}
         if self.use_bias:
-            gradients["bias"] = run.kernels.bias_gradient(dz)
-        if not run.input_gradient:
+            gradients["bias"] = context.kernels.bias_gradient(dz)
+        if not context.input_gradient:
             return None, gradients
-        dx = run.kernels.conv2d_input_gradient(dz, kernel, picture.shape, *geometry)
+        dx = context.kernels.conv2d_input_gradient(dz, kernel, picture.shape, *geometry)
         return dx.reshape(x.shape), gradients
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..checks import check_choice, check_count, check_flag
 from ..errors import TinynetError
-from .base import Gradients, Layer, Run, Shape
+from .base import Context, Gradients, Layer, Shape
 from .initializers import INITIALIZERS, initialise
 
 
@@ -28,7 +28,7 @@ class Embedding(Layer):
     embeddings_initializer: str = "uniform"
 
     takes_ids = True
-    timewise = True
+    streamable = True
 
     def check(self) -> None:
         self.input_dim = check_count(self.kind, "input_dim", self.input_dim)
@@ -53,15 +53,15 @@ class Embedding(Layer):
             raise self.wrong_shape("(steps,) of ids", input_shape)
         return (*input_shape, self.output_dim)
 
-    def output_mask(self, x: np.ndarray, saved: Any, run: Run) -> np.ndarray | None:
-        return run.kernels.step_mask(x, 0) if self.mask_zero else run.mask
+    def output_mask(self, x: np.ndarray, saved: Any, context: Context) -> np.ndarray | None:
+        return context.kernels.step_mask(x, 0) if self.mask_zero else context.mask
 
     def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
         shape = (self.input_dim, self.output_dim)
         self.parameters["embeddings"] = initialise(self.embeddings_initializer, shape, rng)
 
-    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
-        return run.kernels.embedding(x, self.parameters["embeddings"]), x
+    def forward(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
+        return context.kernels.embedding(x, self.parameters["embeddings"]), x
 
-    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[None, Gradients]:
-        return None, {"embeddings": run.kernels.embedding_gradient(dy, saved, self.input_dim)}
+    def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[None, Gradients]:
+        return None, {"embeddings": context.kernels.embedding_gradient(dy, saved, self.input_dim)}

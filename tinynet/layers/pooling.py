@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import check_choice, check_counts
-from .base import Gradients, Layer, Run, Shape
+from .base import Context, Gradients, Layer, Shape
 from .conv import PADDINGS, Pads, Sizes, as_picture, padded_size, windows
 
 
@@ -60,19 +60,19 @@ class Pooling(Layer):
             return (1, *self.pool_size), (1, *self.strides), ((0, 0), *pads)
         return self.pool_size, self.strides, pads
 
-    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
-        pool = run.kernels.max_pool2d if self.largest else run.kernels.avg_pool2d
+    def forward(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
+        pool = context.kernels.max_pool2d if self.largest else context.kernels.avg_pool2d
         y = pool(as_picture(x, self.rank), *self.geometry(x.shape[1:-1]))
         return y if self.rank == 2 else y[:, 0], (x, y)
 
-    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
+    def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[np.ndarray, Gradients]:
         x, y = saved
         geometry = self.geometry(x.shape[1:-1])
         picture, dy = as_picture(x, self.rank), dy.reshape(y.shape)
         if self.largest:
-            dx = run.kernels.max_pool2d_gradient(dy, picture, y, *geometry)
+            dx = context.kernels.max_pool2d_gradient(dy, picture, y, *geometry)
         else:
-            dx = run.kernels.avg_pool2d_gradient(dy, picture.shape, *geometry)
+            dx = context.kernels.avg_pool2d_gradient(dy, picture.shape, *geometry)
         return dx.reshape(x.shape), {}
 
 
@@ -146,17 +146,17 @@ class GlobalPooling(Layer):
     def flops(self, input_shape: Shape) -> int:
         return math.prod(input_shape)
 
-    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
-        pool = run.kernels.max_pool2d if self.largest else run.kernels.avg_pool2d
+    def forward(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
+        pool = context.kernels.max_pool2d if self.largest else context.kernels.avg_pool2d
         y = pool(x, x.shape[1:3], x.shape[1:3], ((0, 0), (0, 0)))
         return y.reshape(len(x), x.shape[3]), (x, y)
 
-    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
+    def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[np.ndarray, Gradients]:
         x, y = saved
         dy, geometry = dy.reshape(y.shape), (x.shape[1:3], x.shape[1:3], ((0, 0), (0, 0)))
         if self.largest:
-            return run.kernels.max_pool2d_gradient(dy, x, y, *geometry), {}
-        return run.kernels.avg_pool2d_gradient(dy, x.shape, *geometry), {}
+            return context.kernels.max_pool2d_gradient(dy, x, y, *geometry), {}
+        return context.kernels.avg_pool2d_gradient(dy, x.shape, *geometry), {}
 
 
 @dataclass(eq=False)

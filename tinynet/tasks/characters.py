@@ -214,7 +214,7 @@ def alphabet_of(model: Network) -> str:
             f"{model.name} has {len(vocabulary)} characters in its vocabulary, but {name} has a row for "
             f"{rows} only: begin with Embedding(len(vocabulary), …)"
         )
-    model.check_stream()
+    model.check_streamable()
     return "".join(vocabulary)
 
 

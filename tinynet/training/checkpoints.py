@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..archive import Archive, parse_json
+from ..archive import Archive, parse_json, write_arrays
 from ..errors import TinynetError
 from ..files import atomic_write, open_seekable
 

@@ -269,7 +269,7 @@ def _check_stateful(stateful: bool, model: Network, samples: Samples, batch_size
     if not model.state_like:
         raise TinynetError(f"stateful needs a recurrent layer, which {model.name} has not; leave it out")
     for name, layer in model.children().items():
-        if name in model.state_like and not layer.timewise:
+        if name in model.state_like and not layer.streamable:
             raise TinynetError(f"stateful needs layers that read forwards, which {name} does not")
     if len(samples) % batch_size:
         raise TinynetError(

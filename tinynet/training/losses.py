@@ -104,7 +104,7 @@ class CrossEntropy(Loss):
 @sealed
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Loss):
-    """-t log s(z) - (1-t) log(1-s(z)) for the sigmoid s, meaned over the outputs; fused with the last layer's sigmoid.
+    """-t log s(z) - (1-t) log(1-s(z)) for the sigmoid s, averaged over the outputs; fused with the last layer's sigmoid.
 
     After any other output that is the logit z, except a softmax, which is refused. Targets: numbers from 0 to 1 in
     the shape of the output, whose last axis may be missing where it is 1. Metric: accuracy at the threshold 0.5.
@@ -145,7 +145,7 @@ class Regression(Loss):
 @sealed
 @dataclass(frozen=True)
 class MeanSquaredError(Regression):
-    """(p - t)², meaned over the outputs. Metric: mean absolute error."""
+    """(p - t)², averaged over the outputs. Metric: mean absolute error."""
 
     name = "mean_squared_error"
 
@@ -153,7 +153,7 @@ class MeanSquaredError(Regression):
 @sealed
 @dataclass(frozen=True)
 class MeanAbsoluteError(Regression):
-    """|p - t|, meaned over the outputs. Metric: the same."""
+    """|p - t|, averaged over the outputs. Metric: the same."""
 
     name = "mean_absolute_error"
 

@@ -116,7 +116,8 @@ def read_table(source: str | os.PathLike | BinaryIO) -> Table:
 
 def _lines(text: str, delimiter: str, name: str) -> Iterator[tuple[int, list[str]]]:
     """Lines that are not empty, with their numbers, as fields."""
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=_quoting(text, delimiter))
+    quoting = csv.QUOTE_MINIMAL if _is_quoted(text, delimiter) else csv.QUOTE_NONE
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
     cells = 0
     try:
         for fields in lines:
@@ -133,13 +134,13 @@ def _lines(text: str, delimiter: str, name: str) -> Iterator[tuple[int, list[str
         ) from None
 
 
-def _quoting(text: str, delimiter: str) -> int:
+def _is_quoted(text: str, delimiter: str) -> bool:
     """Whether quotes enclose fields, or are characters like others, as in tab-separated text with a single one."""
     if delimiter != "\t":
-        return csv.QUOTE_MINIMAL
+        return True
     begun = text.count('\t"') + text.count('\n"') + text.startswith('"')
     ended = text.count('"\t') + text.count('"\n') + text.endswith('"')
-    return csv.QUOTE_MINIMAL if begun <= ended else csv.QUOTE_NONE
+    return begun <= ended
 
 
 def _delimiter(text: str) -> str:

@@ -243,7 +243,7 @@ _MERGE = {"sum": map_two(_add), "mul": map_two(_multiply), "ave": map_two(_mean)
 
 
 @jit
-def _join(task, a, b, y, one, other, rows):
+def _concatenate(task, a, b, y, one, other, rows):
     both = one + other
     for row in range(task * rows, min(y.size // both, (task + 1) * rows)):
         copy(a, row * one, y, row * both, one)
@@ -284,7 +284,7 @@ def merge(a: np.ndarray, b: np.ndarray, mode: str) -> np.ndarray:
     y = memory.empty((*a.shape[:-1], one + other))
     if y.size:
         tasks, rows = row_tasks(y.size // (one + other), one + other)
-        _join(tasks, y.size, flat(a), flat(b), y.reshape(-1), one, other, rows)
+        _concatenate(tasks, y.size, flat(a), flat(b), y.reshape(-1), one, other, rows)
     return y
 
 

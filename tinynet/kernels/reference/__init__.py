@@ -7,7 +7,7 @@ from .conv import conv2d, conv2d_input_gradient, conv2d_kernel_gradient
 from .dense import bias_gradient, dense, dense_input_gradient, dense_kernel_gradient
 from .dropout import dropout
 from .embedding import embedding, embedding_gradient
-from .fusion import conv2d_max_pool2d, conv2d_max_pool2d_gradient, conv2d_max_pool2d_traced
+from .fusion import conv2d_max_pool2d, conv2d_max_pool2d_gradient, conv2d_max_pool2d_with_argmax
 from .loss import (
     binary_cross_entropy,
     cross_entropy,
@@ -60,7 +60,7 @@ __all__ = [
     "conv2d_kernel_gradient",
     "conv2d_max_pool2d",
     "conv2d_max_pool2d_gradient",
-    "conv2d_max_pool2d_traced",
+    "conv2d_max_pool2d_with_argmax",
     "cross_entropy",
     "dense",
     "dense_input_gradient",

@@ -36,8 +36,8 @@ def reverse_steps(x: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
         return np.ascontiguousarray(x[:, ::-1])
     y = x.copy()
     for i, real in enumerate(mask):
-        places = np.flatnonzero(real)
-        y[i, places] = x[i, places[::-1]]
+        steps = np.flatnonzero(real)
+        y[i, steps] = x[i, steps[::-1]]
     return y
 
 
