@@ -231,6 +231,19 @@ def test_soft_labels_and_smoothing_are_those_of_torch(smoothing):
         np.testing.assert_allclose(gradient, tz.grad.numpy(), atol=1e-6)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_soft_labels_of_sequences_count_at_each_position(smoothing):
+    rng = np.random.default_rng(0)
+    z, soft = rng.normal(size=(2, 3, 4)).astype(np.float32), rng.dirichlet(np.ones(4), (2, 3))
+    loss, weights = CrossEntropy(label_smoothing=smoothing), rng.random(6).astype(np.float32)
+    for y, shape in ((soft, (6, 4)), (rng.integers(0, 4, (2, 3)), (6,))):
+        targets = loss.targets(y, (3, 4), 2)
+        value, gradient = loss(k, z, targets, weights)
+        expected, rows = loss(k, z.reshape(6, 4), targets.reshape(shape), weights)
+        assert value == expected and gradient.shape == z.shape
+        np.testing.assert_array_equal(gradient.reshape(6, 4), rows)
+
+
 def test_labels_may_be_the_names_that_the_network_knows():
     x, numbers = np.random.default_rng(0).random((6, 3)), np.array([0, 1, 2, 2, 1, 0])
     names = np.array(["cat", "dog", "owl"])[numbers]
