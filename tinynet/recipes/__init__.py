@@ -37,9 +37,10 @@ def recipes() -> tuple[Recipe, ...]:
     from .fashion import Fashion
     from .folder import Folder
     from .rows import Rows
+    from .sounds import Sounds
     from .text import Text
 
-    return Digits(), Fashion(), Folder(), Text(), Rows()
+    return Digits(), Fashion(), Sounds(), Folder(), Text(), Rows()
 
 
 def find(data: str, choices: Choices) -> Recipe | None:

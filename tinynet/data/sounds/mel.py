@@ -16,6 +16,8 @@ LOWEST, HIGHEST = 60.0, 0.45
 """Hertz where the first band begins, and part of the rate where the last one ends: below what resampling cuts off."""
 FLOOR = 1e-10
 """Power that is added to each band: −100 dB of full scale, less than 16 bits hold."""
+BLOCK = 4096
+"""Frames that are transformed at once."""
 
 
 @functools.lru_cache(maxsize=8)
@@ -39,8 +41,23 @@ def transform_size(rate: int) -> int:
     return 2 << (sizes(rate)[0] - 1).bit_length()
 
 
+class Framer:
+    """Pieces of samples in, frames out: however the samples are cut into pieces, the frames are the same."""
+
+    def __init__(self, rate: int, mels: int) -> None:
+        self.rate, self.mels = rate, mels
+        self.kept = np.empty(0, np.float32)
+
+    def __call__(self, samples: np.ndarray) -> np.ndarray:
+        """The frames (t, mels), in decibels, that are complete with these samples."""
+        self.kept = np.concatenate([self.kept, samples])
+        found = decibels(self.kept, self.rate, self.mels)
+        self.kept = self.kept[len(found) * sizes(self.rate)[1] :]
+        return found
+
+
 def decibels(samples: np.ndarray, rate: int, mels: int) -> np.ndarray:
-    """Frames (t, mels) float32 of samples (n,): 10 log₁₀ of the power in each band, 0 for a sine at full scale.
+    """Frames (t, mels) float32 of samples (n,): 10 log₁₀ of the power in each band, about 0 for a sine at full scale.
 
     t = ⌊(n − frame) / hop⌋ + 1; fewer samples than a frame make none.
     """
@@ -48,7 +65,17 @@ def decibels(samples: np.ndarray, rate: int, mels: int) -> np.ndarray:
     if len(samples) < frame:
         return np.empty((0, mels), np.float32)
     views = np.lib.stride_tricks.sliding_window_view(samples, frame)[::hop]
-    window = np.hanning(frame + 2)[1:-1]
+    return np.concatenate([_decibels(views[i : i + BLOCK], rate, mels) for i in range(0, len(views), BLOCK)])
+
+
+def _decibels(views: np.ndarray, rate: int, mels: int) -> np.ndarray:
+    window = np.hanning(views.shape[1] + 2)[1:-1]
     spectrum = np.fft.rfft(views * window, transform_size(rate))
     power = (spectrum.real**2 + spectrum.imag**2) * (2 / window.sum()) ** 2
-    return (10 * np.log10(power @ bands(rate, mels) + FLOOR)).astype(np.float32)
+    # not by BLAS, whose threads take longer to meet than so small a product does
+    return (10 * np.log10(np.einsum("tb,bm->tm", power, bands(rate, mels)) + FLOOR)).astype(np.float32)
+
+
+def loudness(frames: np.ndarray) -> np.ndarray:
+    """Of each frame (t, mels), in decibels: the power of all bands together."""
+    return 10 * np.log10((10 ** (frames / 10)).sum(axis=1))

@@ -1,4 +1,4 @@
-"""Sound files: a reader of .wav for what recorders write and what careless or hostile programs write, and resampling.
+"""Sound files: a reader of .wav for what recorders write, and for what careless or hostile programs write.
 
 A .wav file is a list of chunks, each with a name, a length and that many bytes: `fmt ` says how samples are stored, `data` holds
 them. No length is believed beyond the bytes that are there.
@@ -6,7 +6,6 @@ them. No length is believed beyond the bytes that are there.
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import shlex
@@ -54,11 +53,6 @@ CHUNK = re.compile(rb"[ -~]{4}")
 UNKNOWN_LENGTH = 0, 0xFFFFFFFF
 """What programs that write to a pipe leave where the length of the samples belongs."""
 
-ZERO_CROSSINGS, PASSBAND, KAISER = 32, 0.95, 8.0
-"""The low-pass of resampling: of the sinc on either side, part of the lower Nyquist frequency, shape of the window (−80 dB)."""
-BLOCK = 1 << 14
-"""Samples that are resampled at once."""
-
 Source = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO
 """A sound file as people have it."""
 
@@ -94,6 +88,26 @@ def read_wav(source: Source) -> Sound:
     they cancel each other, the loudest is taken. Of a file that was cut off all samples that are there are read; NaN and infinity
     count as 0. Raises SoundError for what is missing, unreadable, no .wav file, compressed, or longer than five minutes.
     """
+    name, form, stored = _opened(source)
+    count = len(stored) // (form.channels * form.width)
+    if count > MAX_SECONDS * form.rate:
+        minutes = count / form.rate / 60
+        raise SoundError(
+            f"{name} is {minutes:,.0f} minutes long, but a clip has at most {MAX_SECONDS // 60}; cut out what matters: "
+            f"ffmpeg -ss START -i {shlex.quote(name)} -t SECONDS clip.wav"
+        )
+    whole = stored[: count * form.channels * form.width]
+    return Sound(_mono(_numbers(whole, form).reshape(count, form.channels)), form.rate)
+
+
+def read_length(source: Source) -> tuple[int, float]:
+    """Samples per second of a .wav file, and its seconds. Raises SoundError as `read_wav` does."""
+    _, form, stored = _opened(source)
+    return form.rate, len(stored) / (form.channels * form.width * form.rate)
+
+
+def _opened(source: Source) -> tuple[str, Format, memoryview]:
+    """(how to call a file in a message, how its samples are stored, their bytes)."""
     name, content = _content(source)
     if content[:4] not in (b"RIFF", b"RF64", b"BW64") or content[8:12] != b"WAVE":
         raise SoundError(_what_it_is(name, content))
@@ -101,18 +115,7 @@ def read_wav(source: Source) -> Sound:
     if "fmt" not in chunks or "data" not in chunks:
         missing = "no samples" if "fmt" in chunks else "nothing that says how its samples are stored"
         raise SoundError(f"{name} is a .wav file with {missing} in it; record or export it again")
-    form = _format(name, chunks["fmt"])
-    stored = chunks["data"]
-    frame = form.channels * form.width
-    count = len(stored) // frame
-    if count > MAX_SECONDS * form.rate:
-        minutes = count / form.rate / 60
-        raise SoundError(
-            f"{name} is {minutes:,.0f} minutes long, but a clip has at most {MAX_SECONDS // 60}; cut out what matters: "
-            f"ffmpeg -ss START -i {shlex.quote(name)} -t SECONDS clip.wav"
-        )
-    samples = _numbers(stored[: count * frame], form).reshape(count, form.channels)
-    return Sound(_mono(samples), form.rate)
+    return name, _format(name, chunks["fmt"]), chunks["data"]
 
 
 def _content(source: Source) -> tuple[str, bytes]:
@@ -154,19 +157,19 @@ def _what_it_is(name: str, content: bytes) -> str:
     return f"{name} is {kind}; convert it first: ffmpeg -i {shlex.quote(name)} {shlex.quote(target)}"
 
 
-def _chunks(content: bytes) -> Iterator[tuple[str, bytes]]:
+def _chunks(content: bytes) -> Iterator[tuple[str, memoryview]]:
     """The chunks `fmt` and `data`, as far as they are there, whatever the lengths say."""
-    place, end = 12, len(content)
+    place, end, view = 12, len(content), memoryview(content)
     while place + 8 <= end:
         name, length = struct.unpack_from("<4sI", content, place)
         start = place + 8
         if name == b"data":
             if length in UNKNOWN_LENGTH and not (length == 0 and _is_chunk(content, start)):
                 length = end - start
-            yield "data", content[start : start + length]
+            yield "data", view[start : start + length]
             return
         if name == b"fmt ":
-            yield "fmt", content[start : start + min(length, 40)]
+            yield "fmt", view[start : start + min(length, 40)]
         place = start + length + length % 2
         if length % 2 and not _is_chunk(content, place) and _is_chunk(content, place - 1):
             place -= 1  # some writers leave the pad byte out
@@ -181,7 +184,7 @@ def _is_chunk(content: bytes, place: int) -> bool:
     return place + 8 <= len(content) and CHUNK.match(content, place) is not None
 
 
-def _format(name: str, stored: bytes) -> Format:
+def _format(name: str, stored: memoryview) -> Format:
     if len(stored) < 16:
         raise SoundError(f"{name} is cut off before its samples begin; copy it again")
     tag, channels, rate, _, block, bits = struct.unpack_from("<HHIIHH", stored)
@@ -193,7 +196,11 @@ def _format(name: str, stored: bytes) -> Format:
         raise SoundError(
             f"{name} says that a second has {rate:,} samples, which no recording has; export it again"
         )
-    width = block // channels if block and block % channels == 0 and block // channels * 8 >= bits else -(-bits // 8)
+    width = (
+        block // channels
+        if block and block % channels == 0 and block // channels * 8 >= bits
+        else -(-bits // 8)
+    )
     if tag not in (PCM, FLOAT) or width not in ((4, 8) if tag == FLOAT else (1, 2, 3, 4)):
         kind = COMPRESSED.get(tag) or (f"{bits} bits a sample" if tag in (PCM, FLOAT) else f"format {tag}")
         raise SoundError(
@@ -203,7 +210,7 @@ def _format(name: str, stored: bytes) -> Format:
     return Format(tag == FLOAT, channels, rate, width)
 
 
-def _numbers(stored: bytes, form: Format) -> np.ndarray:
+def _numbers(stored: memoryview, form: Format) -> np.ndarray:
     """Stored samples as float32, ±1 at full scale."""
     if form.is_float:
         found = np.frombuffer(stored, f"<f{form.width}").astype(np.float32)
@@ -227,39 +234,3 @@ def _mono(samples: np.ndarray) -> np.ndarray:
     powers = np.square(samples, dtype=np.float64).mean(axis=0)
     cancelled = np.square(mixed, dtype=np.float64).mean() < powers.max() / (10 * samples.shape[1] ** 2)
     return np.ascontiguousarray(samples[:, powers.argmax()]) if cancelled else mixed
-
-
-# ---- resampling ----
-
-
-def resample(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
-    """Samples (n,) at another rate, float32: y[m] = Σ_k x[k] h(m · rate / target − k), h a sinc in a Kaiser window.
-
-    h cuts off what the lower of the two rates cannot hold. As many phases of h as the ratio of the rates has are made once
-    (a polyphase filter). Smith, «Digital Audio Resampling», 2002.
-    """
-    if rate == target or not len(samples):
-        return np.ascontiguousarray(samples, np.float32)
-    common = math.gcd(rate, target)
-    up, down = target // common, rate // common
-    cutoff = PASSBAND * min(1.0, target / rate)
-    reach = math.ceil(ZERO_CROSSINGS / cutoff)
-    count = -(-len(samples) * up // down)
-    phases = np.arange(min(up, count))
-    offsets = phases[:, None] * down % up / up - np.arange(1 - reach, reach + 1)
-    table = _low_pass(offsets, cutoff, reach).astype(np.float32)
-    padded = np.pad(np.asarray(samples, np.float32), reach)
-    views = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach)
-    resampled = np.empty(count, np.float32)
-    block = max(BLOCK // (2 * reach), 1) * 16
-    for start in range(0, count, block):
-        places = np.arange(start, min(start + block, count))
-        taps = views[places * down // up + 1]
-        resampled[places] = np.einsum("mk,mk->m", taps, table[places % up])
-    return resampled
-
-
-def _low_pass(offsets: np.ndarray, cutoff: float, reach: int) -> np.ndarray:
-    """h at distances from its centre, in samples of the input."""
-    window = np.i0(KAISER * np.sqrt(np.maximum(1 - (offsets / reach) ** 2, 0))) / np.i0(KAISER)
-    return cutoff * np.sinc(cutoff * offsets) * window

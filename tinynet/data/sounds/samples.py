@@ -1,0 +1,75 @@
+"""Sounds as the samples of a folder, and what is odd about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import SoundError
+from .mel import HOP
+from .prepare import Preparation, as_bytes, prepare
+from .wav import is_sound, read_length, read_wav
+
+LONGEST = 4.0
+"""Seconds of a sound that are learnt from; what comes after them is left out."""
+RATES = 8_000, 16_000
+"""What a model hears: the higher one where most sounds have more."""
+
+
+@dataclass
+class SoundReader:
+    """A `Reader` of sounds of any length and kind: x is uint8 (n, steps, 2 · step, mels, 1), 0 in steps after a sound is over.
+
+    To evaluate a model, give the preparation that is in its file; otherwise it suits the sounds.
+    """
+
+    chosen: Preparation | None = None
+    sample: str = field(default="sound", init=False)
+
+    @property
+    def preparation(self) -> dict[str, Any]:
+        """As a model's file says it."""
+        return (self.chosen or Preparation()).settings()
+
+    def is_sample(self, path: Path) -> bool:
+        """Whether a file should be a sound; one that is no .wav file is answered by the line that converts it."""
+        return is_sound(path)
+
+    def empty(self, files: Sequence[Path]) -> np.ndarray:
+        """Room for these sounds, as many steps as the longest has."""
+        lengths = []
+        for file in files:
+            with suppress(SoundError):  # which `read` will tell
+                lengths.append(read_length(file))
+        if self.chosen is None:
+            usual = np.median([rate for rate, _ in lengths] or RATES[0])
+            rate = RATES[1] if usual >= RATES[1] else RATES[0]
+            self.chosen = Preparation(rate=rate)
+        longest = min(max((seconds for _, seconds in lengths), default=0.0), LONGEST)
+        steps = int(longest / HOP) // self.chosen.step + 1
+        return np.zeros((len(files), steps, *self.chosen.input_shape[1:]), np.uint8)
+
+    def read(self, file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+        """A sound, prepared, in bytes; None where nothing is said in it. Raises SoundError."""
+        assert self.chosen is not None
+        steps = prepare(read_wav(file), self.chosen)
+        if steps is None:
+            return None
+        found = np.zeros(shape, np.uint8)
+        found[: len(steps)] = as_bytes(steps[: len(found)])
+        return found
+
+    def finish(self, x: np.ndarray, path: Path) -> tuple[np.ndarray, list[str]]:
+        """The sounds, as long as the longest of them."""
+        return as_long_as_the_longest(x), []
+
+
+def as_long_as_the_longest(x: np.ndarray) -> np.ndarray:
+    """Sounds (n, steps, …) without the steps after all of them are over."""
+    sounding = np.flatnonzero(x.any(axis=(0, *range(2, x.ndim))))
+    return x[:, : int(sounding[-1]) + 1 if len(sounding) else 1]
