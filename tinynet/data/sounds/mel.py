@@ -14,8 +14,8 @@ FRAME, HOP = 0.025, 0.01
 """Seconds of a frame, and from one to the next."""
 LOWEST, HIGHEST = 60.0, 0.45
 """Hertz where the first band begins, and part of the rate where the last one ends: below what resampling cuts off."""
-FLOOR = 1e-10
-"""Power that is added to each band: −100 dB of full scale, less than 16 bits hold."""
+FLOOR = 1e-12
+"""Power that is added to each band: −120 dB of full scale, less than 16 bits hold."""
 BLOCK = 4096
 """Frames that are transformed at once."""
 
@@ -57,7 +57,8 @@ class Framer:
 
 
 def decibels(samples: np.ndarray, rate: int, mels: int) -> np.ndarray:
-    """Frames (t, mels) float32 of samples (n,): 10 log₁₀ of the power in each band, about 0 for a sine at full scale.
+    """Frames (t, mels) float32 of samples (n,): 10 log₁₀ of the power in each band; those of a sine at full scale sum
+    to 0 dB.
 
     t = ⌊(n − frame) / hop⌋ + 1; fewer samples than a frame make none.
     """
@@ -71,7 +72,7 @@ def decibels(samples: np.ndarray, rate: int, mels: int) -> np.ndarray:
 def _decibels(views: np.ndarray, rate: int, mels: int) -> np.ndarray:
     window = np.hanning(views.shape[1] + 2)[1:-1]
     spectrum = np.fft.rfft(views * window, transform_size(rate))
-    power = (spectrum.real**2 + spectrum.imag**2) * (2 / window.sum()) ** 2
+    power = (spectrum.real**2 + spectrum.imag**2) * 4 / (transform_size(rate) * np.square(window).sum())
     # not by BLAS, whose threads take longer to meet than so small a product does
     return (10 * np.log10(np.einsum("tb,bm->tm", power, bands(rate, mels)) + FLOOR)).astype(np.float32)
 

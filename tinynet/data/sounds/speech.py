@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from .mel import loudness
+
 QUIET = -80.0
-"""Decibels of a band below which nothing counts."""
+"""Decibels below which nothing is heard, of a band and of a whole clip."""
+SPAN = 60.0
+"""Decibels below the loudest band of a clip in which something counts."""
 SMOOTH = 5
 """Frames over which activity is averaged."""
 STEADY = 2.2
@@ -21,8 +25,8 @@ MARGIN = 2
 
 
 def activity(frames: np.ndarray) -> np.ndarray:
-    """Of each frame (t, mels): its activity, averaged with that of the frames around it."""
-    of_each = np.maximum(frames, QUIET).mean(axis=1)
+    """Of each frame (t, mels) of a clip: its activity, averaged with that of the frames around it."""
+    of_each = np.maximum(frames, frames.max() - SPAN).mean(axis=1)
     padded = np.pad(of_each, (SMOOTH // 2, SMOOTH // 2), mode="edge")
     return np.convolve(padded, np.full(SMOOTH, 1 / SMOOTH), "valid")
 
@@ -34,7 +38,7 @@ def is_steady(found: np.ndarray) -> bool:
 
 def find_speech(frames: np.ndarray) -> slice | None:
     """The frames of a clip from the first to the last in which something is said; None: only noise or silence."""
-    if len(frames) < SMOOTH:
+    if len(frames) < SMOOTH or loudness(frames).max() < QUIET:
         return None
     found = activity(frames)
     if is_steady(found):

@@ -17,8 +17,8 @@ FIRST = 20
 """Frames that tell how loud the silence is with which a stream begins."""
 ONSET = 4.0
 """Decibels above silence at which speech begins; it lasts until activity is RISE above it, or PART of the way to the loudest."""
-ADAPTS = 0.05
-"""How far a frame of silence moves what is known of its activity."""
+FALLS, RISES = 0.3, 0.05
+"""How far a frame of silence moves what is known of its activity: less silence is believed at once, more only by and by."""
 PREROLL = SMOOTH + 2
 """Frames before speech was noticed that belong to it."""
 PAUSE = 25
@@ -112,7 +112,7 @@ class SpeechStream:
             self.utterance = Utterance(self.count - len(frames), frames, [active], len(frames), self.nothing)
             self.recent = []
         else:
-            self.silence += ADAPTS * (active - self.silence)
+            self.silence += (FALLS if active < self.silence else RISES) * (active - self.silence)
 
     def _go_on(self, utterance: Utterance, frame: np.ndarray, active: float) -> Iterator[Step | End]:
         """A frame while something is said: perhaps it is over with this one."""

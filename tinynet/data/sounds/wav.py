@@ -11,7 +11,6 @@ import re
 import shlex
 import struct
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -111,11 +110,13 @@ def _opened(source: Source) -> tuple[str, Format, memoryview]:
     name, content = _content(source)
     if content[:4] not in (b"RIFF", b"RF64", b"BW64") or content[8:12] != b"WAVE":
         raise SoundError(_what_it_is(name, content))
-    chunks = dict(_chunks(content))
-    if "fmt" not in chunks or "data" not in chunks:
-        missing = "no samples" if "fmt" in chunks else "nothing that says how its samples are stored"
-        raise SoundError(f"{name} is a .wav file with {missing} in it; record or export it again")
-    return name, _format(name, chunks["fmt"]), chunks["data"]
+    form, samples = _chunks(content)
+    if form is None:
+        raise SoundError(f"{name} does not say how its samples are stored; record or export it again")
+    checked = _format(name, form)
+    if samples is None:
+        raise SoundError(f"{name} is a .wav file with no samples in it; record or export it again")
+    return name, checked, samples
 
 
 def _content(source: Source) -> tuple[str, bytes]:
@@ -157,26 +158,30 @@ def _what_it_is(name: str, content: bytes) -> str:
     return f"{name} is {kind}; convert it first: ffmpeg -i {shlex.quote(name)} {shlex.quote(target)}"
 
 
-def _chunks(content: bytes) -> Iterator[tuple[str, memoryview]]:
-    """The chunks `fmt` and `data`, as far as they are there, whatever the lengths say."""
-    place, end, view = 12, len(content), memoryview(content)
-    while place + 8 <= end:
+def _chunks(content: bytes) -> tuple[memoryview | None, memoryview | None]:
+    """What the chunks `fmt ` and `data` hold, as far as they are there, whatever the lengths say."""
+    form, place = None, 12
+    while _is_chunk(content, place):
         name, length = struct.unpack_from("<4sI", content, place)
         start = place + 8
         if name == b"data":
-            if length in UNKNOWN_LENGTH and not (length == 0 and _is_chunk(content, start)):
-                length = end - start
-            yield "data", view[start : start + length]
-            return
+            return form, _samples(content, place)
         if name == b"fmt ":
-            yield "fmt", view[start : start + min(length, 40)]
+            form = memoryview(content)[start : start + min(max(length, 16), 40)]
         place = start + length + length % 2
         if length % 2 and not _is_chunk(content, place) and _is_chunk(content, place - 1):
             place -= 1  # some writers leave the pad byte out
-        if not _is_chunk(content, place):  # a length that is not true: the samples still have their name
-            place = content.find(b"data", start)
-            if place < 0:
-                return
+    place = content.find(b"data", 12)  # a length was not true, but the samples still have their name
+    return form, _samples(content, place) if place >= 0 else None
+
+
+def _samples(content: bytes, place: int) -> memoryview:
+    """What the chunk `data` holds, as far as it is there."""
+    start = place + 8
+    length = int.from_bytes(content[place + 4 : start], "little")
+    if length in UNKNOWN_LENGTH and not (length == 0 and _is_chunk(content, start)):
+        length = len(content)
+    return memoryview(content)[start : start + length]
 
 
 def _is_chunk(content: bytes, place: int) -> bool:
