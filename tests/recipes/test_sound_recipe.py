@@ -33,7 +33,9 @@ def test_the_plan_says_how_sounds_are_prepared(folder):
     made = recipes.plan(str(folder), Choices())
     assert made.name.endswith("-cnn-gru") and "a CNN, then a GRU" in made.reason
     assert made.x.dtype == np.uint8 and made.x.shape[2:] == (16, 40, 1)
-    assert made.model.metadata["input"] == {"kind": "sound", "rate": 8000, "mels": 40, "step": 8}
+    assert made.model.metadata["input"] == {
+        "kind": "sound", "rate": 8000, "mels": 40, "step": 8, "steady": False,
+    }  # fmt: skip
     assert made.model.metadata["task"] == "sound"
     assert made.settings["augment"] is not None
     assert recipes.plan(str(folder), Choices(augment=False)).settings["augment"] is None
@@ -44,6 +46,18 @@ def test_what_most_sounds_have_decides_what_a_model_hears(folder):
         for seed in range(5):
             (folder / kind / f"{seed}.wav").write_bytes(wav(word(kind, seed, 44100), 44100))
     assert recipes.plan(str(folder), Choices()).model.metadata["input"]["rate"] == 16000
+
+
+def test_machines_are_heard_though_they_are_steady(tmp_path):
+    for colour, kind in enumerate(("drill", "fan")):
+        (tmp_path / kind).mkdir()
+        for seed in range(6):
+            (tmp_path / kind / f"{seed}.wav").write_bytes(wav(noise(2 * colour, 0.5, seed=seed)))
+        (tmp_path / kind / "off.wav").write_bytes(wav(np.zeros(4000)))
+    made = recipes.plan(str(tmp_path), Choices())
+    assert made.model.metadata["input"]["steady"]
+    assert len(made.x) + len(made.settings["validation_data"][0]) == 12
+    assert "nothing is heard in 2 sounds" in " ".join(made.warnings)
 
 
 def test_an_lstm_can_be_asked_for_and_a_plain_cnn_cannot(folder):
@@ -93,7 +107,7 @@ def test_spoken_digits_need_their_file(monkeypatch, tmp_path):
 def test_spoken_digits_never_train_on_the_test_set(monkeypatch, tmp_path):
     samples = [np.round(word(KINDS[i % 4], i) * 32767).astype(np.int16) for i in range(24)]
     arrays = {
-        "samples": np.concatenate(samples), 
+        "samples": np.concatenate(samples),
         "lengths": np.array([len(s) for s in samples], np.int32),
         "label": np.repeat(np.arange(2, dtype=np.uint8), 12), "speaker": np.array(["a"] * 24),
         "index": np.tile(np.arange(12), 2).astype(np.int16),

@@ -17,6 +17,7 @@ import numpy as np
 from ..data.datasets import load
 from ..data.folders import find_samples, load_folder, stratified_split
 from ..data.pictures.formats import is_picture
+from ..data.sounds import spoken_digits
 from ..data.sounds.augment import SPOKEN
 from ..data.sounds.prepare import Preparation, thirds
 from ..data.sounds.samples import SoundReader
@@ -31,8 +32,6 @@ from .base import RECURRENT, Choices, Plan, Recipe
 
 VALIDATION = 0.15
 """Fraction of each class of a folder that is kept to measure on."""
-VALIDATION_CLIPS = range(5, 10)
-"""Of each speaker and digit of the spoken digits those that are kept: settings are chosen on them, never on the test set."""
 BATCH_SIZE = 64
 PEAK_LEARNING_RATE, WEIGHT_DECAY, CLIP_NORM = 2e-3, 0.02, 1.0
 FILTERS, FEATURES, UNITS = (24, 48), 96, 96
@@ -89,7 +88,7 @@ def holds_sounds(folder: Path) -> bool:
 def _spoken_digits(data: SpokenDigits, choices: Choices) -> Plan:
     preparation = Preparation()
     usable = data.part(~data.is_test)
-    x, kept = usable.prepared(preparation), np.isin(usable.index, VALIDATION_CLIPS)
+    x, kept = usable.prepared(preparation), np.isin(usable.index, spoken_digits.VALIDATION)
     heard = x.any(axis=(1, 2, 3, 4))
     training, validation = ((x[rows], usable.y[rows]) for rows in (heard & ~kept, heard & kept))
     about = "names one spoken digit"

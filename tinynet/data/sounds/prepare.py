@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...checks import check_count, show_shape
+from ...checks import check_count, check_flag, show_shape
 from ...errors import SoundError, TinynetError
 from .mel import decibels, loudness
 from .resample import resample
@@ -26,16 +26,19 @@ class Preparation:
     """How sounds become the input of a model, (steps, 2 · step, mels, 1): each step of the network sees its own frames and those of
     the step before.
 
-    rate: samples per second; mels: bands of a frame; step: frames of a step. Raises TinynetError for numbers that make no sense.
+    rate: samples per second; mels: bands of a frame; step: frames of a step; steady: whether steady sound, as of a machine, is heard
+    too, which is silence where words are said. Raises TinynetError for numbers that make no sense.
     """
 
     rate: int = 8000
     mels: int = 40
     step: int = 8
+    steady: bool = False
 
     def __post_init__(self) -> None:
         for name, (least, most) in LIMITS.items():
             check_count("the preparation of sounds", name, getattr(self, name), least, most)
+        check_flag("the preparation of sounds", "steady", self.steady)
 
     @classmethod
     def of(cls, model: Any) -> Preparation:
@@ -75,7 +78,7 @@ def prepare(sound: Sound, preparation: Preparation) -> np.ndarray | None:
     """What a model takes of a sound, float32 (steps, 2 · step, mels, 1) in 0…1; None where nothing is said in it."""
     samples = resample(sound.samples, sound.rate, preparation.rate)
     frames = decibels(samples, preparation.rate, preparation.mels)
-    spoken = find_speech(frames)
+    spoken = find_speech(frames, preparation.steady)
     if spoken is None:
         return None
     return windows(normalise(frames[spoken])[0][None], preparation.step)[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from .mel import HOP
 from .prepare import Preparation, as_bytes, prepare
 from .wav import is_sound, read_length, read_wav
 
+LOOKED_AT, FEW = 40, 0.1
+"""Sounds that tell whether steady ones are to be heard: those of machines, where so many are steady."""
 LONGEST = 4.0
 """Seconds of a sound that are learnt from; what comes after them is left out."""
 RATES = 8_000, 16_000
@@ -47,9 +49,7 @@ class SoundReader:
             with suppress(SoundError):  # which `read` will tell
                 lengths.append(read_length(file))
         if self.chosen is None:
-            usual = np.median([rate for rate, _ in lengths] or RATES[0])
-            rate = RATES[1] if usual >= RATES[1] else RATES[0]
-            self.chosen = Preparation(rate=rate)
+            self.chosen = _suited(files, [rate for rate, _ in lengths])
         longest = min(max((seconds for _, seconds in lengths), default=0.0), LONGEST)
         steps = int(longest / HOP) // self.chosen.step + 1
         return np.zeros((len(files), steps, *self.chosen.input_shape[1:]), np.uint8)
@@ -67,6 +67,17 @@ class SoundReader:
     def finish(self, x: np.ndarray, path: Path) -> tuple[np.ndarray, list[str]]:
         """The sounds, as long as the longest of them."""
         return as_long_as_the_longest(x), []
+
+
+def _suited(files: Sequence[Path], rates: list[int]) -> Preparation:
+    """What suits these sounds, as far as some of them tell."""
+    rate = RATES[1] if np.median(rates or RATES[:1]) >= RATES[1] else RATES[0]
+    found = Preparation(rate=rate)
+    said = []
+    for file in files[:: -(-len(files) // LOOKED_AT) or 1]:
+        with suppress(SoundError):
+            said.append(prepare(read_wav(file), found) is not None)
+    return replace(found, steady=said.count(False) > FEW * len(said))
 
 
 def as_long_as_the_longest(x: np.ndarray) -> np.ndarray:

@@ -36,13 +36,16 @@ def is_steady(found: np.ndarray) -> bool:
     return len(found) < SMOOTH or found.max() - np.percentile(found, 10) < STEADY
 
 
-def find_speech(frames: np.ndarray) -> slice | None:
-    """The frames of a clip from the first to the last in which something is said; None: only noise or silence."""
+def find_speech(frames: np.ndarray, steady: bool = False) -> slice | None:
+    """The frames of a clip from the first to the last in which something is said; None: only noise or silence.
+
+    steady: whether steady sound is something too.
+    """
     if len(frames) < SMOOTH or loudness(frames).max() < QUIET:
         return None
     found = activity(frames)
     if is_steady(found):
-        return None
+        return slice(0, len(frames)) if steady else None
     quiet = np.percentile(found, 10)
     spoken = np.flatnonzero(found > quiet + max(RISE, PART * (found.max() - quiet)))
     return slice(max(int(spoken[0]) - MARGIN, 0), int(spoken[-1]) + 1 + MARGIN)

@@ -18,6 +18,8 @@ RATE = 8000
 LABELS = [str(digit) for digit in range(10)]
 TESTS = 5
 """Of each speaker and digit the first so many clips are the official test set."""
+VALIDATION = range(5, 10)
+"""And those on which settings are chosen."""
 ARRAYS = ("samples", "lengths", "label", "speaker", "index")
 
 

@@ -145,7 +145,9 @@ class SpeechStream:
     def _finish(self, utterance: Utterance) -> Iterator[Step | End]:
         self.utterance = None
         found = np.array(utterance.activity)
-        if is_steady(found):  # a fan was turned on, say: that is what silence is now
+        if (
+            is_steady(found) and not self.preparation.steady
+        ):  # a fan was turned on, say: that is what silence is now
             self.silence = float(np.median(found))
         elif utterance.spoken >= SHORTEST:
             yield from self._tell(utterance, last=True)
