@@ -67,9 +67,7 @@ CHANGES: dict[str, Change] = {
 def clips(data: SpokenDigits, preparation: Preparation, change: Change = as_it_is) -> np.ndarray:
     """All clips, changed, as a model takes them; all 0 where nothing is said."""
     found = [prepare(change(sound), preparation) for sound in data.sounds()]
-    x = np.zeros(
-        (len(found), max(len(f) for f in found if f is not None), *preparation.input_shape[1:]), np.uint8
-    )
+    x = np.zeros((len(found), max(len(f) for f in found if f is not None), *preparation.step_shape), np.uint8)
     for row, steps in zip(x, found, strict=True):
         if steps is not None:
             row[: len(steps)] = as_bytes(steps)

@@ -23,7 +23,8 @@ BLOCK = 4096
 @functools.lru_cache(maxsize=8)
 def bands(rate: int, mels: int) -> np.ndarray:
     """Weights (bins, mels) of the bins of a frame's spectrum in each band: triangles over the mel scale, 2595 log₁₀(1 + f / 700)."""
-    mel = np.linspace(*(2595 * np.log10(1 + f / 700) for f in (LOWEST, HIGHEST * rate)), mels + 2)
+    first, last = (2595 * np.log10(1 + f / 700) for f in (LOWEST, HIGHEST * rate))
+    mel = np.linspace(first, last, mels + 2)
     edges = 700 * (10 ** (mel / 2595) - 1)
     bins = np.arange(transform_size(rate) // 2 + 1)[:, None] * rate / transform_size(rate)
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...checks import check_count, check_flag, show_shape
+from ...checks import Shape, check_count, check_flag, show_shape
 from ...errors import SoundError, TinynetError
 from .mel import decibels, loudness
 from .resample import resample
@@ -69,9 +69,14 @@ class Preparation:
         return {"kind": KIND, **asdict(self)}
 
     @property
-    def input_shape(self) -> tuple[int | None, ...]:
+    def step_shape(self) -> tuple[int, int, int]:
+        """Of one step of a sample."""
+        return 2 * self.step, self.mels, 1
+
+    @property
+    def input_shape(self) -> Shape:
         """Of one sample."""
-        return None, 2 * self.step, self.mels, 1
+        return None, *self.step_shape
 
 
 def prepare(sound: Sound, preparation: Preparation) -> np.ndarray | None:
@@ -132,8 +137,8 @@ def thirds(steps: np.ndarray) -> np.ndarray:
 
 def lengths_of(frames: np.ndarray) -> np.ndarray:
     """Of sounds (n, t, mels): frames up to the last in which there is anything."""
-    sounding = frames.any(axis=2)
-    return np.where(sounding.any(axis=1), frames.shape[1] - sounding[:, ::-1].argmax(axis=1), 0)
+    sounding = np.any(frames, axis=2)
+    return np.where(np.any(sounding, axis=1), frames.shape[1] - np.argmax(sounding[:, ::-1], axis=1), 0)
 
 
 def check_sound(samples: Any, rate: int) -> Sound:

@@ -71,7 +71,8 @@ def resample(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
 def simple_ratio(target: int, rate: int) -> tuple[int, int]:
     """Numerator and denominator of target / rate, in small numbers."""
     if target > rate:
-        return simple_ratio(rate, target)[::-1]
+        down, up = simple_ratio(rate, target)
+        return up, down
     found = Fraction(target, rate).limit_denominator(LARGEST_TERM)
     return found.numerator, found.denominator
 

@@ -52,7 +52,7 @@ class SoundReader:
             self.chosen = _suited(files, [rate for rate, _ in lengths])
         longest = min(max((seconds for _, seconds in lengths), default=0.0), LONGEST)
         steps = int(longest / HOP) // self.chosen.step + 1
-        return np.zeros((len(files), steps, *self.chosen.input_shape[1:]), np.uint8)
+        return np.zeros((len(files), steps, *self.chosen.step_shape), np.uint8)
 
     def read(self, file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
         """A sound, prepared, in bytes; None where nothing is said in it. Raises SoundError."""

@@ -55,7 +55,7 @@ class SpokenDigits:
         """All clips as a model takes them, uint8 (n, steps, 2 · step, mels, 1); all 0 where nothing is said."""
         found = [prepare(sound, preparation) for sound in self.sounds()]
         x = np.zeros(
-            (len(found), max(len(s) for s in found if s is not None), *preparation.input_shape[1:]), np.uint8
+            (len(found), max(len(s) for s in found if s is not None), *preparation.step_shape), np.uint8
         )
         for row, steps in zip(x, found, strict=True):
             if steps is not None:
