@@ -23,7 +23,7 @@ from ..data.sounds.prepare import Preparation, thirds
 from ..data.sounds.samples import SoundReader
 from ..data.sounds.spoken_digits import SpokenDigits
 from ..data.sounds.wav import is_sound
-from ..layers import Conv2D, Dense, Dropout, Flatten, Masking, MaxPool2D, TimeDistributed
+from ..layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Masking, MaxPool2D, TimeDistributed
 from ..sequential import Sequential
 from ..tasks.base import SOUND
 from ..training import Adam, AdamW, EarlyStopping, OneCycle
@@ -33,12 +33,12 @@ from .base import RECURRENT, Choices, Plan, Recipe
 VALIDATION = 0.15
 """Fraction of each class of a folder that is kept to measure on."""
 BATCH_SIZE = 64
-PEAK_LEARNING_RATE, WEIGHT_DECAY, CLIP_NORM = 2e-3, 0.02, 1.0
+PEAK_LEARNING_RATE, WEIGHT_DECAY, CLIP_NORM = 4e-3, 0.02, 1.0
 FILTERS, FEATURES, UNITS = (24, 48), 96, 96
-DROPOUT = 0.3
-STEPS = 1500
+DROPOUT, MOMENTUM = 0.3, 0.9
+STEPS = 2500
 """Training steps that are enough for a few thousand words; fewer sounds are heard more often."""
-EPOCHS = 15, 150
+EPOCHS = 15, 200
 """Fewest and most times that each sound is heard."""
 
 
@@ -113,7 +113,7 @@ def network(
     """Two convolutions over the frames of each step, pooled over time and bands, then a recurrent layer over the steps."""
     reads = []
     for filters in FILTERS:
-        reads += [Conv2D(filters, 3, activation="relu", padding="same"), MaxPool2D(2)]
+        reads += [Conv2D(filters, 3, activation="relu", padding="same"), MaxPool2D(2), BatchNorm(MOMENTUM)]
     reads += [Flatten(), Dropout(DROPOUT), Dense(FEATURES, activation="relu")]
     recurrent = RECURRENT[arch.partition("-")[2]](units or UNITS)
     layers = [Masking(), TimeDistributed(Sequential(reads)), Dropout(DROPOUT), recurrent, Dropout(DROPOUT)]
