@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 DATA = (
-    "digits, fashion, shakespeare, a .txt file, a .csv table with the column to predict, "
-    "or a folder with one folder of pictures per class"
+    "digits, fashion, shakespeare, spoken-digits, a .txt file, a .csv table with the column to predict, "
+    "or a folder with one folder of pictures or .wav files per class"
 )
 """What there are recipes for."""
 TASKS = ("pictures", "characters", "rows", "text", "series", "sound")

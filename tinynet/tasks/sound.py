@@ -127,7 +127,7 @@ class Sounds(NamesClasses):
         from ..drawing import shades
 
         for steps in answer.views:
-            yield shades(np.minimum(frames_of(steps[None])[0].T[::-1], 1))
+            yield shades(frames_of(steps[None])[0].T[::-1])
 
     def is_sample(self, path: Path) -> bool:
         """Whether a file should be a sound."""
