@@ -39,8 +39,8 @@ def _picture_file(context: click.Context, option: click.Parameter, path: str | N
 @device_options
 def command(model_name: str, data: str, save_errors: str | None, force: bool, as_json: bool) -> int:
     """Measure MODEL, or several as an ensemble (a,b,c), on DATA: digits, fashion or spoken-digits (their test sets), a folder
-    with a folder of pictures or .wav files per class, a .txt file, or shakespeare. Of shakespeare, and of a text that MODEL was trained on, the last tenth is
-    measured, which was not trained on.
+    with a folder of pictures or .wav files per class, a .txt file, or shakespeare. Of shakespeare, and of a text that MODEL was
+    trained on, the last tenth is measured, which was not trained on.
 
     For text prints the loss in nats and bits per character, and perplexity. For pictures and sounds prints loss and accuracy, a table
     by class (precision: how often this answer is right; recall: how often this class is recognised), and the confusion matrix.
