@@ -23,8 +23,8 @@ PREROLL = SMOOTH + 2
 """Frames before speech was noticed that belong to it."""
 PAUSE = 25
 """Frames of silence that end what was said."""
-SHORTEST, LONGEST = 15, 300
-"""Frames of what is said, those before it was noticed included: less is a click, more is answered in pieces."""
+SHORTEST, LONGEST = 10, 300
+"""Frames of what is said since it was noticed: less is a click, more is answered in pieces."""
 
 
 class Step(NamedTuple):
@@ -43,14 +43,18 @@ class End(NamedTuple):
 
 @dataclass
 class Utterance:
-    """What is being said. first: its first frame in the stream; frames: all of it so far; told: those that were handed on as steps;
-    spoken: frames up to the last in which there was speech; level: of the loudest of those that were handed on; before: what the
-    next step sees of them."""
+    """What is being said.
+
+    first: its first frame in the stream; frames: all of it so far; activity: of those since it was noticed; spoken: frames up to the
+    last in which there was speech; noticed: those before it was noticed; before: what the next step sees of the frames that were
+    handed on; told: how many those are; level: that of the loudest of them.
+    """
 
     first: int
     frames: list[np.ndarray]
     activity: list[float]
     spoken: int
+    noticed: int
     before: np.ndarray
     told: int = 0
     level: float = -np.inf
@@ -68,10 +72,11 @@ class SpeechStream:
         self.framer = Framer(preparation.rate, preparation.mels)
         self.nothing = np.zeros((preparation.step, preparation.mels), np.float32)
         self.odd = b""
-        self.recent: list[np.ndarray] = []  # the last frames before an utterance
+        self.recent: list[
+            tuple[np.ndarray, float]
+        ] = []  # the last frames before an utterance, and their activity
         self.activities: list[float] = []  # of the last SMOOTH frames
-        self.early: list[float] = []  # of the first FIRST frames, until silence is known
-        self.silence: float | None = None
+        self.silence: float | None = None  # its activity, known after FIRST frames
         self.utterance: Utterance | None = None
         self.count = 0
 
@@ -97,19 +102,23 @@ class SpeechStream:
 
     def _listen(self, frame: np.ndarray, active: float) -> None:
         """A frame while nothing is said: perhaps something begins with it."""
-        self.recent = [*self.recent[1 - FIRST :], frame]
+        self.recent = [*self.recent[1 - FIRST :], (frame, active)]
+        heard = np.array([active for _, active in self.recent])
         if self.silence is None:
-            self.early.append(active)
-            if len(self.early) < FIRST:
+            if len(heard) < FIRST:
                 return
-            early = np.array(self.early)
-            self.silence = float(np.median(early) if is_steady(early) else early.min())
-            noticed = np.flatnonzero(early > self.silence + ONSET)
+            self.silence = float(np.median(heard) if is_steady(heard) else heard.min())
         else:
-            noticed = np.flatnonzero([active > self.silence + ONSET]) + len(self.recent) - 1
+            heard[:-1] = -np.inf
+        noticed = np.flatnonzero(heard > self.silence + ONSET)
         if len(noticed):
-            frames = self.recent[max(int(noticed[0]) + 1 - PREROLL, 0) :]
-            self.utterance = Utterance(self.count - len(frames), frames, [active], len(frames), self.nothing)
+            begun = max(int(noticed[0]) + 1 - PREROLL, 0)
+            frames = [frame for frame, _ in self.recent[begun:]]
+            activity = [active for _, active in self.recent[noticed[0] :]]
+            first, spoken = self.count - len(frames), len(frames)
+            self.utterance = Utterance(
+                first, frames, activity, spoken, len(frames) - len(activity), self.nothing
+            )
             self.recent = []
         else:
             self.silence += (FALLS if active < self.silence else RISES) * (active - self.silence)
@@ -149,7 +158,7 @@ class SpeechStream:
             is_steady(found) and not self.preparation.steady
         ):  # a fan was turned on, say: that is what silence is now
             self.silence = float(np.median(found))
-        elif utterance.spoken >= SHORTEST:
+        elif utterance.spoken - utterance.noticed >= SHORTEST:
             yield from self._tell(utterance, last=True)
             end = utterance.first + utterance.spoken
             yield End(round(utterance.first * HOP, 2), round(end * HOP, 2))
