@@ -16,7 +16,7 @@ import numpy as np
 
 import tinynet as tn
 from tinynet.data.datasets import load
-from tinynet.data.sounds.prepare import Preparation, as_bytes, prepare
+from tinynet.data.sounds.prepare import Preparation, prepare_all
 from tinynet.data.sounds.resample import resample
 from tinynet.data.sounds.spoken_digits import VALIDATION, SpokenDigits
 from tinynet.data.sounds.wav import Sound
@@ -64,16 +64,6 @@ CHANGES: dict[str, Change] = {
 }
 
 
-def clips(data: SpokenDigits, preparation: Preparation, change: Change = as_it_is) -> np.ndarray:
-    """All clips, changed, as a model takes them; all 0 where nothing is said."""
-    found = [prepare(change(sound), preparation) for sound in data.sounds()]
-    x = np.zeros((len(found), max(len(f) for f in found if f is not None), *preparation.step_shape), np.uint8)
-    for row, steps in zip(x, found, strict=True):
-        if steps is not None:
-            row[: len(steps)] = as_bytes(steps)
-    return x
-
-
 def right(answers: np.ndarray, x: np.ndarray, y: np.ndarray) -> str:
     """The share of right answers; one to silence is wrong."""
     return f"{100 * ((answers == y) & x.any(axis=(1, 2, 3, 4))).mean():.2f} %"
@@ -91,7 +81,7 @@ def official(data: SpokenDigits) -> Iterator[tuple[str, ...]]:
     training, test = data.part(~data.is_test), data.part(data.is_test)
     known = training.prepared(preparation)
     for name, change in CHANGES.items():
-        x = clips(test, preparation, change)
+        x = prepare_all(map(change, test.sounds()), preparation)
         beside = linear(known, training.y, x)
         yield name, str(len(x)), right(answers(model, x), x, test.y), right(beside, x, test.y)
 

@@ -6,6 +6,7 @@ from PIL import Image
 
 from tests.sounds import KINDS, noise, wav, word
 from tinynet import recipes
+from tinynet.data.sounds.augment import SPOKEN, SoundAugment
 from tinynet.errors import DataError, TinynetError
 from tinynet.recipes.base import Choices
 from tinynet.recipes.sounds import Sounds, linear
@@ -37,8 +38,8 @@ def test_the_plan_says_how_sounds_are_prepared(folder):
         "kind": "sound", "rate": 8000, "mels": 40, "step": 8, "steady": False,
     }  # fmt: skip
     assert made.model.metadata["task"] == "sound"
-    assert made.settings["augment"] is not None
-    assert recipes.plan(str(folder), Choices(augment=False)).settings["augment"] is None
+    assert made.settings["augment"] == SPOKEN
+    assert recipes.plan(str(folder), Choices(augment=False)).settings["augment"] == SoundAugment()
 
 
 def test_what_most_sounds_have_decides_what_a_model_hears(folder):

@@ -18,7 +18,7 @@ from ..data.datasets import load
 from ..data.folders import find_samples, load_folder, stratified_split
 from ..data.pictures.formats import is_picture
 from ..data.sounds import spoken_digits
-from ..data.sounds.augment import SPOKEN
+from ..data.sounds.augment import SPOKEN, SoundAugment
 from ..data.sounds.prepare import Preparation, thirds
 from ..data.sounds.samples import SoundReader
 from ..data.sounds.spoken_digits import SpokenDigits
@@ -147,7 +147,7 @@ def plan(
             clip_norm=CLIP_NORM,
         ),
         "validation_data": validation,
-        "augment": None if choices.augment is False else SPOKEN,
+        "augment": SoundAugment() if choices.augment is False else SPOKEN,
         # the last epoch, at a rate near 0, is the best of new voices, whatever a few sounds of known ones say
         "early_stopping": EarlyStopping("val_loss", patience=None, restore_best_weights=False),
         "ema": 0.99,

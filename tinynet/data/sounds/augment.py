@@ -11,7 +11,7 @@ import numpy as np
 from ...checks import check_number
 from ...settings import sealed
 from ..augmentation import Augmentation
-from .prepare import RANGE, frames_of, lengths_of, windows
+from .prepare import RANGE, as_long_as_the_longest, frames_of, lengths_of, windows
 
 MASKS = 2
 """Runs of bands that are silenced in each sound."""
@@ -68,10 +68,10 @@ def augment(
     """Changed copies of sounds (n, steps, window, mels, 1), as long as the longest of them is then.
 
     Time and bands are stretched by the back end's `warp`. The changes depend on rng, a generator or a seed, and nothing else.
-    `SoundAugment()` returns the sounds themselves.
+    `SoundAugment()` leaves out the steps in which all sounds are over, and changes nothing else.
     """
     if settings == SoundAugment():
-        return steps
+        return np.ascontiguousarray(as_long_as_the_longest(steps))
     rng = np.random.default_rng(rng)
     frames = frames_of(steps)
     frames, lengths = _stretched(frames, settings, kernels, rng)

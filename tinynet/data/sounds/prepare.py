@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -89,6 +89,17 @@ def prepare(sound: Sound, preparation: Preparation) -> np.ndarray | None:
     return windows(normalise(frames[spoken])[0][None], preparation.step)[0]
 
 
+def prepare_all(sounds: Iterable[Sound], preparation: Preparation) -> np.ndarray:
+    """Several sounds, uint8 (n, steps, 2 · step, mels, 1), as many steps as the longest has; all 0 where nothing is said."""
+    found = [prepare(sound, preparation) for sound in sounds]
+    longest = max((len(steps) for steps in found if steps is not None), default=1)
+    x = np.zeros((len(found), longest, *preparation.step_shape), np.uint8)
+    for row, steps in zip(x, found, strict=True):
+        if steps is not None:
+            row[: len(steps)] = as_bytes(steps)
+    return x
+
+
 def as_bytes(steps: np.ndarray) -> np.ndarray:
     """What `prepare` returns in a quarter of the memory, from which a model makes parts of 255; what sounds is at least 1."""
     return np.maximum(np.round(steps * 255), steps > 0).astype(np.uint8)
@@ -120,6 +131,12 @@ def frames_of(steps: np.ndarray) -> np.ndarray:
     """The frames (n, t, mels) of which `windows` made these steps (n, t / step, 2 · step, mels, 1)."""
     n, count, window, mels, _ = steps.shape
     return steps[:, :, window // 2 :].reshape(n, count * window // 2, mels)
+
+
+def as_long_as_the_longest(x: np.ndarray) -> np.ndarray:
+    """Sounds (n, steps, …) without the steps after all of them are over."""
+    sounding = np.flatnonzero(x.any(axis=(0, *range(2, x.ndim))))
+    return x[:, : int(sounding[-1]) + 1 if len(sounding) else 1]
 
 
 def thirds(steps: np.ndarray) -> np.ndarray:

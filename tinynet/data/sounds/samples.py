@@ -12,7 +12,7 @@ import numpy as np
 
 from ...errors import SoundError
 from .mel import HOP
-from .prepare import Preparation, as_bytes, prepare
+from .prepare import Preparation, as_bytes, as_long_as_the_longest, prepare
 from .wav import is_sound, read_length, read_wav
 
 LOOKED_AT, FEW = 40, 0.1
@@ -78,9 +78,3 @@ def _suited(files: Sequence[Path], rates: list[int]) -> Preparation:
         with suppress(SoundError):
             said.append(prepare(read_wav(file), found) is not None)
     return replace(found, steady=said.count(False) > FEW * len(said))
-
-
-def as_long_as_the_longest(x: np.ndarray) -> np.ndarray:
-    """Sounds (n, steps, …) without the steps after all of them are over."""
-    sounding = np.flatnonzero(x.any(axis=(0, *range(2, x.ndim))))
-    return x[:, : int(sounding[-1]) + 1 if len(sounding) else 1]

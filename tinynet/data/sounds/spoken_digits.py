@@ -10,8 +10,7 @@ import numpy as np
 from ...archive import Archive
 from ...errors import DataError
 from ...files import open_file
-from .prepare import Preparation, as_bytes, prepare
-from .samples import as_long_as_the_longest
+from .prepare import Preparation, prepare_all
 from .wav import Sound
 
 RATE = 8000
@@ -52,15 +51,8 @@ class SpokenDigits:
         return [Sound(piece, RATE) for piece in pieces]
 
     def prepared(self, preparation: Preparation) -> np.ndarray:
-        """All clips as a model takes them, uint8 (n, steps, 2 · step, mels, 1); all 0 where nothing is said."""
-        found = [prepare(sound, preparation) for sound in self.sounds()]
-        x = np.zeros(
-            (len(found), max(len(s) for s in found if s is not None), *preparation.step_shape), np.uint8
-        )
-        for row, steps in zip(x, found, strict=True):
-            if steps is not None:
-                row[: len(steps)] = as_bytes(steps)
-        return as_long_as_the_longest(x)
+        """All clips as a model takes them, uint8; all 0 where nothing is said."""
+        return prepare_all(self.sounds(), preparation)
 
 
 def read_npz(path: Path) -> SpokenDigits:
