@@ -36,7 +36,7 @@ BATCH_SIZE = 64
 PEAK_LEARNING_RATE, WEIGHT_DECAY, CLIP_NORM = 4e-3, 0.02, 1.0
 FILTERS, FEATURES, UNITS = (24, 48), 96, 96
 DROPOUT, MOMENTUM = 0.3, 0.9
-STEPS = 2500
+STEPS = 2300
 """Training steps that are enough for a few thousand words; fewer sounds are heard more often."""
 EPOCHS = 15, 200
 """Fewest and most times that each sound is heard."""
