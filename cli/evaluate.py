@@ -38,13 +38,13 @@ def _picture_file(context: click.Context, option: click.Parameter, path: str | N
 @json_option
 @device_options
 def command(model_name: str, data: str, save_errors: str | None, force: bool, as_json: bool) -> int:
-    """Measure MODEL, or several as an ensemble (a,b,c), on DATA: digits or fashion (their test sets), a folder with a folder of
-    pictures per class, a .txt file, or shakespeare. Of shakespeare, and of a text that MODEL was trained on, the last tenth is
-    measured, which was not trained on.
+    """Measure MODEL, or several as an ensemble (a,b,c), on DATA: digits, fashion or spoken-digits (their test sets), a folder
+    with a folder of pictures or .wav files per class, a .txt file, or shakespeare. Of shakespeare, and of a text that MODEL was
+    trained on, the last tenth is measured, which was not trained on.
 
-    For text prints the loss in nats and bits per character, and perplexity. For pictures prints loss and accuracy, a table
+    For text prints the loss in nats and bits per character, and perplexity. For pictures and sounds prints loss and accuracy, a table
     by class (precision: how often this answer is right; recall: how often this class is recognised), and the confusion matrix.
-    A picture in which MODEL finds nothing is a wrong answer; one that cannot be read is left out and named, and the exit
+    One in which MODEL finds nothing is a wrong answer; one that cannot be read is left out and named, and the exit
     status is 1.
     """
     from tinynet.recipes import check_exists

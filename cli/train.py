@@ -112,9 +112,10 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
 @device_options
 def command(data: str, output: Path | None, force: bool, resume: bool, time_limit: float | None,
             history: Path | None, random_seed: int, drop: tuple[str, ...], **choices: Any) -> int:  # fmt: skip
-    """Train a network on DATA: digits, fashion, shakespeare, a .txt file, or a folder with one folder of pictures per class.
+    """Train a network on DATA: digits, fashion, shakespeare, spoken-digits, a .txt file, or a folder with one folder of pictures or
+    .wav files per class.
 
-    Pictures train a CNN; text trains an LSTM, which learns what comes next. The same seed gives the same weights,
+    Pictures train a CNN; sounds a CNN, then a GRU; text trains an LSTM, which learns what comes next. The same seed gives the same weights,
     whatever the number of threads. Ctrl-C keeps the best weights so far, and --resume continues from there.
     """
     from tinynet import recipes

@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # Nothing is imported before it is used, but editors and free
         weights,
     )
     from .data.pictures.augment import Augment
+    from .data.sounds.augment import SoundAugment
     from .errors import TinynetError
     from .kernels import cpu, reference
     from .kernels.device import set_device, set_threads
@@ -136,6 +137,7 @@ __all__ = [
     "Residual",
     "Sequential",
     "SimpleRNN",
+    "SoundAugment",
     "StepDecay",
     "TimeDistributed",
     "TinynetError",
@@ -148,7 +150,9 @@ __all__ = [
 _MODULES = (
     "data", "errors", "kernels", "layers", "network", "recipes", "sequential", "storage", "tasks", "training",
 )  # fmt: skip
-_HOMES = ("errors", "kernels.device", "layers", "sequential", "data.pictures.augment", "training")
+_HOMES = (
+    "errors", "kernels.device", "layers", "sequential", "data.pictures.augment", "data.sounds.augment", "training",
+)  # fmt: skip
 """Where the names of `__all__` are found, what costs least to import first."""
 
 

@@ -1,11 +1,11 @@
-"""Data, in wings: pictures and text. Named data sets, downloads and folders of classes serve all of them."""
+"""Data, in wings: pictures, sounds and text. Named data sets, downloads and folders of classes serve all of them."""
 
 from typing import TYPE_CHECKING
 
 from ..lazy import door as _door
 
 if TYPE_CHECKING:
-    from . import datasets, download, folders, pictures, text
+    from . import datasets, download, folders, pictures, sounds, text
 
-__all__ = ["datasets", "download", "folders", "pictures", "text"]
+__all__ = ["datasets", "download", "folders", "pictures", "sounds", "text"]
 __getattr__, __dir__ = _door(__name__, __all__)

@@ -14,6 +14,7 @@ from ..files import data_folder
 from .download import PAUSE, check_packed, check_plain, keep
 from .names import ALIASES, DATASETS
 from .pictures.mnist import PARTS, Dataset, read_npz, read_parts
+from .sounds import spoken_digits
 from .text import as_text, read_text
 
 
@@ -101,7 +102,8 @@ SHAKESPEARE = Source(
     read=read_text,
     assemble=lambda contents: as_text(contents[0], "tinyshakespeare.txt"),
 )
-SOURCES = dict(zip(DATASETS, (DIGITS, FASHION, SHAKESPEARE), strict=True))
+SPOKEN_DIGITS = Source("spoken-digits", "fsdd.npz", spoken_digits.read_npz)
+SOURCES = dict(zip(DATASETS, (DIGITS, FASHION, SHAKESPEARE, SPOKEN_DIGITS), strict=True))
 
 
 def load_digits() -> Dataset:

@@ -44,6 +44,10 @@ class TimeDistributed(Wrapper):
     def array_name(self, child: str, key: str) -> str:
         return key
 
+    def inside(self, input_shape: Shape) -> list[tuple[str, Layer, Shape]]:
+        """The layers of a chain inside, which arrays are named after."""
+        return self.layer.inside(input_shape[1:])
+
     @property
     def last(self) -> Layer:
         return self.layer

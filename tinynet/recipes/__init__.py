@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 DATA = (
-    "digits, fashion, shakespeare, a .txt file, a .csv table with the column to predict, "
-    "or a folder with one folder of pictures per class"
+    "digits, fashion, shakespeare, spoken-digits, a .txt file, a .csv table with the column to predict, "
+    "or a folder with one folder of pictures or .wav files per class"
 )
 """What there are recipes for."""
 TASKS = ("pictures", "characters", "rows", "text", "series", "sound")
@@ -37,9 +37,10 @@ def recipes() -> tuple[Recipe, ...]:
     from .fashion import Fashion
     from .folder import Folder
     from .rows import Rows
+    from .sounds import Sounds
     from .text import Text
 
-    return Digits(), Fashion(), Folder(), Text(), Rows()
+    return Digits(), Fashion(), Sounds(), Folder(), Text(), Rows()
 
 
 def find(data: str, choices: Choices) -> Recipe | None:

@@ -28,6 +28,8 @@ ARCHITECTURES = {
     "gru": Architecture("a GRU", RECURRENT_OPTIONS),
     "rnn": Architecture("an RNN", RECURRENT_OPTIONS),
     "mlp": Architecture("a plain network"),
+    "cnn-gru": Architecture("a CNN, then a GRU", RECURRENT_OPTIONS),
+    "cnn-lstm": Architecture("a CNN, then an LSTM", RECURRENT_OPTIONS),
 }
 RULES = {
     "grid": Rule(
@@ -41,6 +43,11 @@ RULES = {
     "rows": Rule(
         ("mlp",),
         "columns of a table have no order and no neighbours, so there is nothing to convolve or to carry along",
+    ),
+    "sound": Rule(
+        ("cnn-gru", "cnn-lstm"),
+        "sound is both: a moment of it is a small grid, bands by time, which a CNN reads, and moments follow each other, which a "
+        "recurrent network carries along",
     ),
     "sequence": Rule(
         ("lstm", "gru", "rnn"),

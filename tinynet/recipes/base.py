@@ -88,6 +88,7 @@ class Plan:
     def training_record(self, data: str, history: History, best: dict[str, Any]) -> dict[str, Any]:
         """What the model's file says of its training, a table that people read as well."""
         augment, optimizer = self.settings.get("augment"), self.settings["optimizer"]
+        amounts = asdict(augment) if augment else {}
         return {
             "data": data,
             "epochs": len(history.epochs),
@@ -96,9 +97,7 @@ class Plan:
             "optimizer": type(optimizer).__name__,
             "learning rate": peak_rate(optimizer.learning_rate),
             "batch size": self.settings["batch_size"],
-            "augmentation": ", ".join(f"{k} {v}" for k, v in asdict(augment).items() if v)
-            if augment
-            else "none",
+            "augmentation": ", ".join(f"{k} {v}" for k, v in amounts.items() if v) or "none",
             "seed": self.settings["seed"],
             "tinynet": __version__,
             "date": datetime.now(timezone.utc).date().isoformat(),

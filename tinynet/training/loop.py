@@ -11,7 +11,6 @@ from types import ModuleType
 
 import numpy as np
 
-from ..data.pictures.augment import augment as augmented
 from ..errors import TinynetError
 from ..kernels import device as devices
 from ..layers.base import Context, Layer
@@ -90,7 +89,7 @@ class Loop(Training):
     def _step(self, batch: Batch, seed: int, augment_seed: int) -> None:
         x = batch.x
         if self.augment is not None:
-            x = augmented(x, self.augment, self.kernels, augment_seed)
+            x = self.augment.apply(x, self.kernels, augment_seed)
         state = _reset(self.carried, self.reset_rate, seed)
         context = Context(self.kernels, training=True, seed=seed, input_gradient=False, state=state)
         outputs, kept = self.chain.forward(x, context)
