@@ -28,8 +28,15 @@ ARCHITECTURES = {
     "gru": Architecture("a GRU", RECURRENT_OPTIONS),
     "rnn": Architecture("an RNN", RECURRENT_OPTIONS),
     "mlp": Architecture("a plain network"),
+    "cnn-gru": Architecture("a CNN, then a GRU", RECURRENT_OPTIONS),
+    "cnn-lstm": Architecture("a CNN, then an LSTM", RECURRENT_OPTIONS),
 }
 RULES = {
+    "text": Rule(
+        ("gru", "lstm", "cnn-gru", "cnn-lstm"),
+        "what a word means depends on those before and after it, near and far: a recurrent network carries that along, in long texts "
+        "behind a CNN that takes neighbours together",
+    ),
     "grid": Rule(
         ("cnn",),
         "pictures are grids: neighbouring pixels belong together, wherever they are, which is what a CNN assumes",
