@@ -25,7 +25,8 @@ ARRAYS = ("samples", "lengths", "label", "speaker", "index")
 @dataclass(frozen=True)
 class SpokenDigits:
     """Clips one after the other: samples int16 of all; of each clip its length, its digit, who speaks, and which of their clips
-    of this digit it is."""
+    of this digit it is.
+    """
 
     samples: np.ndarray
     lengths: np.ndarray
