@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 import tinynet as tn
 from tinynet.kernels import device
-from tinynet.layers import Run
+from tinynet.layers import Context
 from tinynet.training.schedules import Position
 
 from .measure import THREADS, Row, alternate, faster, milliseconds, print_rows
@@ -50,19 +52,19 @@ def training_step(rounds: int) -> Row:
     return Row(job, milliseconds(ours), milliseconds(theirs), f"{faster(ours, theirs)} faster", "≥ 3.5×")
 
 
-def step_function(model: tn.Sequential, x: np.ndarray, y: np.ndarray):
+def step_function(model: tn.Sequential, x: np.ndarray, y: np.ndarray) -> Callable[[], object]:
     """A closure that does one training step, as `fit` does it."""
     k = device.backend()
     optimizer, state = tn.Adam(1e-3), None
     parameters, chain = model.trained(), model.logits
     weights = np.full(len(x), 1 / len(x), np.float32)
     state = optimizer.start(parameters)
-    run = Run(k, training=True, input_gradient=False)
+    context = Context(k, training=True, input_gradient=False)
 
     def step() -> None:
-        logits, kept = chain.forward(x, run)
+        logits, kept = chain.forward(x, context)
         _, gradient = k.cross_entropy(logits, y, weights)
-        optimizer.update(k, parameters, chain.backward(gradient, kept, run)[1], state, Position(0))
+        optimizer.update(k, parameters, chain.backward(gradient, kept, context)[1], state, Position(0))
 
     return step
 

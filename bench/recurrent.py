@@ -9,7 +9,7 @@ import numpy as np
 
 import tinynet as tn
 from tinynet.kernels import device
-from tinynet.layers import Run
+from tinynet.layers import Context
 from tinynet.training.schedules import Position
 
 from .measure import THREADS, Row, alternate, faster, milliseconds, print_rows
@@ -32,12 +32,12 @@ def step_function(cell: str, units: int, batch: int = BATCH, steps: int = STEPS)
     x = net.check_input(rng.integers(0, CHARACTERS, (batch, steps)))
     y, weights = rng.integers(0, CHARACTERS, x.size), np.full(x.size, 1 / x.size, np.float32)
     optimizer, parameters, chain = tn.Adam(1e-3), net.trained(), net.logits
-    state, run = optimizer.start(parameters), Run(k, training=True, input_gradient=False)
+    state, context = optimizer.start(parameters), Context(k, training=True, input_gradient=False)
 
     def step() -> None:
-        logits, kept = chain.forward(x, run)
+        logits, kept = chain.forward(x, context)
         _, gradient = k.cross_entropy(logits.reshape(-1, CHARACTERS), y, weights)
-        _, gradients = chain.backward(gradient.reshape(logits.shape), kept, run)
+        _, gradients = chain.backward(gradient.reshape(logits.shape), kept, context)
         optimizer.update(k, parameters, gradients, state, Position(0))
 
     return step
@@ -57,7 +57,7 @@ def torch_network(cell: str, units: int) -> Any:
             self.cell = getattr(nn, cell)(EMBEDDING, units, batch_first=True)
             self.output = nn.Linear(units, CHARACTERS)
 
-        def forward(self, ids, state=None):
+        def forward(self, ids: Any, state: Any = None) -> tuple[Any, Any]:
             h, state = self.cell(self.embedding(ids), state)
             return self.output(h), state
 

@@ -13,6 +13,7 @@ import numpy as np
 
 import tinynet as tn
 from tinynet.data.datasets import load_digits
+from tinynet.data.pictures.mnist import Dataset
 from tinynet.kernels import device
 
 from .measure import THREADS, Row, print_rows
@@ -21,7 +22,7 @@ from .peers import digit_network, torch_network
 EPOCHS, BATCH, PEAK, GOAL = 2, 64, 3e-3, 0.99
 
 
-def ours(data, seed: int) -> tuple[float, float]:
+def ours(data: Dataset, seed: int) -> tuple[float, float]:
     """Seconds and test accuracy of tinynet."""
     model = digit_network(seed)
     start = time.perf_counter()
@@ -38,7 +39,7 @@ def ours(data, seed: int) -> tuple[float, float]:
     return seconds, model.evaluate(data.x_test, data.y_test)["accuracy"]
 
 
-def peer(data, seed: int) -> tuple[float, float]:
+def peer(data: Dataset, seed: int) -> tuple[float, float]:
     """Seconds and test accuracy of PyTorch, written as its users write it."""
     import torch
 
@@ -74,10 +75,10 @@ def rows() -> list[Row]:
     runs = [(ours(data, seed), peer(data, seed)) for seed in range(3)]
     seconds, theirs = (statistics.median(run[side][0] for run in runs) for side in (0, 1))
     accuracy, accuracy_theirs = (statistics.median(run[side][1] for run in runs) for side in (0, 1))
-    verdict = f"{theirs / seconds:.2f}× sooner" if accuracy >= GOAL else "99.0 % not reached"
+    result = f"{theirs / seconds:.2f}× sooner" if accuracy >= GOAL else "99.0 % not reached"
     job = f"digits to 99.0 % of the test set, {EPOCHS} epochs, against PyTorch (median of 3 seeds)"
     cells = (f"{seconds:.1f} s, {100 * accuracy:.2f} %", f"{theirs:.1f} s, {100 * accuracy_theirs:.2f} %")
-    return [Row(job, *cells, verdict, "≥ 3×")]
+    return [Row(job, *cells, result, "≥ 3×")]
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from tinynet.cli import completion
-from tinynet.cli.options import device_options, json_option, load_models
-from tinynet.cli.process import fail, sentence
 
+from tinynet.cli import completion
+from tinynet.cli.options import Count, device_options, json_option, load_models
+from tinynet.cli.process import fail, sentence
 from tinynet.terminal import echo, note, print_json
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 @click.option("--model", "names", multiple=True, default=["digits"], show_default=True,
               shell_complete=completion.models,
               help="A shipped model or a .npz file; several vote as an ensemble.")  # fmt: skip
-@click.option(
-    "--top", type=click.IntRange(1), default=1, show_default=True, help="How many answers to print."
-)
+@click.option("--top", type=Count(1), default=1, show_default=True, help="How many answers to print.")
 @click.option(
     "--recursive", is_flag=True, help="Where FILE is a folder: all pictures in it and in its folders."
 )
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
 @click.option(
     "--stream", is_flag=True, help="Read raw 16-bit mono sound as it comes, and answer as it comes."
 )
-@click.option("--rate", type=click.IntRange(1), help="Samples per second of such a stream.")
+@click.option("--rate", type=Count(1), help="Samples per second of such a stream.")
 @json_option
 @device_options
 def command(

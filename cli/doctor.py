@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import click
-from tinynet.cli.options import device_options, json_option, print_table
 
+from tinynet.cli.options import device_options, json_option, print_table
 from tinynet.terminal import print_json
 
 PROCESSOR = ("model name", "Model", "Hardware")

@@ -6,32 +6,47 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import click
-from tinynet.cli.options import data_argument, device_options, json_option, load_models, model_argument
 
+from tinynet.cli.options import (
+    check_new,
+    data_argument,
+    device_options,
+    force_option,
+    json_option,
+    load_models,
+    model_argument,
+)
 from tinynet.terminal import echo, note, print_json
 
 if TYPE_CHECKING:
     from tinynet.tasks import Task
 
 
+def _picture_file(context: click.Context, option: click.Parameter, path: str | None) -> str | None:
+    """A path that says what will be in the file."""
+    if path is not None and not path.lower().endswith(".png"):
+        raise click.BadParameter(f"{path}: the name of this picture ends in .png")
+    return path
+
+
 @click.command("evaluate")
 @model_argument
 @data_argument
-@click.option("--save-errors", type=click.Path(dir_okay=False), metavar="FILE.png",
+@click.option("--save-errors", type=click.Path(dir_okay=False), metavar="FILE.png", callback=_picture_file,
               help="Tile the misread pictures, worst first, into one picture.")  # fmt: skip
+@force_option
 @json_option
 @device_options
-def command(model_name: str, data: str, save_errors: str | None, as_json: bool) -> int:
-    """Measure MODEL, or several as an ensemble (a,b,c), on DATA: digits or fashion (their test sets), a folder with a folder of
-    pictures per class, a .txt file, or shakespeare. Of shakespeare, and of a text that MODEL was trained on, the last tenth is
-    measured, which was not trained on.
+def command(model_name: str, data: str, save_errors: str | None, force: bool, as_json: bool) -> int:
+    """Measure MODEL, or several as an ensemble (a,b,c), on DATA: digits, fashion or spoken-digits (their test sets), a folder
+    with a folder of pictures or .wav files per class, a .txt file, or shakespeare. Of shakespeare, and of a text that MODEL was
+    trained on, the last tenth is measured, which was not trained on.
 
-    For text prints the loss in nats and bits per character, and perplexity. For pictures prints loss and accuracy, a table
+    For text prints the loss in nats and bits per character, and perplexity. For pictures and sounds prints loss and accuracy, a table
     by class (precision: how often this answer is right; recall: how often this class is recognised), and the confusion matrix.
-    A picture in which MODEL finds nothing is a wrong answer; one that cannot be read is left out and named, and the exit
+    One in which MODEL finds nothing is a wrong answer; one that cannot be read is left out and named, and the exit
     status is 1.
     """
-    from tinynet.files import check_writable
     from tinynet.recipes import check_exists
     from tinynet.tasks.pictures import Pictures
 
@@ -41,7 +56,7 @@ def command(model_name: str, data: str, save_errors: str | None, as_json: bool) 
             raise click.UsageError(
                 f"--save-errors is for pictures, but {model_name} reads none; leave it out"
             )
-        check_writable(save_errors)
+        check_new(save_errors, "--save-errors", force)
     check_exists(data)
     given = task.read(data)
     for line in given.remarks:

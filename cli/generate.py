@@ -6,37 +6,33 @@ import secrets
 import sys
 
 import click
-from tinynet.cli import completion
-from tinynet.cli.options import Number, device_options, json_option, load_model
 
+from tinynet.cli import completion
+from tinynet.cli.options import Count, Number, device_options, json_option, load_model
 from tinynet.terminal import print_json, write
 
 
 @click.command("generate", context_settings={"allow_extra_args": True})
 @click.option("--seed", default="", metavar="TEXT",
               help="What the text begins with, - reads it from stdin; without one it begins like a line.")  # fmt: skip
-@click.option(
-    "--length", type=click.IntRange(0), default=200, show_default=True, help="Characters to write after it."
-)
+@click.option("--length", type=Count(0), default=200, show_default=True, help="Characters to write after it.")
 @click.option("--model", "name", default="shakespeare", show_default=True,
               shell_complete=completion.models,
               help="A shipped model or a .npz file.")  # fmt: skip
 @click.option("--temperature", type=Number(0), default=0.8, show_default=True,
               help="0 always takes the most probable character, 1 samples as the model learnt, more is bolder.")  # fmt: skip
-@click.option("--top-k", type=click.IntRange(0), default=0, show_default=True,
+@click.option("--top-k", type=Count(0), default=0, show_default=True,
               help="Sample only from the K most probable characters; 0 means all.")  # fmt: skip
 @click.option("--top-p", type=Number(0, 1, min_open=True), default=1.0, show_default=True,
               help="Sample only from the fewest characters that together have this probability.")  # fmt: skip
-@click.option(
-    "--random-seed", type=click.IntRange(0), help="The same number gives the same text.  [default: any]"
-)
+@click.option("--random-seed", type=Count(0), help="The same number gives the same text.  [default: any]")
 @click.option("--skip-unknown", is_flag=True, help="Ignore seed characters that the model does not know.")
 @json_option
 @device_options
 def command(seed: str, length: int, name: str, temperature: float, top_k: int, top_p: float,
             random_seed: int | None, skip_unknown: bool, as_json: bool) -> None:  # fmt: skip
     """Print a seed, LENGTH characters more as the model writes them, and a line break."""
-    from tinynet.data.text import as_text
+    from tinynet.data.text.characters import as_text
     from tinynet.tasks import expect
     from tinynet.tasks.characters import Characters
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from tinynet.cli.options import device_options, json_option, model_argument, print_table
 
+from tinynet.cli.options import device_options, json_option, model_argument, print_table
 from tinynet.terminal import echo, print_json
 
 SHOWN = 80

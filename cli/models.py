@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import click
+
 from tinynet.cli.options import device_options, json_option, print_table
 from tinynet.cli.process import fail
-
 from tinynet.terminal import print_json
 
 

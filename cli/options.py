@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from tinynet.cli import completion
 from tinynet.cli.process import sentence
-
 from tinynet.data.names import ALIASES, DATASETS
 from tinynet.errors import UsageError, did_you_mean
 from tinynet.terminal import echo, note, table
@@ -20,8 +20,16 @@ if TYPE_CHECKING:
     from tinynet.sequential import Ensemble, Sequential
 
 
+class Count(click.IntRange):
+    """A whole number of a range."""
+
+    name = "integer"
+
+
 class Number(click.FloatRange):
     """A number of a range, which neither nan nor inf is."""
+
+    name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The number; a usage error for anything else."""
@@ -53,13 +61,13 @@ def device_options(function: Callable) -> Callable:
         default="auto",
         help="Back end: NumPy (reference), Numba (cpu), or whichever is faster for this task (auto).",
     )
-    @click.option("--threads", type=click.IntRange(1), help="Threads to use.  [default: one per core]")
+    @click.option("--threads", type=Count(1), help="Threads to use.  [default: one per core]")
     @functools.wraps(function)
     def wrapper(*arguments: Any, device: str, threads: int | None, **options: Any) -> Any:
         from tinynet.kernels.device import set_compile_listener, set_device, set_threads
 
         compiled: list[str] = []
-        set_compile_listener(functools.partial(_tell_compilation, compiled))
+        set_compile_listener(functools.partial(_announce_compilation, compiled))
         if device != "auto":
             set_device(device)
         if threads is not None:
@@ -75,7 +83,7 @@ def device_options(function: Callable) -> Callable:
     return wrapper
 
 
-def _tell_compilation(compiled: list[str], kernel: str) -> None:
+def _announce_compilation(compiled: list[str], kernel: str) -> None:
     """Say before the first kernel why it takes its time; each is put on the list, since nobody knows yet how many there will be."""
     from tinynet.kernels.cpu.compiler import cache
 
@@ -99,7 +107,18 @@ def _data_set(context: click.Context, parameter: click.Parameter, data: str) -> 
 
 data_argument = click.argument("data", callback=_data_set, shell_complete=completion.data)
 model_argument = click.argument("model_name", metavar="MODEL", shell_complete=completion.models)
+force_option = click.option("--force", is_flag=True, help="Replace existing files.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+
+
+def check_new(path: str | os.PathLike, option: str, replace: bool) -> None:
+    """Raise TinynetError where a result could not be written later, or would replace a file that nobody gave up."""
+    from tinynet.errors import TinynetError
+    from tinynet.files import check_writable
+
+    if os.path.exists(path) and not replace:
+        raise TinynetError(f"{path} exists already: --force replaces it, {option} writes elsewhere")
+    check_writable(path)
 
 
 def load_model(name: str) -> Sequential:

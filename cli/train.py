@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from tinynet.cli.options import Choice, Number, data_argument, device_options
-from tinynet.cli.process import STARTED, fail
 
+from tinynet.cli.options import Choice, Count, Number, check_new, data_argument, device_options, force_option
+from tinynet.cli.process import STARTED, fail
 from tinynet.recipes import TASKS
 from tinynet.recipes.architectures import ARCHITECTURES
 from tinynet.terminal import echo, note
@@ -24,7 +24,7 @@ from tinynet.terminal import echo, note
 if TYPE_CHECKING:
     from tinynet.errors import TinynetError
     from tinynet.recipes.base import Plan
-    from tinynet.training import History
+    from tinynet.training import Callback, History, Training
 
 UNITS = {"h": 3600, "m": 60, "s": 1}
 DRAWING, TABLE = ".png", ".csv"
@@ -82,11 +82,9 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
 @click.option("--target-type", type=Choice(("classes", "number"), case_sensitive=False),
               help="What is in that column.  [default: found from its values]")  # fmt: skip
 @click.option("--drop", multiple=True, metavar="COLUMN", help="Leave out this column of the table.")
-@click.option(
-    "--epochs", type=click.IntRange(1), help="How often each sample is seen.  [default: by the recipe]"
-)
-@click.option("--batch-size", type=click.IntRange(1), help="Samples per step; for text, parallel streams.")
-@click.option("--units", type=click.IntRange(1), help="Size of a recurrent layer.  [default: by the recipe]")
+@click.option("--epochs", type=Count(1), help="How often each sample is seen.  [default: by the recipe]")
+@click.option("--batch-size", type=Count(1), help="Samples per step; for text, parallel streams.")
+@click.option("--units", type=Count(1), help="Size of a recurrent layer.  [default: by the recipe]")
 @click.option("--learning-rate", type=Number(0, min_open=True),
               help="Peak of the learning rate.  [default: by the recipe]")  # fmt: skip
 @click.option(
@@ -97,7 +95,7 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.npz",
               callback=_model_file,
               help="Where the model goes.  [default: ./DATA-ARCH.npz]")  # fmt: skip
-@click.option("--force", is_flag=True, help="Replace existing files.")
+@force_option
 @click.option("--resume", is_flag=True, help="Continue a training that was interrupted, to the same bits.")
 @click.option("--time-limit", type=Duration(), metavar="TIME",
               help="Stop after TIME (90 seconds, 10m, 1h) of training and keep the best weights.")  # fmt: skip
@@ -106,7 +104,7 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
               help="Write loss and accuracy by epoch: a .csv table or a .png drawing.")  # fmt: skip
 @click.option(
     "--random-seed",
-    type=click.IntRange(0),
+    type=Count(0),
     default=0,
     show_default=True,
     help="The same number gives the same weights.",
@@ -114,16 +112,17 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
 @device_options
 def command(data: str, output: Path | None, force: bool, resume: bool, time_limit: float | None,
             history: Path | None, random_seed: int, drop: tuple[str, ...], **choices: Any) -> int:  # fmt: skip
-    """Train a network on DATA: digits, fashion, shakespeare, a .txt file, or a folder with one folder of pictures per class.
+    """Train a network on DATA: digits, fashion, shakespeare, spoken-digits, a .txt file, or a folder with one folder of pictures or
+    .wav files per class.
 
-    Pictures train a CNN; text trains an LSTM, which learns what comes next. The same seed gives the same weights,
+    Pictures train a CNN; sounds a CNN, then a GRU; text trains an LSTM, which learns what comes next. The same seed gives the same weights,
     whatever the number of threads. Ctrl-C keeps the best weights so far, and --resume continues from there.
     """
     from tinynet import recipes
     from tinynet.recipes.base import Choices
 
     if history is not None:
-        _check_file(history, "--history", force or resume)
+        check_new(history, "--history", force or resume)
     if output is not None:
         _check_output(output, force, resume)
     plan = recipes.plan(data, Choices(seed=random_seed, drop=drop or None, **choices))
@@ -159,18 +158,9 @@ def _check_output(output: Path, force: bool, resume: bool) -> None:
         raise TinynetError(
             f"{_checkpoint(output)} exists already: --resume continues it, --force replaces it, --output writes elsewhere"
         )
+    check_new(_checkpoint(output), "--output", force or resume)
     # Beside its checkpoint, a file is what the interrupted training itself has left.
-    _check_file(output, "--output", force or resume)
-
-
-def _check_file(path: Path, option: str, replace: bool) -> None:
-    """Raise TinynetError where a result could not be written later, or would replace a file that nobody gave up."""
-    from tinynet.errors import TinynetError
-    from tinynet.files import check_writable
-
-    if path.exists() and not replace:
-        raise TinynetError(f"{path} exists already: --force replaces it, {option} writes elsewhere")
-    check_writable(path)
+    check_new(output, "--output", force or resume)
 
 
 def _discard(checkpoint: Path) -> None:
@@ -190,10 +180,7 @@ def _train(
 
     checkpoint, failure = _checkpoint(output), None
     try:
-        trained = plan.model.fit(
-            plan.x,
-            plan.y,
-            **plan.settings,
+        trained = plan.fit(
             callbacks=[_first_step(), *plan.callbacks],
             checkpoint=checkpoint,
             resume=checkpoint if resume else None,
@@ -274,14 +261,14 @@ def _command_to_continue() -> str:
     return shlex.join(["tinynet", *given[:end], "--resume", *given[end:]])
 
 
-def _first_step():
+def _first_step() -> Callback:
     """Says how long the user waited for the first step: loading, reading the data, compiling."""
     from tinynet.training import Callback
 
     class FirstStep(Callback):
         """Reports once."""
 
-        def on_batch_end(self, training) -> None:
+        def on_batch_end(self, training: Training) -> None:
             """After the very first step."""
             if training.step == 1:
                 note(f"first step after {time.perf_counter() - STARTED:.1f} s")

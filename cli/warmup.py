@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 import click
-from tinynet.cli.options import device_options
 
+from tinynet.cli.options import device_options
 from tinynet.terminal import note
 
 

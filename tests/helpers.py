@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tinynet.kernels import reference
-from tinynet.layers import Layer, Run
+from tinynet.layers import Context, Layer
 
 STEP = 1e-5
 """Of the central differences: their error is about STEP² + 1e-16 / STEP, so 1e-10."""
@@ -103,7 +103,7 @@ def check_layer(
     """Check shape, dtype, values and gradients of a layer, in training, in float64 and float32 on the reference.
 
     expected(x, **parameters) gives the output; output_shape is what the layer should announce, when that is known.
-    `conditions`, a mask or a state, are those of the run. Ids have no gradient.
+    `conditions`, a mask or a state, are those of the context. Ids have no gradient.
     """
     rng = np.random.default_rng(5)
     announced = layer.compute_output_shape(input_shape)
@@ -114,16 +114,16 @@ def check_layer(
     )
     randomise(layer, rng)
     x = rng.uniform(-1, 1, (batch, *input_shape)) if x is None else x
-    run = Run(reference, training=True, seed=3, **conditions)
+    context = Context(reference, training=True, seed=3, **conditions)
     y, dy, gradients = check_operation(
-        lambda: layer.forward(x, run),
-        lambda dy, saved: _named(layer.backward(dy, saved, run)),
+        lambda: layer.forward(x, context),
+        lambda dy, saved: _named(layer.backward(dy, saved, context)),
         {**({} if layer.takes_ids else {"input": x}), **layer.parameters},
         shape=(len(x), *announced),
         expected=None if expected is None else expected(x, **layer.parameters),
     )
-    _check_without_input_gradient(layer, x, dy, gradients, run)
-    _check_float32(layer, x, y, dy, gradients, run)
+    _check_without_input_gradient(layer, x, dy, gradients, context)
+    _check_float32(layer, x, y, dy, gradients, context)
 
 
 def _named(result: tuple[np.ndarray | None, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -132,21 +132,21 @@ def _named(result: tuple[np.ndarray | None, dict[str, np.ndarray]]) -> dict[str,
 
 
 def _check_without_input_gradient(
-    layer: Layer, x: np.ndarray, dy: np.ndarray, gradients: dict, run: Run
+    layer: Layer, x: np.ndarray, dy: np.ndarray, gradients: dict, context: Context
 ) -> None:
-    run = run._replace(input_gradient=False)
-    _, own = layer.backward(dy, layer.forward(x, run)[1], run)
+    context = context._replace(input_gradient=False)
+    _, own = layer.backward(dy, layer.forward(x, context)[1], context)
     for name, gradient in own.items():
         close(gradient, gradients[name], 1e-15)
 
 
 def _check_float32(
-    layer: Layer, x: np.ndarray, y: np.ndarray, dy: np.ndarray, gradients: dict, run: Run
+    layer: Layer, x: np.ndarray, y: np.ndarray, dy: np.ndarray, gradients: dict, context: Context
 ) -> None:
     for group in (layer.parameters, layer.statistics):
         group.update({name: value.astype(np.float32) for name, value in group.items()})
-    single, saved = layer.forward(x if layer.takes_ids else x.astype(np.float32), run)
-    found = {"output": single, **_named(layer.backward(dy.astype(np.float32), saved, run))}
+    single, saved = layer.forward(x if layer.takes_ids else x.astype(np.float32), context)
+    found = {"output": single, **_named(layer.backward(dy.astype(np.float32), saved, context))}
     for name, value in {"output": y, **gradients}.items():
         assert found[name].dtype == np.float32, name
         close(found[name], value, 1e-5)

@@ -19,10 +19,12 @@ from tinynet.layers import LAYERS, Layer
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST = 500
 """Lines of a module."""
+LONGEST_FUNCTION = 60
+"""Lines of a function, its decorators and its docstring left out."""
 
 FOLDERS = {"cli": "tinynet.cli", "tinynet": "tinynet"}
 LEVELS = [
-    {"archive", "checks", "drawing", "errors", "files", "settings", "terminal", "version", "weights"},
+    {"archive", "checks", "drawing", "errors", "files", "lazy", "settings", "terminal", "version", "weights"},
     {"kernels"},
     {"layers"},
     {"network", "data"},
@@ -188,6 +190,20 @@ def test_no_module_is_too_long(path):
     assert lines <= LONGEST, f"{path} has {lines} lines"
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_function_is_too_long(path):
+    tree = ast.parse(path.read_text("utf-8"))
+    functions = (n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)))
+    long = {node.name: lines for node in functions if (lines := _lines_of(node)) > LONGEST_FUNCTION}
+    assert not long, f"{path} has functions of so many lines"
+
+
+def _lines_of(node):
+    first = node.body[0]
+    documented = ast.get_docstring(node) is not None
+    return node.end_lineno - node.lineno + 1 - documented * (first.end_lineno - first.lineno + 1)
+
+
 # ---- public names ----
 
 
@@ -320,7 +336,8 @@ def test_nothing_names_a_place_outside_the_project():
 def test_every_name_of_the_face_is_there():
     for name in tn.__all__:
         assert getattr(tn, name) is not None
-    assert set(LAYERS) <= set(tn.__all__)
+    unnamed = LAYERS.keys() - {*tn.__all__}
+    assert not unnamed, f"name them in tinynet/__init__.py: {unnamed}"
     assert set(tn.__all__) <= set(dir(tn))
     with pytest.raises(AttributeError, match="no attribute 'Densee'"):
         _ = tn.Densee
@@ -335,7 +352,8 @@ def test_every_layer_is_in_the_table_of_the_file_format():
         for kind in subclasses(Layer)
         if kind.__module__.startswith("tinynet.") and "__dataclass_fields__" in vars(kind)
     }
-    assert concrete == {layer.__name__ for layer in LAYERS.values()}
+    unnamed = concrete ^ {layer.__name__ for layer in LAYERS.values()}
+    assert not unnamed, f"name them in LAYERS, in tinynet/layers/__init__.py: {unnamed}"
 
 
 def test_back_ends_have_the_same_names_and_signatures():

@@ -12,7 +12,7 @@ from helpers import BACK_ENDS, back_end, close, numeric_gradient, randomise
 import tinynet as tn
 from tinynet.errors import ShapeError, TinynetError
 from tinynet.kernels import device, reference
-from tinynet.layers import Run
+from tinynet.layers import Context
 
 
 @pytest.fixture(autouse=True)
@@ -85,14 +85,14 @@ def test_gradients_of_a_whole_network(loss, last, logits):
     kernel, targets = LOSSES[loss]
     x = np.random.default_rng(1).standard_normal((3, 36))
     weights = np.array([0.5, 0.2, 0.3])
-    run = Run(reference, training=True, seed=4)
+    context = Context(reference, training=True, seed=4)
     chain = net.logits if logits else net
 
     def value():
-        return kernel(chain.forward(x, run)[0], targets, weights)[0]
+        return kernel(chain.forward(x, context)[0], targets, weights)[0]
 
-    y, saved = chain.forward(x, run)
-    _, gradients = chain.backward(kernel(y, targets, weights)[1], saved, run)
+    y, saved = chain.forward(x, context)
+    _, gradients = chain.backward(kernel(y, targets, weights)[1], saved, context)
     assert gradients.keys() == net.parameters.keys()
     for name, parameter in net.parameters.items():
         close(gradients[name], numeric_gradient(value, parameter), 1e-8)
@@ -103,7 +103,7 @@ def test_the_loss_on_logits_is_the_loss_on_the_output(activation):
     net = digit_net()
     vars(net.layers[-1])["activation"] = activation  # as if it had been made with it
     x = pictures(3)
-    logits, _ = net.logits.forward(x, Run(reference))
+    logits, _ = net.logits.forward(x, Context(reference))
     assert net.logits_activation == activation
     close(reference.activation(logits, activation), net.predict(x), 1e-6)
 
@@ -112,7 +112,7 @@ def test_the_loss_on_logits_is_the_loss_on_the_output(activation):
 def test_only_an_activation_that_a_loss_contains_is_left_to_it(activation):
     net = tn.Sequential([tn.Dense(3, activation)], (4,))
     x = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
-    y, _ = net.logits.forward(x, Run(reference))
+    y, _ = net.logits.forward(x, Context(reference))
     assert net.logits_activation is None
     assert np.array_equal(y, net.predict(x))
 
@@ -120,32 +120,32 @@ def test_only_an_activation_that_a_loss_contains_is_left_to_it(activation):
 def test_the_softmax_in_the_middle_is_never_left_out():
     net = tn.Sequential([tn.Dense(3, "softmax"), tn.Dense(3, "softmax")], (4,), seed=1)
     x = np.ones((1, 4), np.float32)
-    hidden, _ = net.layers[0].forward(x, Run(reference))
-    logits, _ = net.logits.forward(x, Run(reference))
+    hidden, _ = net.layers[0].forward(x, Context(reference))
+    logits, _ = net.logits.forward(x, Context(reference))
     close(logits, hidden @ net.layers[1].parameters["kernel"], 1e-6)
 
 
 def test_the_gradient_stops_at_the_first_layer_with_parameters():
     class Watch(tn.Flatten):
-        def backward(self, dy, saved, run):
+        def backward(self, dy, saved, context):
             raise AssertionError("nobody asked for this gradient")
 
     net = tn.Sequential([Watch(), tn.Dense(3), tn.Dense(2)], (2, 2))
-    run = Run(reference, training=True, input_gradient=False)
-    y, saved = net.forward(np.ones((1, 2, 2), np.float32), run)
-    assert net.backward(y, saved, run)[1].keys() == net.parameters.keys()
+    context = Context(reference, training=True, input_gradient=False)
+    y, saved = net.forward(np.ones((1, 2, 2), np.float32), context)
+    assert net.backward(y, saved, context)[1].keys() == net.parameters.keys()
 
 
 def test_a_network_without_parameters_has_no_gradients():
     net = tn.Sequential([tn.Flatten(), tn.Activation("relu")], (2, 2))
-    run = Run(reference, training=True)
-    y, saved = net.forward(np.ones((1, 2, 2), np.float32), run)
-    assert net.backward(y, saved, run)[1] == {}
+    context = Context(reference, training=True)
+    y, saved = net.forward(np.ones((1, 2, 2), np.float32), context)
+    assert net.backward(y, saved, context)[1] == {}
 
 
 def test_two_dropouts_drop_different_values():
     net = tn.Sequential([tn.Dropout(0.5), tn.Dropout(0.5)], (1000,))
-    y, _ = net.forward(np.ones((1, 1000), np.float32), Run(reference, training=True, seed=3))
+    y, _ = net.forward(np.ones((1, 1000), np.float32), Context(reference, training=True, seed=3))
     assert 0.2 < np.mean(y > 0) < 0.3
 
 

@@ -7,7 +7,7 @@ import pytest
 from helpers import back_end, close, randomise
 
 import tinynet as tn
-from tinynet.layers import Run
+from tinynet.layers import Context
 from tinynet.layers.base import ACTIVATIONS
 
 torch = pytest.importorskip("torch")
@@ -38,10 +38,10 @@ def check(layer, input_shape, peer, device, dtype, batch=3):
     layer.build(input_shape, rng)
     randomise(layer, rng, dtype)
     x = rng.standard_normal((batch, *input_shape)).astype(dtype)
-    run = Run(kernels, training=True)
-    y, saved = layer.forward(x, run)
+    context = Context(kernels, training=True)
+    y, saved = layer.forward(x, context)
     dy = rng.standard_normal(y.shape).astype(dtype)
-    dx, gradients = layer.backward(dy, saved, run)
+    dx, gradients = layer.backward(dy, saved, context)
 
     tensors = {name: torch.tensor(value, requires_grad=True) for name, value in layer.parameters.items()}
     tx = torch.tensor(x, requires_grad=True)
@@ -169,6 +169,17 @@ def pooling(layer):
 
 
 @ON
+@pytest.mark.parametrize("largest", [True, False])
+def test_pooling_over_time(largest, device, dtype):
+    kind, pool = (
+        (tn.GlobalMaxPool1D, F.adaptive_max_pool1d)
+        if largest
+        else (tn.GlobalAveragePool1D, F.adaptive_avg_pool1d)
+    )
+    check(kind(), (7, 19), lambda x: pool(first(x), 1)[..., 0], device, dtype)
+
+
+@ON
 @pytest.mark.parametrize("padding", ["valid", "same"])
 @pytest.mark.parametrize("window, strides", [(2, None), (3, 1), (2, 3), ((3, 2), (2, 1)), ((1, 4), None)])
 @pytest.mark.parametrize("kind", [tn.MaxPool2D, tn.AvgPool2D])
@@ -219,14 +230,14 @@ def test_batch_norm_moving_averages(device, dtype):
     rows = 6 * 4 * 3
     for _ in range(3):
         x = (rng.standard_normal((6, 4, 3, 5)) * 3 + 1).astype(dtype)
-        layer.forward(x, Run(kernels, training=True))
+        layer.forward(x, Context(kernels, training=True))
         before = variance.clone()
         F.batch_norm(first(torch.tensor(x)), mean, variance, training=True, momentum=0.1)
         # PyTorch takes the unbiased variance here, Keras and tinynet the biased one.
         variance = 0.9 * before + (variance - 0.9 * before) * (rows - 1) / rows
     close(layer.statistics["moving_mean"], mean.numpy(), TOLERANCES[dtype])
     close(layer.statistics["moving_variance"], variance.numpy(), TOLERANCES[dtype])
-    y, _ = layer.forward(x, Run(kernels))
+    y, _ = layer.forward(x, Context(kernels))
     gamma, beta = (torch.tensor(layer.parameters[name]) for name in ("gamma", "beta"))
     expected = last(F.batch_norm(first(torch.tensor(x)), mean, variance, gamma, beta, eps=1e-2))
     close(y, expected.numpy(), TOLERANCES[dtype])
@@ -250,10 +261,10 @@ def test_a_whole_network_and_its_loss(device, dtype):
     for layer in net.layers:
         randomise(layer, rng, dtype)
     x, labels = rng.random((8, 13, 13, 1)).astype(dtype), rng.integers(0, 10, 8)
-    run, chain = Run(kernels, training=True), net.logits
-    logits, saved = chain.forward(x, run)
+    context, chain = Context(kernels, training=True), net.logits
+    logits, saved = chain.forward(x, context)
     loss, dlogits = kernels.cross_entropy(logits, labels, np.full(8, 1 / 8, dtype))
-    _, gradients = chain.backward(dlogits, saved, run)
+    _, gradients = chain.backward(dlogits, saved, context)
 
     tensors = {name: torch.tensor(value, requires_grad=True) for name, value in net.parameters.items()}
     hidden = torch.tensor(x)
@@ -291,7 +302,7 @@ def test_no_sample_and_one_sample(count, device, dtype):
     net = tn.Sequential(layers, (5, 5, 2))
     for layer in net.layers:
         randomise(layer, np.random.default_rng(0), dtype)
-    y, _ = net.forward(np.ones((count, 5, 5, 2), dtype), Run(kernels))
+    y, _ = net.forward(np.ones((count, 5, 5, 2), dtype), Context(kernels))
     assert y.shape == (count, 4) and y.dtype == dtype
 
 
@@ -376,12 +387,12 @@ def test_recurrent(cell, use_bias, depth, two_ways, lengths, device, dtype):
     ]
     mask = None if lengths is None else np.arange(7) < np.array(lengths)[:, None]
     state = dict(zip(net.children(), first, strict=True))
-    run = Run(kernels, training=True, mask=mask, state=state)
-    y, saved = net.forward(x, run)
+    context = Context(kernels, training=True, mask=mask, state=state)
+    y, saved = net.forward(x, context)
     dy = rng.standard_normal(y.shape).astype(dtype)
     if mask is not None:
         dy[~mask] = 0
-    _, gradients = net.backward(dy, saved, run)
+    _, gradients = net.backward(dy, saved, context)
 
     peer, tx = torch_recurrent(layers, dtype), torch.tensor(x)
     given = [torch.tensor(array, requires_grad=True) for array in torch_state(first, layers)]
@@ -444,14 +455,14 @@ def test_embedding(device, dtype):
     layer.build((None,), rng)
     randomise(layer, rng, dtype)
     ids = rng.integers(0, 11, (4, 9)).astype(np.int32)
-    run = Run(kernels, training=True)
-    y, saved = layer.forward(ids, run)
+    context = Context(kernels, training=True)
+    y, saved = layer.forward(ids, context)
     dy = rng.standard_normal(y.shape).astype(dtype)
     table = torch.tensor(layer.parameters["embeddings"], requires_grad=True)
     ty = F.embedding(torch.tensor(ids), table)
     ty.backward(torch.tensor(dy))
     close(y, ty.detach().numpy(), 0)
-    close(layer.backward(dy, saved, run)[1]["embeddings"], table.grad.numpy(), TOLERANCES[dtype])
+    close(layer.backward(dy, saved, context)[1]["embeddings"], table.grad.numpy(), TOLERANCES[dtype])
 
 
 @ON
@@ -463,11 +474,11 @@ def test_a_character_model_and_its_loss(device, dtype):
     for layer in net.layers:
         randomise(layer, rng, dtype)
     ids, labels = rng.integers(0, 13, (2, 5, 20))
-    run, chain = Run(kernels, training=True), net.logits
-    logits, saved = chain.forward(ids, run)
+    context, chain = Context(kernels, training=True), net.logits
+    logits, saved = chain.forward(ids, context)
     flat = logits.reshape(-1, 13), labels.reshape(-1)
     loss, dlogits = kernels.cross_entropy(*flat, np.full(100, 1 / 100, dtype))
-    _, gradients = chain.backward(dlogits.reshape(logits.shape), saved, run)
+    _, gradients = chain.backward(dlogits.reshape(logits.shape), saved, context)
 
     embedding, lstm, dense = net.layers
     table = torch.tensor(embedding.parameters["embeddings"], requires_grad=True)

@@ -67,8 +67,12 @@ def test_the_numpy_kernels_take_the_memory_that_readme_says():
     assert int(re.search(r"\((\d+) MB in all\)", done.stdout)[1]) <= 1.5 * said, done.stdout
 
 
-def test_every_command_is_in_readme():
+def test_every_command_and_layer_is_in_readme():
     from tinynet.cli import VERBS
+    from tinynet.layers import LAYERS
 
     for verb in VERBS:
-        assert f"tinynet {verb}" in README, verb
+        assert f"tinynet {verb}" in README, f"README shows no tinynet {verb}"
+    listed = re.search(r"^Layers: (.*?)\.$", README, re.MULTILINE | re.DOTALL)[1]
+    missing = LAYERS.keys() - re.findall(r"\w+", listed)
+    assert not missing, f"the list of layers in README lacks {missing}"

@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # Nothing is imported before it is used, but editors and free
         weights,
     )
     from .data.pictures.augment import Augment
+    from .data.sounds.augment import SoundAugment
     from .errors import TinynetError
     from .kernels import cpu, reference
     from .kernels.device import set_device, set_threads
@@ -54,10 +55,15 @@ if TYPE_CHECKING:  # Nothing is imported before it is used, but editors and free
         Dense,
         Dropout,
         Embedding,
+        EmbeddingBag,
         Flatten,
+        GlobalAveragePool1D,
         GlobalAveragePool2D,
+        GlobalAveragePooling1D,
         GlobalAveragePooling2D,
+        GlobalMaxPool1D,
         GlobalMaxPool2D,
+        GlobalMaxPooling1D,
         GlobalMaxPooling2D,
         Masking,
         MaxPool1D,
@@ -114,11 +120,16 @@ __all__ = [
     "Dropout",
     "EarlyStopping",
     "Embedding",
+    "EmbeddingBag",
     "Ensemble",
     "Flatten",
+    "GlobalAveragePool1D",
     "GlobalAveragePool2D",
+    "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
+    "GlobalMaxPool1D",
     "GlobalMaxPool2D",
+    "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "History",
     "Huber",
@@ -136,6 +147,7 @@ __all__ = [
     "Residual",
     "Sequential",
     "SimpleRNN",
+    "SoundAugment",
     "StepDecay",
     "TimeDistributed",
     "TinynetError",
@@ -148,7 +160,9 @@ __all__ = [
 _MODULES = (
     "data", "errors", "kernels", "layers", "network", "recipes", "sequential", "storage", "tasks", "training",
 )  # fmt: skip
-_HOMES = ("errors", "kernels.device", "layers", "sequential", "data.pictures.augment", "training")
+_HOMES = (
+    "errors", "kernels.device", "layers", "sequential", "data.pictures.augment", "data.sounds.augment", "training",
+)  # fmt: skip
 """Where the names of `__all__` are found, what costs least to import first."""
 
 

@@ -1,4 +1,4 @@
-"""The one reader of `.npz` files: models, checkpoints and data sets. It runs no code, and all that it unpacks is bounded.
+"""The one reader of `.npz` files, and their writer: models, checkpoints and data sets. Reading runs no code and is bounded.
 
 An `.npz` is a ZIP whose entries `NAME.npy` are an array each. What `np.savez`, `np.savez_compressed`, `zip` and Python's
 zipfile write is read: entries stored or deflated, with plain names, each once, one after the other from the first byte to
@@ -12,8 +12,9 @@ import json
 import math
 import re
 import struct
+import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import zip_longest
 from typing import Any, BinaryIO, NamedTuple
 
@@ -362,6 +363,14 @@ def _read_header(stream: _Stream) -> tuple[tuple[int, ...], bool, np.dtype]:
 
 
 # ---- JSON ----
+
+
+def write_arrays(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write an `.npz` as `np.savez` does, but so that a full disk leaves no half-open ZIP behind."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
 
 
 def parse_json(text: str) -> Any:

@@ -36,6 +36,10 @@ class ImageError(TinynetError):
     """A picture cannot be read; the message names the file and the reason."""
 
 
+class SoundError(TinynetError):
+    """A sound cannot be read; the message names the file and the reason."""
+
+
 class DataError(TinynetError):
     """Training or test data cannot be found or used."""
 

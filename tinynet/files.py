@@ -72,6 +72,17 @@ def open_file(path: str | os.PathLike) -> BinaryIO:
     return open(descriptor, "rb")
 
 
+def open_seekable(path: str | os.PathLike) -> BinaryIO:
+    """`open_file` for what is not read from front to back; raises OSError for a pipe as well."""
+    file = open_file(path)
+    if not file.seekable():
+        file.close()
+        raise OSError(
+            errno.ESPIPE, "it is a pipe, not a file; save what comes through it as a file first", path
+        )
+    return file
+
+
 def _check_kind(status: os.stat_result, path: str | os.PathLike) -> None:
     if reason := UNREAD.get(stat.S_IFMT(status.st_mode)):
         raise OSError(errno.EINVAL, reason, path)

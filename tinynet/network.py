@@ -13,14 +13,14 @@ from .errors import ShapeError, TinynetError
 from .kernels import device
 from .kernels.replay import Replay
 from .layers.arrays import fill
-from .layers.base import Layer, Run, Shape, State, under
+from .layers.base import Context, Layer, Shape, State, under
 from .layers.containers import Chain
 from .layers.fused import last_activation, without_activation
 from .layers.inputs import as_samples, check_finite_output, each, first_of, fits
 
 BATCH_SIZE = 256
 FEW_SAMPLES = 16
-"""Up to so many samples, Python may take longer than kernels: a pass is replayed where that pays."""
+"""At or below this batch size Python overhead exceeds kernel time, so repeated shapes are replayed."""
 
 
 class Network(Chain):
@@ -118,7 +118,7 @@ class Network(Chain):
         count = len(self.inputs)
         x = arrays[:count] if self._several else arrays[0]
         state = rebuilt(self.state_like, iter(arrays[count:])) if len(arrays) > count else None
-        y, kept = self.forward(x, Run(k, gradients=False, input_gradient=False, state=state))
+        y, kept = self.forward(x, Context(k, gradients=False, input_gradient=False, state=state))
         return y, *leaves(kept.state)
 
     def _arrays(self) -> list[np.ndarray]:
@@ -130,8 +130,8 @@ class Network(Chain):
         arrays = x if self._several else (x,)
         if state:
             arrays = *arrays, *leaves(state)
-        run = self.replay if len(arrays[0]) <= FEW_SAMPLES else self._outputs
-        y, *ends = run(k, *arrays)
+        function = self.replay if len(arrays[0]) <= FEW_SAMPLES else self._outputs
+        y, *ends = function(k, *arrays)
         return y, rebuilt(self.state_like, iter(ends)) if state else {}
 
     # ---- inputs ----
@@ -221,18 +221,18 @@ class Network(Chain):
         k = device.backend(n * self.operations(x))
         if n <= batch_size:
             y, end = self.compute(k, x, state)
-            return y.copy() if _is_lent(y, x) else y, end
+            return y.copy() if _shares_memory(y, x) else y, end
         pieces = [slice(start, start + batch_size) for start in range(0, n, batch_size)]
         outputs, ends = zip(*(self._piece(k, x, p, state, whole) for p in pieces), strict=True)
-        joined = [np.concatenate(arrays) for arrays in zip(*map(leaves, ends), strict=True)]
-        return np.concatenate(outputs), rebuilt(self.state_like, iter(joined)) if state else {}
+        end_states = [np.concatenate(arrays) for arrays in zip(*map(leaves, ends), strict=True)]
+        return np.concatenate(outputs), rebuilt(self.state_like, iter(end_states)) if state else {}
 
     def _piece(
         self, k: ModuleType, x: Any, piece: slice, state: State | None, whole: bool
     ) -> tuple[np.ndarray, State]:
-        taken = each(lambda array: array[piece], x)
+        part = each(lambda array: array[piece], x)
         given = state and rebuilt(self.state_like, (array[piece] for array in leaves(state)))
-        return self.compute(k, taken if whole else self.numbers(taken), given)
+        return self.compute(k, part if whole else self.numbers(part), given)
 
     def operations(self, x: Any) -> int:
         """Floating-point operations of one sample; where a size is open, as long as these samples are."""
@@ -244,7 +244,7 @@ class Network(Chain):
             raise TinynetError(
                 f"{self.name} has {len(self.inputs)} inputs, but step takes networks with one; use predict"
             )
-        keeps_time = self.check_stream()
+        keeps_time = self.check_streamable()
         x, expected = self._array(x_t), self.input_shape[1:]
         if not fits(x.shape, expected):
             wanted = "ids of shape (n,)" if self.takes_ids else f"shape {show_shape((None, *expected))}"
@@ -257,13 +257,13 @@ class Network(Chain):
         y, state = self.compute(k, x, state)
         return y[:, 0] if keeps_time else y, state
 
-    def check_stream(self) -> bool:
+    def check_streamable(self) -> bool:
         """Whether the output still has a time axis; raises TinynetError where a layer needs the whole sequence."""
         self.check_begun()
         if not self.state_like:
             raise TinynetError(f"{self.name} has no recurrent layer, which step needs; use predict")
         for name, layer in self.children().items():
-            if not layer.timewise:
+            if not layer.streamable:
                 raise TinynetError(f"{name} needs the whole sequence at once, not step by step; use predict")
             if not getattr(layer, "return_sequences", True):
                 return False
@@ -291,7 +291,7 @@ class Network(Chain):
         fill(self.state(), state)
 
 
-def _is_lent(y: np.ndarray, x: Any) -> bool:
+def _shares_memory(y: np.ndarray, x: Any) -> bool:
     """Whether an output may lie in the memory of the input, as where no layer makes new numbers."""
     given = x if isinstance(x, tuple) else (x,)
     return (y.base is not None or any(y is array for array in given)) and any(

@@ -19,9 +19,9 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from . import weights
-from .archive import LONGEST_TEXT, Archive, Check, parse_json
+from .archive import LONGEST_TEXT, Archive, Check, parse_json, write_arrays
 from .errors import ModelFileError, TinynetError, did_you_mean
-from .files import atomic_write, open_file, path_text, read_file
+from .files import atomic_write, open_seekable, path_text, read_file
 from .version import __version__
 
 SUFFIX = ".npz"
@@ -57,7 +57,7 @@ def save(
             raise TinynetError(f"{key} has values beyond {dtype}; save it as float32")
     text = np.array(json.dumps(config, ensure_ascii=False, allow_nan=False))
     with _writing(target) if hasattr(target, "write") else atomic_write(target) as file:
-        np.savez(file, **{"config": text, **cast(Any, arrays)})
+        write_arrays(file, {"config": text, **arrays})
 
 
 @contextmanager
@@ -192,18 +192,15 @@ def reading(source: Any) -> Iterator[ModelFile]:
         raise
     except (OSError, ValueError) as error:  # ValueError: a file that was closed
         reason = getattr(error, "strerror", None) or error
-        raise ModelFileError(f"cannot read the model {name}: {reason}") from error
+        advice = "; check the name and the folder" if isinstance(error, FileNotFoundError) else ""
+        raise ModelFileError(f"cannot read the model {name}: {reason}{advice}") from error
 
 
 def _open(path: Path) -> BinaryIO:
     """A model's file; a shipped one may lie in an archive of Python's own."""
     if path in shipped_models().values():
         return io.BytesIO(shipped_file(path.stem))
-    file = open_file(path)
-    if not file.seekable():
-        file.close()
-        raise OSError(errno.ESPIPE, "it is a pipe, not a file")
-    return file
+    return open_seekable(path)
 
 
 def _name_of(file: BinaryIO) -> str:

@@ -47,12 +47,12 @@ def table(rows: list[tuple[str, ...]], left: tuple[int, ...] = (0,)) -> Iterator
 # ---- stdout: data ----
 
 
-def echo(text: str = "") -> None:
-    """Print one line of data.
+def echo(text: str = "", keep: str = "") -> None:
+    """Print one line of data, of whose control characters only those in `keep` stay.
 
     Raises TinynetError where stdout cannot take it, BrokenPipeError where nobody reads it any more.
     """
-    _print(f"{printable(text)}\n", "backslashreplace")
+    _print(f"{printable(text, keep)}\n", "backslashreplace")
 
 
 def print_json(value: dict[str, Any]) -> None:

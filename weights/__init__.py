@@ -9,4 +9,5 @@ NAMES = (
     "shakespeare",
     "shakespeare-gru",
     "shakespeare-rnn",
+    "spoken-digits",
 )

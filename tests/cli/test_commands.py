@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tinynet.cli import VERBS
 
 import tinynet as tn
+from tinynet.cli import VERBS
 
 ROOT = Path(__file__).parent.parent.parent
 DIGIT = ROOT / "tests" / "pictures" / "digit.png"
@@ -65,7 +65,9 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help(verb):
     done = run(verb, "--help")
-    assert done.returncode == 0 and b"--device" in done.stdout and b"--threads" in done.stdout
+    assert done.returncode == 0, done.stderr
+    for option in ("--device", "--threads"):
+        assert option in done.stdout.decode(), f"decorate cli/{verb}.py with device_options"
 
 
 def test_help_imports_nothing_slow():
@@ -244,6 +246,12 @@ def test_a_folder_becomes_a_model_that_classifies(folder, tmp_path):
         12 if misread else 0
     )  # a tile and a caption each
     fails(run("evaluate", out, folder, "--save-errors", tmp_path / "none" / "e.png"), "create it first")
+    fails(run("evaluate", out, folder, "--save-errors", "e.jpg"), "this picture ends in .png", status=2)
+    (tmp_path / "e.png").write_text("mine")
+    again = "evaluate", out, folder, "--save-errors", tmp_path / "e.png"
+    fails(run(*again), "e.png exists already: --force replaces it, --save-errors writes elsewhere")
+    assert (tmp_path / "e.png").read_text() == "mine"
+    assert run(*again, "--force").returncode == 0 and Image.open(tmp_path / "e.png").format == "PNG"
     done = run("evaluate", out, folder)
     assert b"accuracy" in done.stdout
     assert done.stderr == b"note: it was trained on some of these pictures, so this is too optimistic\n"

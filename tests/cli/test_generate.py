@@ -176,6 +176,8 @@ def test_generate_says_what_does_not_fit(model):
     fails(run("generate", "--model", "nosuch"), "nosuch")
     for wrong in (("--length", "-1"), ("--temperature", "-1"), ("--top-k", "-1"), ("--top-p", "0")):
         assert run("generate", *wrong).returncode == 2
+    fails(run("generate", "--length", "x"), "'x' is not a valid integer.", status=2)
+    fails(run("generate", "--temperature", "x"), "'x' is not a valid number.", status=2)
 
 
 # ---- evaluate, info, classify ----

@@ -10,8 +10,8 @@ import sys
 import pytest
 from click.shell_completion import ShellComplete
 from test_commands import DIGIT, ROOT, fails, run
-from tinynet.cli import group
 
+from tinynet.cli import group
 from tinynet.data.datasets import SOURCES
 from tinynet.data.names import ALIASES, DATASETS
 from tinynet.errors import did_you_mean
@@ -136,9 +136,9 @@ def test_doctor_names_the_processor_its_vectors_and_the_data_sets(tmp_path):
         {"TINYNET_LANES": "3"},
         {"TINYNET_LANES": "many"},
         {"NUMBA_THREADING_LAYER": "nonsense"},
-        {"HOME": "/nosuch", "XDG_CACHE_HOME": ""},
+        {"HOME": "/dev/null", "XDG_CACHE_HOME": ""},
         {"HOME": ""},
-        {"TMPDIR": "/nosuch"},
+        {"TMPDIR": "/dev/null"},
         {"NUMBA_DISABLE_JIT": "1"},
         {"TINYNET_DATA": "\x1b[2J"},
     ],

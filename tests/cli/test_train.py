@@ -16,10 +16,10 @@ import click
 import numpy as np
 import pytest
 from test_commands import ROOT, fails, run
-from tinynet.cli import train
-from tinynet.cli.train import Duration
 
 import tinynet as tn
+from tinynet.cli import train
+from tinynet.cli.train import Duration
 
 FAST = ("--device", "reference", "--arch", "gru", "--units", "4", "--batch-size", "4")
 WORDS = "The owl and the pussycat went to sea in a beautiful pea-green boat.\n"
@@ -85,6 +85,17 @@ def test_a_signal_saves_model_and_state_and_prints_the_line_that_continues(
           "m.checkpoint.npz exists already: --resume continues it, --force replaces it, --output writes elsewhere")  # fmt: skip
     done = run(*command[1:], "--time-limit", "0.1", cwd=tmp_path)
     assert done.returncode == 0 and b"epoch 1/" not in done.stderr, done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_what_comes_through_a_pipe_cannot_be_resumed_and_a_sentence_says_what_can(poem, tmp_path):
+    for name in ("pipe", "m.checkpoint.npz"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "n.checkpoint.npz").touch()
+    fails(run("train", "pipe", "-o", "n.npz", "--resume", cwd=tmp_path),
+          "pipe is a pipe or a device; save what comes from it as a file")  # fmt: skip
+    fails(run("train", poem.name, "-o", "m.npz", "--resume", cwd=tmp_path),
+          "cannot write m.checkpoint.npz: it is no file that may be written; choose another place")  # fmt: skip
 
 
 @pytest.mark.skipif(not shutil.which("nohup"), reason="there is no nohup")

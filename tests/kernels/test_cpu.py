@@ -44,13 +44,13 @@ def ids(case: Case) -> str:
 def test_reference(case):
     """The reference in float64 says what is right."""
     results = outputs(cpu, case)
-    assert all(r.dtype in (np.float32, np.uint8, bool, np.int64) for r in results if r.ndim)
+    assert all(r.dtype in (np.float32, np.uint8, bool, np.int32, np.int64) for r in results if r.ndim)
     assert_close(results, outputs(reference, case, np.float64), case.tolerance)
 
 
 SAME_BITS = {"step_mask", "keep_steps", "reverse_steps", "repeat_steps", "sum_steps", "state_gradient"}
 SAME_BITS |= {"sequence_dropout", "merge", "merge_gradient", "embedding", "sample", "argmax", "zeros"}
-SAME_BITS |= {"asarray", "asnumpy", "intersect_masks", "prepend_step"}
+SAME_BITS |= {"asarray", "asnumpy", "intersect_masks", "prepend_step", "drop_ids", "every_step"}
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.name in SAME_BITS], ids=ids)
@@ -91,7 +91,28 @@ def test_one_face():
         ours, theirs = (inspect.signature(getattr(m, name)).parameters for m in (cpu, reference))
         assert list(ours) == list(theirs), name
         assert [p.default for p in ours.values()] == [p.default for p in theirs.values()], name
-    assert {case.name for case in CASES} | {"capture"} == set(FUNCTIONS)  # which test_replay.py tests
+    tested = {case.name for case in CASES} | {"capture"}  # which test_replay.py tests
+    assert tested == set(FUNCTIONS), "in kernels/cases.py or in `__all__`, but not in both"
+
+
+WITHOUT_LOOPS = {
+    "activation_gradient",
+    "adam",
+    "asarray",
+    "asnumpy",
+    "blend",
+    "capture",
+    "dropout",
+    "rmsprop",
+    "scale",
+}
+WITHOUT_LOOPS |= {"sequence_dropout", "sgd", "sum_of_squares", "zeros"}
+"""Kernels of an element at a time, which other tests hold to their equation."""
+
+
+def test_every_other_kernel_has_naive_loops():
+    missing = {name for name in FUNCTIONS if not hasattr(naive, name)} - WITHOUT_LOOPS
+    assert not missing, f"write them as plain loops in tests/naive/: {missing}"
 
 
 def largest_cases() -> list[Case]:
@@ -235,7 +256,7 @@ LANES_KERNELS += (
     "rnn_gradient",
     "state_kernel_gradient",
 )
-LANES_KERNELS += ("conv2d_max_pool2d", "conv2d_max_pool2d_traced", "conv2d_max_pool2d_gradient", "warp")
+LANES_KERNELS += ("conv2d_max_pool2d", "conv2d_max_pool2d_with_argmax", "conv2d_max_pool2d_gradient", "warp")
 
 
 @pytest.mark.parametrize("lanes", [4, 8, 16])

@@ -196,9 +196,9 @@ def test_lstm_and_its_gradient(mask_kind):
         h, c, gates = k.lstm(*arrays.values(), mask)
         return np.concatenate((h, c[:, -1:]), axis=1), (h, c, gates)
 
-    def backward(dy, trace):
-        dz, dh0, dc0 = k.lstm_gradient(dy[:, :-1], dy[:, -1], *trace, arrays["recurrent"], mask)
-        return {"z": dz, "recurrent": product_gradient(trace[0], dz), "h0": dh0, "c0": dc0}
+    def backward(dy, saved):
+        dz, dh0, dc0 = k.lstm_gradient(dy[:, :-1], dy[:, -1], *saved, arrays["recurrent"], mask)
+        return {"z": dz, "recurrent": product_gradient(saved[0], dz), "h0": dh0, "c0": dc0}
 
     h, c, gates = naive.lstm(*arrays.values(), mask)
     expected = np.concatenate((h, c[:, -1:]), axis=1)
@@ -223,9 +223,9 @@ def test_gru_and_its_gradient(bias, reset_after, mask_kind):
         h, gates, inner = call(k)
         return h, (h, gates, inner)
 
-    def backward(dh, trace):
-        h, _, inner = trace
-        dz, dr, dh0 = k.gru_gradient(dh, *trace, arrays["recurrent"], mask, reset_after)
+    def backward(dh, saved):
+        h, _, inner = saved
+        dz, dr, dh0 = k.gru_gradient(dh, *saved, arrays["recurrent"], mask, reset_after)
         drecurrent = product_gradient(h, dr)
         if not reset_after:
             drecurrent[:, 6:] = np.einsum("ntk,ntj->kj", inner, dr[..., 6:])
@@ -246,10 +246,10 @@ def test_a_gradient_through_time_reaches_the_first_of_fifty_steps():
     def loss():
         return float(k.lstm(z, recurrent, h0, c0, None)[0][:, -1].sum())
 
-    trace = k.lstm(z, recurrent, h0, c0, None)
+    saved = k.lstm(z, recurrent, h0, c0, None)
     dh = k.state_gradient(np.ones((1, 2)), 50)
-    dz, dh0, dc0 = k.lstm_gradient(dh, np.zeros((1, 2)), *trace, recurrent, None)
-    for found, array in ((dz, z), (dh0, h0), (dc0, c0), (product_gradient(trace[0], dz), recurrent)):
+    dz, dh0, dc0 = k.lstm_gradient(dh, np.zeros((1, 2)), *saved, recurrent, None)
+    for found, array in ((dz, z), (dh0, h0), (dc0, c0), (product_gradient(saved[0], dz), recurrent)):
         exact = numeric_gradient(loss, array)
         assert np.abs(found - exact).max() < 1e-8
 

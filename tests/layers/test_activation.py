@@ -8,7 +8,7 @@ from helpers import check_layer
 
 from tinynet.errors import TinynetError
 from tinynet.kernels import reference
-from tinynet.layers import Activation, Run
+from tinynet.layers import Activation, Context
 from tinynet.layers.base import ACTIVATIONS
 
 EQUATIONS = {
@@ -47,14 +47,14 @@ def test_every_activation_is_tested():
 def test_large_inputs_neither_overflow_nor_warn(name):
     z = np.array([[-1e4, -100, -20, 0, 20, 100, 1e4]], np.float32)
     with np.errstate(over="raise", invalid="raise", divide="raise"):
-        y, saved = Activation(name).forward(z, Run(reference))
-        dz, _ = Activation(name).backward(np.ones_like(z), saved, Run(reference))
+        y, saved = Activation(name).forward(z, Context(reference))
+        dz, _ = Activation(name).backward(np.ones_like(z), saved, Context(reference))
     assert np.isfinite(y).all() and np.isfinite(dz).all()
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_nan_stays_nan(name):
-    y, _ = Activation(name).forward(np.array([[np.nan]], np.float32), Run(reference))
+    y, _ = Activation(name).forward(np.array([[np.nan]], np.float32), Context(reference))
     assert np.isnan(y).all()
 
 

@@ -9,7 +9,7 @@ from helpers import close
 import tinynet as tn
 from tinynet.errors import TinynetError
 from tinynet.kernels import reference
-from tinynet.layers import Run
+from tinynet.layers import Context
 
 
 def test_weights_go_layer_by_layer_in_the_order_of_keras():
@@ -20,7 +20,7 @@ def test_weights_go_layer_by_layer_in_the_order_of_keras():
     net.layers[1].set_weights([gamma, beta, mean, variance])
     x = np.random.default_rng(0).standard_normal((4, 3))
     expected = gamma * (x - mean) / np.sqrt(variance + 1e-3) + beta
-    close(net.layers[1].forward(x, Run(reference))[0], expected, 1e-6)
+    close(net.layers[1].forward(x, Context(reference))[0], expected, 1e-6)
     arrays = [array for layer in net.layers for array in layer.get_weights()]
     assert all(np.array_equal(a, b) for a, b in zip(arrays, net.get_weights(), strict=True))
 

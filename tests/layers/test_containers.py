@@ -9,7 +9,7 @@ from helpers import check_layer, close, randomise
 import tinynet as tn
 from tinynet.errors import ShapeError, TinynetError
 from tinynet.kernels import reference
-from tinynet.layers import Run
+from tinynet.layers import Context
 from tinynet.layers.containers import Chain
 
 RNG = np.random.default_rng
@@ -129,16 +129,16 @@ def test_gradients_of_a_whole_network(make):
     net = shaken(make(), np.float64)
     x, labels, weights = samples(net, 3), np.arange(3), np.full(3, 1 / 3)
     x = tuple(part.astype(float) for part in x) if isinstance(x, tuple) else x.astype(float)
-    run, chain = Run(reference, training=True, input_gradient=False), net.logits
-    y, kept = chain.forward(x, run)
-    _, gradients = chain.backward(reference.cross_entropy(y, labels, weights)[1], kept, run)
+    context, chain = Context(reference, training=True, input_gradient=False), net.logits
+    y, kept = chain.forward(x, context)
+    _, gradients = chain.backward(reference.cross_entropy(y, labels, weights)[1], kept, context)
     assert gradients.keys() == net.parameters.keys()
     for name, array in net.parameters.items():
         place = np.unravel_index(array.size // 2, array.shape)
         values = []
         for step in (1e-5, -2e-5):
             array[place] += step
-            values.append(reference.cross_entropy(chain.forward(x, run)[0], labels, weights)[0])
+            values.append(reference.cross_entropy(chain.forward(x, context)[0], labels, weights)[0])
         array[place] += 1e-5
         close(gradients[name][place], (values[0] - values[1]) / 2e-5, 1e-7)
 
@@ -303,7 +303,7 @@ def test_frozen_layers_keep_every_bit(make):
 
 def test_no_gradient_is_computed_below_the_lowest_trained_layer():
     class Watch(tn.Dense):
-        def backward(self, dy, saved, run):
+        def backward(self, dy, saved, context):
             raise AssertionError("nobody asked for this gradient")
 
     net = tn.Sequential([Watch(3), Watch(4), tn.Dense(2, "softmax")], (3,))

@@ -7,7 +7,7 @@ import pytest
 from helpers import close, randomise
 
 import tinynet as tn
-from tinynet.layers import Run, fused
+from tinynet.layers import Context, fused
 from tinynet.layers.fused import EmbeddingAndRecurrent, Step
 
 CELLS = {
@@ -29,9 +29,9 @@ def network(cell, sequences=True):
     return net
 
 
-def passes(net, ids, dy, run):
-    y, saved = net.forward(ids, run)
-    return y, net.final_state(saved), net.backward(dy, saved, run)[1]
+def passes(net, ids, dy, context):
+    y, saved = net.forward(ids, context)
+    return y, net.final_state(saved), net.backward(dy, saved, context)[1]
 
 
 @pytest.mark.parametrize("device", ["reference", "cpu"])
@@ -47,13 +47,13 @@ def test_an_embedding_and_a_recurrent_layer_give_the_same_as_one_step_and_as_two
     ids = rng.integers(0, CHARACTERS, (3, steps)).astype(np.int32)
     dy = rng.standard_normal((3, steps, 3) if sequences else (3, 3)).astype(np.float32)
     mask = np.arange(steps) < [[steps], [max(steps - 2, 1)], [1]] if masked else None
-    run = Run(tn.kernels.device.backend(), training=True, mask=mask)
+    context = Context(tn.kernels.device.backend(), training=True, mask=mask)
     net = network(cell, sequences)
     assert any(isinstance(step.layer, EmbeddingAndRecurrent) for step in net.steps)
-    y, state, gradients = passes(net, ids, dy, run)
+    y, state, gradients = passes(net, ids, dy, context)
     apart = [Step(i, name, layer, (layer,)) for i, (name, layer) in enumerate(net.children().items())]
     monkeypatch.setattr(net, "steps", apart)
-    y2, state2, gradients2 = passes(net, ids, dy, run)
+    y2, state2, gradients2 = passes(net, ids, dy, context)
     if device == "cpu":
         np.testing.assert_array_equal(y, y2)
     close(y, y2, 1e-6)

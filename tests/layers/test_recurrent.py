@@ -10,7 +10,7 @@ from helpers import check_layer, close, numeric_gradient
 import tinynet as tn
 from tinynet.errors import ShapeError, TinynetError
 from tinynet.kernels import reference
-from tinynet.layers import GRU, LSTM, RNN, Bidirectional, Dense, Run, TimeDistributed
+from tinynet.layers import GRU, LSTM, RNN, Bidirectional, Context, Dense, TimeDistributed
 
 CELLS = [
     (RNN, {}),
@@ -79,10 +79,10 @@ def test_dropout_of_the_inputs(kind, settings, go_backwards):
 
     check_layer(layer, (4, 6), expected=expected)
     x = np.ones((2, 4, 6), np.float32)
-    evaluated, _ = layer.forward(x, Run(reference))
+    evaluated, _ = layer.forward(x, Context(reference))
     whole = copy.copy(layer)
     vars(whole)["dropout"] = 0.0
-    assert np.array_equal(whole.forward(x, Run(reference, training=True))[0], evaluated)
+    assert np.array_equal(whole.forward(x, Context(reference, training=True))[0], evaluated)
 
 
 @each_cell
@@ -103,11 +103,11 @@ def test_gradients_through_fifty_steps(kind, settings):
     layer, rng = kind(4, **settings), np.random.default_rng(0)
     layer.build((50, 3), rng)
     layer.parameters.update({name: value.astype(np.float64) for name, value in layer.parameters.items()})
-    x, run = rng.standard_normal((2, 50, 3)), Run(reference, training=True)
-    y, saved = layer.forward(x, run)
-    dx, gradients = layer.backward(np.ones_like(y), saved, run)
+    x, context = rng.standard_normal((2, 50, 3)), Context(reference, training=True)
+    y, saved = layer.forward(x, context)
+    dx, gradients = layer.backward(np.ones_like(y), saved, context)
     for found, array in [(dx, x), *((gradients[name], value) for name, value in layer.parameters.items())]:
-        close(found, numeric_gradient(lambda: float(layer.forward(x, run)[0].sum()), array), 1e-8)
+        close(found, numeric_gradient(lambda: float(layer.forward(x, context)[0].sum()), array), 1e-8)
 
 
 @each_cell
@@ -140,10 +140,10 @@ def test_bidirectional_drops_other_inputs_each_way():
         layer.parameters[f"backward_{name}"] = value
     # Over one step, with the same weights, only what was dropped can tell the ways apart.
     x = np.ones((1, 1, 3), np.float32)
-    ahead, back = np.split(layer.forward(x, Run(reference))[0], 2, axis=2)
+    ahead, back = np.split(layer.forward(x, Context(reference))[0], 2, axis=2)
     assert np.array_equal(ahead, back)
-    runs = (Run(reference, training=True, seed=seed) for seed in range(9))
-    halves = [np.split(layer.forward(x, run)[0], 2, axis=2) for run in runs]
+    contexts = (Context(reference, training=True, seed=seed) for seed in range(9))
+    halves = [np.split(layer.forward(x, context)[0], 2, axis=2) for context in contexts]
     assert any((ahead != back).any() for ahead, back in halves)
 
 
@@ -172,7 +172,7 @@ def test_time_distributed_is_the_layer_at_each_step(inner, shape):
         other.parameters.update(parameters)
         other.statistics.update(inner.statistics)
         flat = x.reshape(-1, *shape[1:])
-        y, _ = other.forward(flat, Run(reference, training=True, seed=3))
+        y, _ = other.forward(flat, Context(reference, training=True, seed=3))
         return y.reshape(len(x), steps, *y.shape[1:])
 
     mask = np.zeros((2, steps), bool)

@@ -9,7 +9,7 @@ from helpers import close, randomise
 import tinynet as tn
 from tinynet.errors import ShapeError, TinynetError
 from tinynet.kernels import reference
-from tinynet.layers import GRU, LSTM, RNN, Bidirectional, Dense, Dropout, Run, TimeDistributed
+from tinynet.layers import GRU, LSTM, RNN, Bidirectional, Context, Dense, Dropout, TimeDistributed
 
 # ---- masks ----
 
@@ -64,10 +64,12 @@ def test_in_a_padded_batch_each_sequence_is_what_it_is_alone(stack, return_seque
 def test_padding_has_no_gradient_and_changes_none(stack):
     net = shaken(tn.Sequential([tn.Masking(), *stack()], (None, 3)))
     alone, batch = ragged([5, 2, 7])
-    run, chain = Run(reference), net.logits
-    y, saved = chain.forward(batch, run)
-    _, together = chain.backward(np.ones_like(y), saved, run)
-    apart = [chain.backward(np.ones_like(y[:1]), chain.forward(one[None], run)[1], run)[1] for one in alone]
+    context, chain = Context(reference), net.logits
+    y, saved = chain.forward(batch, context)
+    _, together = chain.backward(np.ones_like(y), saved, context)
+    apart = [
+        chain.backward(np.ones_like(y[:1]), chain.forward(one[None], context)[1], context)[1] for one in alone
+    ]
     for name, gradient in together.items():
         close(gradient, sum(one[name] for one in apart), 1e-5)
 
@@ -76,7 +78,7 @@ def test_a_mask_ends_with_time():
     rest = [LSTM(4), Dense(6), tn.RepeatVector(3), LSTM(2, return_sequences=True)]
     net = tn.Sequential([tn.Masking(), LSTM(4, return_sequences=True), *rest], (None, 3))
     _, batch = ragged([5, 2])
-    _, saved = net.forward(batch, Run(reference))
+    _, saved = net.forward(batch, Context(reference))
     masks = [told.mask for _, told in saved.steps]
     assert masks[0] is None and np.array_equal(masks[1], [[1] * 5, [1, 1, 0, 0, 0]])
     assert masks[2] is masks[1] and masks[3:] == [None] * 3
@@ -85,7 +87,7 @@ def test_a_mask_ends_with_time():
 
 def test_convolutions_end_a_mask():
     net = tn.Sequential([tn.Masking(), tn.Conv1D(2, 2), LSTM(2)], (5, 3))
-    _, saved = net.forward(ragged([5, 2])[1], Run(reference))
+    _, saved = net.forward(ragged([5, 2])[1], Context(reference))
     masks = [told.mask for _, told in saved.steps]
     assert masks[1] is not None and masks[2] is None
 
@@ -94,7 +96,7 @@ def test_a_mask_may_come_with_the_run():
     net = shaken(tn.Sequential([LSTM(3, return_sequences=True), GRU(2)], (None, 3)))
     alone, batch = ragged([5, 2])
     mask = batch.any(axis=2)
-    y, saved = net.forward(batch, Run(reference, mask=mask))
+    y, saved = net.forward(batch, Context(reference, mask=mask))
     close(y[1:], net.predict(alone[1][None]), 1e-6)
     assert saved.mask is None
 
@@ -175,13 +177,13 @@ def test_padding_in_a_stream_leaves_the_state():
 def test_training_goes_on_from_a_state():
     net = shaken(tn.Sequential([LSTM(4, return_sequences=True), Dense(2)], (None, 3)))
     x = np.random.default_rng(0).random((2, 6, 3)).astype(np.float32)
-    run = Run(reference, training=True)
-    whole, saved = net.forward(x, run)
-    first, kept = net.forward(x[:, :4], run)
-    second, last = net.forward(x[:, 4:], Run(reference, training=True, state=net.final_state(kept)))
+    context = Context(reference, training=True)
+    whole, saved = net.forward(x, context)
+    first, kept = net.forward(x[:, :4], context)
+    second, last = net.forward(x[:, 4:], Context(reference, training=True, state=net.final_state(kept)))
     close(np.concatenate((first, second), axis=1), whole, 1e-6)
     close_states(net.final_state(last), net.final_state(saved))
-    assert net.backward(np.ones_like(second), last, run)[1].keys() == net.parameters.keys()
+    assert net.backward(np.ones_like(second), last, context)[1].keys() == net.parameters.keys()
 
 
 def test_a_layer_may_ask_for_its_state_and_any_state_can_be_had():

@@ -7,7 +7,7 @@ from helpers import BACK_ENDS, back_end, check_layer, close
 import tinynet as tn
 from tinynet.errors import ShapeError, TinynetError
 from tinynet.kernels import reference
-from tinynet.layers import BatchNorm, Dropout, Run
+from tinynet.layers import BatchNorm, Context, Dropout
 
 
 @pytest.mark.parametrize("rate", [0, 0.1, 0.5, 0.99])
@@ -18,7 +18,7 @@ def test_dropout_drops_the_same_values_forward_and_backward(rate, shape):
 
 def test_dropout_keeps_the_mean_and_drops_about_its_rate():
     x = np.ones((100, 100), np.float32)
-    y, _ = Dropout(0.3).forward(x, Run(reference, training=True, seed=1))
+    y, _ = Dropout(0.3).forward(x, Context(reference, training=True, seed=1))
     assert set(np.unique(y)) == {np.float32(0), np.float32(1 / 0.7)}
     assert abs(y.mean() - 1) < 0.03
 
@@ -26,10 +26,10 @@ def test_dropout_keeps_the_mean_and_drops_about_its_rate():
 def test_dropout_follows_the_seed_and_sleeps_outside_training():
     x = np.ones((1, 64), np.float32)
     first, again, other = (
-        Dropout(0.5).forward(x, Run(reference, training=True, seed=seed))[0] for seed in (1, 1, 2)
+        Dropout(0.5).forward(x, Context(reference, training=True, seed=seed))[0] for seed in (1, 1, 2)
     )
     assert np.array_equal(first, again) and not np.array_equal(first, other)
-    assert np.array_equal(Dropout(0.5).forward(x, Run(reference))[0], x)
+    assert np.array_equal(Dropout(0.5).forward(x, Context(reference))[0], x)
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1, 1.5, np.nan, "half", None, True])
@@ -73,9 +73,9 @@ def test_padding_changes_no_statistics(device):
     """A padded batch leaves the averages, and at real steps the output, that the real steps alone would."""
     x = np.random.default_rng(0).uniform(0.5, 2, (3, 4, 2)).astype(np.float32) * MASKS["padded"][..., None]
     padded, alone = (tn.Sequential([tn.Masking(), BatchNorm()], (None, 2)) for _ in range(2))
-    run = Run(back_end(device), training=True)
-    together, _ = padded.forward(x, run)
-    apart, _ = alone.forward(x[MASKS["padded"]][None], run)
+    context = Context(back_end(device), training=True)
+    together, _ = padded.forward(x, context)
+    apart, _ = alone.forward(x[MASKS["padded"]][None], context)
     close(together[MASKS["padded"]], apart[0], 1e-6)
     for found, exact in zip(padded.get_weights(), alone.get_weights(), strict=True):
         close(found, exact, 1e-6)
@@ -87,11 +87,11 @@ def test_moving_averages_follow_the_batches_and_are_used_outside_training():
     assert layer.statistics["moving_mean"].tolist() == [0] * 3
     assert layer.statistics["moving_variance"].tolist() == [1] * 3
     x = np.random.default_rng(0).standard_normal((50, 3)).astype(np.float32) * 2 + 5
-    layer.forward(x, Run(reference, training=True))
+    layer.forward(x, Context(reference, training=True))
     mean, variance = 0.1 * x.mean(0), 0.9 + 0.1 * x.var(0)
     close(layer.statistics["moving_mean"], mean, 1e-6)
     close(layer.statistics["moving_variance"], variance, 1e-6)
-    y, _ = layer.forward(x, Run(reference))
+    y, _ = layer.forward(x, Context(reference))
     close(y, (x - mean) / np.sqrt(variance + 1e-2), 1e-6)
     close(layer.statistics["moving_mean"], mean, 1e-6)
 

@@ -110,19 +110,19 @@ def conv2d_max_pool2d(x, kernel, bias, convolution, activation, pooling):
     return max_pool2d(conv2d(x, kernel, bias, *convolution, activation), *pooling)
 
 
-def conv2d_max_pool2d_traced(x, kernel, bias, convolution, activation, pooling):
+def conv2d_max_pool2d_with_argmax(x, kernel, bias, convolution, activation, pooling):
     z = conv2d(x, kernel, bias, *convolution)
     y = max_pool2d(z, *pooling)
     window, strides, pads = pooling
-    places = np.zeros(y.shape, np.uint8)
+    argmax = np.zeros(y.shape, np.uint8)
     for i, j, met in meetings(z.shape, window, strides, pads):
         for n, c in np.ndindex(len(x), z.shape[3]):
             place = next((u, v) for u, v, row, column in met if z[n, row, column, c] == y[n, i, j, c])
-            places[n, i, j, c] = place[0] * window[1] + place[1]
-    return np.vectorize(lambda value: scalar_activation(float(value), activation))(y), places
+            argmax[n, i, j, c] = place[0] * window[1] + place[1]
+    return np.vectorize(lambda value: scalar_activation(float(value), activation))(y), argmax
 
 
-def conv2d_max_pool2d_gradient(dy, y, places, x, kernel, convolution, activation, pooling, input_gradient):
+def conv2d_max_pool2d_gradient(dy, y, argmax, x, kernel, convolution, activation, pooling, input_gradient):
     window, strides, pads = pooling
     slope = {
         "relu": lambda v: float(v > 0),
@@ -136,7 +136,7 @@ def conv2d_max_pool2d_gradient(dy, y, places, x, kernel, convolution, activation
     for i, j, met in meetings(dz.shape, window, strides, pads):
         for u, v, row, column in met:
             for n, c in np.ndindex(len(x), dz.shape[3]):
-                if places[n, i, j, c] == u * window[1] + v:
+                if argmax[n, i, j, c] == u * window[1] + v:
                     dz[n, row, column, c] += dy[n, i, j, c]
     dx = conv2d_input_gradient(dz, kernel, x.shape, *convolution) if input_gradient else None
     return dx, conv2d_kernel_gradient(x, dz, kernel.shape, *convolution), sum(dz.reshape(-1, dz.shape[3]))

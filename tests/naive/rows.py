@@ -161,6 +161,6 @@ def batch_norm_gradient(dy, x, mean, variance, gamma, epsilon, mask):
         for place in places:
             dx[(*place, c)] = float(gamma[c]) / spread * float(dy[(*place, c)])
         for place in real:
-            through = (dbeta[c] + normalised[place] * dgamma[c]) / len(real)
-            dx[(*place, c)] -= float(gamma[c]) / spread * through
+            through_statistics = (dbeta[c] + normalised[place] * dgamma[c]) / len(real)
+            dx[(*place, c)] -= float(gamma[c]) / spread * through_statistics
     return dx, dgamma, dbeta

@@ -79,14 +79,14 @@ def lstm_gradient(dh, dc, h, c, gates, recurrent, mask):
                 cells[i, t, j] += cells[i, t + 1, j]
                 continue
             gi, gf, gg, go = (float(v) for v in gates[i, t, j::units])
-            bent = math.tanh(float(c[i, t + 1, j]))
-            cell = cells[i, t + 1, j] + total[i, t + 1, j] * go * (1 - bent**2)
+            tanh_c = math.tanh(float(c[i, t + 1, j]))
+            cell = cells[i, t + 1, j] + total[i, t + 1, j] * go * (1 - tanh_c**2)
             cells[i, t, j] += cell * gf
             slopes = [
                 cell * gg * gi * (1 - gi),
                 cell * float(c[i, t, j]) * gf * (1 - gf),
                 cell * gi * (1 - gg**2),
-                total[i, t + 1, j] * bent * go * (1 - go),
+                total[i, t + 1, j] * tanh_c * go * (1 - go),
             ]
             for g, slope in enumerate(slopes):
                 dz[i, t, g * units + j] = slope
@@ -101,17 +101,16 @@ def gru(z, recurrent, recurrent_bias, h0, mask, reset_after):
     inner = np.zeros((*z.shape[:2], units))
     bias = np.zeros(3 * units) if recurrent_bias is None else recurrent_bias
     for i, t, real in real_steps(mask, *z.shape[:2]):
-        brought = [float(z[i, t, j]) for j in range(3 * units)]
-        r = [sigmoid(brought[j] + product(h[i, t], recurrent, j) + float(bias[j])) for j in range(units)]
+        xw = [float(z[i, t, j]) for j in range(3 * units)]
+        r = [sigmoid(xw[j] + product(h[i, t], recurrent, j) + float(bias[j])) for j in range(units)]
         u = [
-            sigmoid(brought[j] + product(h[i, t], recurrent, j) + float(bias[j]))
-            for j in range(units, 2 * units)
+            sigmoid(xw[j] + product(h[i, t], recurrent, j) + float(bias[j])) for j in range(units, 2 * units)
         ]
         reset = [a * b for a, b in zip(r, h[i, t], strict=True)]
         for j in range(units):
             at = 2 * units + j
             product_n = product(h[i, t] if reset_after else reset, recurrent, at) + float(bias[at])
-            n = math.tanh(brought[at] + (r[j] * product_n if reset_after else product_n))
+            n = math.tanh(xw[at] + (r[j] * product_n if reset_after else product_n))
             inner[i, t, j] = product_n if reset_after else reset[j]
             gates[i, t, j::units] = r[j], u[j], n
             h[i, t + 1, j] = (1 - u[j]) * n + u[j] * h[i, t, j] if real else h[i, t, j]
@@ -161,8 +160,26 @@ def embedding_gradient(dy, ids, input_dim):
     return dtable
 
 
+def embedding_bag(ids, table, factor):
+    y = np.zeros((len(ids), table.shape[1]))
+    for i, j in np.ndindex(*y.shape):
+        y[i, j] = factor * sum(float(table[index, j]) for index in ids[i] if index)
+    return y
+
+
+def embedding_bag_gradient(dy, ids, input_dim, factor):
+    dtable = np.zeros((input_dim, dy.shape[1]))
+    for i, t, j in np.ndindex(*ids.shape, dy.shape[1]):
+        dtable[ids[i, t], j] += factor * float(dy[i, j]) if ids[i, t] else 0
+    return dtable
+
+
 def step_mask(x, value):
     return np.array([[any(v != value for v in np.ravel(step)) for step in sequence] for sequence in x])
+
+
+def every_step(mask, first, stride, count):
+    return np.array([[bool(row[first + i * stride]) for i in range(count)] for row in mask])
 
 
 def keep_steps(x, mask):
@@ -265,3 +282,43 @@ def intersect_masks(a, b):
 
 def prepend_step(mask):
     return np.array([[True, *row] for row in mask.tolist()])
+
+
+def real_values(x, mask, i, j):
+    """Feature j of the real steps of sequence i."""
+    return [float(x[i, t, j]) for t in range(x.shape[1]) if mask is None or mask[i, t]]
+
+
+def mean_steps(x, mask):
+    y = np.zeros((x.shape[0], x.shape[2]))
+    for i, j in np.ndindex(*y.shape):
+        values = real_values(x, mask, i, j)
+        y[i, j] = math.fsum(values) / len(values) if values else 0
+    return y
+
+
+def mean_steps_gradient(dy, steps, mask):
+    dx = np.zeros((len(dy), steps, dy.shape[1]))
+    for i, t, real in real_steps(mask, len(dy), steps):
+        count = steps if mask is None else sum(bool(flag) for flag in mask[i])
+        for j in range(dy.shape[1]):
+            dx[i, t, j] = float(dy[i, j]) / count if real else 0
+    return dx
+
+
+def max_steps(x, mask):
+    y = np.zeros((x.shape[0], x.shape[2]))
+    for i, j in np.ndindex(*y.shape):
+        y[i, j] = max(real_values(x, mask, i, j), default=0)
+    return y
+
+
+def max_steps_gradient(dy, x, y, mask):
+    dx = np.zeros(x.shape)
+    for i, j in np.ndindex(*dy.shape):
+        best = max(real_values(x, mask, i, j), default=None)
+        for t in range(x.shape[1]):
+            if (mask is None or mask[i, t]) and float(x[i, t, j]) == best:
+                dx[i, t, j] = float(dy[i, j])
+                break
+    return dx

@@ -17,7 +17,7 @@ from tinynet.errors import ModelFileError
 
 
 def test_no_such_file(tmp_path):
-    refused(tmp_path / "missing.npz", "No such file")
+    refused(tmp_path / "missing.npz", "No such file or directory; check the name and the folder")
 
 
 def test_a_folder(tmp_path):

@@ -400,6 +400,15 @@ def test_places_that_cannot_be_written_are_found_before_training(tmp_path):
                 net.fit(X, Y, checkpoint=place)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_no_checkpoint(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(
+        TinynetError, match=r"^cannot read the checkpoint .*it is a pipe, not a file; save what"
+    ):
+        network().fit(X, Y, resume=tmp_path / "pipe")
+
+
 def test_a_second_training_of_a_network_is_resumed_where_it_stood(tmp_path):
     # its order follows from the epochs that came before it, which the network that resumes does not know
     file, unbroken, broken = tmp_path / "run.npz", network(), network()

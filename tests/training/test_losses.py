@@ -91,7 +91,7 @@ def test_losses_go_by_the_names_of_keras_too():
     assert get_loss("binary_crossentropy") == get_loss("binary_cross_entropy")
 
 
-def test_sequences_are_meaned_over_all_positions():
+def test_sequences_are_averaged_over_all_positions():
     outputs, labels = RNG.normal(size=(2, 3, 4)), RNG.integers(0, 4, (2, 3))
     value, gradient = LOSSES["cross_entropy"](k, outputs, labels, np.full(6, 1 / 6))
     flat, rows = LOSSES["cross_entropy"](k, outputs.reshape(6, 4), labels.reshape(6), np.full(6, 1 / 6))
@@ -229,6 +229,19 @@ def test_soft_labels_and_smoothing_are_those_of_torch(smoothing):
         expected.backward()
         assert value == pytest.approx(float(expected.detach()), rel=1e-5)
         np.testing.assert_allclose(gradient, tz.grad.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_soft_labels_of_sequences_count_at_each_position(smoothing):
+    rng = np.random.default_rng(0)
+    z, soft = rng.normal(size=(2, 3, 4)).astype(np.float32), rng.dirichlet(np.ones(4), (2, 3))
+    loss, weights = CrossEntropy(label_smoothing=smoothing), rng.random(6).astype(np.float32)
+    for y, shape in ((soft, (6, 4)), (rng.integers(0, 4, (2, 3)), (6,))):
+        targets = loss.targets(y, (3, 4), 2)
+        value, gradient = loss(k, z, targets, weights)
+        expected, rows = loss(k, z.reshape(6, 4), targets.reshape(shape), weights)
+        assert value == expected and gradient.shape == z.shape
+        np.testing.assert_array_equal(gradient.reshape(6, 4), rows)
 
 
 def test_labels_may_be_the_names_that_the_network_knows():

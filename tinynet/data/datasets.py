@@ -14,7 +14,9 @@ from ..files import data_folder
 from .download import PAUSE, check_packed, check_plain, keep
 from .names import ALIASES, DATASETS
 from .pictures.mnist import PARTS, Dataset, read_npz, read_parts
-from .text import as_text, read_text
+from .sounds import spoken_digits
+from .text.characters import as_text, read_text
+from .text.labelled import read_polarity
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,9 @@ SHAKESPEARE = Source(
     read=read_text,
     assemble=lambda contents: as_text(contents[0], "tinyshakespeare.txt"),
 )
-SOURCES = dict(zip(DATASETS, (DIGITS, FASHION, SHAKESPEARE), strict=True))
+SENTENCE_POLARITY = Source("sentence-polarity", "sentence_polarity.tsv", read_polarity)
+SPOKEN_DIGITS = Source("spoken-digits", "fsdd.npz", spoken_digits.read_npz)
+SOURCES = dict(zip(DATASETS, (DIGITS, FASHION, SHAKESPEARE, SENTENCE_POLARITY, SPOKEN_DIGITS), strict=True))
 
 
 def load_digits() -> Dataset:

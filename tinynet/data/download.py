@@ -10,8 +10,9 @@ import time
 import urllib.error
 import urllib.request
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..errors import DataError
 from ..files import check_folder, replacing
@@ -151,7 +152,7 @@ def _transfer(url: str, content: bytearray, timeout: float) -> None:
         raise _CutOff(f"broke off ({error or type(error).__name__})") from None
 
 
-def _read(url: str, response, content: bytearray) -> None:
+def _read(url: str, response: Any, content: bytearray) -> None:
     length = response.headers.get("Content-Length", "")
     total = len(content) + int(length) if length.isdigit() else None
     with _progress(url, total, len(content)) as bar:
@@ -183,7 +184,7 @@ def _explain_network(reason: object) -> None:
 
 
 @contextlib.contextmanager
-def _progress(url: str, total: int | None, done: int):
+def _progress(url: str, total: int | None, done: int) -> Iterator[Any]:
     """A progress bar on stderr, or nothing where nobody would see it move."""
     import click
 

@@ -28,8 +28,11 @@ class Reader(Protocol):
 
     sample: str
     """What one is called: "picture"."""
-    preparation: dict[str, Any]
-    """How a sample becomes the input of a model, JSON-able; the model's file says so."""
+
+    @property
+    def preparation(self) -> dict[str, Any]:
+        """How a sample becomes the input of a model, JSON-able; the model's file says so."""
+        ...
 
     def is_sample(self, path: Path) -> bool:
         """Whether a file or folder should be a sample, going by its name and kind."""

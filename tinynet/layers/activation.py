@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .base import Gradients, Layer, Run, Shape, activation_gradient, check_activation, values
+from .base import Context, Gradients, Layer, Shape, activation_gradient, check_activation, values
 
 
 @dataclass(eq=False)
@@ -19,7 +19,7 @@ class Activation(Layer):
 
     activation: str
 
-    timewise = True
+    streamable = True
 
     def check(self) -> None:
         self.activation = check_activation(self.kind, self.activation)
@@ -27,10 +27,10 @@ class Activation(Layer):
     def flops(self, input_shape: Shape) -> int:
         return values(input_shape)
 
-    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
-        y = run.kernels.activation(x, self.activation)
+    def forward(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
+        y = context.kernels.activation(x, self.activation)
         return y, (x, y)
 
-    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
+    def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[np.ndarray, Gradients]:
         x, y = saved
-        return activation_gradient(run, dy, y, x, self.activation), {}
+        return activation_gradient(context, dy, y, x, self.activation), {}

@@ -119,8 +119,8 @@ def _check_range(name: str, array: Any) -> None:
     """Raise TinynetError where a number is beyond float32; warn where one is NaN or infinite, as in a broken model."""
     numbers = _numbers(name, array)
     with np.errstate(over="ignore"):
-        taken = numbers.astype(np.float32)
-    wrong = np.argwhere(~np.isfinite(taken))
+        converted = numbers.astype(np.float32)
+    wrong = np.argwhere(~np.isfinite(converted))
     if len(wrong):
         place = tuple(wrong[0].tolist())
         found = f"{name} takes finite float32 numbers, but is given {numbers[place]} at index {place}"

@@ -31,7 +31,7 @@ DEEPEST = 30
 ACTIVATIONS = ("linear", "relu", "leaky_relu", "elu", "silu", "gelu", "sigmoid", "tanh", "softmax")
 
 
-class Run(NamedTuple):
+class Context(NamedTuple):
     """What a pass through a network needs to know besides the arrays."""
 
     kernels: ModuleType
@@ -49,8 +49,8 @@ class Run(NamedTuple):
     state: Any = None
     """What recurrent layers start from, the layer's own `State`; None: zeros."""
 
-    def of_child(self, index: int) -> Run:
-        """What the layer at this place inside another is told: a seed of its own. Mask and state are its parent's to say."""
+    def of_child(self, index: int) -> Context:
+        """The context of the layer at this index inside another, with a seed of its own. Mask and state are its parent's to say."""
         return self._replace(seed=(self.seed * 1_000_003 + index) % 2**32, mask=None, state=None)
 
 
@@ -67,7 +67,7 @@ class Layer(HasArrays):
 
     takes_ids = False
     """True for a layer whose input is not numbers but ids, which only a network's first layer can be."""
-    timewise = False
+    streamable = False
     """True where a step of the output depends on that step of a sequence alone, and on the state that steps before it left:
     the mask of the input is the mask of the output, and a sequence may come in pieces."""
 
@@ -204,17 +204,17 @@ class Layer(HasArrays):
         """Samples as the layer takes them where it is a network's first: C-contiguous float32."""
         return np.ascontiguousarray(x, np.float32)
 
-    def forward(self, x: Any, run: Run) -> tuple[np.ndarray, Any]:
+    def forward(self, x: Any, context: Context) -> tuple[np.ndarray, Any]:
         """The output, and whatever `backward` needs."""
         raise NotImplementedError
 
-    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[Any, Gradients]:
+    def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[Any, Gradients]:
         """From the gradient at the output: the gradient at the input, and one for each parameter."""
         raise NotImplementedError
 
-    def output_mask(self, x: Any, saved: Any, run: Run) -> np.ndarray | None:
+    def output_mask(self, x: Any, saved: Any, context: Context) -> np.ndarray | None:
         """Which time steps of the output for x are real, (n, t); None: all."""
-        return run.mask if self.timewise else None
+        return context.mask if self.streamable else None
 
     def zero_state(self, n: int) -> State:
         """Where n sequences begin; empty for a layer that hands nothing from step to step."""
@@ -301,9 +301,11 @@ def values(shape: Shape) -> int:
     return math.prod(size or 1 for size in shape)
 
 
-def activated(run: Run, kernel: Any, name: str, *arguments: Any) -> tuple[np.ndarray, np.ndarray | None]:
+def activated(
+    context: Context, kernel: Any, name: str, *arguments: Any
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Call a kernel that can fuse an activation. Returns the output, and the input of an activation that was not fused."""
-    k = run.kernels
+    k = context.kernels
     if name in k.FUSED:
         return kernel(*arguments, name), None
     z = kernel(*arguments, "linear")
@@ -311,7 +313,7 @@ def activated(run: Run, kernel: Any, name: str, *arguments: Any) -> tuple[np.nda
 
 
 def activation_gradient(
-    run: Run, dy: np.ndarray, y: np.ndarray, z: np.ndarray | None, name: str
+    context: Context, dy: np.ndarray, y: np.ndarray, z: np.ndarray | None, name: str
 ) -> np.ndarray:
     """Gradient at the input of a layer's own activation."""
-    return dy if name == "linear" else run.kernels.activation_gradient(dy, y, name, z)
+    return dy if name == "linear" else context.kernels.activation_gradient(dy, y, name, z)

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..checks import check_choice, show_shape
 from ..errors import ShapeError, TinynetError
-from .base import Gradients, Layer, Run, Shape, State, placed, under, values
+from .base import Context, Gradients, Layer, Shape, State, placed, under, values
 from .conv import Conv2D
 from .dense import Dense
 from .fused import fuse
@@ -28,8 +28,8 @@ MERGES = ("concat", "add", "mul", "prepend")
 class Kept(NamedTuple):
     """What a pass through a chain keeps."""
 
-    steps: list[tuple[Any, Run]]
-    """Of each step what its backward needs, and what it was told; empty where nobody will ask for gradients."""
+    steps: list[tuple[Any, Context]]
+    """Of each step what its backward needs, and its context; empty where nobody will ask for gradients."""
     mask: np.ndarray | None
     """Which time steps of the output are real."""
     state: dict[str, State]
@@ -57,9 +57,9 @@ class Container(Layer):
         return self._children
 
     @property
-    def timewise(self) -> bool:
+    def streamable(self) -> bool:
         """Where all layers inside are."""
-        return all(layer.timewise for layer in self.layers)
+        return all(layer.streamable for layer in self.layers)
 
     def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
         for name, layer, shape in self.inside(input_shape):
@@ -143,38 +143,38 @@ class Chain(Container):
         layers = zip(self.layers, shapes, shapes[1:], strict=False)
         return max((values(a) + layer.size(a) + values(b) for layer, a, b in layers), default=0)
 
-    def _runs(self, run: Run) -> Iterator[tuple[Any, Run]]:
-        """Each step, and what it is told: nobody asks for gradients below the lowest layer that learns."""
+    def _contexts(self, context: Context) -> Iterator[tuple[Any, Context]]:
+        """Each step and its context: nobody asks for gradients below the lowest layer that learns."""
         first = next((step.index for step in self.steps if step.learns), len(self.layers))
-        state = run.state or {}
+        state = context.state or {}
         for step in self.steps:
-            asked = run.input_gradient or step.index > first
-            told = run.of_child(step.index)
-            yield step, told._replace(input_gradient=asked, state=state.get(step.name))
+            asked = context.input_gradient or step.index > first
+            child_context = context.of_child(step.index)
+            yield step, child_context._replace(input_gradient=asked, state=state.get(step.name))
 
-    def forward(self, x: Any, run: Run) -> tuple[np.ndarray, Kept]:
-        steps, mask, ends = [], run.mask, {}
-        for step, told in self._runs(run):
-            told = told if mask is None else told._replace(mask=mask)
-            y, saved = step.layer.forward(x, told)
-            mask = step.layer.output_mask(x, saved, told)
-            if (run.gradients or told.state) and (end := step.layer.final_state(saved)):
+    def forward(self, x: Any, context: Context) -> tuple[np.ndarray, Kept]:
+        steps, mask, ends = [], context.mask, {}
+        for step, child_context in self._contexts(context):
+            child_context = child_context if mask is None else child_context._replace(mask=mask)
+            y, saved = step.layer.forward(x, child_context)
+            mask = step.layer.output_mask(x, saved, child_context)
+            if (context.gradients or child_context.state) and (end := step.layer.final_state(saved)):
                 ends[step.name] = end
-            if run.gradients:
-                steps.append((saved, told))
+            if context.gradients:
+                steps.append((saved, child_context))
             x = y
         return x, Kept(steps, mask, ends)
 
-    def backward(self, dy: Any, saved: Kept, run: Run) -> tuple[Any, Gradients]:
+    def backward(self, dy: Any, saved: Kept, context: Context) -> tuple[Any, Gradients]:
         gradients: Gradients = {}
-        for step, (kept, told) in zip(reversed(self.steps), reversed(saved.steps), strict=True):
-            if not (step.learns or told.input_gradient):
+        for step, (kept, child_context) in zip(reversed(self.steps), reversed(saved.steps), strict=True):
+            if not (step.learns or child_context.input_gradient):
                 return None, gradients
-            dy, own = step.layer.backward(dy, kept, told)
+            dy, own = step.layer.backward(dy, kept, child_context)
             gradients.update(step.named(own))
         return dy, gradients
 
-    def output_mask(self, x: np.ndarray, saved: Kept, run: Run) -> np.ndarray | None:
+    def output_mask(self, x: np.ndarray, saved: Kept, context: Context) -> np.ndarray | None:
         return saved.mask
 
     def final_state(self, saved: Kept) -> State:
@@ -247,25 +247,25 @@ class Residual(Container):
             + values(self.chain.compute_output_shape(input_shape))
         )
 
-    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
-        y, kept = self.chain.forward(x, run)
+    def forward(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
+        y, kept = self.chain.forward(x, context)
         shortcut, projected = x, None
         if self.projection is not None:
-            shortcut, projected = self.projection.forward(x, run.of_child(len(self.layers)))
-        return run.kernels.merge(y, shortcut, "sum"), (kept, projected)
+            shortcut, projected = self.projection.forward(x, context.of_child(len(self.layers)))
+        return context.kernels.merge(y, shortcut, "sum"), (kept, projected)
 
-    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray | None, Gradients]:
+    def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[np.ndarray | None, Gradients]:
         kept, projected = saved
-        dx, gradients = self.chain.backward(dy, kept, run)
+        dx, gradients = self.chain.backward(dy, kept, context)
         shortcut = dy
         if self.projection is not None:
-            shortcut, own = self.projection.backward(dy, projected, run)
+            shortcut, own = self.projection.backward(dy, projected, context)
             gradients |= {under("projection", key): gradient for key, gradient in own.items()}
-        if not run.input_gradient:
+        if not context.input_gradient:
             return None, gradients
-        return run.kernels.merge(dx, shortcut, "sum"), gradients
+        return context.kernels.merge(dx, shortcut, "sum"), gradients
 
-    def output_mask(self, x: np.ndarray, saved: Any, run: Run) -> np.ndarray | None:
+    def output_mask(self, x: np.ndarray, saved: Any, context: Context) -> np.ndarray | None:
         return saved[0].mask
 
     def final_state(self, saved: Any) -> State:
@@ -351,59 +351,61 @@ class Parallel(Container):
         outputs = 2 * sum(values(layer.compute_output_shape(shape)) for layer, shape in branches)
         return outputs + max(values(shape) + layer.size(shape) for layer, shape in branches)
 
-    def forward(self, x: Any, run: Run) -> tuple[np.ndarray, Any]:
-        outputs, kept, state = [], [], run.state or {}
+    def forward(self, x: Any, context: Context) -> tuple[np.ndarray, Any]:
+        outputs, kept, state = [], [], context.state or {}
         branches = zip(self.children().items(), self.inputs(x), strict=True)
         for index, ((name, layer), own) in enumerate(branches):
-            told = run.of_child(index)._replace(mask=run.mask, state=state.get(name))
-            y, saved = layer.forward(own, told)
+            child_context = context.of_child(index)._replace(mask=context.mask, state=state.get(name))
+            y, saved = layer.forward(own, child_context)
             outputs.append(y)
-            kept.append((saved, told, layer.output_mask(own, saved, told)))
-        merged = list(accumulate(outputs, lambda a, b: self._merge(a, b, run)))
+            kept.append((saved, child_context, layer.output_mask(own, saved, child_context)))
+        merged = list(accumulate(outputs, lambda a, b: self._merge(a, b, context)))
         return merged[-1], (isinstance(x, tuple), kept, outputs, merged)
 
-    def _merge(self, a: np.ndarray, b: np.ndarray, run: Run) -> np.ndarray:
+    def _merge(self, a: np.ndarray, b: np.ndarray, context: Context) -> np.ndarray:
         if self.merge == "prepend":
-            joined = run.kernels.merge(a, b.reshape(len(b), b.shape[1] * b.shape[2]), "concat")
-            return joined.reshape(len(b), b.shape[1] + 1, b.shape[2])
-        return run.kernels.merge(a, b, "sum" if self.merge == "add" else self.merge)
+            concatenated = context.kernels.merge(a, b.reshape(len(b), b.shape[1] * b.shape[2]), "concat")
+            return concatenated.reshape(len(b), b.shape[1] + 1, b.shape[2])
+        return context.kernels.merge(a, b, "sum" if self.merge == "add" else self.merge)
 
     def _merge_gradient(
-        self, dy: np.ndarray, a: np.ndarray, b: np.ndarray, run: Run
+        self, dy: np.ndarray, a: np.ndarray, b: np.ndarray, context: Context
     ) -> tuple[np.ndarray, np.ndarray]:
         if self.merge == "prepend":
             rows = (array.reshape(len(b), array.size // (len(b) or 1)) for array in (dy, a, b))
-            da, db = run.kernels.merge_gradient(*rows, "concat")
+            da, db = context.kernels.merge_gradient(*rows, "concat")
             return da, db.reshape(b.shape)
-        return run.kernels.merge_gradient(dy, a, b, "sum" if self.merge == "add" else self.merge)
+        return context.kernels.merge_gradient(dy, a, b, "sum" if self.merge == "add" else self.merge)
 
-    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[Any, Gradients]:
+    def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[Any, Gradients]:
         several, kept, outputs, merged = saved
         dys: list[np.ndarray] = []
         for before, output in zip(reversed(merged[:-1]), reversed(outputs[1:]), strict=True):
-            dy, own = self._merge_gradient(dy, before, output, run)
+            dy, own = self._merge_gradient(dy, before, output, context)
             dys.append(own)
         gradients, dxs = {}, []
         branches = zip(self.children().items(), [dy, *reversed(dys)], kept, strict=True)
-        for (name, layer), dbranch, (branch, told, _) in branches:
+        for (name, layer), dbranch, (branch, child_context, _) in branches:
             dx, own = (
-                layer.backward(dbranch, branch, told) if told.input_gradient or layer.learns else (None, {})
+                layer.backward(dbranch, branch, child_context)
+                if child_context.input_gradient or layer.learns
+                else (None, {})
             )
             gradients |= {under(name, key): gradient for key, gradient in own.items()}
             dxs.append(dx)
-        if several or not run.input_gradient:
-            return (tuple(dxs) if run.input_gradient else None), gradients
-        *_, dx = accumulate(dxs, lambda a, b: run.kernels.merge(a, b, "sum"))
+        if several or not context.input_gradient:
+            return (tuple(dxs) if context.input_gradient else None), gradients
+        *_, dx = accumulate(dxs, lambda a, b: context.kernels.merge(a, b, "sum"))
         return dx, gradients
 
-    def output_mask(self, x: Any, saved: Any, run: Run) -> np.ndarray | None:
+    def output_mask(self, x: Any, saved: Any, context: Context) -> np.ndarray | None:
         """Real is what is real in every branch; what is prepended is."""
         masks = [mask for *_, mask in saved[1]]
         if self.merge == "prepend":
             mask = masks[1]
-            return None if mask is None else run.kernels.prepend_step(mask)
+            return None if mask is None else context.kernels.prepend_step(mask)
         found = [mask for mask in masks if mask is not None]
-        return None if len(found) < len(masks) else functools.reduce(run.kernels.intersect_masks, found)
+        return None if len(found) < len(masks) else functools.reduce(context.kernels.intersect_masks, found)
 
     def final_state(self, saved: Any) -> State:
         branches = zip(self.children().items(), saved[1], strict=True)

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..checks import check_choice, check_count, check_flag
 from .base import (
+    Context,
     Gradients,
     Layer,
-    Run,
     Shape,
     activated,
     activation_gradient,
@@ -35,7 +35,7 @@ class Dense(Layer):
     use_bias: bool = True
     kernel_initializer: str = "glorot_uniform"
 
-    timewise = True
+    streamable = True
 
     def check(self) -> None:
         self.units = check_count(self.kind, "units", self.units)
@@ -57,18 +57,18 @@ class Dense(Layer):
     def flops(self, input_shape: Shape) -> int:
         return 2 * self.units * values(input_shape)
 
-    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
+    def forward(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
         kernel, bias = self.parameters["kernel"], self.parameters.get("bias")
         rows = x.reshape(-1, x.shape[-1])
-        y, z = activated(run, run.kernels.dense, self.activation, rows, kernel, bias)
+        y, z = activated(context, context.kernels.dense, self.activation, rows, kernel, bias)
         return y.reshape(*x.shape[:-1], self.units), (x, y, z)
 
-    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray | None, Gradients]:
+    def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[np.ndarray | None, Gradients]:
         x, y, z = saved
-        dz = activation_gradient(run, dy.reshape(y.shape), y, z, self.activation)
-        gradients = {"kernel": run.kernels.dense_kernel_gradient(x.reshape(len(dz), x.shape[-1]), dz)}
+        dz = activation_gradient(context, dy.reshape(y.shape), y, z, self.activation)
+        gradients = {"kernel": context.kernels.dense_kernel_gradient(x.reshape(len(dz), x.shape[-1]), dz)}
         if self.use_bias:
-            gradients["bias"] = run.kernels.bias_gradient(dz)
-        if not run.input_gradient:
+            gradients["bias"] = context.kernels.bias_gradient(dz)
+        if not context.input_gradient:
             return None, gradients
-        return run.kernels.dense_input_gradient(dz, self.parameters["kernel"]).reshape(x.shape), gradients
+        return context.kernels.dense_input_gradient(dz, self.parameters["kernel"]).reshape(x.shape), gradients

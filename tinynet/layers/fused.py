@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from .base import Gradients, Layer, Run, Shape, under
+from .base import Context, Gradients, Layer, Shape, under
 from .conv import Convolution, Sizes, as_picture
 from .embedding import Embedding
 from .pooling import Pooling
@@ -132,31 +132,52 @@ class ConvolutionAndMaxPool(Layer):
         own = self.convolution.picture_kernel(), self.parameters.get("bias")
         return as_picture(x, self.pooling.rank), *own, *self._settings(x.shape[1:-1])
 
-    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
+    def forward(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
         """The output, and what backward needs."""
-        if run.gradients:
-            y, places = run.kernels.conv2d_max_pool2d_traced(*self._operands(x))
+        if self._is_masked(context):
+            return self._forward_by_parts(x, context)
+        if context.gradients:
+            y, argmax = context.kernels.conv2d_max_pool2d_with_argmax(*self._operands(x))
         else:
-            y, places = run.kernels.conv2d_max_pool2d(*self._operands(x)), None
-        return y if self.pooling.rank == 2 else y[:, 0], (x, y, places)
+            y, argmax = context.kernels.conv2d_max_pool2d(*self._operands(x)), None
+        return y if self.pooling.rank == 2 else y[:, 0], (x, y, argmax)
 
-    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray | None, Gradients]:
+    def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[np.ndarray | None, Gradients]:
         """The gradients of the input and of the convolution's parameters."""
-        x, y, places = saved
+        if self._is_masked(context):
+            convolved, pooled, told = saved
+            return self.convolution.backward(self.pooling.backward(dy, pooled, told)[0], convolved, context)
+        x, y, argmax = saved
         operands = as_picture(x, self.pooling.rank), self.convolution.picture_kernel()
-        dx, dkernel, dbias = run.kernels.conv2d_max_pool2d_gradient(
-            dy.reshape(y.shape), y, places, *operands, *self._settings(x.shape[1:-1]), run.input_gradient
+        dx, dkernel, dbias = context.kernels.conv2d_max_pool2d_gradient(
+            dy.reshape(y.shape), y, argmax, *operands, *self._settings(x.shape[1:-1]), context.input_gradient
         )
         gradients = {"kernel": dkernel.reshape(self.parameters["kernel"].shape)}
         if self.convolution.use_bias:
             gradients["bias"] = dbias
         return None if dx is None else dx.reshape(x.shape), gradients
 
+    def _is_masked(self, context: Context) -> bool:
+        return context.mask is not None and self.pooling.rank == 1
+
+    def _forward_by_parts(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
+        """One after the other, since zeros go where the mask leaves out what lies between."""
+        z, convolved = self.convolution.forward(x, context)
+        told = context._replace(mask=self.convolution.output_mask(x, convolved, context))
+        y, pooled = self.pooling.forward(z, told)
+        return y, (convolved, pooled, told)
+
+    def output_mask(self, x: np.ndarray, saved: Any, context: Context) -> np.ndarray | None:
+        if not self._is_masked(context):
+            return None
+        steps = self.convolution.spatial_output(x.shape[1:2])
+        return self.pooling.output_mask(np.empty((0, *steps)), None, saved[2])
+
 
 class EmbeddingAndRecurrent(Layer):
     """An embedding and the recurrent layer behind it as one step.
 
-    What an id brings to the cell is a row of E W + b. Where a batch holds more ids than the table E has rows, that product is made
+    The cell meets an id as a row of E W + b. Where a batch holds more ids than the table E has rows, that product is made
     once for each row and read by the ids, and its gradient is summed by row before it goes on to E, W and b.
     """
 
@@ -173,8 +194,8 @@ class EmbeddingAndRecurrent(Layer):
     def flops(self, input_shape: Shape) -> int:
         return self.recurrent.flops(self.embedding.compute_output_shape(input_shape))
 
-    def output_mask(self, x: np.ndarray, saved: Any, run: Run) -> np.ndarray | None:
-        return self.recurrent.output_mask(x, saved, run)
+    def output_mask(self, x: np.ndarray, saved: Any, context: Context) -> np.ndarray | None:
+        return self.recurrent.output_mask(x, saved, context)
 
     def zero_state(self, n: int) -> tuple[np.ndarray, ...]:
         return self.recurrent.zero_state(n)
@@ -182,27 +203,29 @@ class EmbeddingAndRecurrent(Layer):
     def final_state(self, saved: Any) -> tuple[np.ndarray, ...]:
         return self.recurrent.final_state(saved[1])
 
-    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
-        k, table = run.kernels, self.embedding.parameters["embeddings"]
+    def forward(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
+        k, table = context.kernels, self.embedding.parameters["embeddings"]
         if x.size <= len(table):
-            y, saved = self.recurrent.forward(k.embedding(x, table), run)
+            y, saved = self.recurrent.forward(k.embedding(x, table), context)
             return y, (x, saved)
-        brought = k.dense(table, self.parameters["kernel"], self.parameters.get("bias"))
-        y, trace = self.recurrent.recur(k.embedding(x, brought), run)
-        return y, (x, (None, trace))
+        projected_table = k.dense(table, self.parameters["kernel"], self.parameters.get("bias"))
+        y, scanned = self.recurrent.recur(k.embedding(x, projected_table), context)
+        return y, (x, (None, scanned))
 
-    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[None, Gradients]:
-        x, (taken, trace) = saved
-        k, table = run.kernels, self.embedding.parameters["embeddings"]
-        if taken is not None:
-            dx, gradients = self.recurrent.backward(dy, saved[1], run._replace(input_gradient=True))
+    def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[None, Gradients]:
+        x, (inputs_used, scanned) = saved
+        k, table = context.kernels, self.embedding.parameters["embeddings"]
+        if inputs_used is not None:
+            dx, gradients = self.recurrent.backward(dy, saved[1], context._replace(input_gradient=True))
             return None, self._named(gradients, k.embedding_gradient(dx, x, len(table)))
-        dz, gradients = self.recurrent.recur_gradient(dy, trace, run)
-        dbrought = k.embedding_gradient(dz, x, len(table))
-        gradients["kernel"] = k.dense_kernel_gradient(table, dbrought)
+        dz, gradients = self.recurrent.recur_gradient(dy, scanned, context)
+        dprojected_table = k.embedding_gradient(dz, x, len(table))
+        gradients["kernel"] = k.dense_kernel_gradient(table, dprojected_table)
         if self.recurrent.use_bias:
-            gradients["bias"] = k.bias_gradient(dbrought)
-        return None, self._named(gradients, k.dense_input_gradient(dbrought, self.parameters["kernel"]))
+            gradients["bias"] = k.bias_gradient(dprojected_table)
+        return None, self._named(
+            gradients, k.dense_input_gradient(dprojected_table, self.parameters["kernel"])
+        )
 
     def _named(self, gradients: Gradients, dtable: np.ndarray) -> Gradients:
         """All gradients, under the names of the two layers."""

@@ -77,6 +77,6 @@ def aligned_zeros(shape: Shape) -> np.ndarray:
     They take no memory before they are written to, however many a file claims to hold.
     """
     size = math.prod(shape)
-    room = np.zeros(size + 16, np.float32)
-    first = -room.__array_interface__["data"][0] % 64 // 4
-    return room[first : first + size].reshape(shape)
+    buffer = np.zeros(size + 16, np.float32)
+    first = -buffer.__array_interface__["data"][0] % 64 // 4
+    return buffer[first : first + size].reshape(shape)

@@ -1,7 +1,7 @@
 """Recurrent layers: a state goes from step to step of a sequence, and each step changes it.
 
 What the inputs bring is one matrix product for all steps; the cells' kernels add what the state brings. A pass starts from
-`run.state`, or zeros, and `final_state(saved)` is where it ended: so a sequence may come in pieces, forwards as well as in
+`context.state`, or zeros, and `final_state(saved)` is where it ended: so a sequence may come in pieces, forwards as well as in
 training (truncated back-propagation through time: no gradient flows from a piece into the one before it).
 """
 
@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from ..checks import check_choice, check_count, check_flag, check_number
-from .base import Gradients, Layer, Run, Shape, as_rows
+from .base import Context, Gradients, Layer, Shape, as_rows
 from .initializers import INITIALIZERS, initialise
 
 CELL_ACTIVATIONS = ("tanh", "relu")
 
 
 class Recurrent(Layer):
-    """What RNN, LSTM and GRU share. A trace is what a cell's kernel returns; its first array is h (n, t + 1, units)."""
+    """What RNN, LSTM and GRU share. `scan` returns what a cell's kernel does, and saves it; its first array is h (n, t + 1, units)."""
 
     units: int
     use_bias: bool
@@ -32,17 +32,17 @@ class Recurrent(Layer):
     go_backwards: bool
     gates: int
     """Parts of units outputs each that the products with W and U have."""
-    carried: int = 1
-    """Arrays of a state; they come first in a trace."""
+    state_count: int = 1
+    """Arrays of a state; they come first in what `scan` returns."""
 
     FLAGS = ("use_bias", "return_sequences", "return_state", "go_backwards")
 
-    def scan(self, z: np.ndarray, state: tuple[np.ndarray, ...], run: Run) -> tuple[np.ndarray, ...]:
-        """The trace of the cell over all steps, from the product with the inputs and the first state."""
+    def scan(self, z: np.ndarray, state: tuple[np.ndarray, ...], context: Context) -> tuple[np.ndarray, ...]:
+        """What the cell's kernel returns for all steps, from the product with the inputs and the first state."""
         raise NotImplementedError
 
     def scan_gradient(
-        self, dh: np.ndarray, trace: tuple[np.ndarray, ...], run: Run
+        self, dh: np.ndarray, scanned: tuple[np.ndarray, ...], context: Context
     ) -> tuple[np.ndarray, Gradients]:
         """dz, and the gradients of the parameters that the state meets."""
         raise NotImplementedError
@@ -56,20 +56,20 @@ class Recurrent(Layer):
             check_choice(self.kind, setting, getattr(self, setting), INITIALIZERS)
 
     @property
-    def timewise(self) -> bool:
+    def streamable(self) -> bool:
         """Not where the last step comes first."""
         return not self.go_backwards
 
     def zero_state(self, n: int) -> tuple[np.ndarray, ...]:
-        return tuple(np.zeros((n, self.units), np.float32) for _ in range(self.carried))
+        return tuple(np.zeros((n, self.units), np.float32) for _ in range(self.state_count))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 2 or input_shape[-1] is None:
             raise self.wrong_shape("(steps, features) with a known number of features", input_shape)
         return (input_shape[0], self.units) if self.return_sequences else (self.units,)
 
-    def output_mask(self, x: np.ndarray, saved: Any, run: Run) -> np.ndarray | None:
-        return run.mask if self.return_sequences else None
+    def output_mask(self, x: np.ndarray, saved: Any, context: Context) -> np.ndarray | None:
+        return context.mask if self.return_sequences else None
 
     def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
         outputs = self.gates * self.units
@@ -85,50 +85,52 @@ class Recurrent(Layer):
     def flops(self, input_shape: Shape) -> int:
         return 2 * (input_shape[0] or 1) * (input_shape[1] + self.units) * self.gates * self.units
 
-    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
-        taken = self._drop(x, run)
+    def forward(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
+        inputs_used = self._drop(x, context)
         if self.go_backwards:
-            taken = run.kernels.reverse_steps(taken, run.mask)
+            inputs_used = context.kernels.reverse_steps(inputs_used, context.mask)
         kernel = self.parameters["kernel"]
-        z = run.kernels.dense(as_rows(taken), kernel, self.parameters.get("bias"))
-        y, trace = self.recur(z.reshape(*x.shape[:2], kernel.shape[1]), run)
-        return y, (taken, trace)
+        z = context.kernels.dense(as_rows(inputs_used), kernel, self.parameters.get("bias"))
+        y, scanned = self.recur(z.reshape(*x.shape[:2], kernel.shape[1]), context)
+        return y, (inputs_used, scanned)
 
-    def recur(self, z: np.ndarray, run: Run) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-        """The output and the trace, from what the inputs bring, x W + b."""
-        state = run.state or tuple(
-            run.kernels.zeros((len(z), self.units), z.dtype) for _ in range(self.carried)
+    def recur(self, z: np.ndarray, context: Context) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        """The output and what `scan` returns, from the product with the inputs, z = x W + b."""
+        state = context.state or tuple(
+            context.kernels.zeros((len(z), self.units), z.dtype) for _ in range(self.state_count)
         )
-        trace = self.scan(z, state, run)
-        return run.kernels.states_after(trace[0], self.return_sequences), trace
+        scanned = self.scan(z, state, context)
+        return context.kernels.states_after(scanned[0], self.return_sequences), scanned
 
     def final_state(self, saved: Any) -> tuple[np.ndarray, ...]:
-        _, trace = saved
-        return tuple(states[:, -1] for states in trace[: self.carried])
+        _, scanned = saved
+        return tuple(states[:, -1] for states in scanned[: self.state_count])
 
-    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray | None, Gradients]:
-        k, (taken, trace) = run.kernels, saved
-        dz, gradients = self.recur_gradient(dy, trace, run)
-        gradients["kernel"] = k.dense_kernel_gradient(as_rows(taken), as_rows(dz))
+    def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[np.ndarray | None, Gradients]:
+        k, (inputs_used, scanned) = context.kernels, saved
+        dz, gradients = self.recur_gradient(dy, scanned, context)
+        gradients["kernel"] = k.dense_kernel_gradient(as_rows(inputs_used), as_rows(dz))
         if self.use_bias:
             gradients["bias"] = k.bias_gradient(dz)
-        if not run.input_gradient:
+        if not context.input_gradient:
             return None, gradients
-        dx = k.dense_input_gradient(as_rows(dz), self.parameters["kernel"]).reshape(taken.shape)
+        dx = k.dense_input_gradient(as_rows(dz), self.parameters["kernel"]).reshape(inputs_used.shape)
         if self.go_backwards:
-            dx = k.reverse_steps(dx, run.mask)
-        return self._drop(dx, run), gradients
+            dx = k.reverse_steps(dx, context.mask)
+        return self._drop(dx, context), gradients
 
     def recur_gradient(
-        self, dy: np.ndarray, trace: tuple[np.ndarray, ...], run: Run
+        self, dy: np.ndarray, scanned: tuple[np.ndarray, ...], context: Context
     ) -> tuple[np.ndarray, Gradients]:
-        """The gradients at what the inputs bring and of the parameters that the state meets, from that at the output."""
-        return self.scan_gradient(run.kernels.state_gradient(dy, trace[0].shape[1] - 1), trace, run)
+        """The gradients at z and of the parameters that the state meets, from that at the output."""
+        return self.scan_gradient(
+            context.kernels.state_gradient(dy, scanned[0].shape[1] - 1), scanned, context
+        )
 
-    def _drop(self, x: np.ndarray, run: Run) -> np.ndarray:
-        if not (run.training and self.dropout):
+    def _drop(self, x: np.ndarray, context: Context) -> np.ndarray:
+        if not (context.training and self.dropout):
             return x
-        return run.kernels.sequence_dropout(x, self.dropout, run.seed)
+        return context.kernels.sequence_dropout(x, self.dropout, context.seed)
 
 
 @dataclass(eq=False)
@@ -159,14 +161,20 @@ class RNN(Recurrent):
         super().check()
         check_choice(self.kind, "activation", self.activation, CELL_ACTIVATIONS)
 
-    def scan(self, z, state, run):
-        return (run.kernels.rnn(z, self.parameters["recurrent_kernel"], *state, run.mask, self.activation),)
+    def scan(self, z: np.ndarray, state: tuple[np.ndarray, ...], context: Context) -> tuple[np.ndarray, ...]:
+        return (
+            context.kernels.rnn(
+                z, self.parameters["recurrent_kernel"], *state, context.mask, self.activation
+            ),
+        )
 
-    def scan_gradient(self, dh, trace, run):
-        (h,) = trace
+    def scan_gradient(
+        self, dh: np.ndarray, scanned: tuple[np.ndarray, ...], context: Context
+    ) -> tuple[np.ndarray, Gradients]:
+        (h,) = scanned
         recurrent = self.parameters["recurrent_kernel"]
-        dz, _ = run.kernels.rnn_gradient(dh, h, recurrent, run.mask, self.activation)
-        return dz, {"recurrent_kernel": run.kernels.state_kernel_gradient(h, dz)}
+        dz, _ = context.kernels.rnn_gradient(dh, h, recurrent, context.mask, self.activation)
+        return dz, {"recurrent_kernel": context.kernels.state_kernel_gradient(h, dz)}
 
 
 @dataclass(eq=False)
@@ -191,7 +199,7 @@ class LSTM(Recurrent):
     return_state: bool = False
     go_backwards: bool = False
 
-    gates, carried = 4, 2
+    gates, state_count = 4, 2
     FLAGS = (*Recurrent.FLAGS, "unit_forget_bias")
 
     def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
@@ -199,15 +207,17 @@ class LSTM(Recurrent):
         if self.use_bias and self.unit_forget_bias and rng is not None:
             self.parameters["bias"][self.units : 2 * self.units] = 1
 
-    def scan(self, z, state, run):
-        return run.kernels.lstm(z, self.parameters["recurrent_kernel"], *state, run.mask)
+    def scan(self, z: np.ndarray, state: tuple[np.ndarray, ...], context: Context) -> tuple[np.ndarray, ...]:
+        return context.kernels.lstm(z, self.parameters["recurrent_kernel"], *state, context.mask)
 
-    def scan_gradient(self, dh, trace, run):
-        h, c, gates = trace
-        dc = run.kernels.zeros(c.shape[::2], c.dtype)
+    def scan_gradient(
+        self, dh: np.ndarray, scanned: tuple[np.ndarray, ...], context: Context
+    ) -> tuple[np.ndarray, Gradients]:
+        h, c, gates = scanned
+        dc = context.kernels.zeros(c.shape[::2], c.dtype)
         recurrent = self.parameters["recurrent_kernel"]
-        dz, _, _ = run.kernels.lstm_gradient(dh, dc, h, c, gates, recurrent, run.mask)
-        return dz, {"recurrent_kernel": run.kernels.state_kernel_gradient(h, dz)}
+        dz, _, _ = context.kernels.lstm_gradient(dh, dc, h, c, gates, recurrent, context.mask)
+        return dz, {"recurrent_kernel": context.kernels.state_kernel_gradient(h, dz)}
 
 
 @dataclass(eq=False)
@@ -241,16 +251,18 @@ class GRU(Recurrent):
         if self.use_bias and self.reset_after:
             self.parameters["recurrent_bias"] = np.zeros(3 * self.units, np.float32)
 
-    def scan(self, z, state, run):
+    def scan(self, z: np.ndarray, state: tuple[np.ndarray, ...], context: Context) -> tuple[np.ndarray, ...]:
         recurrent, bias = self.parameters["recurrent_kernel"], self.parameters.get("recurrent_bias")
-        return run.kernels.gru(z, recurrent, bias, *state, run.mask, self.reset_after)
+        return context.kernels.gru(z, recurrent, bias, *state, context.mask, self.reset_after)
 
-    def scan_gradient(self, dh, trace, run):
-        h, gates, inner = trace
-        k, recurrent = run.kernels, self.parameters["recurrent_kernel"]
-        dz, dr, _ = k.gru_gradient(dh, h, gates, inner, recurrent, run.mask, self.reset_after)
+    def scan_gradient(
+        self, dh: np.ndarray, scanned: tuple[np.ndarray, ...], context: Context
+    ) -> tuple[np.ndarray, Gradients]:
+        h, gates, inner = scanned
+        k, recurrent = context.kernels, self.parameters["recurrent_kernel"]
+        dz, dr, _ = k.gru_gradient(dh, h, gates, inner, recurrent, context.mask, self.reset_after)
         if self.reset_after:
-            gradients = {"recurrent_kernel": run.kernels.state_kernel_gradient(h, dr)}
+            gradients = {"recurrent_kernel": context.kernels.state_kernel_gradient(h, dr)}
         else:  # U_n meets r h, which is `inner`
             split = 2 * self.units
             met_h = k.state_kernel_gradient(h, dr[..., :split])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import check_number
-from .base import Gradients, Layer, Run, Shape, values
+from .base import Context, Gradients, Layer, Shape, values
 from .initializers import initialise
 
 
@@ -16,24 +16,24 @@ from .initializers import initialise
 class Dropout(Layer):
     """In training y = x m / (1 − rate), m = 0 with probability `rate`, else 1; otherwise y = x (Srivastava et al. 2014).
 
-    Shapes: any → the same. The mask follows from the run's seed. Raises TinynetError unless 0 ≤ rate < 1.
+    Shapes: any → the same. The mask follows from the context's seed. Raises TinynetError unless 0 ≤ rate < 1.
     """
 
     rate: float
 
-    timewise = True
+    streamable = True
 
     def check(self) -> None:
         self.rate = check_number(self.kind, "rate", self.rate, below=1)
 
-    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
-        return self._drop(x, run), None
+    def forward(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
+        return self._drop(x, context), None
 
-    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
-        return self._drop(dy, run), {}
+    def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[np.ndarray, Gradients]:
+        return self._drop(dy, context), {}
 
-    def _drop(self, x: np.ndarray, run: Run) -> np.ndarray:
-        return run.kernels.dropout(x, self.rate, run.seed) if run.training and self.rate else x
+    def _drop(self, x: np.ndarray, context: Context) -> np.ndarray:
+        return context.kernels.dropout(x, self.rate, context.seed) if context.training and self.rate else x
 
 
 @dataclass(eq=False)
@@ -49,7 +49,7 @@ class BatchNorm(Layer):
     momentum: float = 0.99
     epsilon: float = 1e-3
 
-    timewise = True
+    streamable = True
 
     def check(self) -> None:
         self.momentum = check_number(self.kind, "momentum", self.momentum, below=1)
@@ -70,24 +70,24 @@ class BatchNorm(Layer):
     def flops(self, input_shape: Shape) -> int:
         return 2 * values(input_shape)
 
-    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
-        k = run.kernels
+    def forward(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
+        k = context.kernels
         gamma, beta = self.parameters["gamma"], self.parameters["beta"]
         moving_mean, moving_variance = self.statistics["moving_mean"], self.statistics["moving_variance"]
-        of_batch = run.training and self.trainable
+        of_batch = context.training and self.trainable
         if not of_batch:
             y = k.batch_norm(x, moving_mean, moving_variance, gamma, beta, self.epsilon)
             return y, (x, moving_mean, moving_variance, of_batch)
-        mean, variance = k.batch_norm_statistics(x, run.mask)
+        mean, variance = k.batch_norm_statistics(x, context.mask)
         k.blend(moving_mean, mean, 1 - self.momentum)
         k.blend(moving_variance, variance, 1 - self.momentum)
         return k.batch_norm(x, mean, variance, gamma, beta, self.epsilon), (x, mean, variance, of_batch)
 
-    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
+    def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[np.ndarray, Gradients]:
         x, mean, variance, of_batch = saved
-        k, gamma = run.kernels, self.parameters["gamma"]
-        dx, dgamma, dbeta = k.batch_norm_gradient(dy, x, mean, variance, gamma, self.epsilon, run.mask)
+        k, gamma = context.kernels, self.parameters["gamma"]
+        dx, dgamma, dbeta = k.batch_norm_gradient(dy, x, mean, variance, gamma, self.epsilon, context.mask)
         if not of_batch:  # moving averages do not depend on x
-            nothing = k.zeros(gamma.shape, gamma.dtype)
-            dx = k.batch_norm(dy, nothing, variance, gamma, nothing, self.epsilon)
+            zeros = k.zeros(gamma.shape, gamma.dtype)
+            dx = k.batch_norm(dy, zeros, variance, gamma, zeros, self.epsilon)
         return dx, {"gamma": dgamma, "beta": dbeta}

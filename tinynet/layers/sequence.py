@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import check_count, check_number
-from .base import Gradients, Layer, Run, Shape
+from .base import Context, Gradients, Layer, Shape
 
 
 @dataclass(eq=False)
@@ -22,7 +22,7 @@ class Masking(Layer):
 
     mask_value: float = 0.0
 
-    timewise = True
+    streamable = True
 
     def check(self) -> None:
         self.mask_value = check_number(self.kind, "mask_value", self.mask_value, least=-math.inf)
@@ -32,15 +32,15 @@ class Masking(Layer):
             raise self.wrong_shape("(steps, features)", input_shape)
         return input_shape
 
-    def output_mask(self, x: np.ndarray, saved: Any, run: Run) -> np.ndarray:
+    def output_mask(self, x: np.ndarray, saved: Any, context: Context) -> np.ndarray:
         return saved
 
-    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
-        mask = run.kernels.step_mask(x, self.mask_value)
-        return run.kernels.keep_steps(x, mask), mask
+    def forward(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
+        mask = context.kernels.step_mask(x, self.mask_value)
+        return context.kernels.keep_steps(x, mask), mask
 
-    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
-        return run.kernels.keep_steps(dy, saved), {}
+    def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[np.ndarray, Gradients]:
+        return context.kernels.keep_steps(dy, saved), {}
 
 
 @dataclass(eq=False)
@@ -60,8 +60,8 @@ class RepeatVector(Layer):
             raise self.wrong_shape("(features,)", input_shape)
         return (self.n, *input_shape)
 
-    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
-        return run.kernels.repeat_steps(x, self.n), None
+    def forward(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
+        return context.kernels.repeat_steps(x, self.n), None
 
-    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
-        return run.kernels.sum_steps(dy), {}
+    def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[np.ndarray, Gradients]:
+        return context.kernels.sum_steps(dy), {}

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..checks import MOST_AXES, check_count, show_shape
 from ..errors import ShapeError, TinynetError
-from .base import Gradients, Layer, Run, Shape
+from .base import Context, Gradients, Layer, Shape
 
 
 class Rearrangement(Layer):
@@ -24,10 +24,10 @@ class Rearrangement(Layer):
                 "have a recurrent layer before it give its last step alone, with return_sequences=False"
             )
 
-    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
+    def forward(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
         return x.reshape(len(x), *self.compute_output_shape(x.shape[1:])), x.shape
 
-    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray, Gradients]:
+    def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[np.ndarray, Gradients]:
         return dy.reshape(saved), {}
 
 

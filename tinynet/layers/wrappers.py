@@ -10,7 +10,7 @@ import numpy as np
 
 from ..checks import check_choice
 from ..errors import TinynetError
-from .base import Gradients, Layer, Run, Shape
+from .base import Context, Gradients, Layer, Shape
 from .recurrent import Recurrent
 
 MERGE_MODES = ("concat", "sum", "mul", "ave")
@@ -36,13 +36,17 @@ class TimeDistributed(Wrapper):
 
     layer: Layer
 
-    timewise = True
+    streamable = True
 
     def children(self) -> dict[str, Layer]:
         return {"layer": self.layer}
 
     def array_name(self, child: str, key: str) -> str:
         return key
+
+    def inside(self, input_shape: Shape) -> list[tuple[str, Layer, Shape]]:
+        """The layers of a chain inside, which arrays are named after."""
+        return self.layer.inside(input_shape[1:])
 
     @property
     def last(self) -> Layer:
@@ -65,13 +69,13 @@ class TimeDistributed(Wrapper):
     def flops(self, input_shape: Shape) -> int:
         return (input_shape[0] or 1) * self.layer.flops(input_shape[1:])
 
-    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
-        y, saved = self.layer.forward(_unfold(x), run.of_child(0))
+    def forward(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
+        y, saved = self.layer.forward(_unfold(x), context.of_child(0))
         return y.reshape(*x.shape[:2], *y.shape[1:]), (x.shape, saved)
 
-    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray | None, Gradients]:
+    def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[np.ndarray | None, Gradients]:
         shape, kept = saved
-        dx, gradients = self.layer.backward(_unfold(dy), kept, run.of_child(0))
+        dx, gradients = self.layer.backward(_unfold(dy), kept, context.of_child(0))
         return None if dx is None else dx.reshape(shape), gradients
 
 
@@ -125,8 +129,8 @@ class Bidirectional(Wrapper):
         *steps, units = self.layer.compute_output_shape(input_shape)
         return (*steps, 2 * units if self.merge_mode == "concat" else units)
 
-    def output_mask(self, x: np.ndarray, saved: Any, run: Run) -> np.ndarray | None:
-        return run.mask if self.return_sequences else None
+    def output_mask(self, x: np.ndarray, saved: Any, context: Context) -> np.ndarray | None:
+        return context.mask if self.return_sequences else None
 
     def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
         self.layer.create(input_shape, rng)
@@ -138,36 +142,36 @@ class Bidirectional(Wrapper):
     def flops(self, input_shape: Shape) -> int:
         return 2 * self.layer.flops(input_shape)
 
-    def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:
-        run_ahead, run_back = self._runs(run)
-        a, saved_ahead = self.layer.forward(x, run_ahead)
-        b, saved_back = self.backward_layer.forward(x, run_back)
-        b = self._turned(b, run)
-        return run.kernels.merge(a, b, self.merge_mode), (a, b, saved_ahead, saved_back)
+    def forward(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
+        context_ahead, context_back = self._contexts(context)
+        a, saved_ahead = self.layer.forward(x, context_ahead)
+        b, saved_back = self.backward_layer.forward(x, context_back)
+        b = self._turned(b, context)
+        return context.kernels.merge(a, b, self.merge_mode), (a, b, saved_ahead, saved_back)
 
     def final_state(self, saved: Any) -> tuple[np.ndarray, ...]:
         *_, saved_ahead, saved_back = saved
         return self.layer.final_state(saved_ahead) + self.backward_layer.final_state(saved_back)
 
-    def backward(self, dy: np.ndarray, saved: Any, run: Run) -> tuple[np.ndarray | None, Gradients]:
+    def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[np.ndarray | None, Gradients]:
         a, b, saved_ahead, saved_back = saved
-        run_ahead, run_back = self._runs(run)
-        da, db = run.kernels.merge_gradient(dy, a, b, self.merge_mode)
-        dx_ahead, ahead = self.layer.backward(da, saved_ahead, run_ahead)
-        dx_back, back = self.backward_layer.backward(self._turned(db, run), saved_back, run_back)
+        context_ahead, context_back = self._contexts(context)
+        da, db = context.kernels.merge_gradient(dy, a, b, self.merge_mode)
+        dx_ahead, ahead = self.layer.backward(da, saved_ahead, context_ahead)
+        dx_back, back = self.backward_layer.backward(self._turned(db, context), saved_back, context_back)
         gradients = {self.array_name("forward", key): value for key, value in ahead.items()}
         gradients.update({self.array_name("backward", key): value for key, value in back.items()})
-        if not run.input_gradient:
+        if not context.input_gradient:
             return None, gradients
-        return run.kernels.merge(dx_ahead, dx_back, "sum"), gradients
+        return context.kernels.merge(dx_ahead, dx_back, "sum"), gradients
 
-    def _runs(self, run: Run) -> tuple[Run, Run]:
-        """What each of the two is told: its half of the state, and its own randomness."""
-        half = self.layer.carried
-        ahead, back = (run.state[:half], run.state[half:]) if run.state else (None, None)
-        told = run.of_child(1)._replace(mask=run.mask, state=back)
-        return run._replace(state=ahead), told
+    def _contexts(self, context: Context) -> tuple[Context, Context]:
+        """The context of each of the two: its half of the state, and its own randomness."""
+        half = self.layer.state_count
+        ahead, back = (context.state[:half], context.state[half:]) if context.state else (None, None)
+        context_back = context.of_child(1)._replace(mask=context.mask, state=back)
+        return context._replace(state=ahead), context_back
 
-    def _turned(self, y: np.ndarray, run: Run) -> np.ndarray:
+    def _turned(self, y: np.ndarray, context: Context) -> np.ndarray:
         """What belongs to steps, in the opposite order; a last state as it is."""
-        return run.kernels.reverse_steps(y, run.mask) if self.return_sequences else y
+        return context.kernels.reverse_steps(y, context.mask) if self.return_sequences else y

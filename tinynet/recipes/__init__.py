@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from .base import Choices, Plan, Recipe
 
 
-DATA = "digits, fashion, shakespeare, a .txt file, or a folder with one folder of pictures per class"
+DATA = (
+    "digits, fashion, shakespeare, sentence-polarity, spoken-digits, a .txt file, a .csv or .tsv with the columns label and text, "
+    "a .csv table with the column to predict, or a folder with one folder of pictures or .wav files per class"
+)
 """What there are recipes for."""
 TASKS = ("pictures", "characters", "rows", "text", "series", "sound")
 """What networks are trained for: the names of `tasks.TASKS`, which would import more."""
@@ -33,9 +36,12 @@ def recipes() -> tuple[Recipe, ...]:
     from .digits import Digits
     from .fashion import Fashion
     from .folder import Folder
+    from .rows import Rows
+    from .sentences import Sentences
+    from .sounds import Sounds
     from .text import Text
 
-    return Digits(), Fashion(), Folder(), Text()
+    return Digits(), Fashion(), Sounds(), Folder(), Text(), Sentences(), Rows()
 
 
 def find(data: str, choices: Choices) -> Recipe | None:
@@ -57,6 +63,10 @@ def plan(data: str, choices: Choices) -> Plan:
             raise UsageError(
                 Setting("task"),
                 f" {choices.task} does not fit {data}, which holds {other.holds}; leave it out",
+            )
+        if not os.path.isfile(data):
+            raise DataError(
+                f"{data} is a pipe or a device; save what comes from it as a file, which a training can read again to go on"
             )
         raise DataError(
             f"{data} is a file, but text ends in .txt and a table in .csv or .tsv: rename it if it is one; DATA is {DATA}"

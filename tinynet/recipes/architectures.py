@@ -27,8 +27,16 @@ ARCHITECTURES = {
     "lstm": Architecture("an LSTM", RECURRENT_OPTIONS),
     "gru": Architecture("a GRU", RECURRENT_OPTIONS),
     "rnn": Architecture("an RNN", RECURRENT_OPTIONS),
+    "mlp": Architecture("a plain network"),
+    "cnn-gru": Architecture("a CNN, then a GRU", RECURRENT_OPTIONS),
+    "cnn-lstm": Architecture("a CNN, then an LSTM", RECURRENT_OPTIONS),
 }
 RULES = {
+    "text": Rule(
+        ("gru", "lstm", "cnn-gru", "cnn-lstm"),
+        "what a word means depends on those before and after it, near and far: a recurrent network carries that along, in long texts "
+        "behind a CNN that takes neighbours together",
+    ),
     "grid": Rule(
         ("cnn",),
         "pictures are grids: neighbouring pixels belong together, wherever they are, which is what a CNN assumes",
@@ -36,6 +44,15 @@ RULES = {
     "small grid": Rule(
         ("cnn", "lstm", "gru", "rnn"),
         "pictures are grids, which a CNN reads best; small ones can also be read row by row",
+    ),
+    "rows": Rule(
+        ("mlp",),
+        "columns of a table have no order and no neighbours, so there is nothing to convolve or to carry along",
+    ),
+    "sound": Rule(
+        ("cnn-gru", "cnn-lstm"),
+        "sound is both: a moment of it is a small grid, bands by time, which a CNN reads, and moments follow each other, which a "
+        "recurrent network carries along",
     ),
     "sequence": Rule(
         ("lstm", "gru", "rnn"),

@@ -25,7 +25,7 @@ SCANS = 10_000
 
 
 class Digits(Recipe):
-    """A CNN, the network of the shipped weights (20 epochs is how they were made), or a network that reads row by row."""
+    """A CNN, the network of the shipped weights (made in 40 epochs), or a network that reads row by row."""
 
     task = PICTURES
     kind = "small grid"

@@ -23,7 +23,8 @@ def reads_ids(model: Network) -> bool:
 
 class Use(NamedTuple):
     """How a task is used. usage: the verb, as the command line and a network call it, and what it is given; fits: whether a model
-    could be for it; refusal: what is said of one that is not."""
+    could be for it; refusal: what is said of one that is not.
+    """
 
     usage: tuple[str, ...]
     fits: Callable[[Network], bool]

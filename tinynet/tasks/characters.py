@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import check_count, check_number, check_seed
-from ..data.text import encode, read_text, windows
+from ..data.text.characters import encode, read_text, windows
 from ..errors import DataError, Setting, TinynetError, UsageError
 from ..kernels import device
 from ..layers import Activation
@@ -214,7 +214,7 @@ def alphabet_of(model: Network) -> str:
             f"{model.name} has {len(vocabulary)} characters in its vocabulary, but {name} has a row for "
             f"{rows} only: begin with Embedding(len(vocabulary), …)"
         )
-    model.check_stream()
+    model.check_streamable()
     return "".join(vocabulary)
 
 

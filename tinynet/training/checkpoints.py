@@ -11,13 +11,13 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 import numpy as np
 
-from ..archive import Archive, parse_json
+from ..archive import Archive, parse_json, write_arrays
 from ..errors import TinynetError
-from ..files import atomic_write, open_file
+from ..files import atomic_write, open_seekable
 
 try:
     import fcntl
@@ -34,7 +34,7 @@ def save_checkpoint(
     """Write a checkpoint; the old file stays whole until the new one is. Raises TinynetError where it cannot."""
     text = json.dumps({"format": FORMAT, "version": VERSION, **config})
     with atomic_write(path) as file:
-        np.savez(file, **{"config": np.array(text), **cast(Any, arrays)})
+        write_arrays(file, {"config": np.array(text), **arrays})
 
 
 class Checkpoint:
@@ -84,7 +84,7 @@ def open_checkpoint(path: str | os.PathLike) -> Iterator[Checkpoint]:
     """A checkpoint to read; raises TinynetError for a file that is none."""
     path = Path(path)
     try:
-        with open_file(path) as file:
+        with open_seekable(path) as file:
             yield Checkpoint(Archive(file, str(path), "checkpoint", _NoCheckpoint), path)
     except _NoCheckpoint:
         _refuse(path)

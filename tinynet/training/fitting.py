@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..checks import check_count, check_flag, check_number, check_seed
-from ..data.pictures.augment import Augment
+from ..data.augmentation import Augmentation
 from ..errors import TinynetError
 from ..files import check_writable, path_text
 from ..kernels import device as devices
@@ -50,7 +50,7 @@ def fit(
     shuffle: bool = True,
     stateful: bool = False,
     reset_rate: float = 0.0,
-    augment: Augment | None = None,
+    augment: Augmentation | None = None,
     callbacks: Sequence[Callback | EarlyStopping] = (),
     seed: int = 0,
     verbose: bool | None = None,
@@ -79,9 +79,9 @@ def fit(
         of x and y
     class_weight: {class: weight}, 1 where not given, or "balanced", by which all classes count the same;
         sample_weight: (n,), or shaped like the labels
-    shuffle: a new order every epoch; augment: an `Augment`, changes the pictures of each batch
+    shuffle: a new order every epoch; augment: an `Augment` or `SoundAugment`, changes the pictures or sounds of each batch
     stateful: sample i of a batch goes on where sample i of the one before ended: recurrent layers start from the state that
-        they left there, from zeros at the begin of an epoch, and nothing is shuffled (see `data.text.streams`);
+        they left there, from zeros at the begin of an epoch, and nothing is shuffled (see `data.text.characters.streams`);
         reset_rate: chance that it begins with zeros instead, so that a network learns how to begin as well
     callbacks: see Callback; early_stopping: an EarlyStopping, or its patience
     verbose: None shows progress on stderr where that is a terminal, and a line an epoch in a notebook; True shows at
@@ -269,7 +269,7 @@ def _check_stateful(stateful: bool, model: Network, samples: Samples, batch_size
     if not model.state_like:
         raise TinynetError(f"stateful needs a recurrent layer, which {model.name} has not; leave it out")
     for name, layer in model.children().items():
-        if name in model.state_like and not layer.timewise:
+        if name in model.state_like and not layer.streamable:
             raise TinynetError(f"stateful needs layers that read forwards, which {name} does not")
     if len(samples) % batch_size:
         raise TinynetError(
@@ -279,13 +279,11 @@ def _check_stateful(stateful: bool, model: Network, samples: Samples, batch_size
     return True
 
 
-def _check_augment(augment: Augment | None, samples: Samples) -> Augment | None:
-    if not isinstance(augment, (Augment, type(None))):
+def _check_augment(augment: Augmentation | None, samples: Samples) -> Augmentation | None:
+    if not isinstance(augment, (Augmentation, type(None))):
         raise TinynetError(f"augment must be a tinynet.Augment, such as Augment(rotate=10), not {augment!r}")
-    if augment is not None and (isinstance(samples.x, tuple) or samples.x.ndim not in (3, 4)):
-        raise TinynetError(
-            "augment needs pictures, x of shape (n, height, width, channels) or (n, height, width)"
-        )
+    if augment is not None and (isinstance(samples.x, tuple) or samples.x.ndim not in augment.axes):
+        raise TinynetError(f"augment needs {augment.of}")
     return augment
 
 

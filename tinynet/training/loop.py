@@ -11,10 +11,9 @@ from types import ModuleType
 
 import numpy as np
 
-from ..data.pictures.augment import augment as augmented
 from ..errors import TinynetError
 from ..kernels import device as devices
-from ..layers.base import Layer, Run
+from ..layers.base import Context, Layer
 from ..layers.base import State as Carried
 from ..layers.inputs import first_of
 from ..network import Network, leaves, rebuilt
@@ -90,19 +89,19 @@ class Loop(Training):
     def _step(self, batch: Batch, seed: int, augment_seed: int) -> None:
         x = batch.x
         if self.augment is not None:
-            x = augmented(x, self.augment, self.kernels, augment_seed)
+            x = self.augment.apply(x, self.kernels, augment_seed)
         state = _reset(self.carried, self.reset_rate, seed)
-        run = Run(self.kernels, training=True, seed=seed, input_gradient=False, state=state)
-        outputs, kept = self.chain.forward(x, run)
+        context = Context(self.kernels, training=True, seed=seed, input_gradient=False, state=state)
+        outputs, kept = self.chain.forward(x, context)
         if self.stateful:
             self.carried = self.model.check_state(kept.state, len(first_of(x)))
         batch = batch.within(kept.mask)
         value, gradient = self.loss(self.kernels, outputs, batch.targets, batch.shares)
         if not math.isfinite(value):
             self._diverged()
-        found = measured(self.metrics, self.model, self.chain, outputs, batch, run)
+        found = measured(self.metrics, self.model, self.chain, outputs, batch, context)
         self.sums.add(self.loss, value, outputs, batch, found)
-        _, gradients = self.chain.backward(gradient, kept, run)
+        _, gradients = self.chain.backward(gradient, kept, context)
         gradients = {name: gradients[name] for name in self.parameters}
         position = Position(self.step, self.total_steps, self.epoch, self.history.epochs)
         self.used_rate = self.optimizer.update(self.kernels, self.parameters, gradients, self.state, position)
@@ -240,25 +239,30 @@ def measure(
     """Mean loss and metrics on samples that are prepared already; by default in batches that fit into memory."""
     if batch_size is None:
         batch_size = min(EVALUATION_BATCH, max(EVALUATION_ROWS // samples.rows_each, 1))
-    chain, run = passes(loss, model), Run(kernels, training=training, gradients=False)
+    chain, context = passes(loss, model), Context(kernels, training=training, gradients=False)
     sums = Sums()
     for start in range(0, len(samples), batch_size):
         batch = samples.take(slice(start, start + batch_size))
-        outputs, kept = chain.forward(batch.x, run)
+        outputs, kept = chain.forward(batch.x, context)
         batch = batch.within(kept.mask)
         value, _ = loss(kernels, outputs, batch.targets, batch.shares)
-        sums.add(loss, value, outputs, batch, measured(metrics, model, chain, outputs, batch, run))
+        sums.add(loss, value, outputs, batch, measured(metrics, model, chain, outputs, batch, context))
     return sums.means(loss.metric)
 
 
 def measured(
-    metrics: dict[str, Metric], model: Network, chain: Layer, outputs: np.ndarray, batch: Batch, run: Run
+    metrics: dict[str, Metric],
+    model: Network,
+    chain: Layer,
+    outputs: np.ndarray,
+    batch: Batch,
+    context: Context,
 ) -> dict[str, float]:
     """What functions find on a batch: they are given outputs as `predict` returns them, where the loss may be given logits."""
     if not metrics:
         return {}
     if chain is not model:
-        outputs = run.kernels.activation(outputs, model.logits_activation)
+        outputs = context.kernels.activation(outputs, model.logits_activation)
     return measured_by(metrics, outputs, batch.targets, batch.counted)
 
 

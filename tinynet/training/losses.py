@@ -40,8 +40,7 @@ class Loss:
         self, kernels: ModuleType, outputs: np.ndarray, targets: np.ndarray, weights: np.ndarray
     ) -> tuple[float, np.ndarray]:
         """The loss, a Python float, and its gradient, shaped like the outputs (n, …, c); weights are flat, (m,)."""
-        rows = outputs.reshape(-1, outputs.shape[-1])
-        value, gradient = self.kernel(kernels, rows, targets.reshape(rows.shape), weights)
+        value, gradient = self.kernel(kernels, *as_rows(outputs, targets), weights)
         return value, gradient.reshape(outputs.shape)
 
     def kernel(self, k: ModuleType, rows: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Any:
@@ -81,21 +80,10 @@ class CrossEntropy(Loss):
     def labels(self, targets: np.ndarray) -> np.ndarray | None:
         return targets if targets.dtype.kind == "i" else None
 
-    def __call__(
-        self, kernels: ModuleType, outputs: np.ndarray, targets: np.ndarray, weights: np.ndarray
-    ) -> tuple[float, np.ndarray]:
-        z, classes = outputs.reshape(-1, outputs.shape[-1]), _classes(outputs, targets)
-        value, gradient = kernels.cross_entropy(z, classes, weights)
+    def kernel(self, k: ModuleType, rows: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Any:
         if self.label_smoothing or targets.dtype.kind == "f":
-            # The kernel knows one class a row: what rows name besides moves the loss and its gradient.
-            moved = np.zeros(z.shape, np.float32)
-            moved[np.arange(len(z)), classes] = 1
-            p = moved.copy() if targets.dtype.kind == "i" else targets.reshape(z.shape)
-            moved -= p * (1 - self.label_smoothing) + self.label_smoothing / z.shape[1]
-            moved *= weights[:, None]
-            value += float((moved * z.astype(np.float64)).sum())
-            gradient += moved
-        return value, gradient.reshape(outputs.shape)
+            return k.soft_cross_entropy(rows, targets, weights, self.label_smoothing)
+        return k.cross_entropy(rows, targets, weights)
 
     def score(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return outputs.reshape(-1, outputs.shape[-1]).argmax(axis=1) == _classes(outputs, targets)
@@ -104,7 +92,7 @@ class CrossEntropy(Loss):
 @sealed
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Loss):
-    """-t log s(z) - (1-t) log(1-s(z)) for the sigmoid s, meaned over the outputs; fused with the last layer's sigmoid.
+    """-t log s(z) - (1-t) log(1-s(z)) for the sigmoid s, averaged over the outputs; fused with the last layer's sigmoid.
 
     After any other output that is the logit z, except a softmax, which is refused. Targets: numbers from 0 to 1 in
     the shape of the output, whose last axis may be missing where it is 1. Metric: accuracy at the threshold 0.5.
@@ -145,7 +133,7 @@ class Regression(Loss):
 @sealed
 @dataclass(frozen=True)
 class MeanSquaredError(Regression):
-    """(p - t)², meaned over the outputs. Metric: mean absolute error."""
+    """(p - t)², averaged over the outputs. Metric: mean absolute error."""
 
     name = "mean_squared_error"
 
@@ -153,7 +141,7 @@ class MeanSquaredError(Regression):
 @sealed
 @dataclass(frozen=True)
 class MeanAbsoluteError(Regression):
-    """|p - t|, meaned over the outputs. Metric: the same."""
+    """|p - t|, averaged over the outputs. Metric: the same."""
 
     name = "mean_absolute_error"
 
@@ -213,8 +201,8 @@ class FunctionLoss(Loss):
         return self._by_row(outputs, targets)[0]
 
     def _by_row(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        rows = outputs.reshape(-1, outputs.shape[-1])
-        found = self.function(rows, targets.reshape(len(rows), *targets.shape[outputs.ndim - 1 :]))
+        rows, targets = as_rows(outputs, targets)
+        found = self.function(rows, targets)
         shapes = [np.shape(part) for part in found] if isinstance(found, tuple) else []
         if shapes != [rows.shape[:1], rows.shape]:
             raise TinynetError(
@@ -255,6 +243,12 @@ def get_loss(loss: str | Loss | Callable, activation: str | None = None) -> Loss
             "use loss='cross_entropy', or activation='sigmoid' in the last layer"
         )
     return chosen
+
+
+def as_rows(outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Outputs (n, …, c) as rows (m, c), and targets (n, …) or (n, …, c) as (m,) or (m, c)."""
+    rows = outputs.reshape(-1, outputs.shape[-1])
+    return rows, targets.reshape(len(rows), *targets.shape[outputs.ndim - 1 :])
 
 
 def class_labels(y: Any, output_shape: Shape, samples: int) -> np.ndarray:

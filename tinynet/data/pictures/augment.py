@@ -10,6 +10,7 @@ import numpy as np
 
 from ...checks import check_flag, check_number
 from ...settings import sealed
+from ..augmentation import Augmentation
 
 GRID = 7
 """Coefficients a side of the elastic field: smoothed like a Gaussian of 1/7 of the side, Simard's 4 of 28 pixels."""
@@ -19,7 +20,7 @@ GRID_RMS = 0.277
 
 @sealed
 @dataclass(frozen=True)
-class Augment:
+class Augment(Augmentation):
     """How far pictures may be changed. Every amount is drawn uniformly from its ± range, anew for each picture.
 
     shift: fraction of the picture's side, down and across separately (0.1 is up to 2.8 of 28 pixels)
@@ -40,12 +41,18 @@ class Augment:
     elastic: float = 0.0
     flip: bool = False
 
+    of = "pictures, x of shape (n, height, width, channels) or (n, height, width)"
+    axes = 3, 4
+
     def __post_init__(self) -> None:
         for field in fields(self):
             if field.name != "flip":
                 most = 90 if field.name == "shear" else math.inf
                 check_number("Augment", field.name, getattr(self, field.name), below=most)
         check_flag("Augment", "flip", self.flip)
+
+    def apply(self, batch: np.ndarray, kernels: ModuleType, rng: np.random.Generator | int) -> np.ndarray:
+        return augment(batch, self, kernels, rng)
 
 
 DIGITS = Augment(shift=0.05, rotate=10.0, scale=0.1, shear=7.0, elastic=0.025)

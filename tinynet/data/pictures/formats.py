@@ -165,6 +165,8 @@ def _what_it_is(data: bytes) -> str:
     start = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
     if data[4:8] == b"ftyp":
         return "is a HEIC, AVIF or video file, which cannot be read here; save it as JPEG or PNG."
+    if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
+        return "is a sound, not a picture; choose a model that hears, such as spoken-digits."
     for beginning, kind in FOREIGN:
         if start.startswith(beginning):
             return f"is {kind}, which is not read here; save it as PNG."

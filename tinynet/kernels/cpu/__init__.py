@@ -1,13 +1,16 @@
 """The CPU back end: every kernel in Numba, on a portable SIMD type and one register tile. Definitions: the reference."""
 
+# ruff: noqa: F401  (what is imported is offered under the names of the reference)
+
+from .. import reference
 from .activation import FUSED, LEAKY_SLOPE, activation, activation_gradient
 from .arrays import asarray, asnumpy, zeros
 from .captured import capture
 from .conv import conv2d, conv2d_input_gradient, conv2d_kernel_gradient
 from .dense import bias_gradient, dense, dense_input_gradient, dense_kernel_gradient
 from .dropout import dropout
-from .embedding import embedding, embedding_gradient
-from .fusion import conv2d_max_pool2d, conv2d_max_pool2d_gradient, conv2d_max_pool2d_traced
+from .embedding import drop_ids, embedding, embedding_bag, embedding_bag_gradient, embedding_gradient
+from .fusion import conv2d_max_pool2d, conv2d_max_pool2d_gradient, conv2d_max_pool2d_with_argmax
 from .gru import gru, gru_gradient
 from .loss import (
     binary_cross_entropy,
@@ -25,6 +28,7 @@ from .recurrent import state_kernel_gradient
 from .rnn import rnn, rnn_gradient
 from .sampling import argmax, sample
 from .sequence import (
+    every_step,
     intersect_masks,
     keep_steps,
     merge,
@@ -38,69 +42,7 @@ from .sequence import (
     step_mask,
     sum_steps,
 )
+from .time_pooling import max_steps, max_steps_gradient, mean_steps, mean_steps_gradient
 from .warp import warp
 
-__all__ = [
-    "FUSED",
-    "LEAKY_SLOPE",
-    "activation",
-    "activation_gradient",
-    "adam",
-    "argmax",
-    "asarray",
-    "asnumpy",
-    "avg_pool2d",
-    "avg_pool2d_gradient",
-    "batch_norm",
-    "batch_norm_gradient",
-    "batch_norm_statistics",
-    "bias_gradient",
-    "binary_cross_entropy",
-    "blend",
-    "capture",
-    "conv2d",
-    "conv2d_input_gradient",
-    "conv2d_kernel_gradient",
-    "conv2d_max_pool2d",
-    "conv2d_max_pool2d_gradient",
-    "conv2d_max_pool2d_traced",
-    "cross_entropy",
-    "dense",
-    "dense_input_gradient",
-    "dense_kernel_gradient",
-    "dropout",
-    "embedding",
-    "embedding_gradient",
-    "gru",
-    "gru_gradient",
-    "huber",
-    "intersect_masks",
-    "keep_steps",
-    "lstm",
-    "lstm_gradient",
-    "max_pool2d",
-    "max_pool2d_gradient",
-    "mean_absolute_error",
-    "mean_squared_error",
-    "merge",
-    "merge_gradient",
-    "prepend_step",
-    "repeat_steps",
-    "reverse_steps",
-    "rmsprop",
-    "rnn",
-    "rnn_gradient",
-    "sample",
-    "scale",
-    "sequence_dropout",
-    "sgd",
-    "soft_cross_entropy",
-    "state_gradient",
-    "state_kernel_gradient",
-    "states_after",
-    "step_mask",
-    "sum_of_squares",
-    "sum_steps",
-    "warp",
-    "zeros",
-]
+__all__ = reference.__all__

@@ -116,7 +116,7 @@ _BACKWARD = {
 
 @jit
 def softmax(task, z, y, columns, rows):
-    """Rows of y = exp(z - max z) / Σ exp(z - max z); in four passes over a row, which stays in the first cache."""
+    """Rows of y = exp(z - max z) / Σ exp(z - max z); in four passes over a row, which stays in L1."""
     for row in range(task * rows, min(z.size // columns, (task + 1) * rows)):
         first, stop = row * columns, (row + 1) * columns
         shift = splat(largest_of(z, first, stop))

@@ -114,7 +114,7 @@ class Capture:
     ) -> tuple[np.ndarray, Arrays] | None:
         """See `Replay.iterate`; None too where a step does not leave states such as it takes."""
         pairs = zip(self._inputs[1:], self._outputs[1:], strict=True)
-        if not all(taken.shape == left.shape and left.flags.c_contiguous for taken, left in pairs):
+        if not all(before.shape == after.shape and after.flags.c_contiguous for before, after in pairs):
             return None
         if not self._busy.acquire(blocking=False):
             return None
@@ -126,8 +126,8 @@ class Capture:
             for own, given in zip(self._inputs[1:], states, strict=True):
                 own[...] = given
             drawn = memory.empty((points.size,), np.int32)
-            rooms = sampling.room(p.size)
-            self._run(_iterate, self._step, self._carry, ids, p, *settings, points, *rooms, drawn)
+            workspace = sampling.workspace(p.size)
+            self._run(_iterate, self._step, self._carry, ids, p, *settings, points, *workspace, drawn)
             return drawn, tuple([state.copy() for state in self._inputs[1:]])
         finally:
             self._busy.release()

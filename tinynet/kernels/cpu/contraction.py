@@ -5,9 +5,9 @@
 Which memory a row is and what is summed over are tables, made once per shape by conv.py and dense.py and cached with it in a `Plan`:
 a sum over the elements of a patch for a convolution, over the pixels of pictures for the gradient of its kernel.
 
-Blocking: w is read in panels of WIDTH columns, whose few dozen kilobytes stay in the first caches while all tiles of a picture pass.
+Blocking: w is read in panels of WIDTH columns, whose few dozen kilobytes stay in L1 while all tiles of a picture pass.
 A panel is packed, its lines one after the other, where lines would end inside it, where w is transposed, or where it is read so often
-that half of the first cache's sets are too few. Bound by the multipliers; small shapes by the launch.
+that half of L1's sets are too few. Bound by the multipliers; small shapes by the launch.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .plans import PLANS, kept
 
 ONE = np.float32(1)
 TILES_WORTH_PACKING = 12
-"""Lines of w that lie far apart fall on the same places of the first cache: so many tiles that read them pay for a copy in panels."""
+"""Lines of w that lie far apart map to the same L1 sets: so many tiles that read them pay for a copy in panels."""
 Sums = tuple[np.ndarray, np.ndarray]
 """Of each number of the first and each of the second."""
 BIAS, CLEAR, ADD = 0, 1, 2

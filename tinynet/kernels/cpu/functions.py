@@ -198,5 +198,5 @@ def copy(source, at, y, y_at, count):
 @helper
 def scratch(size):
     """Memory of a task's own, from a cache line on (see memory.py)."""
-    room = np.empty(size + LANES, np.float32)
-    return room[-(room.ctypes.data // 4) % LANES :]
+    buffer = np.empty(size + LANES, np.float32)
+    return buffer[-(buffer.ctypes.data // 4) % LANES :]

@@ -1,4 +1,4 @@
-"""A convolution and the max-pooling behind it in one kernel: what lies between them never leaves the second cache.
+"""A convolution and the max-pooling behind it in one kernel: what lies between them never leaves L2.
 
 Blocking: a task is a few pictures, which go one after the other through memory of the task's own. Of
 the digit network's first layer 21 kilobytes a picture come out instead of 86, which took longer to move than to compute; and the
@@ -27,7 +27,7 @@ from .conv import (
 from .definition import as_defined
 from .flat import flat
 from .functions import clear, scratch
-from .pooling import hand_back, max_pool, max_pool2d, pool_sizes, pooled_shape, traced_max_pool
+from .pooling import max_pool, max_pool2d, max_pool_with_argmax, pool_sizes, pooled_shape, scatter_to_argmax
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
@@ -38,10 +38,11 @@ Pooling = tuple[Pair, Pair, Pads]
 SHARE = 4
 """Pictures of a task: in threads the system maps memory anew for each allocation, which takes as long as a picture."""
 LARGEST = 1 << 18
-"""Elements of a convolved picture; what is larger does not stay in the second cache anyway."""
+"""Elements of a convolved picture; what is larger does not stay in L2 anyway."""
 
-_contract, _max_pool, _traced_max_pool, _hand_back = (
-    register_jitable(kernel.__wrapped__) for kernel in (contract, max_pool, traced_max_pool, hand_back)
+_contract, _max_pool, _max_pool_with_argmax, _scatter_to_argmax = (
+    register_jitable(kernel.__wrapped__)
+    for kernel in (contract, max_pool, max_pool_with_argmax, scatter_to_argmax)
 )
 
 
@@ -65,24 +66,24 @@ def convolve_and_pool(task, x, w, bias, y, tables, pool, rectify, pictures):
 
 
 @jit
-def convolve_and_trace(task, x, w, bias, y, places, tables, pool, rectify, pictures):
-    """A share of the pictures: `contract`, then `traced_max_pool` line by line."""
+def convolve_and_pool_with_argmax(task, x, w, bias, y, argmax, tables, pool, rectify, pictures):
+    """A share of the pictures: `contract`, then `max_pool_with_argmax` line by line."""
     x_size, y_size = x.size // pictures, y.size // pictures
     height, width, filters, lines = _convolved(pool)
     convolved = scratch(height * width * filters)
     for picture in range(task * SHARE, min(pictures, (task + 1) * SHARE)):
         first, last = picture * y_size, (picture + 1) * y_size
         _contract(0, x[picture * x_size : (picture + 1) * x_size], w, bias, convolved, *tables, ONE)
-        maxima, found = y[first:last], places[first:last]
+        maxima, found = y[first:last], argmax[first:last]
         for line in range(lines):
-            _traced_max_pool(line, convolved, maxima, found, pool, rectify)
+            _max_pool_with_argmax(line, convolved, maxima, found, pool, rectify)
 
 
 @jit
-def hand_back_and_convolve(
-    task, dy, y, places, x, w, dx, dkernel, dbias, kernel_tables, input_tables, pool, line, rectify, pictures
+def scatter_and_convolve(
+    task, dy, y, argmax, x, w, dx, dkernel, dbias, kernel_tables, input_tables, pool, line, rectify, pictures
 ):
-    """A chunk of pictures: `hand_back` into dz; then what dz adds to the gradients of kernel and bias, and dx if asked for."""
+    """A chunk of pictures: `scatter_to_argmax` into dz; then what dz adds to the gradients of kernel and bias, and dx if asked for."""
     x_size, y_size = x.size // pictures, y.size // pictures
     height, width, filters, _ = _convolved(pool)
     chunks = dbias.size // filters
@@ -97,7 +98,9 @@ def hand_back_and_convolve(
     clear(own_bias, 0, filters)
     for picture in range(pictures * task // chunks, pictures * (task + 1) // chunks):
         first, last = picture * y_size, (picture + 1) * y_size
-        _hand_back(0, dy[first:last], y[first:last], places[first:last], dz, own_bias, pool, line, rectify)
+        _scatter_to_argmax(
+            0, dy[first:last], y[first:last], argmax[first:last], dz, own_bias, pool, line, rectify
+        )
         source = x[picture * x_size : (picture + 1) * x_size]
         _contract(0, source, dz, own_bias, own_kernel, *kernel_tables, ONE)
         if dx.size:
@@ -127,7 +130,7 @@ def conv2d_max_pool2d(
 
 
 @as_defined
-def conv2d_max_pool2d_traced(
+def conv2d_max_pool2d_with_argmax(
     x: np.ndarray,
     kernel: np.ndarray,
     bias: np.ndarray | None,
@@ -138,21 +141,21 @@ def conv2d_max_pool2d_traced(
     shape = output_shape(x.shape, kernel.shape, *convolution)
     pool = pool_sizes(shape, *pooling)
     y = memory.empty(pooled_shape(shape[0], pool))
-    places = memory.empty(y.shape, np.uint8)
+    argmax = memory.empty(y.shape, np.uint8)
     if y.size and 0 not in shape:
         operands, work = _one_picture(x, kernel, bias, convolution)
         *operands, tables = operands
-        outputs = y.reshape(-1), places.reshape(-1)
+        outputs = y.reshape(-1), argmax.reshape(-1)
         tasks, settings = -(-len(x) // SHARE), (tables, pool, activation == "relu", len(x))
-        convolve_and_trace(tasks, work, *operands, *outputs, *settings)
-    return _rest(y, activation), places
+        convolve_and_pool_with_argmax(tasks, work, *operands, *outputs, *settings)
+    return _rest(y, activation), argmax
 
 
 @as_defined
 def conv2d_max_pool2d_gradient(
     dy: np.ndarray,
     y: np.ndarray,
-    places: np.ndarray,
+    argmax: np.ndarray,
     x: np.ndarray,
     kernel: np.ndarray,
     convolution: Convolution,
@@ -178,11 +181,11 @@ def conv2d_max_pool2d_gradient(
     dx = memory.empty(x.shape if input_gradient else (0,))
     dkernel, dbias = memory.empty((chunks, kernel.size)), memory.empty((chunks, filters))
     w = weights(for_input, kernel) if input_gradient else flat(kernel)
-    given = flat(dy), flat(y), np.ascontiguousarray(places).reshape(-1), flat(padded), w
+    given = flat(dy), flat(y), np.ascontiguousarray(argmax).reshape(-1), flat(padded), w
     gradients = dx.reshape(-1), dkernel.reshape(-1), dbias.reshape(-1)
     tables = for_kernel.tables, for_input.tables, pool_sizes(dz_shape, *pooling)
     work = n * (for_kernel.work + for_input.work * input_gradient)
-    hand_back_and_convolve(chunks, work, *given, *gradients, *tables, line, activation == "relu", n)
+    scatter_and_convolve(chunks, work, *given, *gradients, *tables, line, activation == "relu", n)
     return dx if input_gradient else None, add_parts(dkernel).reshape(kernel.shape), add_parts(dbias)
 
 

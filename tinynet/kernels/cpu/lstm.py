@@ -16,7 +16,7 @@ from .recurrent import (
     flags,
     is_real,
     multiply,
-    panels_of,
+    packed_panels,
     shares,
     states,
     whole_rows,
@@ -113,7 +113,7 @@ def lstm(
         h[:, 0], c[:, 0] = h0, c0
     elif xw.size:
         s = shares(n, steps, units, 4)
-        u = flat(recurrent) if s.few else panels_of(recurrent, False)
+        u = flat(recurrent) if s.few else packed_panels(recurrent, False)
         arrays = flat(xw), u, flat(h0), flat(c0), h.reshape(-1), c.reshape(-1), gates.reshape(-1)
         sizes = steps, units, n, s.rows, s.few
         _lstm(s.tasks, s.work, *arrays, s.states, s.products, flags(mask), *sizes)
@@ -135,7 +135,7 @@ def lstm_gradient(
     if not dxw.size:
         return dxw, np.ascontiguousarray(dh[:, -1]), np.ascontiguousarray(dc)
     s = shares(n, steps, units, 4)
-    given = flat(dh), flat(dc), flat(h), flat(c), flat(gates), panels_of(recurrent, True)
+    given = flat(dh), flat(dc), flat(h), flat(c), flat(gates), packed_panels(recurrent, True)
     made = dxw.reshape(-1), acc.reshape(-1), dcell.reshape(-1)
     tables = s.states, s.products, s.units, flags(mask)
     _lstm_gradient(whole_tasks(s, n), s.work, *given, *made, *tables, steps, units, n, whole_rows(s))

@@ -1,7 +1,7 @@
 """Batch normalisation, vectors along the channels.
 
 Blocking: tasks of whole rows, about CHUNK elements; each sums its rows for itself, and one task adds the partial sums in order in
-float64. Bound by memory. What a mask leaves out is dropped by NumPy, before the sums and after the gradient.
+float64. Bound by memory. Under a mask the statistics are those of a copy that NumPy makes of the rows that count.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from .compiler.simd import LANES, load_until, splat, store_until
 from .definition import as_defined
 from .flat import flat, row_tasks
 from .functions import square_root
+from .recurrent import flags, is_real
 
 
 @jit
@@ -76,6 +77,16 @@ def _gradient(task, dy, x, mean, factor, slope, shift, dx, c, rows):
                 stop,
                 value + load_until(slope, channel, c) * difference + load_until(shift, channel, c),
             )
+
+
+@jit
+def _gradient_left_out(task, dy, mask, factor, dx, c, rows, step):
+    """dx = factor dy in the rows that a mask leaves out: the statistics do not depend on them; `step` rows share an element of it."""
+    for row in range(task * rows, min(dy.size // c, (task + 1) * rows)):
+        if not is_real(mask, row // step):
+            for channel in range(0, c, LANES):
+                at, stop = row * c + channel, row * c + c
+                store_until(dx, at, stop, load_until(factor, channel, c) * load_until(dy, at, stop))
 
 
 @jit
@@ -193,6 +204,7 @@ def batch_norm_gradient(
     if x.size:
         arrays = flat(dy), flat(x), flat(mean), factor, slope, shift, dx.reshape(-1)
         _gradient(tasks, 2 * x.size, *arrays, c, rows)
-    if mask is not None:
-        dx[~mask] = factor * dy[~mask]
+    if x.size and mask is not None:
+        step = math.prod(x.shape[mask.ndim : -1])
+        _gradient_left_out(tasks, x.size, flat(dy), flags(mask), factor, dx.reshape(-1), c, rows, step)
     return dx, dgamma, dbeta

@@ -72,7 +72,7 @@ def _largest_of_four(x, at, part, line, c):
 
 
 @helper
-def _hand_back(x, dx, best, todo, at, part, lines, pixels, line, c, overlap):
+def _scatter_to_maximum(x, dx, best, todo, at, part, lines, pixels, line, c, overlap):
     """Add `todo` to dx where x is the first `best` of its window."""
     zero = splat(np.float32(0))
     for u in range(lines):
@@ -121,7 +121,7 @@ def _first_largest(x, at, part, first, lines, pixels, line, c, window):
 
 
 @jit
-def traced_max_pool(task, x, y, places, sizes, rectify):
+def max_pool_with_argmax(task, x, y, argmax, sizes, rectify):
     """One line of maxima, through ReLU if asked for, and where in its window each was found."""
     h, w, c, height, width, kh, kw, sy, sx, above, before = named(sizes)
     image, i = divmod(task, height)
@@ -142,11 +142,11 @@ def traced_max_pool(task, x, y, places, sizes, rectify):
             if rectify:
                 best = where_negative(best, splat(np.float32(0)), best)
             store_until(y, out + channel, out + c, best)
-            store_bytes_until(places, out + channel, out + c, place)
+            store_bytes_until(argmax, out + channel, out + c, place)
 
 
 @jit
-def hand_back(task, dy, y, places, dx, sums, sizes, line, rectify):
+def scatter_to_argmax(task, dy, y, argmax, dx, sums, sizes, line, rectify):
     """One picture: dy to where the maxima were found, in dx, whose pixels are `line` apart; Σ dy is added to `sums`."""
     h, w, c, height, width, kh, kw, sy, sx, above, before = named(sizes)
     overlap = kh > sy or kw > sx
@@ -164,7 +164,7 @@ def hand_back(task, dy, y, places, dx, sums, sizes, line, rectify):
                 if rectify:
                     given = where_positive(load_until(y, out + channel, out + c), given)
                 store_until(sums, channel, c, load_until(sums, channel, c) + given)
-                place = load_bytes_until(places, out + channel, out + c)
+                place = load_bytes_until(argmax, out + channel, out + c)
                 if first == 0 and bottom - top == 2 and right - left == 2 and kw == 2 and not overlap:
                     _place(dx, at + channel, part, place, given, 0, 2, 2, w * line, line, 2, False)
                 else:
@@ -213,10 +213,12 @@ def _max_pool_gradient(task, dy, x, y, dx, sizes):
                 best = load_until(y, out + channel, out + c)
                 todo = load_until(dy, out + channel, out + c)  # becomes 0 once the first maximum has it
                 if bottom - top == 2 and right - left == 2 and not overlap:  # the usual window: unrolled
-                    _hand_back(x, dx, best, todo, at + channel, part, 2, 2, w * c, c, False)
+                    _scatter_to_maximum(x, dx, best, todo, at + channel, part, 2, 2, w * c, c, False)
                 else:
                     lines, pixels = bottom - top, right - left
-                    _hand_back(x, dx, best, todo, at + channel, part, lines, pixels, w * c, c, overlap)
+                    _scatter_to_maximum(
+                        x, dx, best, todo, at + channel, part, lines, pixels, w * c, c, overlap
+                    )
 
 
 @jit

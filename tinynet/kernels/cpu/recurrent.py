@@ -2,8 +2,8 @@
 
 Blocking: a task is a share of the batch, which it takes through all steps of time: no thread ever waits for another between steps.
 At each step the product of the state with U runs on the register tile, SHORT sequences at a time, U packed in panels that stay in
-the first cache while the task's sequences pass; what follows element by element is done while it is in the first cache too. Bound by
-the multipliers, with large U by the second cache that U comes from. A few sequences alone, as when text is written, are products of
+L1 while the task's sequences pass; what follows element by element is done while it is in L1 too. Bound by
+the multipliers, with large U by L2, where U comes from. A few sequences alone, as when text is written, are products of
 a vector and a matrix (row.py), bound by the memory that U comes from; sums run in the same order there, so the bits are the same.
 
 Every sequence is computed for itself, so how a batch is shared out changes no bit.
@@ -76,13 +76,13 @@ def shares(n: int, steps: int, units: int, gates: int) -> Shares:
 def _shares(n: int, steps: int, units: int, gates: int, threads: int) -> Shares:
     few, tiles = n < SHORT, -(-n // SHORT)
     rows = 1 if few else SHORT * -(-tiles // max(1, min(tiles, threads)))
-    places = np.minimum(np.arange(tiles * SHORT), n - 1)
+    sequences = np.minimum(np.arange(tiles * SHORT), n - 1)
     per_row = (steps + 1) * units, steps * gates * units, steps * units, units, gates * units, 0
     work = n * steps * units * units * gates // 16
-    return Shares(few, rows, -(-n // rows), work, *[places * count for count in per_row])
+    return Shares(few, rows, -(-n // rows), work, *[sequences * count for count in per_row])
 
 
-def panels_of(w: np.ndarray, transposed: bool, first: int = 0, stop: int | None = None) -> np.ndarray:
+def packed_panels(w: np.ndarray, transposed: bool, first: int = 0, stop: int | None = None) -> np.ndarray:
     """Columns first … stop - 1 of a matrix, as `multiply` reads them."""
     lines, line = w.shape
     part = (line if stop is None else stop) - first

@@ -141,7 +141,7 @@ def _span(array: np.ndarray) -> Span:
     return first, first + last + array.itemsize
 
 
-class _Places:
+class _Origins:
     """Where in a pass arrays lie: in those that lay there before, or in what kernels have made since."""
 
     def __init__(self, fixed: dict[Span, np.ndarray]) -> None:
@@ -176,8 +176,8 @@ def is_replayable(
     """Whether the calls that a function made of these inputs may be replayed in its stead; the inputs are changed."""
     try:
         fixed, found = _prove_origins(function, inputs, calls)
-        places = _Places(fixed)
-        before = [*[places.note(arrays_of(call)) for call in calls], *map(places.of, outputs)]
+        origins = _Origins(fixed)
+        before = [*[origins.note(arrays_of(call)) for call in calls], *map(origins.of, outputs)]
         return before == found and all(
             _prove_untouched(function, inputs, calls, fixed, found, turn) for turn in range(TURNS)
         )
@@ -190,21 +190,21 @@ def _prove_origins(
 ) -> tuple[dict[Span, np.ndarray], list]:
     """The arrays that lie where they lay before; and of each call what its arrays lie in, then of each output."""
     fixed = {_span(array): array for array in inputs}
-    places, seen, found = _Places(fixed), [], []
+    origins, seen, found = _Origins(fixed), [], []
 
     def handle(call: Call) -> None:
         arrays, before = arrays_of(call), arrays_of(_next(calls, seen, call))
         fixed.update({_span(a): a for a, b in zip(arrays, before, strict=True) if _span(a) == _span(b)})
-        new = [array for array in arrays if places.of(array) is None]
+        new = [array for array in arrays if origins.of(array) is None]
         if new:
-            made = [a for a in arrays if places.of(a) is not None and _span(a) not in fixed]
+            made = [a for a in arrays if origins.of(a) is not None and _span(a) not in fixed]
             _prove_written(call, new, made)
         else:
             call.run()
-        found.append(places.note(arrays))
+        found.append(origins.note(arrays))
 
     outputs = _intercepted(function, inputs, handle)
-    return fixed, _complete(calls, seen, found, [places.of(output) for output in outputs])
+    return fixed, _complete(calls, seen, found, [origins.of(output) for output in outputs])
 
 
 def _prove_written(call: Call, new: Sequence[np.ndarray], made: Sequence[np.ndarray]) -> None:
@@ -212,7 +212,7 @@ def _prove_written(call: Call, new: Sequence[np.ndarray], made: Sequence[np.ndar
     if not all(
         array.flags.writeable and (array.dtype.kind in "fb" or array.dtype == np.uint8) for array in new
     ):
-        raise _NotReplayable  # of whole numbers some are places, which must not lie anywhere
+        raise _NotReplayable  # of whole numbers some are origins, which must not lie anywhere
     contents, left = [array.copy() for array in (*made, *new)], []
     try:
         for turn in range(2):
@@ -251,12 +251,12 @@ def _prove_untouched(
     for array in inputs:
         array[...] = _senseless(array, turn)
     sums = [_check_sum(array) for array in fixed.values()]
-    places, seen, found, filled = _Places(fixed), [], [], []
+    origins, seen, found, filled = _Origins(fixed), [], [], []
 
     def handle(call: Call) -> None:
         _next(calls, seen, call)
         arrays = arrays_of(call)
-        found.append(places.note(arrays))
+        found.append(origins.note(arrays))
         for array in [a for a, known in zip(arrays, found[-1], strict=True) if known is None]:
             array[...] = _senseless(array, turn)
             filled.append((array, array.copy()))
@@ -265,7 +265,7 @@ def _prove_untouched(
         warnings.simplefilter("ignore")
         outputs = _intercepted(function, inputs, handle)
     return (
-        _complete(calls, seen, found, [places.of(output) for output in outputs]) == expected
+        _complete(calls, seen, found, [origins.of(output) for output in outputs]) == expected
         and all(np.array_equal(a, b, equal_nan=True) for a, b in filled)
         and sums == [_check_sum(array) for array in fixed.values()]
     )

@@ -16,7 +16,7 @@ from .recurrent import (
     flags,
     is_real,
     multiply,
-    panels_of,
+    packed_panels,
     shares,
     states,
     whole_rows,
@@ -73,8 +73,8 @@ def _rnn_gradient(task, dh, h, w, dxw, acc, h_rows, xw_rows, rows_of, mask, step
                 slope = (relu_gradient(dstate, y) if rectify else tanh_gradient(dstate, y)) if real else zero
                 at = xw_rows[row] + t * units
                 store_until(dxw, at + j, at + units, slope)
-                around = zero if real else dstate
-                store_until(acc, own + j, own + units, load_until(dh, base + j, base + units) + around)
+                dh_skipped = zero if real else dstate
+                store_until(acc, own + j, own + units, load_until(dh, base + j, base + units) + dh_skipped)
         multiply(dxw, xw_rows, t * units, units, w, acc, rows_of, 0, acc, rows_of, 0, units, first, last)
 
 
@@ -86,7 +86,7 @@ def rnn(xw: np.ndarray, recurrent: np.ndarray, h0: np.ndarray, mask: Mask, activ
         h[:, 0] = h0
     elif xw.size:
         s = shares(n, steps, units, 1)
-        u = flat(recurrent) if s.few else panels_of(recurrent, False)
+        u = flat(recurrent) if s.few else packed_panels(recurrent, False)
         sizes = steps, units, n, s.rows, s.few, activation == "relu"
         _rnn(s.tasks, s.work, flat(xw), u, flat(h0), h.reshape(-1), s.states, s.products, flags(mask), *sizes)
     return h
@@ -101,7 +101,7 @@ def rnn_gradient(
     if not dxw.size:
         return dxw, np.ascontiguousarray(dh[:, -1])
     s = shares(n, steps, units, 1)
-    arrays = flat(dh), flat(h), panels_of(recurrent, True), dxw.reshape(-1), acc.reshape(-1)
+    arrays = flat(dh), flat(h), packed_panels(recurrent, True), dxw.reshape(-1), acc.reshape(-1)
     sizes = steps, units, n, whole_rows(s), activation == "relu"
     _rnn_gradient(whole_tasks(s, n), s.work, *arrays, s.states, s.products, s.units, flags(mask), *sizes)
     return dxw, acc

@@ -1,7 +1,7 @@
 """The product of one row and a matrix: a single example, or one sequence that is written.
 
 Every number of the matrix is read once, where it lies, and meets one factor, so the memory that it comes from is the bound: most often
-the second cache. Blocking: the sums of BROAD vectors of columns stay in registers while the rows of the matrix pass, so that nothing
+L2. Blocking: the sums of BROAD vectors of columns stay in registers while the rows of the matrix pass, so that nothing
 else is read or written in between; of the columns that are left, half as many, and so on. Each sum runs down the rows in their
 order, as it does in the register tile: the bits are the same.
 """

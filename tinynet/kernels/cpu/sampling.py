@@ -23,23 +23,23 @@ exact = register_jitable(**{**OPTIONS, "fastmath": False}, no_cpython_wrapper=Tr
 
 
 @jit
-def _argmax(task, x, places, columns, rows):
-    for row in range(task * rows, min(places.size, (task + 1) * rows)):
+def _argmax(task, x, classes, columns, rows):
+    for row in range(task * rows, min(classes.size, (task + 1) * rows)):
         best = row * columns
         for i in range(best + 1, (row + 1) * columns):
             if not x[i] <= x[best] and x[best] == x[best]:  # a NaN is the last that is taken
                 best = i
-        places[row] = best - row * columns
+        classes[row] = best - row * columns
 
 
 @as_defined
 def argmax(x: np.ndarray) -> np.ndarray:
     m, columns = x.shape
-    places = memory.empty((m,), np.int64)
+    classes = memory.empty((m,), np.int64)
     if m:
         tasks, rows = row_tasks(m, columns)
-        _argmax(tasks, x.size, flat(x), places, columns, rows)
-    return places
+        _argmax(tasks, x.size, flat(x), classes, columns, rows)
+    return classes
 
 
 @exact
@@ -80,7 +80,7 @@ def _pop(p, heap, sums, popped, largest, power):
 
 @exact
 def draw(p, temperature, top_k, top_p, u, heap, sums):
-    """What `sample` returns; heap, int64, and sums, float64, are room for as many elements as p has."""
+    """What `sample` returns; heap, int64, and sums, float64, have as many elements as p."""
     for i in range(p.size):
         heap[i] = i
     for place in range(p.size // 2 - 1, -1, -1):
@@ -119,7 +119,7 @@ def _sample(task, p, temperature, top_k, top_p, u, heap, sums, drawn):
     drawn[task] = draw(p, temperature, top_k, top_p, u, heap, sums)
 
 
-def room(classes: int) -> tuple[np.ndarray, np.ndarray]:
+def workspace(classes: int) -> tuple[np.ndarray, np.ndarray]:
     """What `draw` needs to work in."""
     return memory.empty((classes,), np.int64), memory.empty((classes,), np.float64)
 
@@ -127,5 +127,5 @@ def room(classes: int) -> tuple[np.ndarray, np.ndarray]:
 @as_defined
 def sample(probabilities: np.ndarray, temperature: float, top_k: int, top_p: float, u: float) -> int:
     p, drawn = flat(probabilities), memory.empty((1,), np.int64)
-    _sample(1, p.size, p, float(temperature), int(top_k), float(top_p), float(u), *room(p.size), drawn)
+    _sample(1, p.size, p, float(temperature), int(top_k), float(top_p), float(u), *workspace(p.size), drawn)
     return int(drawn[0])

@@ -75,6 +75,23 @@ def prepend_step(mask: np.ndarray) -> np.ndarray:
 
 
 @jit
+def _every_step(task, mask, chosen, steps, first, stride, count, rows):
+    for row in range(task * rows, min(chosen.size // count, (task + 1) * rows)):
+        for i in range(count):
+            chosen[row * count + i] = mask[row * steps + first + i * stride] != 0
+
+
+@as_defined
+def every_step(mask: np.ndarray, first: int, stride: int, count: int) -> np.ndarray:
+    n, steps = mask.shape
+    chosen = memory.empty((n, count), bool)
+    if chosen.size:
+        tasks, rows = row_tasks(n, count)
+        _every_step(tasks, chosen.size, flags(mask), chosen.reshape(-1), steps, first, stride, count, rows)
+    return chosen
+
+
+@jit
 def _keep_steps(task, x, mask, y, d, rows):
     for row in range(task * rows, min(mask.size, (task + 1) * rows)):
         if is_real(mask, row):
@@ -243,7 +260,7 @@ _MERGE = {"sum": map_two(_add), "mul": map_two(_multiply), "ave": map_two(_mean)
 
 
 @jit
-def _join(task, a, b, y, one, other, rows):
+def _concatenate(task, a, b, y, one, other, rows):
     both = one + other
     for row in range(task * rows, min(y.size // both, (task + 1) * rows)):
         copy(a, row * one, y, row * both, one)
@@ -284,7 +301,7 @@ def merge(a: np.ndarray, b: np.ndarray, mode: str) -> np.ndarray:
     y = memory.empty((*a.shape[:-1], one + other))
     if y.size:
         tasks, rows = row_tasks(y.size // (one + other), one + other)
-        _join(tasks, y.size, flat(a), flat(b), y.reshape(-1), one, other, rows)
+        _concatenate(tasks, y.size, flat(a), flat(b), y.reshape(-1), one, other, rows)
     return y
 
 

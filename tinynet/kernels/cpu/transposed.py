@@ -1,8 +1,8 @@
 """Products xᵀ w of matrices that share their long axis: the gradients of weights, sums over the rows of a batch.
 
 Blocking: DEPTH rows at a time. Of x they are copied so that what a register tile reads lies in one piece, for columns of a matrix
-fall on few places of the first cache; of w each task copies WIDTH columns, which stay in the first cache while all its tiles pass.
-Sums lie in the second cache between one block and the next. Bound by the multipliers.
+map to few L1 sets; of w each task copies WIDTH columns, which stay in L1 while all its tiles pass.
+Sums lie in L2 between one block and the next. Bound by the multipliers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .functions import scratch
 from .plans import kept
 
 DEPTH = 256
-"""Rows of a block: WIDTH columns of so many fill two thirds of the first cache."""
+"""Rows of a block: WIDTH columns of so many fill two thirds of L1."""
 TASKS = 16
 """Fewest shares of a product, where it has so many tiles."""
 
@@ -46,7 +46,7 @@ def _multiply_packed(task, packed, w, y, in_rows, out_rows, nothing, rows, colum
     panels, tiles = (columns + WIDTH - 1) // WIDTH, out_rows.size // ROWS
     row_part, panel = divmod(task, panels)
     column = panel * WIDTH
-    lines, places = scratch(DEPTH * WIDTH), row_offsets(in_rows, 0)
+    lines, offsets = scratch(DEPTH * WIDTH), row_offsets(in_rows, 0)
     for first in range(0, rows, DEPTH):
         depth = min(DEPTH, rows - first)
         for row in range(depth):
@@ -59,7 +59,7 @@ def _multiply_packed(task, packed, w, y, in_rows, out_rows, nothing, rows, colum
             sums = resume(y, outs, column, columns) if first else start(nothing, outs, 0, WIDTH)
             k = (first * tiles + tile * depth) * ROWS
             for j in range(0, depth * WIDTH, WIDTH):
-                sums = outer(sums, packed, places, k, lines, j)
+                sums = outer(sums, packed, offsets, k, lines, j)
                 k += ROWS
             finish(sums, y, outs, column, columns, ONE)
 

@@ -41,13 +41,22 @@ def _warp(task, images, matrices, grid, rows, columns, xs, padded, scratch, out,
     _pad(images, task * h * w * c, padded, picture, h, w * c, line, c)
     field = task * (2 * knots_y + 4) * wide
     _spread(grid, 2 * task * knots_y * knots_x, columns, scratch, field, 2 * knots_y, knots_x, wide)
-    places = field + 2 * knots_y * wide
+    positions_at = field + 2 * knots_y * wide
     for i in range(h):
-        _positions(matrices, 6 * task, rows, i, xs, scratch, field, places, h, w, knots_y)
+        _positions(matrices, 6 * task, rows, i, xs, scratch, field, positions_at, h, w, knots_y)
         for channel in range(c):
             corner = picture + line + c + channel
             _sample(
-                padded, corner, line, c, scratch, places, wide, out, ((task * h + i) * w) * c + channel, w
+                padded,
+                corner,
+                line,
+                c,
+                scratch,
+                positions_at,
+                wide,
+                out,
+                ((task * h + i) * w) * c + channel,
+                w,
             )
 
 
@@ -72,8 +81,8 @@ def _spread(grid, first, columns, scratch, field, count, knots_x, wide):
 
 
 @helper
-def _positions(matrices, m, rows, i, xs, scratch, field, places, h, w, knots_y):
-    """The whole and the broken part of the input positions (y, x) of a line: four lines of `scratch` at `places`."""
+def _positions(matrices, m, rows, i, xs, scratch, field, positions_at, h, w, knots_y):
+    """The whole and the broken part of the input positions (y, x) of a line: four lines of `scratch` at `positions_at`."""
     wide = xs.size
     low, high_y, high_x = splat(np.float32(-1)), splat(np.float32(h)), splat(np.float32(w))
     y = np.float32(i) - np.float32((h - 1) / 2)
@@ -87,18 +96,18 @@ def _positions(matrices, m, rows, i, xs, scratch, field, places, h, w, knots_y):
             row = fma(share, load(scratch, field + a * wide + j), row)
             column = fma(share, load(scratch, field + (knots_y + a) * wide + j), column)
         row, column = _between(row, low, high_y), _between(column, low, high_x)
-        store(scratch, places + j, _floor(row))
-        store(scratch, places + wide + j, row - _floor(row))
-        store(scratch, places + 2 * wide + j, _floor(column))
-        store(scratch, places + 3 * wide + j, column - _floor(column))
+        store(scratch, positions_at + j, _floor(row))
+        store(scratch, positions_at + wide + j, row - _floor(row))
+        store(scratch, positions_at + 2 * wide + j, _floor(column))
+        store(scratch, positions_at + 3 * wide + j, column - _floor(column))
 
 
 @helper
-def _sample(padded, corner, line, c, scratch, places, wide, out, target, w):
+def _sample(padded, corner, line, c, scratch, positions_at, wide, out, target, w):
     """One channel of a line of output pixels, between the four input pixels of each."""
     for j in range(w):
-        row, column = int(scratch[U(places + j)]), int(scratch[U(places + 2 * wide + j)])
-        down, right = scratch[U(places + wide + j)], scratch[U(places + 3 * wide + j)]
+        row, column = int(scratch[U(positions_at + j)]), int(scratch[U(positions_at + 2 * wide + j)])
+        down, right = scratch[U(positions_at + wide + j)], scratch[U(positions_at + 3 * wide + j)]
         at = U(corner + row * line + column * c)
         p, q = padded[at], padded[at + U(c)]
         r, s = padded[at + U(line)], padded[at + U(line + c)]

@@ -39,10 +39,10 @@ def conv2d_max_pool2d(
 
     Fused activations rise: they commute with the maximum.
     """
-    return conv2d_max_pool2d_traced(x, kernel, bias, convolution, activation, pooling)[0]
+    return conv2d_max_pool2d_with_argmax(x, kernel, bias, convolution, activation, pooling)[0]
 
 
-def conv2d_max_pool2d_traced(
+def conv2d_max_pool2d_with_argmax(
     x: np.ndarray,
     kernel: np.ndarray,
     bias: np.ndarray | None,
@@ -57,17 +57,17 @@ def conv2d_max_pool2d_traced(
     out = height, width
     padded = pad2d(z, pads, -np.inf)
     largest = np.full((len(z), *out, z.shape[3]), -np.inf, z.dtype)
-    places = np.zeros(largest.shape, np.uint8)
+    argmax = np.zeros(largest.shape, np.uint8)
     for u, v, at in taps(window, out, strides):
-        places[(padded[at] > largest) | np.isnan(padded[at])] = u * window[1] + v
+        argmax[(padded[at] > largest) | np.isnan(padded[at])] = u * window[1] + v
         np.maximum(largest, padded[at], out=largest)
-    return activate(largest, activation), places
+    return activate(largest, activation), argmax
 
 
 def conv2d_max_pool2d_gradient(
     dy: np.ndarray,
     y: np.ndarray,
-    places: np.ndarray,
+    argmax: np.ndarray,
     x: np.ndarray,
     kernel: np.ndarray,
     convolution: Convolution,
@@ -75,14 +75,14 @@ def conv2d_max_pool2d_gradient(
     pooling: Pooling,
     input_gradient: bool,
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
-    """(dx, dW, db) of conv2d_max_pool2d_traced, from dy at its output; dx is None where it is not asked for."""
+    """(dx, dW, db) of conv2d_max_pool2d_with_argmax, from dy at its output; dx is None where it is not asked for."""
     dy = activation_gradient(dy, y, activation)
     sizes = zip(x.shape[1:3], kernel.shape, *convolution, strict=False)
     shape = (len(x), *(output_size(size, k, s, pad, d) for size, k, s, pad, d in sizes), kernel.shape[3])
     window, strides, pads = pooling
     padded = pad2d(np.zeros(shape, dy.dtype), pads)
     for u, v, at in taps(window, y.shape[1:3], strides):
-        padded[at] += dy * (places == u * window[1] + v)
+        padded[at] += dy * (argmax == u * window[1] + v)
     dz = unpad2d(padded, shape, pads)
     dx = conv2d_input_gradient(dz, kernel, x.shape, *convolution) if input_gradient else None
     return dx, conv2d_kernel_gradient(x, dz, kernel.shape, *convolution), dz.sum(axis=(0, 1, 2))

@@ -40,13 +40,14 @@ def soft_cross_entropy(
     if targets.ndim == 1:
         targets = np.eye(c, dtype=logits.dtype)[targets]
     p = targets * logits.dtype.type(1 - smoothing) + logits.dtype.type(smoothing / c)
-    shifted = logits - logits.max(axis=1, keepdims=True, initial=-np.inf)
-    e = np.exp(shifted)
-    norms = e.sum(axis=1, keepdims=True)
-    shifted = np.where(p == 0, 0, shifted)  # a class that is not named may have any logit
-    terms = p * (np.log(norms) - shifted)
-    losses = terms.sum(axis=1, dtype=np.float64)
-    return float((losses * weights).sum()), (e / norms - p) * weights[:, None]
+    with np.errstate(invalid="ignore", over="ignore"):
+        shifted = logits - logits.max(axis=1, keepdims=True, initial=-np.inf)
+        gradient = np.exp(shifted)
+        total = gradient.sum(axis=1, keepdims=True)
+        shifted = np.where(p == 0, 0, shifted)  # a class that is not named may have any logit
+        losses = (p * (np.log(total) - shifted)).sum(axis=1, dtype=np.float64)
+        gradient = (gradient / total - p) * weights[:, None]
+    return _weighted_sum(losses, weights), gradient
 
 
 def binary_cross_entropy(logits: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Loss:

@@ -50,10 +50,10 @@ def batch_norm_gradient(
     axes = tuple(range(x.ndim - 1))
     dbeta = dy.sum(axis=axes)
     dgamma = (dy * normalised).sum(axis=axes)
-    through = (dbeta + normalised * dgamma) / x.dtype.type(max(len(_counted(x, mask)), 1))
+    through_statistics = (dbeta + normalised * dgamma) / x.dtype.type(max(len(_counted(x, mask)), 1))
     if mask is not None:
-        through = keep_steps(through, mask)
-    return gamma * inverse * (dy - through), dgamma, dbeta
+        through_statistics = keep_steps(through_statistics, mask)
+    return gamma * inverse * (dy - through_statistics), dgamma, dbeta
 
 
 def _counted(x: np.ndarray, mask: np.ndarray | None) -> np.ndarray:

@@ -20,7 +20,7 @@ def rnn(xw: np.ndarray, recurrent: np.ndarray, h0: np.ndarray, mask: Mask, activ
     """h[t + 1] = activation(xw[t] + h[t] U); xw (n, t, units), U (units, units), h0 (n, units) → h."""
     h = _states(xw, h0)
     for t in range(xw.shape[1]):
-        h[:, t + 1] = _carried(mask, t, h[:, t], activate(xw[:, t] + h[:, t] @ recurrent, activation))
+        h[:, t + 1] = _next_state(mask, t, h[:, t], activate(xw[:, t] + h[:, t] @ recurrent, activation))
     return h
 
 
@@ -31,7 +31,7 @@ def rnn_gradient(
     dxw = np.empty_like(dh[:, 1:])
     dstate = dh[:, -1]
     for t in reversed(range(dxw.shape[1])):
-        dh_active, dh_skipped = _parted(mask, t, dstate)
+        dh_active, dh_skipped = _split_by_mask(mask, t, dstate)
         dxw[:, t] = activation_gradient(dh_active, h[:, t + 1], activation)
         dstate = dh[:, t] + dh_skipped + dxw[:, t] @ recurrent.T
     return dxw, dstate
@@ -50,8 +50,8 @@ def lstm(
         i, f, g, o = np.split(xw[:, t] + h[:, t] @ recurrent, 4, axis=1)
         i, f, g, o = _sigmoid(i), _sigmoid(f), np.tanh(g), _sigmoid(o)
         cell = f * c[:, t] + i * g
-        c[:, t + 1] = _carried(mask, t, c[:, t], cell)
-        h[:, t + 1] = _carried(mask, t, h[:, t], o * np.tanh(cell))
+        c[:, t + 1] = _next_state(mask, t, c[:, t], cell)
+        h[:, t + 1] = _next_state(mask, t, h[:, t], o * np.tanh(cell))
         gates[:, t] = np.concatenate((i, f, g, o), axis=1)
     return h, c, gates
 
@@ -70,8 +70,8 @@ def lstm_gradient(
     dstate, dcell = dh[:, -1], dc
     for t in reversed(range(gates.shape[1])):
         i, f, g, o = np.split(gates[:, t], 4, axis=1)
-        dh_active, dh_skipped = _parted(mask, t, dstate)
-        dc_active, dc_skipped = _parted(mask, t, dcell)
+        dh_active, dh_skipped = _split_by_mask(mask, t, dstate)
+        dc_active, dc_skipped = _split_by_mask(mask, t, dcell)
         tanh_c = np.tanh(c[:, t + 1])
         cell = dc_active + dh_active * o * (1 - tanh_c * tanh_c)
         dxw[:, t] = np.concatenate(
@@ -111,12 +111,12 @@ def gru(
         before = h[:, t]
         product = before @ recurrent[:, : 2 * units] + bias[: 2 * units]
         r, z = np.split(_sigmoid(xw[:, t, : 2 * units] + product), 2, axis=1)
-        taken = before if reset_after else r * before
-        product = taken @ recurrent[:, 2 * units :] + bias[2 * units :]
+        operand = before if reset_after else r * before
+        product = operand @ recurrent[:, 2 * units :] + bias[2 * units :]
         n = np.tanh(xw[:, t, 2 * units :] + (r * product if reset_after else product))
-        inner[:, t] = product if reset_after else taken
+        inner[:, t] = product if reset_after else operand
         gates[:, t] = np.concatenate((r, z, n), axis=1)
-        h[:, t + 1] = _carried(mask, t, before, (1 - z) * n + z * before)
+        h[:, t + 1] = _next_state(mask, t, before, (1 - z) * n + z * before)
     return h, gates, inner
 
 
@@ -136,16 +136,16 @@ def gru_gradient(
     for t in reversed(range(gates.shape[1])):
         before = h[:, t]
         r, z, n = np.split(gates[:, t], 3, axis=1)
-        dh_active, dh_skipped = _parted(mask, t, dstate)
+        dh_active, dh_skipped = _split_by_mask(mask, t, dstate)
         dn = dh_active * (1 - z) * (1 - n * n)
         dz = dh_active * (before - n) * z * (1 - z)
         product = dn * r if reset_after else dn
-        taken = product @ recurrent[:, 2 * units :].T
-        reset = dn * inner[:, t] if reset_after else taken * before
+        doperand = product @ recurrent[:, 2 * units :].T
+        reset = dn * inner[:, t] if reset_after else doperand * before
         dxw[:, t] = np.concatenate((reset * r * (1 - r), dz, dn), axis=1)
         dr[:, t] = np.concatenate((dxw[:, t, : 2 * units], product), axis=1)
         dstate = dh[:, t] + dh_skipped + dh_active * z + dr[:, t, : 2 * units] @ recurrent[:, : 2 * units].T
-        dstate += taken if reset_after else taken * r
+        dstate += doperand if reset_after else doperand * r
     return dxw, dr, dstate
 
 
@@ -165,15 +165,15 @@ def _states(xw: np.ndarray, first: np.ndarray) -> np.ndarray:
     return states
 
 
-def _carried(mask: Mask, t: int, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def _next_state(mask: Mask, t: int, before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """The new state where step t is real, else the old one."""
     return after if mask is None else np.where(mask[:, t, None], after, before)
 
 
-def _parted(mask: Mask, t: int, dstate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A gradient at the state after step t in two: what goes through the step, and what was carried around it."""
-    nothing = np.zeros_like(dstate)
+def _split_by_mask(mask: Mask, t: int, dstate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A gradient at the state after step t in two: the part that goes through the step, and the part that skips it."""
+    zeros = np.zeros_like(dstate)
     if mask is None:
-        return dstate, nothing
+        return dstate, zeros
     real = mask[:, t, None]
-    return np.where(real, dstate, nothing), np.where(real, nothing, dstate)
+    return np.where(real, dstate, zeros), np.where(real, zeros, dstate)

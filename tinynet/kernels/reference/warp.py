@@ -38,7 +38,9 @@ def warp(images: np.ndarray, matrices: np.ndarray, grid: np.ndarray | None = Non
     return _between(upper, lower, row_part)
 
 
-def _positions(height, width, matrices, grid, dtype):
+def _positions(
+    height: int, width: int, matrices: np.ndarray, grid: np.ndarray | None, dtype: np.dtype
+) -> tuple[np.ndarray, np.ndarray]:
     """Input rows and columns, each (n, h, w), of every output pixel."""
     y = np.arange(height, dtype=dtype)[:, None] - (height - 1) / 2
     x = np.arange(width, dtype=dtype) - (width - 1) / 2
@@ -51,7 +53,7 @@ def _positions(height, width, matrices, grid, dtype):
     return position[:, 0] + (height - 1) / 2, position[:, 1] + (width - 1) / 2
 
 
-def _split(position, size):
+def _split(position: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Index of the pixel before each position, in a picture with 1 pixel of padding before it, and the part beyond it."""
     # From one pixel outside on everything is 0, so 1 pixel of padding before and 2 after serve any position, NaN too.
     position = np.fmin(np.fmax(position, -1), size)
@@ -59,6 +61,6 @@ def _split(position, size):
     return before.astype(np.intp) + 1, (position - before)[..., None]
 
 
-def _between(first, second, part):
+def _between(first: np.ndarray, second: np.ndarray, part: np.ndarray) -> np.ndarray:
     # In this form part = 0 returns `first` to the bit.
     return first + part * (second - first)

@@ -118,7 +118,9 @@ def components(mask: np.ndarray) -> Components:
     return Components(labels, area, box)
 
 
-def _touching(rows, starts, ends, stride: int) -> tuple[np.ndarray, np.ndarray]:
+def _touching(
+    rows: np.ndarray, starts: np.ndarray, ends: np.ndarray, stride: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of runs, one above the other."""
     above = (rows - 1) * stride
     first = np.searchsorted(rows * stride + ends, above + starts, "left")

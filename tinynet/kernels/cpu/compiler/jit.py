@@ -165,7 +165,9 @@ def _build_worker(context, outer, function, signature, state_type):
         builder.load(cgutils.gep_inbounds(builder, state, 0, i)) for i in range(4)
     )
     arguments = cgutils.unpack_tuple(builder, arguments, len(signature.args) - 1)
-    arguments = [_lent(context, builder, *pair) for pair in zip(signature.args[1:], arguments, strict=True)]
+    arguments = [
+        _borrowed(context, builder, *pair) for pair in zip(signature.args[1:], arguments, strict=True)
+    ]
     with cgutils.for_range(builder, workers) as loop:
         share = builder.urem(builder.add(own, loop.index), workers)
         first, last = (
@@ -186,12 +188,12 @@ def _build_worker(context, outer, function, signature, state_type):
     return worker
 
 
-def _lent(context, builder, kind, value):
+def _borrowed(context, builder, kind, value):
     """An argument without its counts of references, which all threads would write to at every slice: the caller holds it."""
     if isinstance(kind, types.BaseTuple):
         items = cgutils.unpack_tuple(builder, value, len(kind))
-        lent = [_lent(context, builder, *pair) for pair in zip(kind, items, strict=True)]
-        return context.make_tuple(builder, kind, lent)
+        borrowed = [_borrowed(context, builder, *pair) for pair in zip(kind, items, strict=True)]
+        return context.make_tuple(builder, kind, borrowed)
     if not isinstance(kind, types.Array):
         return value
     array = context.make_array(kind)(context, builder, value)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import DataError
-from ..files import path_text, read_file
+from ...errors import DataError
+from ...files import path_text, read_file
 
 WINDOW = 512
 """Characters that a text is measured in: each window is read from a zero state."""
@@ -131,8 +131,8 @@ def streams(ids: np.ndarray, batch_size: int, steps: int) -> tuple[np.ndarray, n
     windows = min(-(-length // needed), length // steps)
     first = np.linspace(0, length - windows * steps, batch_size).astype(np.int64)
     starts = steps * np.arange(windows)[:, None] + first
-    places = starts.reshape(-1, 1) + np.arange(steps)
-    return ids[places], ids[places + 1].astype(np.int64)
+    positions = starts.reshape(-1, 1) + np.arange(steps)
+    return ids[positions], ids[positions + 1].astype(np.int64)
 
 
 def windows(ids: np.ndarray, steps: int = WINDOW) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

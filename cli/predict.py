@@ -1,0 +1,62 @@
+"""tinynet predict: a column of a table, row by row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Iterable
+
+import click
+
+from tinynet.cli import completion
+from tinynet.cli.options import device_options, json_option, load_model
+from tinynet.terminal import echo, note, print_json
+
+
+@click.command("predict")
+@click.argument("table", metavar="TABLE.csv", shell_complete=completion.files)
+@click.option("--model", "name", required=True, metavar="FILE.npz", shell_complete=completion.models,
+              help="A model that was trained on such a table.")  # fmt: skip
+@json_option
+@device_options
+def command(table: str, name: str, as_json: bool) -> int:
+    """Predict the column that the model was trained for, for each row of TABLE.csv; - reads the table from stdin.
+
+    Prints the table with a column more, prediction, and of classes another, probability.
+    """
+    from tinynet.data.tables.read import read_table
+    from tinynet.tasks import expect
+    from tinynet.tasks.rows import COLUMN, Rows
+
+    task = expect(Rows, load_model(name))
+    given = read_table(sys.stdin.buffer if table == "-" else table)
+    predictions = task.answer(given)
+    for line in task.notes(given):
+        note(f"note: {line}")
+    if as_json:
+        for i, each in enumerate(predictions):
+            more = {} if each.probability is None else {"probability": round(each.probability, 6)}
+            print_json({"row": i + 1, COLUMN: each.value, **more})
+        return 0
+    names = [COLUMN, *(["probability"] if task.number is None else [])]
+    _print_row([*given.columns, *_free(names, given.columns)], given.delimiter)
+    for row, each in zip(given.rows, predictions, strict=True):
+        surely = [] if each.probability is None else [f"{each.probability:.4f}".replace(".", given.decimal)]
+        _print_row([*row, each.value, *surely], given.delimiter)
+    return 0
+
+
+def _free(names: list[str], taken: list[str]) -> Iterable[str]:
+    """Names for the columns that are added, with a number where the table has a column of that name."""
+    for name in names:
+        yield next(
+            each for each in (name, *(f"{name}_{i}" for i in range(2, len(taken) + 3))) if each not in taken
+        )
+
+
+def _print_row(fields: list[str], delimiter: str) -> None:
+    """Fields as a line of the table, quoted where they must be."""
+    line = io.StringIO()
+    csv.writer(line, delimiter=delimiter, lineterminator="").writerow(fields)
+    echo(line.getvalue(), keep="\t\n")

@@ -1,0 +1,21 @@
+"""What training does to the samples of each batch: random copies that mean the same. Each wing of data has its own kind."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import ClassVar
+
+import numpy as np
+
+
+class Augmentation:
+    """How far samples may be changed, a dataclass of amounts."""
+
+    of: ClassVar[str]
+    """What it changes, and in which shape."""
+    axes: ClassVar[tuple[int, ...]]
+    """How many axes a batch may have."""
+
+    def apply(self, batch: np.ndarray, kernels: ModuleType, rng: np.random.Generator | int) -> np.ndarray:
+        """Changed copies of a batch, float32; they depend on rng, a generator or a seed, and nothing else."""
+        raise NotImplementedError

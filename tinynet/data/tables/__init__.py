@@ -1,0 +1,1 @@
+"""Tables: comma-separated files as columns and rows, and rows as numbers that a network reads."""

@@ -1,0 +1,172 @@
+"""Rows of a table as numbers that a network reads: scaling and categories are learnt from the training rows and kept in the file.
+
+A number becomes (x − mean) / deviation, a category one number per value, 1 for its own; a missing number is the mean, and a
+further number says that it is missing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...errors import DataError, ModelFileError
+from .read import Table, as_numbers, is_missing
+
+MOST_VALUES = 100
+"""Values of a category that are told apart, the most frequent."""
+DISTINCT = 0.5
+"""A text column of which a larger part is distinct is taken for names."""
+NUMBERS = 0.9
+"""Part of the fields that must be numbers for a column of numbers."""
+FAR = 8.0
+"""Deviations from the mean at which a number is cut off: a wrong entry must not outweigh all others."""
+DATE = re.compile(
+    r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(:\d{2})?|\d{4}-\d{1,2}"
+)
+CODE = re.compile(r"0\d+")
+"""A number that begins with a zero is the name of something, as a postal code."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """How one column becomes numbers: one for a number (mean, scale), one per value of a category; one more if `missing`."""
+
+    name: str
+    mean: float = 0.0
+    scale: float = 1.0
+    values: list[str] = field(default_factory=list)
+    missing: bool = False
+
+    @property
+    def size(self) -> int:
+        """Numbers that it becomes."""
+        return max(len(self.values), 1) + self.missing
+
+    def apply(self, table: Table) -> np.ndarray:
+        """(n, size) float32."""
+        fields = table.column(self.name)
+        if self.values:
+            index = {value: i for i, value in enumerate(self.values)}
+            found = np.array([index.get(each, -1) for each in fields])
+            numbers = (found[:, None] == np.arange(len(self.values))).astype(np.float32)
+            absent = np.array([is_missing(each) for each in fields])
+        else:
+            given = as_numbers(fields, table.decimal)
+            absent = np.isnan(given)
+            scaled = (np.where(absent, self.mean, given) - self.mean) / self.scale
+            numbers = np.clip(scaled, -FAR, FAR)[:, None].astype(np.float32)
+        return np.hstack([numbers, absent[:, None]]) if self.missing else numbers
+
+    def unseen(self, fields: Iterable[str]) -> int:
+        """Fields with a value that the training rows had not."""
+        known = {*self.values}
+        return sum(each not in known and not is_missing(each) for each in fields) if self.values else 0
+
+
+@dataclass
+class Preparation:
+    """How rows become inputs. `apply` takes any table with these columns, in any order and among others."""
+
+    columns: list[Column]
+
+    @property
+    def size(self) -> int:
+        """Numbers of a row."""
+        return sum(column.size for column in self.columns)
+
+    def apply(self, table: Table) -> np.ndarray:
+        """The rows (n, size) float32; raises DataError where a column is missing."""
+        lacking = [column.name for column in self.columns if column.name not in table.columns]
+        if lacking:
+            raise DataError(
+                f"{table.name} lacks {'the column' if len(lacking) == 1 else 'columns'} {', '.join(lacking)}, "
+                "which the model was trained with; add it, empty where it is not known"
+            )
+        return np.ascontiguousarray(
+            np.hstack([column.apply(table) for column in self.columns]).astype(np.float32)
+        )
+
+    def notes(self, table: Table) -> list[str]:
+        """Values that the training rows had not, counted per column."""
+        unseen = {column.name: column.unseen(table.column(column.name)) for column in self.columns}
+        return [
+            f"{count} row{'s have a value' if count > 1 else ' has a value'} of {name} that was not seen in training"
+            for name, count in unseen.items()
+            if count
+        ]
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """What a model's file says."""
+        return [asdict(column) for column in self.columns]
+
+    @classmethod
+    def from_json(cls, found: Any, owner: str) -> Preparation:
+        """What `as_json` gave; raises ModelFileError for anything else."""
+        try:
+            columns = [Column(**{**each, "values": [*map(_text, each["values"])]}) for each in found]
+            for column in columns:
+                _text(column.name)
+                if not (np.isfinite(float(column.mean)) and float(column.scale) > 0):
+                    raise ValueError
+        except (TypeError, KeyError, ValueError):
+            raise ModelFileError(f"{owner} does not say how rows become its input; train it again") from None
+        return cls(columns)
+
+
+def _text(given: Any) -> str:
+    if not isinstance(given, str):
+        raise TypeError
+    return given
+
+
+def learn(table: Table, names: Sequence[str]) -> tuple[Preparation, list[str]]:
+    """The preparation that suits the columns of these names, and a sentence for each that is ignored.
+
+    Raises DataError where no column is left.
+    """
+    columns, notes = [], []
+    for name in names:
+        found = learn_column(table, name)
+        if isinstance(found, Column):
+            columns.append(found)
+        else:
+            notes.append(f"column {name} is ignored: {found}")
+    if not columns:
+        why = f" ({'; '.join(notes)})" if notes else ""
+        raise DataError(f"{table.name} has no column to learn from{why}; add one that tells rows apart")
+    return Preparation(columns), notes
+
+
+def learn_column(table: Table, name: str) -> Column | str:
+    """How a column becomes numbers, or why it is ignored."""
+    fields = table.column(name)
+    present = [each for each in fields if not is_missing(each)]
+    if not present:
+        return "it is empty"
+    missing = len(present) < len(fields)
+    counts = Counter(present)
+    if len(counts) == 1 and not missing:
+        return "it is the same in all rows"
+    numbers = as_numbers(fields, table.decimal)
+    given = numbers[np.isfinite(numbers)]
+    if len(given) >= NUMBERS * len(present) and not any(map(CODE.fullmatch, counts)):
+        return _number(name, numbers, given, missing=len(given) < len(fields))
+    if sum(bool(DATE.fullmatch(each)) for each in present) >= NUMBERS * len(present):
+        return "it holds dates or times"
+    if len(counts) > DISTINCT * len(present):
+        return "it holds a name or text of its own in most rows"
+    return Column(name, values=[value for value, _ in counts.most_common(MOST_VALUES)], missing=missing)
+
+
+def _number(name: str, numbers: np.ndarray, given: np.ndarray, missing: bool) -> Column | str:
+    if not missing and len(given) > 2 and (np.diff(numbers) == 1).all():
+        return "it numbers the rows"
+    deviation = float(given.std())
+    if not deviation and not missing:
+        return "it is the same in all rows"
+    return Column(name, float(given.mean()), deviation or 1.0, missing=missing)

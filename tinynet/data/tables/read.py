@@ -1,0 +1,193 @@
+"""Read a table: a file of comma-, semicolon- or tab-separated values whose first line names the columns.
+
+The one bounded reader for all that comes as a table: rows to predict, labelled texts, series.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+
+from ...errors import DataError
+from ...files import path_text, read_file
+from ..text.characters import as_text
+
+LARGEST = 1 << 28
+"""Bytes of a file."""
+MOST_COLUMNS, MOST_CELLS = 4096, 50_000_000
+DELIMITERS = ",\t;|"
+LOOKED_AT = 50
+"""Lines from which the delimiter is told."""
+MISSING = {"", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "?", "-", "--", "."}
+"""What stands for a missing value, in small letters."""
+COMMA = re.compile(r"[-+]?(\d{1,3}(\.\d{3})+|\d+),\d+\s*%?")
+POINT = re.compile(r"[-+]?(\d{1,3}(,\d{3})+|\d+)\.\d+\s*%?")
+"""Numbers with either decimal mark, thousands separated by the other or not at all."""
+SPACES = {ord(space): None for space in " \u00a0\u202f'"}
+"""What may separate thousands in any case."""
+
+
+@dataclass
+class Table:
+    """What a file holds, as it is written there.
+
+    name: of the file, for messages; columns: their names; rows: as many fields each; decimal: the mark of its numbers.
+    """
+
+    name: str
+    columns: list[str]
+    rows: list[list[str]]
+    delimiter: str = ","
+    decimal: str = "."
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def column(self, name: str) -> list[str]:
+        """The fields of one column, without the space around them; raises DataError where there is none of that name."""
+        index = self.index(name)
+        return [row[index].strip() for row in self.rows]
+
+    def index(self, name: str) -> int:
+        """Where a column stands; raises DataError where there is none of that name."""
+        if name not in self.columns:
+            raise DataError(f"{self.name} has no column {name!r}; its columns are {', '.join(self.columns)}")
+        return self.columns.index(name)
+
+    def numbers(self, name: str) -> np.ndarray:
+        """A column as float64 (n,), NaN where a field is missing or no number."""
+        return as_numbers(self.column(name), self.decimal)
+
+
+def is_missing(field: str) -> bool:
+    """Whether a field, without the space around it, stands for a missing value."""
+    return field.lower() in MISSING
+
+
+def as_numbers(fields: list[str], decimal: str = ".") -> np.ndarray:
+    """Fields as float64 (n,), NaN where one is missing or no finite number.
+
+    Thousands may be separated by spaces, apostrophes or the other mark; a per cent sign is left out.
+    """
+    other = "," if decimal == "." else "."
+    grouped = re.compile(rf"[-+]?\d{{1,3}}(\{other}\d{{3}})+(\{decimal}\d*)?")
+    numbers = np.full(len(fields), np.nan)
+    for i, field in enumerate(fields):
+        text = field.translate(SPACES).removesuffix("%")
+        if grouped.fullmatch(text):
+            text = text.replace(other, "")
+        text = text.replace(",", ".") if decimal == "," and "." not in text else text
+        try:
+            numbers[i] = float(text) if "_" not in text else np.nan
+        except ValueError:
+            continue
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def read_table(source: str | os.PathLike | BinaryIO) -> Table:
+    """Read the table in a file, or in an open binary one: UTF-8, with or without a byte-order mark.
+
+    The delimiter and the decimal mark are told from the file; fields may be quoted and hold line breaks; empty lines are
+    left out. Raises DataError for a file that cannot be read, is empty, no text or too large, for a line with more or fewer
+    fields than there are columns, and for columns without or with the same name.
+    """
+    name = path_text(source, DataError) if isinstance(source, (str, bytes, os.PathLike)) else "the table"
+    try:
+        text = as_text(read_file(source, LARGEST), name)
+    except OSError as error:
+        raise DataError(f"cannot read {name}: {error.strerror or error}; give the name of a table") from None
+    delimiter = _delimiter(text)
+    lines = _lines(text, delimiter, name)
+    first = next(lines, None)
+    if first is None:
+        raise DataError(f"{name} holds no line; give a table whose first line names the columns")
+    columns = _names([field.strip() for field in first[1]], name)
+    rows = [_row(fields, len(columns), number, name) for number, fields in lines]
+    return Table(name, columns, rows, delimiter, _decimal(rows, delimiter))
+
+
+def _lines(text: str, delimiter: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    """Lines that are not empty, with their numbers, as fields."""
+    quoting = csv.QUOTE_MINIMAL if _is_quoted(text, delimiter) else csv.QUOTE_NONE
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
+    cells = 0
+    try:
+        for fields in lines:
+            if any(map(str.strip, fields)):
+                cells += len(fields)
+                if len(fields) > MOST_COLUMNS or cells > MOST_CELLS:
+                    raise DataError(
+                        f"{name} has more than {MOST_COLUMNS:,} columns or {MOST_CELLS:,} fields; leave some out"
+                    )
+                yield lines.line_num, fields
+    except csv.Error as error:
+        raise DataError(
+            f"{name}, line {lines.line_num}: {error}; a table has one row per line, and quotes round a field close"
+        ) from None
+
+
+def _is_quoted(text: str, delimiter: str) -> bool:
+    """Whether quotes enclose fields, or are characters like others, as in tab-separated text with a single one."""
+    if delimiter != "\t":
+        return True
+    begun = text.count('\t"') + text.count('\n"') + text.startswith('"')
+    ended = text.count('"\t') + text.count('"\n') + text.endswith('"')
+    return begun <= ended
+
+
+def _delimiter(text: str) -> str:
+    """The one by which most lines have as many fields as the first, and that has more than one."""
+    lines = text.split("\n", LOOKED_AT)[:LOOKED_AT]
+
+    def fitting(delimiter: str) -> tuple[float, int]:
+        widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
+        if not widths or widths[0] < 2:
+            return 0.0, 0
+        return Counter(widths)[widths[0]] / len(widths), widths[0]
+
+    try:
+        return max(DELIMITERS, key=fitting)
+    except csv.Error:
+        return ","  # which reading it will tell
+
+
+def _names(names: list[str], table: str) -> list[str]:
+    """The names of the columns; a first one without a name holds the numbers of the rows, as some programs write."""
+    names = [
+        "index" if not name and i == 0 and "index" not in names else name for i, name in enumerate(names)
+    ]
+    while names and not names[-1]:
+        names.pop()  # a delimiter at the end of the line
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if "" in names or twice:
+        which = f"two columns named {twice[0]}" if twice and twice[0] else "a column without a name"
+        raise DataError(f"{table} has {which}; give each column a name of its own in the first line")
+    return names
+
+
+def _row(fields: list[str], columns: int, number: int, name: str) -> list[str]:
+    """The fields of a line, as many as there are columns; more only where they are empty."""
+    if len(fields) < columns or any(map(str.strip, fields[columns:])):
+        raise DataError(
+            f"{name}, line {number}: {len(fields)} fields for {columns} columns; put quotes round a field that holds the delimiter"
+        )
+    return fields[:columns]
+
+
+def _decimal(rows: list[list[str]], delimiter: str) -> str:
+    """The decimal mark: a comma where numbers have one and none has a point."""
+    if delimiter == ",":
+        quoted = [field for row in rows[:1000] for field in row if "," in field]
+        if not quoted:
+            return "."
+    fields = [field.strip() for row in rows[:1000] for field in row]
+    commas = sum(map(bool, map(COMMA.fullmatch, fields)))
+    return "," if commas and not any(map(POINT.fullmatch, fields)) else "."

@@ -1,0 +1,261 @@
+"""Rows of a table: `tinynet train TABLE.csv` with the column to predict, then `tinynet predict` with the model that this makes.
+
+The columns of a table have no order and no neighbours, so the network is a plain one: dense layers, and beside them a linear
+one, whose outputs are added («wide and deep»; Cheng et al. 2016). What is linear in a small table is then learnt at once, and the
+deep branch learns what is left.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..data.folders import stratified_split
+from ..data.tables.prepare import Preparation, learn
+from ..data.tables.read import Table, read_table
+from ..data.tables.target import Number, as_target_numbers, classes_of, is_number, number_of, with_target
+from ..errors import DataError, Setting, UsageError, did_you_mean
+from ..layers import Activation, Dense, Dropout, Parallel
+from ..sequential import Sequential
+from ..tasks.base import ROWS
+from ..tasks.rows import NumberMeasures, measure_numbers
+from ..training import Adam, AdamW, EarlyStopping, OneCycle
+from .architectures import ARCHITECTURES
+from .base import Choices, Plan, Recipe
+
+VALIDATION = 0.15
+LEAST_ROWS = 10
+MANY_ROWS = 5000
+"""From so many on, the network is larger and needs no dropout."""
+UNITS = {True: (128, 64), False: (64, 32)}
+DROPOUT = {True: 0.0, False: 0.2}
+BATCH_SIZE = (16, 256)
+"""Smallest and largest; a twentieth of the rows between."""
+STEPS = 4000
+EPOCHS = (20, 100)
+PEAK_LEARNING_RATE = 3e-3
+WEIGHT_DECAY = 0.01
+TELLS = 0.995
+"""Part of the rows in which one column alone tells the target."""
+SAME = 0.9995
+"""Correlation of a column and a target that say the same number."""
+FEW_VALUES = 20
+LINEAR_EPOCHS = 60
+
+
+@dataclass
+class RowsPlan(Plan):
+    """A training on rows. What is learnt is a class, or where `number` is set a number."""
+
+    number: Number | None = None
+    true: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    """The numbers of the validation rows, in their own unit."""
+
+    def record(self, best: dict[str, Any]) -> dict[str, Any]:
+        """What the model file says about the data and the result."""
+        if self.number is None:
+            return super().record(best)
+        measured = self._measured()
+        return {
+            "samples": len(self.x),
+            "validation MAE": round(measured.mae, 6),
+            "validation R²": round(measured.r2, 4),
+        }
+
+    def _measured(self) -> NumberMeasures:
+        outputs = self.model.answer(self.settings["validation_data"][0])[0]
+        assert self.number is not None
+        return measure_numbers(self.number.value(outputs), self.true)
+
+    def result_line(self, best: dict[str, Any]) -> str:
+        """The result as people read it."""
+        return (
+            super().result_line(best)
+            if self.number is None
+            else f"validation rows: {self._measured().line()}"
+        )
+
+    def notes(self) -> list[str]:
+        """Classes that are never answered."""
+        return super().notes() if self.number is None else []
+
+    def baselines(self) -> list[str]:
+        """A linear model, and the majority or the mean, learnt from the same rows and measured on the same."""
+        x, y = self.settings["validation_data"]
+        if self.number is None:
+            most = np.bincount(self.y).argmax()
+            right = float((linear_classes(self.x, self.y, x) == y).mean())
+            return [
+                f"for comparison: a linear model {100 * right:.2f} %, always the most frequent class {100 * (y == most).mean():.2f} %"
+            ]
+        values = self.number.value(self.y)
+        linear = linear_numbers(self.x, values, x)
+        found = [measure_numbers(each, self.true) for each in (linear, np.full(len(y), values.mean()))]
+        named = zip(("a linear model", "always the mean"), found, strict=True)
+        return ["for comparison: " + "; ".join(f"{name}: {measured.line()}" for name, measured in named)]
+
+
+class Rows(Recipe):
+    """A wide and deep network for the columns of a table."""
+
+    task = ROWS
+    kind = "rows"
+    holds = "rows of a table"
+    options = frozenset({"target", "target_type", "drop"})
+
+    def matches(self, data: str, choices: Choices) -> bool:
+        """A .csv or .tsv file; which column is to be predicted must be said."""
+        return data.lower().endswith((".csv", ".tsv")) and os.path.isfile(data)
+
+    def plan(self, data: str, choices: Choices) -> RowsPlan:
+        """Rows without a target are left out; columns that tell nothing are, with a note each."""
+        table = read_table(data)
+        target, left_out = _chosen_columns(table, choices)
+        rows, fields = with_target(table, target)
+        if len(rows) < LEAST_ROWS:
+            raise DataError(
+                f"{data} has {len(rows)} rows with {target}, too few to learn from; give at least {LEAST_ROWS}"
+            )
+        asked = choices.target_type
+        numeric = asked == "number" or (asked is None and is_number(fields, table.decimal))
+        labels = None if numeric else classes_of(fields, data, target)
+        index = {label: i for i, label in enumerate(labels or [])}
+        classes = np.array([index.get(each, 0) for each in fields])
+        training, validation = stratified_split(classes, VALIDATION, choices.seed)
+        names = [name for name in table.columns if name != target and name not in left_out]
+        preparation, notes = learn(_part(rows, training), names)
+        x, xv = (preparation.apply(_part(rows, part)) for part in (training, validation))
+        number, true, y = None, np.zeros(0), classes
+        if numeric:
+            number = number_of([fields[i] for i in training], table.decimal, data, target)
+            values = as_target_numbers(fields, table.decimal, data, target)
+            true, y = values[validation], number.scaled(values)
+        model = network(preparation.size, labels, len(x), choices.seed, f"{Path(data).stem}-{choices.arch}")
+        _describe(model, target, preparation, number)
+        if missing := len(table) - len(rows):
+            notes.insert(0, f"{missing} row{'s' * (missing > 1)} without {target} are left out")
+        notes += (
+            _same_numbers(rows, names, fields, target)
+            if numeric
+            else _tell_tales(rows, names, fields, target)
+        )
+        reason = (
+            f"{len(rows):,} rows, {len(preparation.columns)} columns, {'a number' if numeric else f'{len(index)} classes'} "
+            f"to predict: training {ARCHITECTURES[choices.arch].title} with {model.parameter_count():,} parameters"
+        )
+        settings = _settings(choices, len(x), (xv, y[validation]))
+        return RowsPlan(model.name, reason, model, x, y[training], settings, notes, number=number, true=true)
+
+
+def _describe(model: Sequential, target: str, preparation: Preparation, number: Number | None) -> None:
+    """Write into the model what its file says of its input and output."""
+    found = {"kind": "table", "target": target, "columns": preparation.as_json()}
+    model.metadata["input"] = {**found, **({"number": number.as_json()} if number else {})}
+    names = ", ".join(column.name for column in preparation.columns)
+    model.metadata["about"] = f"predicts {target} from {names}"[:80]
+
+
+def network(features: int, labels: list[str] | None, rows: int, seed: int, name: str) -> Sequential:
+    """A deep branch and a linear one, added; a softmax for classes."""
+    many, outputs = rows >= MANY_ROWS, len(labels) if labels else 1
+    deep: list = []
+    for units in UNITS[many]:
+        deep += [Dense(units, activation="relu"), *([Dropout(DROPOUT[many])] if DROPOUT[many] else [])]
+    branches = [Sequential([*deep, Dense(outputs)]), Dense(outputs)]
+    layers = [Parallel(branches, merge="add"), *([Activation("softmax")] if labels else [])]
+    return Sequential(layers, (features,), seed=seed, labels=labels, name=name)
+
+
+def _settings(choices: Choices, rows: int, validation: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
+    batch_size = choices.batch_size or min(max(rows // 20, BATCH_SIZE[0]), BATCH_SIZE[1])
+    epochs = min(max(STEPS * batch_size // rows, EPOCHS[0]), EPOCHS[1])
+    return {
+        "epochs": choices.epochs or epochs,
+        "batch_size": batch_size,
+        "loss": "cross_entropy" if validation[1].ndim == 1 else "mse",
+        "optimizer": AdamW(OneCycle(choices.learning_rate or PEAK_LEARNING_RATE), weight_decay=WEIGHT_DECAY),
+        "validation_data": validation,
+        "early_stopping": EarlyStopping("val_loss", patience=None),
+        "seed": choices.seed,
+    }
+
+
+def _chosen_columns(table: Table, choices: Choices) -> tuple[str, set[str]]:
+    """The target, and columns that are to be left out; raises UsageError for such as the table has not."""
+    left_out = {*(choices.drop or ())}
+    columns = ", ".join(table.columns)
+    if choices.target is None:
+        raise UsageError(
+            f"which column of {table.name} is to be predicted? Give ",
+            Setting("target"),
+            f": one of {columns}",
+        )
+    for name, setting in ((choices.target, "target"), *((name, "drop") for name in left_out)):
+        if name not in table.columns:
+            close = did_you_mean(name, table.columns)
+            advice = close or f"its columns are {columns}"
+            raise UsageError(Setting(setting), f" {name!r} is not a column of {table.name}; {advice}")
+    if choices.target in left_out:
+        raise UsageError(Setting("drop"), f" names {choices.target}, which is to be predicted; leave it out")
+    return choices.target, left_out
+
+
+def _part(table: Table, indices: np.ndarray) -> Table:
+    rows = [table.rows[i] for i in indices]
+    return Table(table.name, table.columns, rows, table.delimiter, table.decimal)
+
+
+def _tell_tales(table: Table, names: list[str], fields: list[str], target: str) -> list[str]:
+    """A sentence for each column that tells the class alone, which may be the target by another name."""
+    found = []
+    if max(Counter(fields).values()) > TELLS * len(fields):
+        return found
+    for name in names:
+        column = table.column(name)
+        if len({*column}) <= FEW_VALUES:
+            pairs = Counter(zip(column, fields, strict=True))
+            told: dict[str, int] = {}
+            for (value, _), count in pairs.items():
+                told[value] = max(count, told.get(value, 0))
+            if sum(told.values()) >= TELLS * len(fields):
+                found.append(_tells(name, target))
+    return found
+
+
+def _same_numbers(table: Table, names: list[str], fields: list[str], target: str) -> list[str]:
+    """A sentence for each column that grows with the number to predict as nothing but itself does."""
+    y = as_target_numbers(fields, table.decimal, table.name, target)
+    found = []
+    for name in names:
+        x = table.numbers(name)
+        known = np.isfinite(x)
+        varies = known.sum() > 2 and np.ptp(x[known]) and np.ptp(y[known])
+        if varies and known.mean() > 0.5 and abs(np.corrcoef(x[known], y[known])[0, 1]) > SAME:
+            found.append(_tells(name, target))
+    return found
+
+
+def _tells(name: str, target: str) -> str:
+    return f"the column {name} alone tells {target}: if it is known only afterwards, drop it"
+
+
+def linear_classes(x: np.ndarray, y: np.ndarray, xv: np.ndarray) -> np.ndarray:
+    """What multinomial logistic regression, learnt from rows x and classes y, says of other rows."""
+    model = Sequential([Dense(int(y.max()) + 1, activation="softmax")], x.shape[1:])
+    batch_size = min(max(len(x) // 20, BATCH_SIZE[0]), BATCH_SIZE[1])
+    model.fit(
+        x, y, epochs=LINEAR_EPOCHS, batch_size=batch_size, optimizer=Adam(OneCycle(3e-2)), verbose=False
+    )
+    return model.answer(xv)[0].argmax(axis=1)
+
+
+def linear_numbers(x: np.ndarray, y: np.ndarray, xv: np.ndarray) -> np.ndarray:
+    """What linear regression, learnt from rows x and numbers y by least squares, says of other rows."""
+    one = np.ones((len(x), 1))
+    weights = np.linalg.lstsq(np.hstack([x, one]), y, rcond=None)[0]
+    return xv @ weights[:-1] + weights[-1]

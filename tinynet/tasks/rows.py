@@ -1,0 +1,148 @@
+"""Predict a column of a table: a network reads one row after the other and names a class or a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..data.tables.prepare import Preparation
+from ..data.tables.read import Table, read_table
+from ..data.tables.target import Number, as_target_numbers, with_target
+from ..errors import DataError, UsageError
+from ..layers.inputs import check_finite_output
+from ..network import Network
+from .base import ROWS, Task, check_task, was_trained_on
+from .classes import ClassMeasures, LabelledSamples, measure_classes, percent
+
+COLUMN = "prediction"
+"""What the column is called that predictions stand in."""
+
+
+@dataclass
+class LabelledRows:
+    """Rows that a model is measured on. x: as it reads them; y: classes by index, or numbers, (n,)."""
+
+    x: np.ndarray
+    y: np.ndarray
+    remarks: Sequence[str] = ()
+    unreadable: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class NumberMeasures:
+    """How near predicted numbers come, in the target's own unit; r2 is the part of its variance that is explained."""
+
+    mae: float
+    rmse: float
+    r2: float
+    samples: int
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, as programs read it."""
+        return {"mae": self.mae, "rmse": self.rmse, "r2": self.r2, "samples": self.samples}
+
+    def line(self) -> str:
+        """All of it, as people read it."""
+        errors = f"mean absolute error {self.mae:.4g}, root mean square error {self.rmse:.4g}, R² {round(self.r2, 3) + 0.0:.3f}"
+        return f"{errors} ({self.samples:,} rows)"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a row is predicted to be, as the table would write it, and of a class how probable it is."""
+
+    value: str
+    probability: float | None = None
+
+
+class Rows(Task[LabelledRows, "ClassMeasures | NumberMeasures"]):
+    """A network that predicts one column of a table from the others."""
+
+    name = ROWS
+
+    def __init__(self, *models: Network) -> None:
+        super().__init__(*models)
+        if len(models) > 1:
+            raise UsageError(
+                "several models vote on pictures, text and sounds, but rows are for one model; give one"
+            )
+        check_task(self.model, ROWS)
+        spec = self.model.metadata["input"]
+        self.preparation = Preparation.from_json(spec.get("columns"), self.model.name)
+        self.target = spec.get("target")
+        self.number = None if self.model.labels else Number.from_json(spec.get("number"), self.model.name)
+        shapes = (self.preparation.size,), (len(self.model.labels) if self.model.labels else 1,)
+        if not isinstance(self.target, str) or (self.model.input_shape, self.model.output_shape) != shapes:
+            raise UsageError(
+                f"{self.model.name} does not fit the columns that its file names; train it again on its table"
+            )
+
+    def answer(self, given: Table) -> list[Prediction]:
+        """The predictions for the rows of a table, in their order; its target, where it is there, is not read."""
+        x = self.preparation.apply(given)
+        if not len(x):
+            return []
+        outputs = self.model.answer(x)[0]
+        check_finite_output(self.model.name, outputs)
+        if self.number is not None:
+            return [Prediction(self.number.written(v, given.decimal)) for v in self.number.value(outputs)]
+        labels = self.model.labels or []
+        return [Prediction(labels[row.argmax()], float(row.max())) for row in outputs]
+
+    def notes(self, given: Table) -> list[str]:
+        """What the user should know of a table that is predicted."""
+        return self.preparation.notes(given)
+
+    def read(self, data: str) -> LabelledRows:
+        """The rows of a table that have a target, which must be a class that the model knows, or a number."""
+        table = read_table(data)
+        rows, fields = with_target(table, self.target)
+        remarks = [f"note: {note}" for note in self.notes(rows)]
+        if left_out := len(table) - len(rows):
+            remarks.append(f"note: {left_out} rows without {self.target} do not count")
+        if was_trained_on(self.model, data):
+            remarks.append("note: it was trained on some of these rows, so this is too optimistic")
+        return LabelledRows(self.preparation.apply(rows), self._targets(rows, fields), remarks)
+
+    def _targets(self, table: Table, fields: list[str]) -> np.ndarray:
+        if self.number is not None:
+            return as_target_numbers(fields, table.decimal, table.name, self.target)
+        index = {label: i for i, label in enumerate(self.model.labels or [])}
+        unknown = sorted({*fields} - index.keys())
+        if unknown:
+            raise DataError(
+                f"{unknown[0]} in the column {self.target} of {table.name} is not one of this model's classes ({', '.join(index)})"
+            )
+        return np.array([index[each] for each in fields], np.int64)
+
+    def evaluate(self, data: LabelledRows) -> ClassMeasures | NumberMeasures:
+        """Accuracy and what was taken for what, or how near the numbers come."""
+        if self.number is None:
+            return measure_classes(self.models, LabelledSamples([data.x], data.y, data.y[:0]), "row")
+        return measure_numbers(self.number.value(self.model.answer(data.x)[0]), data.y)
+
+    def show(self, found: ClassMeasures | NumberMeasures | list[Prediction]) -> Iterator[str]:
+        """Measures, or each prediction in a line."""
+        if isinstance(found, ClassMeasures):
+            yield from found.lines()
+        elif isinstance(found, NumberMeasures):
+            yield found.line()
+        else:
+            for each in found:
+                yield (
+                    each.value if each.probability is None else f"{each.value} ({percent(each.probability)})"
+                )
+
+
+TASK = Rows
+
+
+def measure_numbers(predicted: np.ndarray, true: np.ndarray) -> NumberMeasures:
+    """The errors of predicted numbers (n,)."""
+    error = predicted - true
+    total = float(((true - true.mean()) ** 2).sum())
+    r2 = 1 - float((error**2).sum()) / total if total else 0.0
+    return NumberMeasures(float(np.abs(error).mean()), float(np.sqrt((error**2).mean())), r2, len(true))
