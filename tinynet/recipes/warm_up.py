@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..data.pictures.augment import DIGITS
+from ..data.sounds.prepare import Preparation
 from ..data.text.characters import streams
 from ..kernels.device import set_threads, threads
 from ..tasks.characters import AT_ONCE
 from ..training import AdamW
-from . import pictures, text
+from . import pictures, sounds, text
 from .base import RECURRENT, Choices
 
 
@@ -17,6 +18,7 @@ def warm_up() -> None:
     """Train, measure and run a small network of every kind."""
     _warm_up_pictures()
     _warm_up_text()
+    _warm_up_sounds()
     set_threads(threads())
 
 
@@ -38,3 +40,21 @@ def _warm_up_text() -> None:
         model = text.network(arch, "ab", len(x))
         model.fit(x, y, batch_size=2, stateful=True, optimizer=AdamW(clip_norm=1.0), verbose=False)
         model.generate("a", 2 * AT_ONCE)
+
+
+def _warm_up_sounds() -> None:
+    preparation, rng = Preparation(), np.random.default_rng(0)
+    x = rng.integers(0, 255, (64, 8, *preparation.step_shape), np.uint8)
+    y = rng.integers(0, 2, 64)
+    made = sounds.plan(
+        "warmup",
+        Choices(arch="cnn-gru", epochs=1),
+        (x, y),
+        (x, y),
+        labels=["a", "b"],
+        preparation=preparation,
+        about="",
+    )
+    made.model.fit(made.x, made.y, verbose=False, **made.settings)
+    for few in (x, x[:1]):
+        made.model.predict(few)

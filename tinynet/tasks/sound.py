@@ -91,7 +91,7 @@ class Sounds(NamesClasses):
                 Setting("stream"), " needs models that hear alike; these prepare sounds in different ways"
             )
         for model in self.models if "stream" in chosen else ():
-            model.check_stream()
+            model.check_streamable()
         return chosen
 
     def _follow(self, given: Any, rate: int) -> Iterator[list[Answer]]:

@@ -72,10 +72,9 @@ class SpeechStream:
         self.framer = Framer(preparation.rate, preparation.mels)
         self.nothing = np.zeros((preparation.step, preparation.mels), np.float32)
         self.odd = b""
-        self.recent: list[
-            tuple[np.ndarray, float]
-        ] = []  # the last frames before an utterance, and their activity
-        self.activities: list[float] = []  # of the last SMOOTH frames
+        # the last frames before an utterance with their activity, and that of single frames, which is averaged
+        self.recent: list[tuple[np.ndarray, float]] = []
+        self.activities: list[float] = []
         self.silence: float | None = None  # its activity, known after FIRST frames
         self.utterance: Utterance | None = None
         self.count = 0
@@ -115,10 +114,9 @@ class SpeechStream:
             begun = max(int(noticed[0]) + 1 - PREROLL, 0)
             frames = [frame for frame, _ in self.recent[begun:]]
             activity = [active for _, active in self.recent[noticed[0] :]]
-            first, spoken = self.count - len(frames), len(frames)
-            self.utterance = Utterance(
-                first, frames, activity, spoken, len(frames) - len(activity), self.nothing
-            )
+            count, noticed_after = len(frames), len(frames) - len(activity)
+            first = self.count - count
+            self.utterance = Utterance(first, frames, activity, count, noticed_after, self.nothing)
             self.recent = []
         else:
             self.silence += (FALLS if active < self.silence else RISES) * (active - self.silence)
@@ -142,9 +140,8 @@ class SpeechStream:
         ready = utterance.spoken if last else utterance.spoken - utterance.spoken % step
         if ready <= utterance.told:
             return
-        scaled, utterance.level = normalise(
-            np.stack(utterance.frames[utterance.told : ready]), utterance.level
-        )
+        frames = np.stack(utterance.frames[utterance.told : ready])
+        scaled, utterance.level = normalise(frames, utterance.level)
         known = np.concatenate([utterance.before, scaled])
         for x in windows(known[None], step)[0][1:]:
             yield Step(x[None], is_first=utterance.told == 0)
@@ -154,9 +151,8 @@ class SpeechStream:
     def _finish(self, utterance: Utterance) -> Iterator[Step | End]:
         self.utterance = None
         found = np.array(utterance.activity)
-        if (
-            is_steady(found) and not self.preparation.steady
-        ):  # a fan was turned on, say: that is what silence is now
+        if is_steady(found) and not self.preparation.steady:
+            # a fan was turned on, say: that is what silence is now
             self.silence = float(np.median(found))
         elif utterance.spoken - utterance.noticed >= SHORTEST:
             yield from self._tell(utterance, last=True)
