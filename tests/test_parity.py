@@ -169,6 +169,17 @@ def pooling(layer):
 
 
 @ON
+@pytest.mark.parametrize("largest", [True, False])
+def test_pooling_over_time(largest, device, dtype):
+    kind, pool = (
+        (tn.GlobalMaxPool1D, F.adaptive_max_pool1d)
+        if largest
+        else (tn.GlobalAveragePool1D, F.adaptive_avg_pool1d)
+    )
+    check(kind(), (7, 19), lambda x: pool(first(x), 1)[..., 0], device, dtype)
+
+
+@ON
 @pytest.mark.parametrize("padding", ["valid", "same"])
 @pytest.mark.parametrize("window, strides", [(2, None), (3, 1), (2, 3), ((3, 2), (2, 1)), ((1, 4), None)])
 @pytest.mark.parametrize("kind", [tn.MaxPool2D, tn.AvgPool2D])

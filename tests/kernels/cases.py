@@ -270,14 +270,26 @@ def sequences(table=SEQUENCES):
         ids = np.random.default_rng(n).integers(0, 7, (n, t)).astype(np.int32)
         yield Case("embedding", label, (ids, normal(7, units)))
         yield Case("embedding_gradient", label, (x, ids, 7), (), 1e-5)
+        yield Case("embedding_bag", label, (ids, normal(7, units), 1.25), (), 1e-5)
+        yield Case("embedding_bag_gradient", label, (normal(n, units), ids, 7, 1.25), (), 1e-5)
+        yield Case("drop_ids", label, (ids, 0.4, 7))
         yield Case("step_mask", f"{label}-ids", (ids, 0))
         yield Case("step_mask", f"{label}-features", (np.round(x[..., :2]), 0.0))
         for kind, mask in masks(n, t).items():
             yield Case("reverse_steps", f"{label}-{kind}", (x, mask))
+            yield Case("mean_steps", f"{label}-{kind}", (x, mask), (), 1e-5)
+            yield Case("mean_steps_gradient", f"{label}-{kind}", (normal(n, units), t, mask))
+            tied = np.round(2 * x)
+            yield Case("max_steps", f"{label}-{kind}", (tied, mask))
+            top = reference.max_steps(tied, mask)
+            yield Case("max_steps_gradient", f"{label}-{kind}", (normal(n, units), tied, top, mask))
             if mask is not None:
                 yield Case("keep_steps", f"{label}-{kind}", (x, mask))
                 yield Case("intersect_masks", f"{label}-{kind}", (mask, np.roll(mask, 1, axis=1)))
                 yield Case("prepend_step", f"{label}-{kind}", (mask,))
+                for first, stride in ((0, 1), (0, 2), (1, 3)):
+                    arguments = mask, first, stride, max(-(-(t - first) // stride), 0)
+                    yield Case("every_step", f"{label}-{kind}-{first}-{stride}", arguments)
         yield Case("repeat_steps", label, (normal(n, units), t + 1))
         yield Case("sum_steps", label, (x,), (), 1e-5)
         for each in (True, False):

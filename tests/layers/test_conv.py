@@ -9,7 +9,7 @@ from helpers import check_layer, close, randomise
 import tinynet as tn
 from tinynet.errors import ShapeError, TinynetError
 from tinynet.kernels import reference
-from tinynet.layers import Context, Conv1D, Conv2D
+from tinynet.layers import AvgPool1D, Context, Conv1D, Conv2D, MaxPool1D
 from tinynet.layers.base import ACTIVATIONS
 
 
@@ -181,7 +181,7 @@ def test_the_digit_network_leaves_out_the_eleventh_row():
 
 
 @pytest.mark.parametrize("layer", [Conv2D(2, 3), Conv1D(2, 3)])
-@pytest.mark.parametrize("input_shape", [(), (3,), (2, 2, 2, 2), (None, 3), (None, 5, 1)])
+@pytest.mark.parametrize("input_shape", [(), (3,), (2, 2, 2, 2), (3, None), (None, 5, 1)])
 def test_an_input_of_another_rank_or_an_open_size_is_refused_with_both_shapes(layer, input_shape):
     with pytest.raises(ShapeError, match=r"^conv\dd takes .*channels\).* but is given \("):
         layer.compute_output_shape(input_shape)
@@ -213,3 +213,55 @@ def test_an_input_smaller_than_the_kernel_is_refused_with_the_least_size():
 def test_a_bad_setting_is_an_error_that_names_the_layer(settings):
     with pytest.raises(TinynetError, match=r"^conv2d: "):
         Conv2D(**{"filters": 2, "kernel_size": 3, **settings})
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize(
+    "layer",
+    [lambda p: Conv1D(3, 3, padding=p), lambda p: MaxPool1D(2, padding=p), lambda p: AvgPool1D(3, 2)],
+)
+def test_a_mask_of_padding_leaves_what_the_sequence_alone_would_give(layer, padding):
+    rng = np.random.default_rng(3)
+    inner = layer(padding)
+    net = tn.Sequential(
+        [tn.Masking(), tn.Dense(4, "relu"), inner, tn.GRU(5, return_sequences=True)], (None, 2), seed=1
+    )
+    alone = rng.random((1, 7, 2), np.float32) + 0.1
+    padded = np.concatenate([alone, np.zeros((1, 4, 2), np.float32)], axis=1)
+    steps = inner.compute_output_shape((7, 4))[0]
+    close(net.predict(padded)[:, :steps], net.predict(alone), 1e-6)
+
+
+@pytest.mark.parametrize(
+    "layer", [Conv1D(3, 2, 2, "same"), Conv1D(2, 3), MaxPool1D(2), AvgPool1D(2, padding="same")]
+)
+def test_gradients_behind_a_mask(layer):
+    mask = np.array([[True] * 6, [True] * 4 + [False] * 2, [False] * 6])
+    check_layer(layer, (6, 2), batch=3, mask=mask)
+
+
+def test_a_convolution_and_its_pooling_behind_a_mask_are_what_they_are_one_by_one():
+    mask = np.array([[True] * 5 + [False] * 4, [True] * 9])
+    x = np.random.default_rng(0).standard_normal((2, 9, 2))
+    conv, pool = Conv1D(3, 3, padding="same", activation="relu"), MaxPool1D(2, padding="same")
+    chain = tn.Sequential([conv, pool], (None, 2))
+    context = Context(reference, mask=mask)
+    z, saved = conv.forward(x, context)
+    told = context._replace(mask=conv.output_mask(x, saved, context))
+    expected, pooled = pool.forward(z, told)
+    y, kept = chain.forward(x, context)
+    assert np.array_equal(y, expected) and np.array_equal(kept.mask, pool.output_mask(z, pooled, told))
+    dy = np.ones_like(y)
+    dx, _ = chain.backward(dy, kept, context)
+    assert np.array_equal(dx, conv.backward(pool.backward(dy, pooled, told)[0], saved, context)[0])
+
+
+def test_a_sequence_of_any_length_is_convolved_and_one_that_is_too_short_is_refused():
+    net = tn.Sequential([Conv1D(3, 3), MaxPool1D(2)], (None, 2))
+    assert net.predict(np.ones((1, 6, 2))).shape == (1, 2, 3) and net.predict(np.ones((1, 11, 2))).shape == (
+        1,
+        4,
+        3,
+    )
+    with pytest.raises(ShapeError, match=r"conv1d_1 takes .* of at least \(3,\), but is given \(2, 2\)"):
+        net.predict(np.ones((1, 2, 2)))

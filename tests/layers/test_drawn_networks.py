@@ -72,7 +72,8 @@ class Draw:
     def behind_a_sequence(self):
         conv, pool, cell = self.conv(1), self.pool(1), self.cell(go_backwards=self.one(True, False))
         both = tn.Bidirectional(self.cell(), self.one("concat", "sum", "mul", "ave"))
-        small = tn.Flatten(), both, tn.TimeDistributed(self.dense())
+        over_time = tn.GlobalAveragePool1D(), tn.GlobalMaxPool1D()
+        small = tn.Flatten(), both, tn.TimeDistributed(self.dense()), *over_time
         return self.one([cell], [conv], [pool], [conv, pool], [self.one(*small)])
 
     def behind_a_vector(self):
@@ -80,7 +81,8 @@ class Draw:
 
     def in_front(self, features):
         table = tn.Embedding(6, features, mask_zero=self.one(True, False, False))
-        return self.one([tn.Masking()], [table], [table, self.cell()])
+        bag = tn.EmbeddingBag(6, features, dropout=self.one(0.0, 0.3))
+        return self.one([tn.Masking()], [table], [table, self.cell()], [bag])
 
     def container(self, shape, depth):
         """A few layers in a container."""

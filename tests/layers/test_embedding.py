@@ -8,7 +8,7 @@ from helpers import check_layer
 import tinynet as tn
 from tinynet.errors import ShapeError, TinynetError
 from tinynet.kernels import reference
-from tinynet.layers import Context, Embedding, Masking, RepeatVector
+from tinynet.layers import Context, Embedding, EmbeddingBag, Masking, RepeatVector
 
 IDS = np.array([[1, 0, 2, 2], [4, 4, 4, 0]])
 
@@ -22,6 +22,29 @@ def test_an_embedding_looks_its_ids_up():
 
 def test_one_id_in_a_table_of_one():
     check_layer(Embedding(1, 1), (1,), x=np.zeros((1, 1), int), output_shape=(1, 1))
+
+
+def test_a_bag_adds_up_the_rows_of_its_ids_and_none_for_padding():
+    def expected(x, embeddings):
+        return naive.embedding_bag(x, embeddings, 1.0)
+
+    check_layer(EmbeddingBag(5, 3), (4,), x=IDS, expected=expected, output_shape=(3,))
+
+
+def test_a_bag_leaves_out_ids_in_training_alone_and_keeps_the_mean():
+    layer = EmbeddingBag(3, 1, dropout=0.25, embeddings_initializer="ones")
+    check_layer(EmbeddingBag(5, 3, dropout=0.5), (4,), x=IDS)
+    layer.build((None,), np.random.default_rng(0))
+    ids = np.ones((50, 400), np.int32)
+    assert np.all(layer.forward(ids, Context(reference))[0] == 400)
+    trained, _ = layer.forward(ids, Context(reference, training=True, seed=1))
+    assert trained.std() > 5 and abs(trained.mean() - 400) < 6
+
+
+@pytest.mark.parametrize("settings", [{"input_dim": 0}, {"dropout": 1}, {"embeddings_initializer": "?"}])
+def test_a_bag_names_a_bad_setting(settings):
+    with pytest.raises(TinynetError, match=r"^embedding_bag: "):
+        EmbeddingBag(**{"input_dim": 5, "output_dim": 3} | settings)
 
 
 @pytest.mark.parametrize("given", [None, np.ones((2, 4), bool)])

@@ -11,7 +11,9 @@ from tinynet.layers import (
     AvgPool1D,
     AvgPool2D,
     Context,
+    GlobalAveragePool1D,
     GlobalAveragePool2D,
+    GlobalMaxPool1D,
     GlobalMaxPool2D,
     MaxPool1D,
     MaxPool2D,
@@ -64,6 +66,44 @@ def test_global_pooling_takes_the_whole_picture(kind, pool, shape):
     check_layer(kind(), shape, expected=lambda x: pool(x, axis=(1, 2)), output_shape=shape[-1:])
 
 
+MASK = np.array([[True, False, True, True], [False, True, False, False], [False] * 4])
+
+
+@pytest.mark.parametrize("kind, pool", [(GlobalAveragePool1D, np.mean), (GlobalMaxPool1D, np.max)])
+@pytest.mark.parametrize("mask", [None, MASK], ids=["whole", "masked"])
+def test_global_pooling_over_time_takes_the_real_steps_alone(kind, pool, mask):
+    def expected(x):
+        rows = [
+            pool(one[real], axis=0) if real.any() else np.zeros(2) for one, real in zip(x, steps, strict=True)
+        ]
+        return np.array(rows)
+
+    steps = np.ones((3, 4), bool) if mask is None else mask
+    check_layer(kind(), (4, 2), batch=3, expected=expected, output_shape=(2,), mask=mask)
+
+
+def test_a_sequence_may_be_as_long_as_it_likes_and_padding_changes_no_answer():
+    for kind in (GlobalAveragePool1D, GlobalMaxPool1D):
+        net = tn.Sequential([tn.Embedding(9, 3, mask_zero=True), kind(), tn.Dense(2)], (None,))
+        short, long = net.predict(np.array([[4, 7]])), net.predict(np.array([[0, 4, 7, 0, 0, 0]]))
+        np.testing.assert_allclose(short, long, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [GlobalAveragePool1D, GlobalMaxPool1D])
+def test_nan_in_a_real_step_is_not_hidden(kind):
+    x = np.zeros((2, 3, 1), np.float32)
+    x[:, 1] = np.nan
+    y, _ = kind().forward(x, Context(reference, mask=np.array([[True] * 3, [True, False, True]])))
+    assert np.isnan(y[0, 0]) and y[1, 0] == 0
+
+
+@pytest.mark.parametrize("kind", [GlobalAveragePool1D, GlobalMaxPool1D])
+@pytest.mark.parametrize("input_shape", [(4,), (None, None), (2, 2, 3)])
+def test_what_is_no_sequence_is_refused(kind, input_shape):
+    with pytest.raises(ShapeError, match=r"takes .*\(steps, channels\).* but is given \("):
+        kind().compute_output_shape(input_shape)
+
+
 def test_the_stride_is_the_window_unless_given():
     assert MaxPool2D((2, 3)).compute_output_shape((5, 7, 1)) == (2, 2, 1)
     assert MaxPool2D(3, 2).compute_output_shape((8, 8, 1)) == (3, 3, 1)
@@ -89,7 +129,7 @@ def test_nan_in_a_window_is_not_hidden(kind):
 
 
 @pytest.mark.parametrize("layer", [MaxPool2D(), AvgPool1D(), GlobalMaxPool2D(), GlobalAveragePool2D()])
-@pytest.mark.parametrize("input_shape", [(4,), (None, None, 3), (None, 2), (2, 2, 2, 2)])
+@pytest.mark.parametrize("input_shape", [(4,), (None, None, 3), (2, None), (2, 2, 2, 2)])
 def test_an_input_of_another_rank_or_an_open_size_is_refused_with_both_shapes(layer, input_shape):
     with pytest.raises(ShapeError, match=r"takes .*channels\).* but is given \("):
         layer.compute_output_shape(input_shape)

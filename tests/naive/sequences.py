@@ -160,8 +160,26 @@ def embedding_gradient(dy, ids, input_dim):
     return dtable
 
 
+def embedding_bag(ids, table, factor):
+    y = np.zeros((len(ids), table.shape[1]))
+    for i, j in np.ndindex(*y.shape):
+        y[i, j] = factor * sum(float(table[index, j]) for index in ids[i] if index)
+    return y
+
+
+def embedding_bag_gradient(dy, ids, input_dim, factor):
+    dtable = np.zeros((input_dim, dy.shape[1]))
+    for i, t, j in np.ndindex(*ids.shape, dy.shape[1]):
+        dtable[ids[i, t], j] += factor * float(dy[i, j]) if ids[i, t] else 0
+    return dtable
+
+
 def step_mask(x, value):
     return np.array([[any(v != value for v in np.ravel(step)) for step in sequence] for sequence in x])
+
+
+def every_step(mask, first, stride, count):
+    return np.array([[bool(row[first + i * stride]) for i in range(count)] for row in mask])
 
 
 def keep_steps(x, mask):
@@ -264,3 +282,43 @@ def intersect_masks(a, b):
 
 def prepend_step(mask):
     return np.array([[True, *row] for row in mask.tolist()])
+
+
+def real_values(x, mask, i, j):
+    """Feature j of the real steps of sequence i."""
+    return [float(x[i, t, j]) for t in range(x.shape[1]) if mask is None or mask[i, t]]
+
+
+def mean_steps(x, mask):
+    y = np.zeros((x.shape[0], x.shape[2]))
+    for i, j in np.ndindex(*y.shape):
+        values = real_values(x, mask, i, j)
+        y[i, j] = math.fsum(values) / len(values) if values else 0
+    return y
+
+
+def mean_steps_gradient(dy, steps, mask):
+    dx = np.zeros((len(dy), steps, dy.shape[1]))
+    for i, t, real in real_steps(mask, len(dy), steps):
+        count = steps if mask is None else sum(bool(flag) for flag in mask[i])
+        for j in range(dy.shape[1]):
+            dx[i, t, j] = float(dy[i, j]) / count if real else 0
+    return dx
+
+
+def max_steps(x, mask):
+    y = np.zeros((x.shape[0], x.shape[2]))
+    for i, j in np.ndindex(*y.shape):
+        y[i, j] = max(real_values(x, mask, i, j), default=0)
+    return y
+
+
+def max_steps_gradient(dy, x, y, mask):
+    dx = np.zeros(x.shape)
+    for i, j in np.ndindex(*dy.shape):
+        best = max(real_values(x, mask, i, j), default=None)
+        for t in range(x.shape[1]):
+            if (mask is None or mask[i, t]) and float(x[i, t, j]) == best:
+                dx[i, t, j] = float(dy[i, j])
+                break
+    return dx

@@ -10,8 +10,17 @@ from .base import Context, Layer
 from .containers import Chain, Parallel, Residual
 from .conv import Conv1D, Conv2D
 from .dense import Dense
-from .embedding import Embedding
-from .pooling import AvgPool1D, AvgPool2D, GlobalAveragePool2D, GlobalMaxPool2D, MaxPool1D, MaxPool2D
+from .embedding import Embedding, EmbeddingBag
+from .pooling import (
+    AvgPool1D,
+    AvgPool2D,
+    GlobalAveragePool1D,
+    GlobalAveragePool2D,
+    GlobalMaxPool1D,
+    GlobalMaxPool2D,
+    MaxPool1D,
+    MaxPool2D,
+)
 from .recurrent import GRU, LSTM, RNN
 from .regularisation import BatchNorm, Dropout
 from .sequence import Masking, RepeatVector
@@ -32,9 +41,12 @@ LAYERS = {
         Dense,
         Dropout,
         Embedding,
+        EmbeddingBag,
         Flatten,
         GRU,
+        GlobalAveragePool1D,
         GlobalAveragePool2D,
+        GlobalMaxPool1D,
         GlobalMaxPool2D,
         LSTM,
         Masking,
@@ -53,6 +65,7 @@ LAYERS = {
 BatchNormalization, SimpleRNN = BatchNorm, RNN
 Convolution1D, Convolution2D = Conv1D, Conv2D
 MaxPooling1D, MaxPooling2D, AveragePooling1D, AveragePooling2D = MaxPool1D, MaxPool2D, AvgPool1D, AvgPool2D
+GlobalAveragePooling1D, GlobalMaxPooling1D = GlobalAveragePool1D, GlobalMaxPool1D
 GlobalAveragePooling2D, GlobalMaxPooling2D = GlobalAveragePool2D, GlobalMaxPool2D
 # Keras's longer names of the same layers; files hold ours.
 

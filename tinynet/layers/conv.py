@@ -68,6 +68,25 @@ def padded_size(
     return math.prod(padded) * channels
 
 
+def known(sizes: tuple[int | None, ...], window: Sizes, dilation: Sizes) -> Sizes:
+    """Sizes of which an open one counts as much as a window reads."""
+    return tuple(
+        reach if size is None else size for size, reach in zip(sizes, reaches(window, dilation), strict=True)
+    )
+
+
+def windows_mask(context: Context, padding: str, reach: int, stride: int, count: int) -> np.ndarray | None:
+    """Which windows over a sequence are real: whose last step is with "valid", whose first that is no padding with "same"."""
+    if context.mask is None:
+        return None
+    return context.kernels.every_step(context.mask, reach - 1 if padding == "valid" else 0, stride, count)
+
+
+def only_real(x: np.ndarray, rank: int, context: Context) -> np.ndarray:
+    """A sequence with zeros at the steps that the mask leaves out, as at those around it; a picture as it is."""
+    return x if context.mask is None or rank == 2 else context.kernels.keep_steps(x, context.mask)
+
+
 def as_picture(x: np.ndarray, rank: int) -> np.ndarray:
     """A sequence (n, t, c) is a picture one pixel high: (n, 1, t, c)."""
     return x if rank == 2 else x[:, None]
@@ -102,8 +121,10 @@ class Convolution(Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         expected = ("(length, channels)", "(height, width, channels)")[self.rank - 1]
-        if len(input_shape) != self.rank + 1 or None in input_shape:
+        if len(input_shape) != self.rank + 1 or None in input_shape[1 if self.rank == 1 else 0 :]:
             raise self.wrong_shape(expected, input_shape)
+        if input_shape[0] is None:
+            return (None, self.filters)
         out = tuple(size for size, _ in self._windows(input_shape[:-1]))
         if min(out) < 1:
             reach = reaches(self.kernel_size, self.dilation_rate)
@@ -117,13 +138,21 @@ class Convolution(Layer):
             self.parameters["bias"] = np.zeros(self.filters, np.float32)
 
     def flops(self, input_shape: Shape) -> int:
-        positions = math.prod(self.spatial_output(input_shape[:-1]))
+        sizes = known(input_shape[:-1], self.kernel_size, self.dilation_rate)
+        positions = math.prod(self.spatial_output(sizes))
         return 2 * positions * self.filters * input_shape[-1] * math.prod(self.kernel_size)
 
     def size(self, input_shape: Shape) -> int:
         *sizes, channels = input_shape
         settings = (self.kernel_size, self.strides, self.padding, self.dilation_rate)
-        return padded_size(tuple(sizes), *settings, channels)
+        return padded_size(known(tuple(sizes), self.kernel_size, self.dilation_rate), *settings, channels)
+
+    def output_mask(self, x: np.ndarray, saved: Any, context: Context) -> np.ndarray | None:
+        if self.rank == 2:
+            return None
+        (reach,), (stride,) = reaches(self.kernel_size, self.dilation_rate), self.strides
+        (count,) = self.spatial_output(x.shape[1:2])
+        return windows_mask(context, self.padding, reach, stride, count)
 
     def geometry(self, sizes: Sizes) -> tuple[Sizes, Pads, Sizes]:
         """(strides, pads, dilation) of two axes."""
@@ -144,7 +173,7 @@ class Convolution(Layer):
         return kernel if self.rank == 2 else kernel[None]
 
     def forward(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
-        geometry = self.geometry(x.shape[1:-1])
+        x, geometry = only_real(x, self.rank, context), self.geometry(x.shape[1:-1])
         operands = as_picture(x, self.rank), self.picture_kernel(), self.parameters.get("bias"), *geometry
         y, z = activated(context, context.kernels.conv2d, self.activation, *operands)
         return y if self.rank == 2 else y[:, 0], (x, y, z)
@@ -161,7 +190,7 @@ class Convolution(Layer):
         if not context.input_gradient:
             return None, gradients
         dx = context.kernels.conv2d_input_gradient(dz, kernel, picture.shape, *geometry)
-        return dx.reshape(x.shape), gradients
+        return only_real(dx.reshape(x.shape), self.rank, context), gradients
 
 
 @dataclass(eq=False)
@@ -190,7 +219,9 @@ class Conv1D(Convolution):
     """y[t, o] = activation(b[o] + Σ_{u, c} x[t·s + u·d, c] W[u, c, o]), s strides, d dilation.
 
     Shapes: x (n, length, channels) → y (n, length', filters); W `kernel` (k, channels, filters), b `bias` (filters,).
-    "valid" and "same" as in Conv2D. Raises TinynetError for a bad setting, ShapeError for an input that does not fit.
+    "valid" and "same" as in Conv2D; the length may be open. Steps that a mask leaves out are zeros, and windows that end there
+    ("valid") or stand there ("same") are left out of the output.
+    Raises TinynetError for a bad setting, ShapeError for an input that does not fit.
     """
 
     filters: int

@@ -134,6 +134,8 @@ class ConvolutionAndMaxPool(Layer):
 
     def forward(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
         """The output, and what backward needs."""
+        if self._is_masked(context):
+            return self._forward_by_parts(x, context)
         if context.gradients:
             y, argmax = context.kernels.conv2d_max_pool2d_with_argmax(*self._operands(x))
         else:
@@ -142,6 +144,9 @@ class ConvolutionAndMaxPool(Layer):
 
     def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[np.ndarray | None, Gradients]:
         """The gradients of the input and of the convolution's parameters."""
+        if self._is_masked(context):
+            convolved, pooled, told = saved
+            return self.convolution.backward(self.pooling.backward(dy, pooled, told)[0], convolved, context)
         x, y, argmax = saved
         operands = as_picture(x, self.pooling.rank), self.convolution.picture_kernel()
         dx, dkernel, dbias = context.kernels.conv2d_max_pool2d_gradient(
@@ -151,6 +156,22 @@ class ConvolutionAndMaxPool(Layer):
         if self.convolution.use_bias:
             gradients["bias"] = dbias
         return None if dx is None else dx.reshape(x.shape), gradients
+
+    def _is_masked(self, context: Context) -> bool:
+        return context.mask is not None and self.pooling.rank == 1
+
+    def _forward_by_parts(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
+        """One after the other, since zeros go where the mask leaves out what lies between."""
+        z, convolved = self.convolution.forward(x, context)
+        told = context._replace(mask=self.convolution.output_mask(x, convolved, context))
+        y, pooled = self.pooling.forward(z, told)
+        return y, (convolved, pooled, told)
+
+    def output_mask(self, x: np.ndarray, saved: Any, context: Context) -> np.ndarray | None:
+        if not self._is_masked(context):
+            return None
+        steps = self.convolution.spatial_output(x.shape[1:2])
+        return self.pooling.output_mask(np.empty((0, *steps)), None, saved[2])
 
 
 class EmbeddingAndRecurrent(Layer):

@@ -9,7 +9,7 @@ from .captured import capture
 from .conv import conv2d, conv2d_input_gradient, conv2d_kernel_gradient
 from .dense import bias_gradient, dense, dense_input_gradient, dense_kernel_gradient
 from .dropout import dropout
-from .embedding import embedding, embedding_gradient
+from .embedding import drop_ids, embedding, embedding_bag, embedding_bag_gradient, embedding_gradient
 from .fusion import conv2d_max_pool2d, conv2d_max_pool2d_gradient, conv2d_max_pool2d_with_argmax
 from .gru import gru, gru_gradient
 from .loss import (
@@ -28,6 +28,7 @@ from .recurrent import state_kernel_gradient
 from .rnn import rnn, rnn_gradient
 from .sampling import argmax, sample
 from .sequence import (
+    every_step,
     intersect_masks,
     keep_steps,
     merge,
@@ -41,6 +42,7 @@ from .sequence import (
     step_mask,
     sum_steps,
 )
+from .time_pooling import max_steps, max_steps_gradient, mean_steps, mean_steps_gradient
 from .warp import warp
 
 __all__ = reference.__all__

@@ -13,24 +13,34 @@ U = np.uint32
 
 
 @helper
-def _mix(h):
+def mix(h):
     """The 32-bit finaliser of MurmurHash3 (Appleby)."""
     h = U(U(h ^ (h >> U(16))) * U(0x85EBCA6B))
     h = U(U(h ^ (h >> U(13))) * U(0xC2B2AE35))
     return U(h ^ (h >> U(16)))
 
 
+@helper
+def drops(i, start, threshold):
+    """Whether element i is dropped."""
+    return mix(U(U(i) + start)) < threshold
+
+
+def words(rate: float, seed: int) -> tuple[U, U]:
+    """A seed, and the word below which an element is dropped, as kernels take them."""
+    return U(seed & 0xFFFFFFFF), U(min(int(rate * 2**32), 2**32 - 1))
+
+
 @jit
 def _dropout(task, x, y, seed, threshold, factor):
-    start = _mix(seed)
+    start = mix(seed)
     for i in range(task * CHUNK, min(x.size, (task + 1) * CHUNK)):
-        y[i] = x[i] * factor if _mix(U(U(i) + start)) >= threshold else np.float32(0)
+        y[i] = np.float32(0) if drops(i, start, threshold) else x[i] * factor
 
 
 @as_defined
 def dropout(x: np.ndarray, rate: float, seed: int) -> np.ndarray:
     source = flat(x)
     y = memory.empty(source.shape)
-    threshold = U(min(int(rate * 2**32), 2**32 - 1))
-    _dropout(chunks(y), y.size, source, y, U(seed & 0xFFFFFFFF), threshold, np.float32(1 / (1 - rate)))
+    _dropout(chunks(y), y.size, source, y, *words(rate, seed), np.float32(1 / (1 - rate)))
     return y.reshape(x.shape)

@@ -75,6 +75,23 @@ def prepend_step(mask: np.ndarray) -> np.ndarray:
 
 
 @jit
+def _every_step(task, mask, chosen, steps, first, stride, count, rows):
+    for row in range(task * rows, min(chosen.size // count, (task + 1) * rows)):
+        for i in range(count):
+            chosen[row * count + i] = mask[row * steps + first + i * stride] != 0
+
+
+@as_defined
+def every_step(mask: np.ndarray, first: int, stride: int, count: int) -> np.ndarray:
+    n, steps = mask.shape
+    chosen = memory.empty((n, count), bool)
+    if chosen.size:
+        tasks, rows = row_tasks(n, count)
+        _every_step(tasks, chosen.size, flags(mask), chosen.reshape(-1), steps, first, stride, count, rows)
+    return chosen
+
+
+@jit
 def _keep_steps(task, x, mask, y, d, rows):
     for row in range(task * rows, min(mask.size, (task + 1) * rows)):
         if is_real(mask, row):

@@ -6,7 +6,7 @@ from .captured import capture
 from .conv import conv2d, conv2d_input_gradient, conv2d_kernel_gradient
 from .dense import bias_gradient, dense, dense_input_gradient, dense_kernel_gradient
 from .dropout import dropout
-from .embedding import embedding, embedding_gradient
+from .embedding import drop_ids, embedding, embedding_bag, embedding_bag_gradient, embedding_gradient
 from .fusion import conv2d_max_pool2d, conv2d_max_pool2d_gradient, conv2d_max_pool2d_with_argmax
 from .loss import (
     binary_cross_entropy,
@@ -22,6 +22,7 @@ from .pooling import avg_pool2d, avg_pool2d_gradient, max_pool2d, max_pool2d_gra
 from .recurrent import gru, gru_gradient, lstm, lstm_gradient, rnn, rnn_gradient, state_kernel_gradient
 from .sampling import argmax, sample
 from .sequence import (
+    every_step,
     intersect_masks,
     keep_steps,
     merge,
@@ -35,6 +36,7 @@ from .sequence import (
     step_mask,
     sum_steps,
 )
+from .time_pooling import max_steps, max_steps_gradient, mean_steps, mean_steps_gradient
 from .warp import warp
 
 __all__ = [
@@ -65,9 +67,13 @@ __all__ = [
     "dense",
     "dense_input_gradient",
     "dense_kernel_gradient",
+    "drop_ids",
     "dropout",
     "embedding",
+    "embedding_bag",
+    "embedding_bag_gradient",
     "embedding_gradient",
+    "every_step",
     "gru",
     "gru_gradient",
     "huber",
@@ -77,8 +83,12 @@ __all__ = [
     "lstm_gradient",
     "max_pool2d",
     "max_pool2d_gradient",
+    "max_steps",
+    "max_steps_gradient",
     "mean_absolute_error",
     "mean_squared_error",
+    "mean_steps",
+    "mean_steps_gradient",
     "merge",
     "merge_gradient",
     "prepend_step",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 
@@ -18,10 +20,15 @@ def hash32(seed: int, count: int) -> np.ndarray:
     return _mix(np.arange(count, dtype=np.uint32) + start)
 
 
+def kept(shape: tuple[int, ...], rate: float, seed: int) -> np.ndarray:
+    """Which elements of an array are kept: bool."""
+    words = hash32(seed, math.prod(shape)).reshape(shape)
+    return words >= np.uint32(min(int(rate * 2**32), 2**32 - 1))
+
+
 def dropout(x: np.ndarray, rate: float, seed: int) -> np.ndarray:
     """Set each element to zero with probability `rate`, scale the others by 1 / (1 - rate) (Srivastava et al. 2014).
 
     Element i is kept where hash32(seed, i) ≥ rate · 2³²; the gradient is the same call on dy.
     """
-    keep = hash32(seed, x.size).reshape(x.shape) >= np.uint32(min(int(rate * 2**32), 2**32 - 1))
-    return np.where(keep, x * x.dtype.type(1 / (1 - rate)), x.dtype.type(0))
+    return np.where(kept(x.shape, rate, seed), x * x.dtype.type(1 / (1 - rate)), x.dtype.type(0))

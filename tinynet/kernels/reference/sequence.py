@@ -22,6 +22,11 @@ def prepend_step(mask: np.ndarray) -> np.ndarray:
     return np.concatenate([np.ones((len(mask), 1), bool), mask], axis=1)
 
 
+def every_step(mask: np.ndarray, first: int, stride: int, count: int) -> np.ndarray:
+    """Which of the steps first, first + stride, … of a mask (n, t) are real: (n, count)."""
+    return mask[:, first::stride][:, :count].copy()
+
+
 def keep_steps(x: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """x (n, t, …) with zeros at the steps that are not real. The gradient is the same call on dy."""
     return np.where(mask.reshape(*mask.shape, *(1,) * (x.ndim - 2)), x, x.dtype.type(0))
