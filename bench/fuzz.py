@@ -30,7 +30,7 @@ import numpy as np
 
 import tinynet as tn
 from tinynet.archive import EXPANSION, FREE_BYTES
-from tinynet.data.text import encode, read_text, vocabulary_of
+from tinynet.data.text.characters import encode, read_text, vocabulary_of
 
 SECONDS, PATIENCE = 5.0, 60
 """A file may take so long; after PATIENCE it is given up."""

@@ -27,7 +27,7 @@ def training(arch: str, epochs: int) -> str:
     made.model.fit(made.x[:640], made.y[:640], **made.settings)  # compiles
     made = plan("digits", Choices(arch=arch, epochs=1))
     made.settings["verbose"] = False
-    history = made.model.fit(made.x, made.y, **made.settings)
+    history = made.fit()
     return f"{epochs} epochs of {history.epochs[0]['seconds']:.1f} s"
 
 

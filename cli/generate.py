@@ -32,7 +32,7 @@ from tinynet.terminal import print_json, write
 def command(seed: str, length: int, name: str, temperature: float, top_k: int, top_p: float,
             random_seed: int | None, skip_unknown: bool, as_json: bool) -> None:  # fmt: skip
     """Print a seed, LENGTH characters more as the model writes them, and a line break."""
-    from tinynet.data.text import as_text
+    from tinynet.data.text.characters import as_text
     from tinynet.tasks import expect
     from tinynet.tasks.characters import Characters
 

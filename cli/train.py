@@ -180,10 +180,7 @@ def _train(
 
     checkpoint, failure = _checkpoint(output), None
     try:
-        trained = plan.model.fit(
-            plan.x,
-            plan.y,
-            **plan.settings,
+        trained = plan.fit(
             callbacks=[_first_step(), *plan.callbacks],
             checkpoint=checkpoint,
             resume=checkpoint if resume else None,

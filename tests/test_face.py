@@ -45,11 +45,11 @@ def test_modules_are_there_without_being_imported():
         "assert {'training', 'data', 'kernels', 'layers'} <= {*dir(tn)} and 'text' in dir(tn.data)\n"
         "assert 'read' in dir(tn.data.pictures) and 'numpy' not in sys.modules\n"
         "tn.data.pictures.read.read_image, tn.data.pictures.digit\n"
-        "tn.training.losses, tn.data.text.encode, tn.kernels.device.threads, tn.layers.LAYERS, tn.tasks, tn.recipes\n"
+        "tn.training.losses, tn.data.text.characters.encode, tn.kernels.device.threads, tn.layers.LAYERS, tn.tasks, tn.recipes\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-    with pytest.raises(AttributeError, match=r"'tinynet\.data' has no attribute 'tables'"):
-        _ = tn.data.tables
+    with pytest.raises(AttributeError, match=r"'tinynet\.data' has no attribute 'films'"):
+        _ = tn.data.films
 
 
 def test_keras_names_are_the_same_layers():

@@ -27,7 +27,7 @@ def plan(validation: int, epochs: int = 3):
 def test_a_few_validation_pictures_do_not_choose_the_epoch():
     # three pictures are all right by luck, long before a network has learnt; the schedule ends with the last epoch
     few, many = plan(3), plan(100)
-    history = few.model.fit(few.x, few.y, **few.settings, verbose=False)
+    history = few.fit(verbose=False)
     assert history.kept_epoch == 3
     assert not few.settings["early_stopping"].restore_best_weights
     assert many.settings["early_stopping"].monitor == "val_accuracy"
@@ -36,7 +36,7 @@ def test_a_few_validation_pictures_do_not_choose_the_epoch():
 
 def test_training_that_is_broken_off_keeps_the_best_epoch_of_few_pictures_too():
     few = plan(3, epochs=1000)
-    history = few.model.fit(few.x, few.y, **few.settings, verbose=False, time_limit=0.5)
+    history = few.fit(verbose=False, time_limit=0.5)
     assert history.stopped == "time limit" and history.kept_epoch == history.best_epoch
 
 

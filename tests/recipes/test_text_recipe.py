@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tinynet as tn
-from tinynet.data.text import encode
+from tinynet.data.text.characters import encode
 from tinynet.errors import DataError, TinynetError
 from tinynet.recipes import plan, text
 from tinynet.recipes.base import Choices
@@ -82,7 +82,7 @@ def test_a_text_by_another_ending_is_to_be_renamed(tmp_path):
 def test_a_sample_is_shown_while_it_learns(file):
     tn.set_device("reference")
     made, stream = plan(file(1500), Choices(units=4, epochs=2)), io.StringIO()
-    made.model.fit(made.x, made.y, **made.settings, callbacks=[text.Sample(stream, seconds=0)])
+    made.fit(callbacks=[text.Sample(stream, seconds=0)])
     shown = stream.getvalue()
     assert shown.count("    ") >= 2 and set(shown) <= set(SENTENCE) | {"\n"}
 

@@ -8,7 +8,7 @@ from test_fit import At, raise_ctrl_c
 from tiny import equal
 
 import tinynet as tn
-from tinynet.data.text import streams, windows
+from tinynet.data.text.characters import streams, windows
 from tinynet.errors import TinynetError
 from tinynet.layers.containers import Chain
 from tinynet.training import AdamW, CosineDecay, WarmUp

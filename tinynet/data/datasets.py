@@ -15,7 +15,8 @@ from .download import PAUSE, check_packed, check_plain, keep
 from .names import ALIASES, DATASETS
 from .pictures.mnist import PARTS, Dataset, read_npz, read_parts
 from .sounds import spoken_digits
-from .text import as_text, read_text
+from .text.characters import as_text, read_text
+from .text.labelled import read_polarity
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,9 @@ SHAKESPEARE = Source(
     read=read_text,
     assemble=lambda contents: as_text(contents[0], "tinyshakespeare.txt"),
 )
+SENTENCE_POLARITY = Source("sentence-polarity", "sentence_polarity.tsv", read_polarity)
 SPOKEN_DIGITS = Source("spoken-digits", "fsdd.npz", spoken_digits.read_npz)
-SOURCES = dict(zip(DATASETS, (DIGITS, FASHION, SHAKESPEARE, SPOKEN_DIGITS), strict=True))
+SOURCES = dict(zip(DATASETS, (DIGITS, FASHION, SHAKESPEARE, SENTENCE_POLARITY, SPOKEN_DIGITS), strict=True))
 
 
 def load_digits() -> Dataset:

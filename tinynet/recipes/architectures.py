@@ -32,6 +32,11 @@ ARCHITECTURES = {
     "cnn-lstm": Architecture("a CNN, then an LSTM", RECURRENT_OPTIONS),
 }
 RULES = {
+    "text": Rule(
+        ("gru", "lstm", "cnn-gru", "cnn-lstm"),
+        "what a word means depends on those before and after it, near and far: a recurrent network carries that along, in long texts "
+        "behind a CNN that takes neighbours together",
+    ),
     "grid": Rule(
         ("cnn",),
         "pictures are grids: neighbouring pixels belong together, wherever they are, which is what a CNN assumes",

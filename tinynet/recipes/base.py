@@ -67,23 +67,28 @@ class Recipe:
 
 @dataclass
 class Plan:
-    """A training that only waits to be started: `plan.model.fit(plan.x, plan.y, **plan.settings)`."""
+    """A training that only waits to be started: `plan.fit()`."""
 
     name: str
     """The file's stem: DATA-ARCH."""
     reason: str
     """Why this network, in a sentence that is printed."""
     model: Sequential
-    x: np.ndarray
+    x: Any
+    """Samples: an array, or a tuple of them where the model has several inputs."""
     y: np.ndarray
     settings: dict[str, Any]
     """Settings of `fit`, the validation data among them."""
     warnings: list[str] = field(default_factory=list)
     callbacks: list[Callback] = field(default_factory=list)
 
+    def fit(self, **settings: Any) -> History:
+        """Train the model; `settings` are those of `fit` that are no part of the plan, such as a time limit."""
+        return self.model.fit(self.x, self.y, **self.settings, **settings)
+
     def record(self, best: dict[str, Any]) -> dict[str, Any]:
         """What the model file says about the data and the result, from the best epoch of the history."""
-        return {"samples": len(self.x), "validation accuracy": round(best["val_accuracy"], 5)}
+        return {"samples": len(self.y), "validation accuracy": round(best["val_accuracy"], 5)}
 
     def training_record(self, data: str, history: History, best: dict[str, Any]) -> dict[str, Any]:
         """What the model's file says of its training, a table that people read as well."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..data.text import encode, streams, vocabulary_of, windows
+from ..data.text.characters import encode, streams, vocabulary_of, windows
 from ..errors import DataError
 from ..layers import Dense, Dropout, Embedding
 from ..sequential import Sequential

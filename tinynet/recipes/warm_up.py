@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..data.pictures.augment import DIGITS
-from ..data.text import streams
+from ..data.text.characters import streams
 from ..kernels.device import set_threads, threads
 from ..tasks.characters import AT_ONCE
 from ..training import AdamW
@@ -27,7 +27,7 @@ def _warm_up_pictures() -> None:
         "warmup", Choices(arch="cnn", epochs=1), (x, y), (x, y), labels=list("0123456789"), preparation={}, epochs=1,
         augment=DIGITS, dropout=0.25, ema=0.9,
     )  # fmt: skip
-    made.model.fit(made.x, made.y, verbose=False, **made.settings)
+    made.fit(verbose=False)
     for few in (x, x[:1]):
         made.model.predict(few)
 

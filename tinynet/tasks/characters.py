@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import check_count, check_number, check_seed
-from ..data.text import encode, read_text, windows
+from ..data.text.characters import encode, read_text, windows
 from ..errors import DataError, Setting, TinynetError, UsageError
 from ..kernels import device
 from ..layers import Activation

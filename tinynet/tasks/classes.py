@@ -32,7 +32,7 @@ class LabelledSamples:
     nothing is found, for which no answer can be right.
     """
 
-    xs: list[np.ndarray]
+    xs: Sequence[Any]
     y: np.ndarray
     blank: np.ndarray
     unreadable: Sequence[str] = ()

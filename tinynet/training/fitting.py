@@ -81,7 +81,7 @@ def fit(
         sample_weight: (n,), or shaped like the labels
     shuffle: a new order every epoch; augment: an `Augment` or `SoundAugment`, changes the pictures or sounds of each batch
     stateful: sample i of a batch goes on where sample i of the one before ended: recurrent layers start from the state that
-        they left there, from zeros at the begin of an epoch, and nothing is shuffled (see `data.text.streams`);
+        they left there, from zeros at the begin of an epoch, and nothing is shuffled (see `data.text.characters.streams`);
         reset_rate: chance that it begins with zeros instead, so that a network learns how to begin as well
     callbacks: see Callback; early_stopping: an EarlyStopping, or its patience
     verbose: None shows progress on stderr where that is a terminal, and a line an epoch in a notebook; True shows at

@@ -18,7 +18,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...files import path_text, read_file
-from ..text import as_text
+from ..text.characters import as_text
 
 LARGEST = 1 << 28
 """Bytes of a file."""

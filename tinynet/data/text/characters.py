@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import DataError
-from ..files import path_text, read_file
+from ...errors import DataError
+from ...files import path_text, read_file
 
 WINDOW = 512
 """Characters that a text is measured in: each window is read from a zero state."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinynet.data.text import (
+from tinynet.data.text.characters import (
     decode,
     encode,
     read_text,

@@ -1,0 +1,211 @@
+"""Texts of any length: `tinynet train TABLE.tsv` of labels and texts, then `tinynet classify` with the model that this makes.
+
+Two readers beside each other, whose outputs are averaged. The wide one adds up what each word, pair and piece of a word says for a
+class, whatever its place: it begins as a naive Bayes classifier, and training corrects it (Wang & Manning 2012). The deep one reads the
+words in their order: a recurrent layer from both ends, since what a word means depends on what comes before and after it, of which
+the strongest signal counts, wherever it stands; in long texts behind a convolution, which takes neighbours together and leaves fewer
+steps to carry along. Each learns from its own mistakes: the wide one is so soon right of all that it trains on that beside it, with
+one loss for both, the deep one would learn nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..data.datasets import load
+from ..data.folders import stratified_split
+from ..data.text.labelled import LabelledTexts, holds_labelled_texts, read_labelled
+from ..data.text.words import Vocabulary, log_count_ratios, settings
+from ..layers import (
+    Activation,
+    Bidirectional,
+    Conv1D,
+    Dense,
+    Dropout,
+    Embedding,
+    EmbeddingBag,
+    GlobalAveragePool1D,
+    GlobalMaxPool1D,
+    MaxPool1D,
+    Parallel,
+    RepeatVector,
+)
+from ..layers.base import Layer
+from ..sequential import Sequential
+from ..tasks.base import TEXT
+from ..tasks.text import NEUTRAL
+from ..training import AdamW, EarlyStopping, History, OneCycle
+from .architectures import ARCHITECTURES
+from .base import RECURRENT, Choices, Plan, Recipe
+
+VALIDATION = 0.1
+LONGEST = 400
+"""Words of a text that training reads in their order; the bag holds those behind them too."""
+EMBEDDING, UNITS, FILTERS, WINDOW, POOL = 48, 32, 64, 3, 4
+EMBEDDING_DROPOUT, DROPOUT, BAG_DROPOUT = 0.3, 0.5, 0.5
+CONFIDENCE = 0.2
+"""By what the weights of naive Bayes are multiplied: it counts words that go together as if each said something new."""
+BATCH_SIZE, PEAK_LEARNING_RATE, CLIP_NORM = 64, 1e-3, 1.0
+STEPS, EPOCHS = 900, (4, 30)
+"""Training steps that are enough, and fewest and most times that each text is read."""
+LEAST_RIGHT = 0.6
+"""Of the answers that are called neutral on the validation set fewer would be right."""
+POLES = {"negative", "positive"}
+"""Classes between which there is a neutral answer."""
+
+
+class Sentences(Recipe):
+    """A bag of words beside a recurrent network, for a table of labels and texts or "sentence-polarity"."""
+
+    task = TEXT
+    kind = "text"
+    holds = "labelled texts"
+
+    def matches(self, data: str, choices: Choices) -> bool:
+        return data == "sentence-polarity" or (choices.target is None and holds_labelled_texts(data))
+
+    def plan(self, data: str, choices: Choices) -> TextsPlan:
+        if data == "sentence-polarity":
+            training, validation = load(data).held_out()
+            return plan(
+                data, choices, training, validation, about="tells whether a sentence is in favour or against"
+            )
+        found = read_labelled(data)
+        rows = stratified_split(found.y, VALIDATION, choices.seed)
+        about = f"tells apart texts: {', '.join(found.labels)}"[:80]
+        made = plan(Path(data).stem, choices, *map(found.part, rows), about=about)
+        if found.left_out:
+            made.warnings.append(f"{found.left_out} rows of {data} without a label or a word were left out")
+        return made
+
+
+def plan(
+    name: str, choices: Choices, training: LabelledTexts, validation: LabelledTexts, *, about: str
+) -> TextsPlan:
+    """The plan for labelled texts; the user's choices go before the recipe's."""
+    arch, labels = choices.arch, training.labels
+    vocabulary = Vocabulary.learn(training.texts, name)
+    x, xv = (_encoded(vocabulary, part) for part in (training, validation))
+    ratios = log_count_ratios(x[1], training.y, len(labels), len(vocabulary.terms))
+    both = readers(vocabulary, ratios, arch, choices.units)
+    model = network(both, vocabulary, labels, seed=choices.seed, name=f"{name}-{arch}")
+    model.metadata.update(about=about, input=settings(vocabulary))
+    batch_size = choices.batch_size or BATCH_SIZE
+    epochs = min(max(STEPS // -(-len(training) // batch_size), EPOCHS[0]), EPOCHS[1])
+    fit = {
+        "epochs": choices.epochs or epochs,
+        "batch_size": batch_size,
+        "optimizer": AdamW(OneCycle(choices.learning_rate or PEAK_LEARNING_RATE), clip_norm=CLIP_NORM),
+        "validation_data": (xv, validation.y),
+        # the last epoch, so that the validation set decides nothing but what is neutral
+        "early_stopping": EarlyStopping("val_loss", patience=None, restore_best_weights=False),
+        "seed": choices.seed,
+    }
+    reason = (
+        f"{len(training):,} texts, {vocabulary.words:,} different words: training {ARCHITECTURES[arch].title} "
+        f"beside a bag of words, with {model.parameter_count():,} parameters"
+    )
+    apart = Sequential([both, Activation("softmax")], model.input_shape, name=model.name)
+    return TextsPlan(model.name, reason, model, x, training.y, fit, apart=apart, ratios=ratios)
+
+
+def _encoded(vocabulary: Vocabulary, part: LabelledTexts) -> tuple[np.ndarray, np.ndarray]:
+    order, bags = vocabulary.encode(part.texts)
+    return np.ascontiguousarray(order[:, :LONGEST]), bags
+
+
+def readers(vocabulary: Vocabulary, ratios: np.ndarray, arch: str, units: int | None = None) -> Parallel:
+    """What the deep reader makes of words in their order, and the wide one of the bag: (n, 2, classes) logits."""
+    terms, classes = ratios.shape
+    bag = EmbeddingBag(terms, classes, BAG_DROPOUT, embeddings_initializer="zeros")
+    bag.build((None,), np.random.default_rng(0))
+    bag.parameters["embeddings"][...] = CONFIDENCE * ratios
+    deep = Sequential(deep_reader(vocabulary, classes, arch, units))
+    return Parallel([deep, Sequential([bag, RepeatVector(1)])], "prepend")
+
+
+def deep_reader(vocabulary: Vocabulary, classes: int, arch: str, units: int | None = None) -> list[Layer]:
+    """Embedding, with cnn-… a convolution and pooling, then a recurrent layer from both ends and its largest outputs."""
+    grams, _, cell = arch.rpartition("-")
+    local = [Conv1D(FILTERS, WINDOW, padding="same", activation="relu"), MaxPool1D(POOL, padding="same")]
+    return [
+        Embedding(vocabulary.words + 2, EMBEDDING, mask_zero=True),
+        Dropout(EMBEDDING_DROPOUT),
+        *(local if grams else []),
+        Bidirectional(RECURRENT[cell](units or UNITS, return_sequences=True)),
+        GlobalMaxPool1D(),
+        Dropout(DROPOUT),
+        Dense(classes),
+    ]
+
+
+def network(both: Parallel, vocabulary: Vocabulary, labels: list[str], **identity: Any) -> Sequential:
+    """The mean of what the two readers say."""
+    layers = [both, GlobalAveragePool1D(), Activation("softmax")]
+    return Sequential(
+        layers, ((None,), (None,)), labels=labels, vocabulary=list(vocabulary.terms), **identity
+    )
+
+
+@dataclass
+class TextsPlan(Plan):
+    """A training on texts, beside which naive Bayes stands."""
+
+    apart: Sequential = field(kw_only=True)
+    """The same readers, each with an answer of its own (n, 2, classes): what is trained."""
+    ratios: np.ndarray = field(kw_only=True)
+    """The weights of naive Bayes."""
+
+    def fit(self, **settings: Any) -> History:
+        """Train the two readers, each on the same labels."""
+        xv, yv = self.settings["validation_data"]
+        own = {**self.settings, "validation_data": (xv, _for_both(yv)), **settings}
+        return self.apart.fit(self.x, _for_both(self.y), **own)
+
+    def _together(self, best: dict[str, Any]) -> dict[str, Any]:
+        """An epoch of the history, with what the readers reach together."""
+        x, y = self.settings["validation_data"]
+        return {**best, "val_accuracy": float(np.mean(self.model.answer(x)[0].argmax(axis=1) == y))}
+
+    def record(self, best: dict[str, Any]) -> dict[str, Any]:
+        return super().record(self._together(best))
+
+    def result_line(self, best: dict[str, Any]) -> str:
+        """As of any training; the history has the mean of what each reader reaches alone."""
+        return f"both readers together: {super().result_line(self._together(best))}"
+
+    def training_record(self, data: str, history: History, best: dict[str, Any]) -> dict[str, Any]:
+        """As of any training; where there is a neutral answer, settles first when it is given."""
+        if set(self.model.labels or ()) == POLES:
+            x, y = self.settings["validation_data"]
+            self.model.metadata[NEUTRAL] = neutral_below(self.model.answer(x)[0], y)
+        return super().training_record(data, history, best)
+
+    def baselines(self) -> list[str]:
+        """What naive Bayes on the same bags reaches on the same validation set."""
+        (_, bags), y = self.settings["validation_data"]
+        reached = np.mean(naive_bayes(self.ratios, bags) == y)
+        return [f"{100 * reached:.2f} % by naive Bayes on the same words, pairs and pieces"]
+
+
+def _for_both(y: np.ndarray) -> np.ndarray:
+    """Labels (n,) as the labels of both readers (n, 2)."""
+    return np.repeat(y[:, None], 2, axis=1)
+
+
+def naive_bayes(ratios: np.ndarray, bags: np.ndarray) -> np.ndarray:
+    """The classes that naive Bayes gives to bags (n, largest)."""
+    return np.array([ratios[bag].sum(axis=0).argmax() for bag in bags])
+
+
+def neutral_below(probabilities: np.ndarray, y: np.ndarray) -> float:
+    """The probability below which answers (n, classes) are right in fewer than LEAST_RIGHT of all cases."""
+    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == y
+    order = np.argsort(sure)
+    shares = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    few = np.flatnonzero(shares < LEAST_RIGHT)
+    return round(float(sure[order][few[-1]]), 4) if len(few) else 0.5

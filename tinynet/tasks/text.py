@@ -1,0 +1,167 @@
+"""Name the class of a text: its words → the classes, the most probable first, or neutral where the network is not sure."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ..data.names import DATASETS
+from ..data.text.characters import LARGEST, as_text
+from ..data.text.words import MOST_CHARACTERS, Vocabulary, split
+from ..errors import DataError, TinynetError
+from ..files import path_text, read_file
+from ..network import Network
+from .base import TEXT, check_task, was_trained_on
+from .classes import LabelledSamples, NamesClasses, Ranking, ranking_as_json, ranking_line
+
+if TYPE_CHECKING:
+    from ..data.text.labelled import LabelledTexts
+
+NEUTRAL = "neutral"
+AT_ONCE = 256
+"""Lines that are answered together."""
+
+
+class Answer(NamedTuple):
+    """The classes of a text; none where it holds no word that is known.
+
+    is_sure: whether the likeliest class is the answer, or neutral; line: which line of a file it is, from 1; note: what the user
+    should know, if anything.
+    """
+
+    ranking: Ranking
+    is_sure: bool = True
+    line: int | None = None
+    note: str | None = None
+
+
+class Texts(NamesClasses):
+    """Networks that name the class of a text, each from ids of its own vocabulary."""
+
+    name = TEXT
+    sample = "text"
+    nothing = "no known word found"
+    options = frozenset({"lines"})
+
+    def __init__(self, *models: Network) -> None:
+        super().__init__(*models)
+        self.vocabularies = [vocabulary_of(model) for model in models]
+
+    def answer(self, given: Any, lines: bool = False, **options: Any) -> list[Answer]:
+        """The answer to the text in a file, in bytes, or on standard input, "-"; with `lines` one to each line.
+
+        Raises DataError for what cannot be read or is no text.
+        """
+        return [answer for some in self.answers(given, lines) for answer in some]
+
+    def answers(self, given: Any, lines: bool = False, **options: Any) -> Iterator[list[Answer]]:
+        """The answers to what is in a file, some lines at a time."""
+        text = _read(given)
+        if not lines:
+            cut = (
+                f"only the first {MOST_CHARACTERS:,} characters are read"
+                if len(text) > MOST_CHARACTERS
+                else None
+            )
+            yield [answer._replace(note=cut) for answer in self.name_texts([text])]
+            return
+        each = text.removesuffix("\n").split("\n")
+        for start in range(0, len(each), AT_ONCE):
+            found = self.name_texts(each[start : start + AT_ONCE])
+            yield [answer._replace(line=start + i) for i, answer in enumerate(found, 1)]
+
+    def name_texts(self, texts: Sequence[str]) -> list[Answer]:
+        """The answer to each of some texts, from the mean of the models' probabilities."""
+        words = [split(text) for text in texts]
+        ids = [vocabulary.encode(words) for vocabulary in self.vocabularies]
+        probabilities = np.mean([m.answer(x)[0] for m, x in zip(self.models, ids, strict=True)], axis=0)
+        is_known = np.any([bags.any(axis=1) for _, bags in ids], axis=0)
+        least = self.model.metadata.get(NEUTRAL, 0.0)
+        rankings = [
+            self.model.rank(own) if known else [] for own, known in zip(probabilities, is_known, strict=True)
+        ]
+        return [Answer(ranking, not ranking or ranking[0][1] >= least) for ranking in rankings]
+
+    def as_json(self, answers: Sequence[Answer], top: int = 1, **options: Any) -> Iterator[dict[str, Any]]:
+        """Answers as programs read them; the label may be neutral, which `top` never holds."""
+        for answer in answers:
+            line = {} if answer.line is None else {"line": answer.line}
+            label = {} if answer.is_sure else {"label": NEUTRAL}
+            yield {**line, **ranking_as_json(answer.ranking, top), **label}
+
+    def show(self, found: Any, top: int = 1) -> Iterator[str]:
+        """Each answer in a line, its `top` likeliest classes; measures as tables."""
+        if not isinstance(found, list):
+            yield from super().show(found, top)
+            return
+        for answer in found:
+            line = "" if answer.line is None else f"line {answer.line}: "
+            unsure = "" if answer.is_sure else f"{NEUTRAL}, rather "
+            yield f"{line}{unsure}{ranking_line(answer.ranking[:top], self.nothing)}"
+
+    def is_sample(self, path: Path) -> bool:
+        """Whether a file should be a text."""
+        return path.suffix.lower() == ".txt"
+
+    def read(self, data: str) -> LabelledSamples:
+        """The held-out tenth of a data set, or a table of labels and texts, numbered as the models number them."""
+        from ..data.folders import check_classes
+        from ..data.text.labelled import read_labelled
+
+        for model in self.models:
+            check_task(model, TEXT)
+        if data in DATASETS:
+            found, remarks = _held_out(data), [f"note: measured on the tenth of {data} that no training sees"]
+        else:
+            found, remarks = read_labelled(data), []
+            if any(was_trained_on(model, data) for model in self.models):
+                remarks.append("note: it was trained on some of these texts, so this is too optimistic")
+        if found.left_out:
+            remarks.append(f"note: {found.left_out} rows without a label or a word were left out")
+        labels = self.model.labels or found.labels
+        check_classes(found.labels, labels, data)
+        y = np.array([labels.index(label) for label in found.labels])[found.y]
+        xs = [vocabulary.encode(found.texts) for vocabulary in self.vocabularies]
+        return LabelledSamples(xs, y, y[:0], remarks=remarks)
+
+
+TASK = Texts
+
+
+def vocabulary_of(model: Network) -> Vocabulary:
+    """What a model knows of texts; raises TinynetError where its file does not say it."""
+    words, terms = model.metadata.get("input", {}).get("words"), model.vocabulary
+    if not (isinstance(words, int) and isinstance(terms, list) and 0 <= words <= len(terms) - 2):
+        raise TinynetError(f"{model.name} does not say which words it knows; train it anew")
+    return Vocabulary(terms, words)
+
+
+def _read(given: Any) -> str:
+    """The text in a file, in bytes or on standard input; empty where there is none."""
+    is_path = isinstance(given, (str, Path)) and given != "-"
+    name = path_text(given, DataError) if is_path else "standard input" if given == "-" else "the text"
+    try:
+        if given == "-" and sys.stdin is None:
+            raise OSError(0, "standard input is closed")
+        source = sys.stdin.buffer if given == "-" else given
+        content = source if isinstance(source, bytes) else read_file(source, LARGEST)
+    except OSError as error:
+        raise DataError(
+            f"cannot read {name}: {error.strerror or error}; give the name of a text file, or - for standard input"
+        ) from None
+    return as_text(content, name) if content.strip() else ""
+
+
+def _held_out(data: str) -> LabelledTexts:
+    """The part of a data set of labelled texts that no training sees; raises DataError for one of another kind."""
+    from ..data.datasets import load
+    from ..data.text.labelled import LabelledTexts
+
+    found = load(data)
+    if not isinstance(found, LabelledTexts):
+        raise DataError(f"{data} holds no labelled texts; give a table with the columns label and text")
+    return found.held_out()[1]
