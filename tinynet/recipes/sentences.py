@@ -208,4 +208,4 @@ def neutral_below(probabilities: np.ndarray, y: np.ndarray) -> float:
     order = np.argsort(sure)
     shares = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
     few = np.flatnonzero(shares < LEAST_RIGHT)
-    return round(float(sure[order][few[-1]]), 4) if len(few) else 0.5
+    return round(float(sure[order][min(few[-1] + 1, len(order) - 1)]), 4) if len(few) else 0.5
