@@ -1,0 +1,91 @@
+"""The recipe for texts: what it trains, how it is begun, when the answer is neutral."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+from tinynet.errors import DataError
+from tinynet.recipes import find, plan
+from tinynet.recipes.base import Choices
+from tinynet.recipes.sentences import CONFIDENCE, neutral_below
+from tinynet.tasks.text import NEUTRAL
+
+GOOD, BAD = ["moving", "funny", "warm", "bright"], ["dull", "flat", "weak", "tedious"]
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Texts of two poles, negated now and then."""
+    rng, lines = np.random.default_rng(0), []
+    for i in range(120):
+        label, negated = i % 2, rng.random() < 0.3
+        word = rng.choice(GOOD if (label == 1) != negated else BAD)
+        lines.append(f"{('negative', 'positive')[label]}\ta {'not ' * negated}{word} film with a plot")
+    path = tmp_path / "films.tsv"
+    path.write_text("label\ttext\n" + "\n".join(lines))
+    return str(path)
+
+
+def test_labelled_texts_are_for_this_recipe_unless_a_column_is_to_be_predicted(file):
+    assert type(find(file, Choices())).__name__ == "Sentences"
+    assert type(find(file, Choices(target="label"))).__name__ == "Rows"
+    assert type(find("sentence-polarity", Choices())).__name__ == "Sentences"
+
+
+@pytest.mark.parametrize("arch", ["gru", "lstm", "cnn-gru", "cnn-lstm"])
+def test_both_readers_learn_and_the_model_is_their_mean(file, arch):
+    made = plan(file, Choices(arch=arch, epochs=30, learning_rate=0.03, units=4))
+    made.fit(verbose=False)
+    x, y = made.settings["validation_data"]
+    apart = made.apart.predict(x)
+    together = np.exp(np.log(apart).mean(axis=1))
+    np.testing.assert_allclose(
+        made.model.predict(x), together / together.sum(axis=1, keepdims=True), atol=1e-5
+    )
+    assert (made.model.predict(x).argmax(axis=1) == y).mean() > 0.8 and apart.shape == (len(y), 2, 2)
+
+
+def test_the_bag_begins_as_naive_bayes(file):
+    made = plan(file, Choices())
+    bag = made.model.layers[0].layers[1].layers[0]
+    np.testing.assert_allclose(bag.parameters["embeddings"], CONFIDENCE * made.ratios)
+    (line,) = made.baselines()
+    assert line.endswith("by naive Bayes on the same words, pairs and pieces")
+
+
+def test_a_model_file_says_when_the_answer_is_neutral_and_knows_its_words(file, tmp_path):
+    made = plan(file, Choices(epochs=4, learning_rate=0.01))
+    history = made.fit(verbose=False)
+    best = history.epochs[-1]
+    made.model.metadata["training"] = made.training_record(file, history, best)
+    assert 0.5 <= made.model.metadata[NEUTRAL] <= 1
+    assert made.result_line(best).startswith("both readers together: ")
+    made.model.save(tmp_path / "m.npz", "float16")
+    loaded = tn.load(tmp_path / "m.npz")
+    assert loaded.vocabulary == made.model.vocabulary and loaded.metadata["input"]["kind"] == "words"
+    assert loaded.classify(b"a funny film")[0][0] == "positive"
+
+
+def test_only_between_two_poles_is_there_a_neutral_answer(tmp_path):
+    path = tmp_path / "kinds.tsv"
+    path.write_text("label\ttext\n" + "sport\ta ball game\nfood\ta good soup\nart\ta good film\n" * 5)
+    made = plan(str(path), Choices(epochs=1))
+    history = made.fit(verbose=False)
+    made.training_record(str(path), history, history.epochs[-1])
+    assert NEUTRAL not in made.model.metadata and made.model.labels == ["art", "food", "sport"]
+
+
+def test_neutral_are_the_least_sure_answers_of_which_too_few_are_right():
+    sure = np.array([0.51, 0.52, 0.55, 0.6, 0.7, 0.8, 0.9])
+    probabilities = np.stack([sure, 1 - sure], axis=1)
+    assert neutral_below(probabilities, np.array([1, 0, 1, 0, 0, 0, 0])) == 0.7
+    assert neutral_below(probabilities, np.zeros(7, int)) == 0.5
+
+
+def test_texts_without_a_word_in_common_are_refused(tmp_path):
+    path = tmp_path / "x.tsv"
+    path.write_text("label\ttext\na\tone\nb\ttwo\na\tthree\nb\tfour\n")
+    with pytest.raises(DataError, match="no word of x stands in two texts"):
+        plan(str(path), Choices())

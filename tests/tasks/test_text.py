@@ -1,0 +1,116 @@
+"""Naming the class of texts: files, lines, what is no text, and when the answer is neutral."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+from tinynet.errors import DataError, TinynetError
+from tinynet.tasks.text import NEUTRAL, Texts, vocabulary_of
+
+TERMS = ["", "?", "good", "bad", "film", "good film"]
+
+
+@pytest.fixture
+def model():
+    """Answers by the words good and bad alone."""
+    bag = tn.EmbeddingBag(len(TERMS), 2, embeddings_initializer="zeros")
+    order = tn.Sequential(
+        [tn.Embedding(5, 2, True, "zeros"), tn.GRU(2), tn.Dense(2, kernel_initializer="zeros")]
+    )
+    net = tn.Sequential([tn.Parallel([order, bag], "add"), tn.Activation("softmax")], ((None,), (None,)),
+                        labels=["negative", "positive"], vocabulary=TERMS, name="poles")  # fmt: skip
+    bag.parameters["embeddings"][2:4] = [[-1, 1], [1, -1]]
+    net.metadata.update(task="text", input={"kind": "words", "words": 3}, **{NEUTRAL: 0.6})
+    return net
+
+
+def labels(answers, **options):
+    return [found["label"] for found in Texts.as_json(None, answers, **options)]
+
+
+def test_a_text_is_named_or_neutral_or_nothing(model):
+    task = Texts(model)
+    said = b"A GOOD film!\nbad\ngood, bad\n\nxyzzy\nfilm"
+    assert labels(task.answer(said, lines=True)) == ["positive", "negative", "neutral", None, None, "neutral"]
+    assert labels(task.answer(said)) == ["neutral"]
+
+
+def test_programs_get_the_line_and_never_neutral_among_the_classes(model):
+    task = Texts(model)
+    good, both, blank = task.as_json(task.answer(b"good\ngood bad\n\n", lines=True), top=2)
+    assert (good["line"], both["line"], blank["line"]) == (1, 2, 3)
+    assert both["label"] == "neutral" and [c["label"] for c in both["top"]] == ["negative", "positive"]
+    assert blank["label"] is None and blank["top"] == []
+    assert json.dumps(good) and "line" not in next(iter(task.as_json(task.answer(b"good"))))
+
+
+def test_people_get_a_line_each(model):
+    task = Texts(model)
+    shown = list(task.show(task.answer(b"good\ngood bad\n\n", lines=True)))
+    assert shown == [
+        "line 1: positive (88.08 %)",
+        "line 2: neutral, rather negative (50.00 %)",
+        "line 3: no known word found",
+    ]
+
+
+def test_a_text_comes_from_a_file_an_open_file_bytes_or_standard_input(model, tmp_path, monkeypatch):
+    path = tmp_path / "review.txt"
+    path.write_bytes(b"\xef\xbb\xbfa good\r\nfilm")
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"good")))
+    for given in (str(path), path, io.BytesIO(b"good"), b"good", "-"):
+        assert Texts(model).answer(given)[0].ranking[0][0] == "positive"
+    assert model.classify(path, top=1)[0][0] == "positive"
+
+
+@pytest.mark.parametrize("content", [b"", b" \n\t", b"\x01\x1b[31m\x07"])
+def test_where_there_is_nothing_the_answer_is_nothing(model, content):
+    assert labels(Texts(model).answer(content)) == [None]
+
+
+@pytest.mark.parametrize("content, problem", [(b"good\x00bad", "binary file"), (b"go\xffod", "not UTF-8")])
+def test_what_is_no_text_is_refused_in_a_sentence(model, content, problem):
+    with pytest.raises(DataError, match=problem):
+        Texts(model).answer(content)
+    with pytest.raises(
+        DataError, match=r"cannot read good film: .*; give the name of a text file, or - for standard input"
+    ):
+        Texts(model).answer("good film")
+
+
+def test_an_enormous_line_is_read_from_its_beginning_and_that_is_said(model):
+    (answer,) = Texts(model).answer(b"good " * 200_000)
+    assert answer.ranking[0][0] == "positive" and answer.note == "only the first 500,000 characters are read"
+
+
+def test_several_models_vote(model):
+    other = tn.Sequential([tn.Parallel([tn.EmbeddingBag(4, 2), tn.EmbeddingBag(4, 2)], "add"), tn.Activation("softmax")],
+                          ((None,), (None,)), labels=model.labels, vocabulary=["", "?", "bad", "good"])  # fmt: skip
+    other.metadata.update(task="text", input={"kind": "words", "words": 2})
+    for bag in other.layers[0].layers:
+        bag.parameters["embeddings"][...] = [[0, 0], [0, 0], [9, -9], [-9, 9]]
+    (answer,) = Texts(model, other).answer(b"good")
+    mean = (model.predict(vocabulary_of(model).encode([["good"]])) + [[0, 1]]) / 2
+    np.testing.assert_allclose([p for _, p in answer.ranking], mean[0][::-1], atol=1e-3)
+
+
+def test_a_table_of_texts_is_measured_as_the_model_numbers_classes(model, tmp_path):
+    path = tmp_path / "t.tsv"
+    path.write_text("label\ttext\npositive\tgood\nnegative\tbad film\nnegative\tgood film\n")
+    task = Texts(model)
+    found = task.evaluate(task.read(str(path)))
+    assert found.confusion.tolist() == [[1, 1], [0, 1]] and found.labels == ["negative", "positive"]
+
+
+@pytest.mark.parametrize("words, terms", [(None, TERMS), (9, TERMS), (2, "abc"), (-1, TERMS), (3, None)])
+def test_a_model_that_does_not_say_its_words_is_refused(model, words, terms):
+    model.metadata["input"]["words"], model.vocabulary = words, terms
+    with pytest.raises(TinynetError, match="^poles does not say which words it knows"):
+        Texts(model)
