@@ -1,0 +1,76 @@
+"""Trend and seasons of a series, at each time from what came before it: a discounted regression on harmonics (Brown 1963).
+
+At time t the coefficients c minimise sum_s d^(t-s) (y_s - x_s c)² + (c - c0)' R (c - c0) over s ≤ t, where x_s holds 1, the time, and
+cos and sin of each season's harmonics, and d halves a value's weight every `half_life` steps. What is left, y - x c, is what a
+network reads and forecasts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+LEVEL, SLOPE, SEASON = 1e-8, 1e-6, 1e-2
+"""The ridge of each coefficient: so small that it only decides what the values leave open."""
+AT_ONCE = 256
+"""Times whose equations are solved together."""
+HARMONICS, LONG_SEASON, LONG_HARMONICS = 12, 60, 3
+"""Of a season of up to so many steps, and of a longer one; a week of hours or half hours has more, below."""
+WEEK_HARMONICS = 24
+
+Season = tuple[float, int]
+"""Its period in steps, and how many harmonics it has."""
+
+
+def season_of(period: float) -> Season:
+    """A period with as many harmonics as its form may need: a day and a week have corners, a year is round."""
+    if period <= LONG_SEASON:
+        return period, max(min(math.floor(period / 2), HARMONICS), 1)
+    week = any(math.isclose(period, 7 * day) for day in (24, 48, 96, 144))
+    return period, WEEK_HARMONICS if week else LONG_HARMONICS
+
+
+def design(places: np.ndarray, seasons: Sequence[Season], slope: bool, unit: float) -> np.ndarray:
+    """The rows x (n, q) at places (n,): 1, the time in units, cos and sin of the harmonics."""
+    columns = [np.ones(len(places))]
+    if slope:
+        columns.append(places / unit)
+    for period, harmonics in seasons:
+        for k in range(1, harmonics + 1):
+            angle = 2 * np.pi * k / period * places
+            columns.append(np.cos(angle))
+            if 2 * k != period:
+                columns.append(np.sin(angle))
+    return np.stack(columns, axis=1)
+
+
+def ridge(width: int, slope: bool) -> np.ndarray:
+    """The ridge of each of the coefficients, (q,)."""
+    return np.array([LEVEL, *[SLOPE] * slope, *[SEASON] * (width - 1 - slope)])
+
+
+def coefficients(
+    y: np.ndarray, x: np.ndarray, half_life: float, strength: np.ndarray, prior: np.ndarray | None = None
+) -> np.ndarray:
+    """The coefficients after each time, (n, q, c), for values y (n, c) and rows x (n, q).
+
+    half_life: in steps, inf to forget nothing; strength: the ridge (q,), which pulls towards the prior (q, c), by default 0.
+    """
+    (n, q), c = x.shape, y.shape[1]
+    kept = 0.5 ** (1 / half_life)
+    found, a, b = np.empty((n, q, c)), np.zeros((q, q)), np.zeros((q, c))
+    pull = np.zeros((q, c)) if prior is None else strength[:, None] * prior
+    left, right = np.empty((AT_ONCE, q, q)), np.empty((AT_ONCE, q, c))
+    for start in range(0, n, AT_ONCE):
+        end = min(start + AT_ONCE, n)
+        for i in range(start, end):
+            a *= kept
+            a += x[i, :, None] * x[i]
+            b *= kept
+            b += x[i, :, None] * y[i]
+            left[i - start], right[i - start] = a, b
+        count = end - start
+        found[start:end] = np.linalg.solve(left[:count] + np.diag(strength), right[:count] + pull)
+    return found
