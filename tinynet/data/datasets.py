@@ -14,6 +14,7 @@ from ..files import data_folder
 from .download import PAUSE, check_packed, check_plain, keep
 from .names import ALIASES, DATASETS
 from .pictures.mnist import PARTS, Dataset, read_npz, read_parts
+from .series.read import read_series
 from .text import as_text, read_text
 
 
@@ -101,7 +102,8 @@ SHAKESPEARE = Source(
     read=read_text,
     assemble=lambda contents: as_text(contents[0], "tinyshakespeare.txt"),
 )
-SOURCES = dict(zip(DATASETS, (DIGITS, FASHION, SHAKESPEARE), strict=True))
+TEMPERATURE = Source("temperature", "ts_daily-min-temperatures.csv", read_series)
+SOURCES = dict(zip(DATASETS, (DIGITS, FASHION, SHAKESPEARE, TEMPERATURE), strict=True))
 
 
 def load_digits() -> Dataset:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 DATA = (
-    "digits, fashion, shakespeare, a .txt file, a .csv table with the column to predict, "
+    "digits, fashion, shakespeare, temperature, a .txt file, a .csv table with the column to predict, a .csv series of times and numbers, "
     "or a folder with one folder of pictures per class"
 )
 """What there are recipes for."""
@@ -37,9 +37,10 @@ def recipes() -> tuple[Recipe, ...]:
     from .fashion import Fashion
     from .folder import Folder
     from .rows import Rows
+    from .series import SeriesRecipe
     from .text import Text
 
-    return Digits(), Fashion(), Folder(), Text(), Rows()
+    return Digits(), Fashion(), Folder(), Text(), SeriesRecipe(), Rows()
 
 
 def find(data: str, choices: Choices) -> Recipe | None:

@@ -42,6 +42,11 @@ RULES = {
         ("mlp",),
         "columns of a table have no order and no neighbours, so there is nothing to convolve or to carry along",
     ),
+    "series": Rule(
+        ("gru", "lstm", "cnn"),
+        "a series is a sequence: what comes next depends on what came before, which a recurrent network carries along and a CNN finds "
+        "in windows",
+    ),
     "sequence": Rule(
         ("lstm", "gru", "rnn"),
         "text is a sequence: what comes next depends on what came before, which a recurrent network carries along",

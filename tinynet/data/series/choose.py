@@ -36,8 +36,8 @@ MOST_INPUTS = 400
 """Values of a window, all columns together."""
 BASE, UNIT = 12, 8
 """What stands for a period in the choice of windows, and of half-lives, where there is none or a short one."""
-LONG = 1000
-"""Values from which a window of twelve periods is tried as well."""
+LONG, SHORT = 1000, 2
+"""Values from which a window of twelve periods is tried as well, with what is best for the short ones, of which there are so many."""
 HORIZONS = {MONTH: {1: 12, 3: 8, 12: 6}, WEEKDAY: {1: 20}}
 DAY_STEPS, LEAST_HORIZON, MOST_HORIZON = 30, 12, 96
 QUANTILES = np.linspace(0, 1, 41)
@@ -69,14 +69,14 @@ def choose(series: Series, horizon: int | None = None) -> Start:
     n = len(values)
     calendar = series.calendar
     horizon = horizon or max(min(_horizon(calendar), n // 5), 1)
-    best: tuple[float, Preparation, float] | None = None
     looked = values[-LOOKED_AT:]
-    for candidate in _candidates(series, looked, horizon):
-        for error, found, strength in _errors(candidate, looked):
-            if best is None or error < best[0]:
-                best = error, found, strength
+    windows = _windows(looked, calendar)
+    tried = [_best(candidate, looked, windows[:SHORT]) for candidate in _candidates(series, looked, horizon)]
+    best = min((each for each in tried if each), key=lambda each: each[0], default=None)
     if best is None:
         raise DataError(f"{series.name} is too short to learn from: it has {n} values; give at least {_needed(horizon)}")
+    for window in windows[SHORT:]:
+        best = min(best, _best(best[1], looked, [window]) or best, key=lambda each: each[0])
     return _start(best[1], best[2], values, n_before=len(series) - n)
 
 
@@ -202,23 +202,23 @@ def _held_out(windows: _Windows, horizon: int, strengths: tuple[float, ...]) -> 
             yield block, _solve(square - x[near].T @ x[near], product - x[near].T @ y[near], strengths)
 
 
-def _errors(p: Preparation, values: np.ndarray) -> Iterator[tuple[float, Preparation, float]]:
-    """(error on held-out windows, preparation with a window and a smoothing, ridge) of each triple; columns count the same."""
+def _best(p: Preparation, values: np.ndarray, windows: list[int]) -> tuple[float, Preparation, float] | None:
+    """(error on held-out windows, preparation with the best of the windows and of SMOOTHING, ridge); None without enough windows."""
     even, spread = p.even(values), _spread(values)
-    states = p.states(even, p.rows(0, len(even)))
-    for window, smoothing in itertools.product(_windows(values, p.calendar), SMOOTHING):
+    states, found = p.states(even, p.rows(0, len(even))), []
+    for window, smoothing in itertools.product(windows, SMOOTHING):
         tried = p.with_(window=window, begin=max(window, p.begin), smoothing=smoothing)
         if len(values) - p.horizon - tried.begin + 1 < FEWEST:
             continue
-        windows = _cut(tried, values, even, states)
+        cut = _cut(tried, values, even, states)
         total, count = np.zeros(len(RIDGES)), 0
-        for block, kernels in _held_out(windows, p.horizon, RIDGES):
+        for block, kernels in _held_out(cut, p.horizon, RIDGES):
             count += len(block)
             for i, kernel in enumerate(kernels):
-                total[i] += np.sum(np.abs(_forecast(p, windows, block, kernel) - windows.came[block]) / spread)
-        for error, strength in zip(total, RIDGES, strict=True):
-            if count and math.isfinite(error):
-                yield error / count, tried, strength
+                total[i] += np.sum(np.abs(_forecast(p, cut, block, kernel) - cut.came[block]) / spread)
+        if count:
+            found += [(e / count, tried, r) for e, r in zip(total, RIDGES, strict=True) if math.isfinite(e)]
+    return min(found, key=lambda each: each[0], default=None)
 
 
 def _forecast(p: Preparation, windows: _Windows, block: np.ndarray, kernel: np.ndarray) -> np.ndarray:
