@@ -81,7 +81,9 @@ def row(series: Series, most: int) -> tuple[str, ...]:
             origins = origins[np.unique(np.linspace(0, len(origins) - 1, most).astype(int))]
             unit = float(np.abs(values[p.naive : begin] - values[: begin - p.naive]).mean())
             test = Backtest(values, origins, p.horizon, unit)
-            linear = test.mase(lambda history, task=task: _forecast(task, series, history, test.horizon).values[:, 0])
+            linear = test.mase(
+                lambda history, task=task: _forecast(task, series, history, test.horizon).values[:, 0]
+            )
         plan.model.fit(plan.x, plan.y, **plan.settings, callbacks=plan.callbacks, verbose=False)
         seconds = max(seconds, time.perf_counter() - start)
         tasks.append(Forecasting(plan.model))
@@ -89,7 +91,9 @@ def row(series: Series, most: int) -> tuple[str, ...]:
     period, inside = tasks[0].preparation.naive, []
     found = []
     for task in tasks:
-        found.append(test.mase(lambda history, task=task: _forecast(task, series, history, test.horizon).values[:, 0]))
+        found.append(
+            test.mase(lambda history, task=task: _forecast(task, series, history, test.horizon).values[:, 0])
+        )
     for origin in test.origins:
         forecast = _forecast(tasks[0], series, values[:origin], test.horizon)
         came = values[origin : origin + test.horizon, None]
@@ -102,7 +106,14 @@ def row(series: Series, most: int) -> tuple[str, ...]:
     ]
     errors = [f"{each:.3f}" for each in (*found, linear, *peers)]
     name = Path(series.name).stem.removeprefix("ts_")
-    return (name, str(test.horizon), str(len(test.origins)), *errors, f"{100 * np.mean(inside):.1f} %", f"{seconds:.0f} s")
+    return (
+        name,
+        str(test.horizon),
+        str(len(test.origins)),
+        *errors,
+        f"{100 * np.mean(inside):.1f} %",
+        f"{seconds:.0f} s",
+    )
 
 
 def _forecast(task: Forecasting, series: Series, history: np.ndarray, steps: int):

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 from tinynet.cli import completion
-from tinynet.cli.options import Count, Number, check_new, device_options, force_option, json_option, load_model
+from tinynet.cli.options import (
+    Count,
+    Number,
+    check_new,
+    device_options,
+    force_option,
+    json_option,
+    load_model,
+)
 
 from tinynet.terminal import echo, note, print_json
 
@@ -31,7 +39,7 @@ if TYPE_CHECKING:
 @device_options
 def command(
     series: str, steps: int, name: str | None, level: float, plot: Path | None, force: bool, as_json: bool
-) -> None:
+) -> int:
     """Forecast the steps after SERIES.csv, a table with a column of times and columns of numbers; - reads it from stdin.
 
     Prints the columns time, forecast, lower, upper and seasonal_naive; where SERIES.csv has several columns of numbers, series says
@@ -57,6 +65,7 @@ def command(
             echo(line)
     if plot is not None:
         task.draw(plot, given, found)
+    return 0
 
 
 def _task(name: str | None, given: Series) -> Forecasting:

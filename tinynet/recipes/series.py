@@ -51,14 +51,16 @@ class SeriesPlan(Plan):
 
     def result_line(self, best: dict[str, Any]) -> str:
         """What the training ended with."""
-        return f"mean absolute error {best['mae']:.3f} on the windows it was trained on, in units of their scale"
+        return f"mean absolute error {best['mae']:.3f} in training, in units of the windows' scale"
 
     def baselines(self) -> list[str]:
         """The errors on held-out windows: of the linear forecast that training begins with, and of two that know nothing."""
         assert self.start is not None
         naive = f"seasonal naive {self.start.naive:.3f}, last value {self.start.last:.3f}"
         steps = self.start.preparation.horizon
-        return [f"MASE on held-out windows, {steps} steps ahead: linear forecast, where it began, {self.start.mase:.3f}; {naive}"]
+        return [
+            f"MASE on held-out windows, {steps} steps ahead: linear forecast, where it began, {self.start.mase:.3f}; {naive}"
+        ]
 
     def notes(self) -> list[str]:
         """Nothing beside."""
@@ -93,7 +95,9 @@ def plan_for(series: Series, choices: Choices, stem: str) -> SeriesPlan:
     p, arch = start.preparation, choices.arch if choices.arch != "auto" else "gru"
     name = f"{stem}-{arch}"
     model = network(arch, start, choices.units, name=name, seed=choices.seed)
-    model.metadata["about"] = f"forecasts {', '.join(series.columns)}, {p.horizon} steps of {p.calendar.step()} at once"
+    model.metadata["about"] = (
+        f"forecasts {', '.join(series.columns)}, {p.horizon} steps of {p.calendar.step()} at once"
+    )
     model.metadata["input"] = p.as_json()
     seasons = " and ".join(f"{period:g}" for period, _ in p.seasons)
     reason = (
@@ -117,7 +121,9 @@ def _without(series: Series, drop: tuple[str, ...]) -> Series:
     for name in drop:
         if name not in series.columns:
             close = did_you_mean(name, series.columns)
-            raise DataError(f"{series.name} has no column of numbers {name!r} to leave out{'; ' * bool(close)}{close}")
+            raise DataError(
+                f"{series.name} has no column of numbers {name!r} to leave out{'; ' * bool(close)}{close}"
+            )
     kept = [i for i, name in enumerate(series.columns) if name not in drop]
     if not kept:
         raise DataError(f"{series.name} has no column of numbers left; leave out fewer")

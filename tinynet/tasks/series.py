@@ -7,6 +7,7 @@ step; after each horizon the squares of those add up, as those of independent er
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,15 +16,20 @@ import numpy as np
 
 from ..checks import check_count, check_number
 from ..data.series.choose import QUANTILES
-from ..data.series.prepare import LONGEST, Preparation, columns_of, naive
+from ..data.series.prepare import LONGEST, Preparation, columns_of, naive, naive_error
 from ..data.series.read import Series, read_series
+from ..drawing import Chart, draw_charts
 from ..errors import DataError, UsageError
+from ..files import atomic_write
 from ..layers.inputs import check_finite_output
 from ..network import Network
 from .base import SERIES, Task, check_task, was_trained_on
 
 LEVEL = 90.0
-MOST_STEPS = 1_000_000
+MOST_STEPS = 10_000
+SHOWN, LEAST_SHOWN = 4, 60
+"""Times the length of a forecast that a drawing shows of the series before it, and the least."""
+CHARTS, SIZE = 6, (800, 320)
 BACKTEST = 0.2
 """The part at the end of a series, from all of whose times a model is measured."""
 
@@ -90,7 +96,9 @@ class Forecasting(Task[History, ForecastMeasures]):
     def __init__(self, *models: Network) -> None:
         super().__init__(*models)
         if len(models) > 1:
-            raise UsageError("several models vote on pictures, text and sounds, but a series is for one model; give one")
+            raise UsageError(
+                "several models vote on pictures, text and sounds, but a series is for one model; give one"
+            )
         check_task(self.model, SERIES)
         try:
             self.preparation = p = Preparation.from_json(self.model.metadata["input"])
@@ -98,7 +106,9 @@ class Forecasting(Task[History, ForecastMeasures]):
             raise DataError(f"{self.model.name}: {error}") from None
         c = len(p.columns)
         if (self.model.input_shape, self.model.output_shape) != ((p.window, c), (p.horizon * c,)):
-            raise UsageError(f"{self.model.name} does not fit the windows that its file describes; train it again on its series")
+            raise UsageError(
+                f"{self.model.name} does not fit the windows that its file describes; train it again on its series"
+            )
 
     def answer(self, given: Series, steps: int = 12, level: float = LEVEL) -> Forecast:
         """The steps that follow a series, with intervals that hold `level` per cent of what comes.
@@ -111,19 +121,20 @@ class Forecasting(Task[History, ForecastMeasures]):
             raise DataError(f"{steps:,} steps are more than {MOST_STEPS:,}; ask for fewer")
         check_number("forecast", "level", level, above=0, below=100)
         values, first = self._history(given)
-        p, even, ahead, spread = self.preparation, [], [], self._spread(level)
+        p, ahead, spread = self.preparation, [], self._spread(level)
         known, missed = p.even(values), np.zeros((2, 1, len(p.columns)))
         while len(ahead) * p.horizon < steps:
             mean = self._ahead(known, first, np.array([len(known)]))[0]
             offset = np.sign(spread) * np.sqrt(missed**2 + spread**2)
             ahead.append(p.uneven(np.stack([mean, *(mean + offset)])))
-            even.append(mean)
             missed = offset[:, -1:]
+            first += max(len(known) + len(mean) - LONGEST, 0)
             known = np.concatenate([known, mean])[-LONGEST:]
-            first = first + len(mean) if len(known) == LONGEST else first
         found = np.concatenate(ahead, axis=1)[:, :steps]
         times = [given.calendar.time(len(given) + i) for i in range(steps)]
-        return Forecast(list(p.columns), times, found[0], *np.sort(found[1:], axis=0), naive(values, p.naive, steps))
+        return Forecast(
+            list(p.columns), times, found[0], *np.sort(found[1:], axis=0), naive(values, p.naive, steps)
+        )
 
     def read(self, data: str) -> History:
         """A file, or "temperature"."""
@@ -141,14 +152,16 @@ class Forecasting(Task[History, ForecastMeasures]):
         begin = max(math.ceil((1 - BACKTEST) * n), p.window, p.naive + 1)
         origins = np.arange(begin, n)
         if not len(origins):
-            raise DataError(f"{series.name} is too short to measure on: it has {n} values; give more than {begin}")
+            raise DataError(
+                f"{series.name} is too short to measure on: it has {n} values; give more than {begin}"
+            )
         even = p.even(values)
         mean = self._ahead(even, first, origins)
         low, high = (p.uneven(mean + offset) for offset in self._spread(LEVEL))
         came = np.concatenate([values, np.full((p.horizon, values.shape[1]), np.nan)])
         came = came[origins[:, None] + np.arange(p.horizon)]
         known = np.isfinite(came)
-        unit = np.maximum(np.abs(values[p.naive : begin] - values[: begin - p.naive]).mean(axis=0), 1e-300)
+        unit = naive_error(values[:begin], p.naive)
 
         def error(forecast: np.ndarray) -> float:
             return float((np.abs(forecast - came) / unit)[known].mean())
@@ -175,6 +188,41 @@ class Forecasting(Task[History, ForecastMeasures]):
             f"({found.origins:,} origins, up to {found.horizon} steps ahead)"
         )
 
+    def draw(self, path: str | os.PathLike, series: Series, found: Forecast) -> None:
+        """Write a PNG with the end of a series and its forecast, a chart for each of the first columns; raises TinynetError where it
+        cannot be written."""
+        values = columns_of(series, found.columns)[-max(SHOWN * len(found.times), LEAST_SHOWN) :]
+        n, first = len(values), len(series) - len(values)
+        before, blank = np.full(n - 1, np.nan), np.full(len(found.times), np.nan)
+
+        def after(forecast: np.ndarray, last: float) -> np.ndarray:
+            return np.concatenate([before, [last], forecast])
+
+        charts = []
+        for i, column in enumerate(found.columns[:CHARTS]):
+            last = values[-1, i]
+            lines = {
+                "series": np.concatenate([values[:, i], blank]),
+                "forecast": after(found.values[:, i], last),
+                "seasonal naive": after(found.naive[:, i], last),
+            }
+            band = after(found.lower[:, i], last), after(found.upper[:, i], last)
+            x = range(first, first + n + len(found.times))
+            charts.append(
+                Chart(
+                    column,
+                    "",
+                    x,
+                    lines,
+                    band=band,
+                    x_name=lambda at: series.calendar.time(round(at)),
+                    size=SIZE,
+                )
+            )
+        drawing = draw_charts(charts)
+        with atomic_write(path) as file:
+            drawing.save(file, "PNG")
+
     def _history(self, series: Series) -> tuple[np.ndarray, int]:
         """The values (n, c) that the model goes on from, and the place of the first on its own grid."""
         p = self.preparation
@@ -187,7 +235,9 @@ class Forecasting(Task[History, ForecastMeasures]):
                 "give such a series, or train on this one"
             ) from None
         if len(values) < p.window:
-            raise DataError(f"{series.name} has {len(values)} values, but {self.model.name} reads the last {p.window}; give more")
+            raise DataError(
+                f"{series.name} has {len(values)} values, but {self.model.name} reads the last {p.window}; give more"
+            )
         dropped = max(len(values) - LONGEST, 0)
         return values[dropped:], first + dropped
 
@@ -203,7 +253,10 @@ class Forecasting(Task[History, ForecastMeasures]):
         """How far below and above its forecast the interval of a level reaches, (2, horizon, c), in even values."""
         p, spread = self.preparation, np.array(self.preparation.spread)
         tails = (1 - level / 100) / 2, (1 + level / 100) / 2
-        at = [np.apply_along_axis(lambda column: np.interp(tail, QUANTILES, column), 0, spread) for tail in tails]
+        at = [
+            np.apply_along_axis(lambda column: np.interp(tail, QUANTILES, column), 0, spread)
+            for tail in tails
+        ]
         return np.stack(at) * np.array(p.scale)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,21 +19,31 @@ FULL = 0.5
 """Of the places of a grid, so many at least are there, or the times are not regular."""
 TWO_WEEKS = 10
 """Days without a weekend from which a week is taken to have five."""
-EPOCHS = {1e8: 1, 1e11: 1e-3, 1e14: 1e-6}
-"""Numbers from so large on are seconds since 1970, or thousandths, or millionths; smaller ones are only numbers."""
-LATEST = 4e9
+EPOCHS = ((1e8, 4e9, 1000.0), (1e11, 4e12, 1.0), (1e14, 4e15, 1e-3))
+"""Numbers from … to … are seconds since 1970, or thousandths, or millionths of one, of so many milliseconds; others are only numbers."""
 YEAR_DAYS = 365.2425
 TOLERANCE = 0.02
 """Of a step, by which numbers may miss the grid, as decimal years do."""
 ROUND = 6
 """Decimals of a number that stands for a time."""
+FORM = re.compile(r"(?:[^{}]|\{\{|\}\}|\{[YymdbBulQHMSf](?::0\d)?\}){0,99}")
+"""What the form of a time may be, which comes from a file."""
+FARTHEST = 1e16
+"""Of an origin from 1970, in any unit."""
 NAMES = {1: "month", 3: "quarter", 12: "year"}
-PARTS = (("week", 7 * DAY_MS), ("day", DAY_MS), ("hour", DAY_MS // 24), ("minute", 60_000), ("second", 1000), ("millisecond", 1))
+PARTS = (
+    ("week", 7 * DAY_MS),
+    ("day", DAY_MS),
+    ("hour", DAY_MS // 24),
+    ("minute", 60_000),
+    ("second", 1000),
+    ("millisecond", 1),
+)
 
 
 @dataclass(frozen=True)
 class Calendar:
-    """Place i of the grid is origin + i · every, in units that are months, days of the week without weekends, milliseconds or numbers.
+    """Place i of the grid is origin + i · every, in units that are months, working days (Monday to Friday), milliseconds or numbers.
 
     origin: since 1970; day: of the month, 0 for its last; form: how a time is written (see `times`), "" for a number.
     """
@@ -42,6 +53,12 @@ class Calendar:
     origin: float
     day: int = 1
     form: str = ""
+
+    def __post_init__(self) -> None:
+        if self.unit not in UNITS or not 0 < self.every < FARTHEST or not abs(self.origin) < FARTHEST:
+            raise ValueError("its calendar has no such unit, step or origin")
+        if not FORM.fullmatch(self.form) or not 0 <= int(self.day) <= 31:
+            raise ValueError("its calendar writes times in a form that nobody does")
 
     def time(self, place: int) -> str:
         """The time at a place, as the series writes times."""
@@ -72,11 +89,12 @@ class Calendar:
             number, name = (1, NAMES[self.every]) if self.every in NAMES else (self.every, "month")
         elif self.unit == WEEKDAY:
             number, name = self.every, "working day"
-        elif self.unit == NUMBER:
+        elif not self._milliseconds():
             return f"{round(self.every, ROUND):g}"
         else:
-            name, size = next((name, size) for name, size in PARTS if self.every % size == 0)
-            number = self.every / size
+            every = self._milliseconds()
+            name, size = next(((name, size) for name, size in PARTS if every % size == 0), PARTS[-1])
+            number = every / size
         return f"one {name}" if number == 1 else f"{number:g} {name}s"
 
     def periods(self) -> list[float]:
@@ -85,12 +103,18 @@ class Calendar:
             found = [12 / self.every]
         elif self.unit == WEEKDAY:
             found = [5 / self.every, YEAR_DAYS * 5 / 7 / self.every]
-        elif self.unit == MILLISECOND:
-            found = [days * DAY_MS / self.every for days in (1, 7, YEAR_DAYS)]
+        elif every := self._milliseconds():
+            found = [days * DAY_MS / every for days in (1, 7, YEAR_DAYS)]
         else:
             years = self.every < 1 and 1000 < self.origin < 3000
             found = [round(1 / self.every)] if years else []
         return [period for period in found if period >= 2]
+
+    def _milliseconds(self) -> float:
+        """Of a step; 0 where it is no time that passes alike."""
+        if self.unit == NUMBER:
+            return next((self.every * size for low, high, size in EPOCHS if low <= self.origin <= high), 0.0)
+        return self.every if self.unit == MILLISECOND else 0.0
 
     def as_json(self) -> dict[str, Any]:
         """As a model's file keeps it."""
@@ -118,9 +142,9 @@ def place(texts: Sequence[str], table: str) -> tuple[Calendar, np.ndarray] | Non
         found.sort(key=lambda each: _fullness(each[1]), reverse=True)
         first, second = found[:2]
         if math.isclose(_fullness(first[1]), _fullness(second[1])):
+            both = " or ".join(_plainly(calendar, int(places[1])) for calendar, places in (first, second))
             raise DataError(
-                f"{table}: {texts[0]} may be {_plainly(first[0])} or {_plainly(second[0])}, and the other times do not tell; "
-                "write dates as year-month-day"
+                f"{table}: {texts[1]} may be {both}, and no other time tells; write dates as year-month-day"
             )
     if found:
         return found[0]
@@ -129,9 +153,9 @@ def place(texts: Sequence[str], table: str) -> tuple[Calendar, np.ndarray] | Non
     return None
 
 
-def _plainly(calendar: Calendar) -> str:
-    """The first time of a grid as ISO 8601 has it."""
-    return str(calendar._moment(calendar.origin).astype("M8[D]"))
+def _plainly(calendar: Calendar, place: int) -> str:
+    """The time at a place as ISO 8601 has it."""
+    return str(calendar._moment(calendar.origin + place * calendar.every).astype("M8[D]"))
 
 
 def _fullness(places: np.ndarray) -> float:

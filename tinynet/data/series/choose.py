@@ -16,8 +16,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ...errors import DataError
 from .calendar import MILLISECOND, MONTH, WEEKDAY, Calendar
-from .prepare import LONGEST, Preparation
-from .read import Series
+from .prepare import LONGEST, Preparation, naive_error
+from .read import SHORTEST, Series
 from .regression import season_of
 
 LOOKED_AT = 3000
@@ -51,7 +51,7 @@ FOUND_AGAIN = 0.3
 @dataclass(frozen=True)
 class Start:
     """Where a network begins. kernel: the linear forecast, (window · c, horizon · c), of scaled windows; x, y: windows (n, window, c) and
-    what they are to forecast (n, horizon · c), scaled; mae, naive, last: the mean error on held-out windows, of this, of the seasonal
+    what they are to forecast (n, horizon · c), scaled; mase, naive, last: the mean error on held-out windows, of this, of the seasonal
     naive forecast and of the last value, each in units of the seasonal naive one within the series (MASE)."""
 
     preparation: Preparation
@@ -63,25 +63,23 @@ class Start:
     last: float
 
 
-def choose(series: Series, horizon: int | None = None) -> Start:
+def choose(series: Series) -> Start:
     """The preparation, of many, whose linear forecast errs least on held-out windows; raises DataError for a series too short for any."""
     values = series.filled()[-LONGEST:]
     n = len(values)
     calendar = series.calendar
-    horizon = horizon or max(min(_horizon(calendar), n // 5), 1)
+    horizon = max(min(_horizon(calendar), n // 5), 1)
     looked = values[-LOOKED_AT:]
     windows = _windows(looked, calendar)
     tried = [_best(candidate, looked, windows[:SHORT]) for candidate in _candidates(series, looked, horizon)]
     best = min((each for each in tried if each), key=lambda each: each[0], default=None)
     if best is None:
-        raise DataError(f"{series.name} is too short to learn from: it has {n} values; give at least {_needed(horizon)}")
+        raise DataError(
+            f"{series.name} is too short to learn from: it has {n} values; give at least {SHORTEST}"
+        )
     for window in windows[SHORT:]:
         best = min(best, _best(best[1], looked, [window]) or best, key=lambda each: each[0])
     return _start(best[1], best[2], values, n_before=len(series) - n)
-
-
-def _needed(horizon: int) -> int:
-    return 2 * (horizon + FEWEST) + 2
 
 
 def _horizon(calendar: Calendar) -> int:
@@ -101,7 +99,10 @@ def _candidates(series: Series, values: np.ndarray, horizon: int) -> Iterator[Pr
     periods = [period for period in known if n >= CYCLES * period]
     sets = {tuple(periods), *((period,) for period in periods), ()}
     power = tuple(_power_of(column, int(known[0]) if known else 1) for column in values.T)
-    floor = tuple(float(column[column > 0].min(initial=math.inf)) / 2 if p == 0 else 0.0 for column, p in zip(values.T, power, strict=True))
+    floor = tuple(
+        float(column[column > 0].min(initial=math.inf)) / 2 if p == 0 else 0.0
+        for column, p in zip(values.T, power, strict=True)
+    )
     naive = min((round(period) for period in periods), key=lambda p: _seasonal_error(values, p), default=1)
     for seasons in sorted(sets, key=len, reverse=True):
         unit = max([*seasons, max(known[0] if known else 1, UNIT) if not seasons else 0])
@@ -175,7 +176,9 @@ class _Windows:
     came: np.ndarray
 
 
-def _cut(p: Preparation, values: np.ndarray, even: np.ndarray, states: np.ndarray, first: int = 0) -> _Windows:
+def _cut(
+    p: Preparation, values: np.ndarray, even: np.ndarray, states: np.ndarray, first: int = 0
+) -> _Windows:
     origins = np.arange(p.begin, len(values) - p.horizon + 1)
     left, base = p.cut(even, first, origins, states)
     after = [sliding_window_view(v, p.horizon, axis=0)[origins].transpose(0, 2, 1) for v in (even, values)]
@@ -189,7 +192,9 @@ def _solve(square: np.ndarray, product: np.ndarray, strengths: tuple[float, ...]
     return np.linalg.solve(square + ridges * np.eye(len(square)), product)
 
 
-def _held_out(windows: _Windows, horizon: int, strengths: tuple[float, ...]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _held_out(
+    windows: _Windows, horizon: int, strengths: tuple[float, ...]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(windows to judge, the linear forecasts that were fitted to the others), block by block.
 
     The blocks follow each other in time; the first is not judged. Fitted is what shares no time with the block.
@@ -237,10 +242,12 @@ def _start(p: Preparation, strength: float, values: np.ndarray, n_before: int) -
     scale = np.where(scale > 0, scale, 1.0)
     missed, errors, blocks = [], [], []
     for block, (kernel,) in _held_out(windows, p.horizon, (strength,)):
-        missed.append((windows.beyond[block] - windows.left[block] @ kernel).reshape(-1, p.horizon, c) / scale)
+        missed.append(
+            (windows.beyond[block] - windows.left[block] @ kernel).reshape(-1, p.horizon, c) / scale
+        )
         errors.append(np.abs(_forecast(p, windows, block, kernel) - windows.came[block]))
         blocks.append(block)
-    unit = np.maximum(np.abs(values[p.naive :] - values[: -p.naive]).mean(axis=0), 1e-300)
+    unit = naive_error(values, p.naive)
     origins = p.begin + np.concatenate(blocks)
     lagged = {period: _lagged(values, origins, period, p.horizon) for period in {p.naive, 1}}
     came = windows.came[np.concatenate(blocks)]

@@ -57,7 +57,9 @@ class Preparation:
 
     def even(self, values: np.ndarray) -> np.ndarray:
         """Values (n, c) whose spread does not grow with their level."""
-        return np.stack([_power(v, p, f) for v, p, f in zip(values.T, self.power, self.floor, strict=True)], axis=-1)
+        return np.stack(
+            [_power(v, p, f) for v, p, f in zip(values.T, self.power, self.floor, strict=True)], axis=-1
+        )
 
     def uneven(self, even: np.ndarray) -> np.ndarray:
         """The values (…, c) again."""
@@ -78,7 +80,9 @@ class Preparation:
             prior = np.array(self.learnt)
         return coefficients(even, rows, self.half_life or math.inf, strength, prior)
 
-    def cut(self, even: np.ndarray, first: int, origins: np.ndarray, states: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def cut(
+        self, even: np.ndarray, first: int, origins: np.ndarray, states: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """What was left before each origin, (k, window, c), and level, trend and seasons after it, (k, horizon, c).
 
         even: values (n, c) from the place `first` on; origins: numbers of values that are known, each `window` at least.
@@ -114,29 +118,45 @@ class Preparation:
             made = cls(**kept)
             made._check()
         except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
-            raise DataError(f"its preparation of a series cannot be used: {error}; train the model again") from None
+            raise DataError(
+                f"its preparation of a series cannot be used: {error}; train the model again"
+            ) from None
         return made
 
     def _check(self) -> None:
         """Raise ValueError for settings that do not go together, or would take memory and time without end."""
         c, spread = len(self.columns), np.array(self.spread, float)
+        if not all(isinstance(name, str) for name in self.columns):
+            raise ValueError("its columns have no names")
         limits = {"horizon": 10_000, "window": 10_000, "naive": 1_000_000, "begin": LONGEST}
         for name, most in limits.items():
             if not 0 < int(getattr(self, name)) <= most:
                 raise ValueError(f"{name} is not between 1 and {most:,}")
-        if not all(period >= 2 and 0 < count <= period for period, count in self.seasons) or len(self.seasons) > 8:
+        if (
+            not all(period >= 2 and 0 < count <= period for period, count in self.seasons)
+            or len(self.seasons) > 8
+        ):
             raise ValueError("seasons are not periods and harmonics")
         if sum(count for _, count in self.seasons) > 200:
             raise ValueError("there are too many harmonics")
-        if (self.half_life is not None and not self.half_life > 0) or not 0 <= self.smoothing <= 1 or not self.unit > 0:
+        if (
+            (self.half_life is not None and not self.half_life > 0)
+            or not 0 <= self.smoothing <= 1
+            or not self.unit > 0
+        ):
             raise ValueError("half_life, smoothing or unit is out of its range")
-        if not (len(self.power) == len(self.floor) == len(self.scale) == c > 0) or spread.shape[1:] != (self.horizon, c):
+        if not (len(self.power) == len(self.floor) == len(self.scale) == c > 0) or spread.shape[1:] != (
+            self.horizon,
+            c,
+        ):
             raise ValueError("it does not have a setting for each column")
-        if np.array(self.learnt, float).shape != (self.rows(0, 1).shape[1], c) or not np.isfinite(spread).all():
+        learnt = np.array(self.learnt, float)
+        if learnt.shape != (self.rows(0, 1).shape[1], c) or not (
+            np.isfinite(spread).all() and np.isfinite(learnt).all()
+        ):
             raise ValueError("what it learnt does not fit")
         if not set(self.power) <= {0, 0.5, 1} or min(self.scale) <= 0:
             raise ValueError("power or scale is out of its range")
-        self.calendar.time(0)
 
     def with_(self, **more: Any) -> Preparation:
         """The same with other settings."""
@@ -169,6 +189,12 @@ def naive(values: np.ndarray, period: int, steps: int) -> np.ndarray:
     period = period if len(values) >= period else 1
     last = values[-period:]
     return last[np.arange(steps) % period]
+
+
+def naive_error(values: np.ndarray, period: int) -> np.ndarray:
+    """The mean error of the seasonal naive forecast within a series, (c,), the unit of MASE; 1 where it never errs."""
+    error = np.abs(values[period:] - values[:-period]).mean(axis=0)
+    return np.where(error > 0, error, 1.0)
 
 
 def columns_of(series: Series, names: Sequence[str]) -> np.ndarray:

@@ -28,7 +28,21 @@ NUMBERS = 0.5
 SHOWN = 3
 HEAD = 1 << 16
 """Bytes that are enough to see what a table is."""
-TIMES = ("t", "time", "date", "datetime", "timestamp", "ds", "month", "year", "day", "hour", "quarter", "week", "step")
+TIMES = (
+    "t",
+    "time",
+    "date",
+    "datetime",
+    "timestamp",
+    "ds",
+    "month",
+    "year",
+    "day",
+    "hour",
+    "quarter",
+    "week",
+    "step",
+)
 """Names of a column of plain numbers that stand for times."""
 
 
@@ -76,16 +90,22 @@ def series_of(table: Table) -> Series:
         remarks.append(f"left out {_count(len(table) - len(kept), 'row')} without a time")
     found = place(texts, table.name) if texts else None
     if found is None:
-        raise DataError(f"{table.name}: the column {name!r} holds no times, such as 2024-01-31, 2024-01 or 2024-01-31 13:00")
+        raise DataError(
+            f"{table.name}: the column {name!r} holds no times, such as 2024-01-31, 2024-01 or 2024-01-31 13:00"
+        )
     calendar, places = found
     columns, numbers = _numbers(table, name, kept, remarks)
     values = _on_grid(table.name, calendar, places, numbers, texts, remarks)
     values = _without_empty_end(values, remarks)
     for column, known in zip(columns, np.isfinite(values).T, strict=True):
         if known.sum() < SHORTEST:
-            raise DataError(f"{table.name} has only {_count(known.sum(), 'number')} in {column!r}; give at least {SHORTEST}")
+            raise DataError(
+                f"{table.name} has only {_count(known.sum(), 'number')} in {column!r}; give at least {SHORTEST}"
+            )
         if known.mean() < 1 - MOST_MISSING:
-            raise DataError(f"{table.name}: more than half of the {len(values):,} numbers of {column!r} are missing; leave the column out")
+            raise DataError(
+                f"{table.name}: more than half of the {len(values):,} numbers of {column!r} are missing; leave the column out"
+            )
     return Series(table.name, columns, calendar, values, remarks)
 
 
@@ -118,7 +138,9 @@ def _time_column(table: Table) -> str:
     )
 
 
-def _numbers(table: Table, time: str, kept: Sequence[int], remarks: list[str]) -> tuple[list[str], np.ndarray]:
+def _numbers(
+    table: Table, time: str, kept: Sequence[int], remarks: list[str]
+) -> tuple[list[str], np.ndarray]:
     """The columns of numbers, and what they hold, (rows, c); raises DataError where there is none."""
     columns, numbers, other = [], [], []
     for name in table.columns:
@@ -130,12 +152,20 @@ def _numbers(table: Table, time: str, kept: Sequence[int], remarks: list[str]) -
         if not given.any() or np.isfinite(column[given]).mean() < NUMBERS:
             other.append(name)
             continue
-        wrong = [text for text, number, there in zip(texts, column, given, strict=True) if there and not np.isfinite(number)]
+        wrong = [
+            text
+            for text, number, there in zip(texts, column, given, strict=True)
+            if there and not np.isfinite(number)
+        ]
         if wrong:
-            remarks.append(f"took {_count(len(wrong), 'field')} of {name} as missing, being no number: {_some(wrong)}")
+            remarks.append(
+                f"took {_count(len(wrong), 'field')} of {name} as missing, being no number: {_some(wrong)}"
+            )
         if not given.all():
             empty = [table.column(time)[i] for i, there in zip(kept, given, strict=True) if not there]
-            remarks.append(f"{_count(len(empty), 'value')} of {name} missing at {_some(empty)}, filled in between the neighbours")
+            remarks.append(
+                f"{_count(len(empty), 'value')} of {name} missing at {_some(empty)}, filled in between the neighbours"
+            )
         columns.append(name)
         numbers.append(column)
     if not columns:
@@ -146,12 +176,19 @@ def _numbers(table: Table, time: str, kept: Sequence[int], remarks: list[str]) -
 
 
 def _on_grid(
-    name: str, calendar: Calendar, places: np.ndarray, numbers: np.ndarray, texts: list[str], remarks: list[str]
+    name: str,
+    calendar: Calendar,
+    places: np.ndarray,
+    numbers: np.ndarray,
+    texts: list[str],
+    remarks: list[str],
 ) -> np.ndarray:
     """The numbers at their places, the mean of those that share one; raises DataError where most do."""
     length = int(places.max()) + 1
     if length * numbers.shape[1] > LONGEST:
-        raise DataError(f"{name} spans {length:,} times, more than {LONGEST:,} values; give fewer, or a coarser grid")
+        raise DataError(
+            f"{name} spans {length:,} times, more than {LONGEST:,} values; give fewer, or a coarser grid"
+        )
     if (np.diff(places) < 0).any():
         remarks.append("sorted the rows, which were not in the order of time")
     counts = np.bincount(places, minlength=length)
@@ -161,13 +198,17 @@ def _on_grid(
             f"{name} has most of its times more than once, {calendar.time(int(twice[0]))} first; give each series a column of its own"
         )
     if len(twice):
-        remarks.append(f"averaged the rows of {_count(len(twice), 'time')} given more than once: {_some([calendar.time(i) for i in twice])}")
+        remarks.append(
+            f"averaged the rows of {_count(len(twice), 'time')} given more than once: {_some([calendar.time(i) for i in twice])}"
+        )
     sums, known = np.zeros((length, numbers.shape[1])), np.zeros((length, numbers.shape[1]))
     np.add.at(sums, places, np.nan_to_num(numbers))
     np.add.at(known, places, np.isfinite(numbers))
     absent = np.flatnonzero(counts == 0)
     if len(absent):
-        remarks.append(f"{_count(len(absent), 'time')} not in the file: {_some([calendar.time(i) for i in absent])}; filled in between the neighbours")
+        remarks.append(
+            f"{_count(len(absent), 'time')} not in the file: {_some([calendar.time(i) for i in absent])}; filled in between the neighbours"
+        )
     return np.where(known > 0, sums / np.maximum(known, 1), np.nan)
 
 
@@ -180,7 +221,7 @@ def _without_empty_end(values: np.ndarray, remarks: list[str]) -> np.ndarray:
 
 
 def _count(number: int, name: str) -> str:
-    return f"{number:,} {name}{'s' * (number != 1)}"
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
 
 
 def _some(names: Sequence[str]) -> str:

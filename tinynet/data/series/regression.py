@@ -16,20 +16,19 @@ LEVEL, SLOPE, SEASON = 1e-8, 1e-6, 1e-2
 """The ridge of each coefficient: so small that it only decides what the values leave open."""
 AT_ONCE = 256
 """Times whose equations are solved together."""
-HARMONICS, LONG_SEASON, LONG_HARMONICS = 12, 60, 3
-"""Of a season of up to so many steps, and of a longer one; a week of hours or half hours has more, below."""
-WEEK_HARMONICS = 24
+HARMONICS, YEAR_HARMONICS, WEEK_HARMONICS, SHORT = 12, 3, 24, 60
+"""Of a season, at most; of a year in days or hours, which is round; of a week in hours, a season of more than SHORT steps."""
 
 Season = tuple[float, int]
 """Its period in steps, and how many harmonics it has."""
 
 
 def season_of(period: float) -> Season:
-    """A period with as many harmonics as its form may need: a day and a week have corners, a year is round."""
-    if period <= LONG_SEASON:
-        return period, max(min(math.floor(period / 2), HARMONICS), 1)
-    week = any(math.isclose(period, 7 * day) for day in (24, 48, 96, 144))
-    return period, WEEK_HARMONICS if week else LONG_HARMONICS
+    """A period with as many harmonics as its form may need. A year in days is known by not being a whole number of them."""
+    if period != round(period):
+        return period, min(YEAR_HARMONICS, max(math.floor(period / 2), 1))
+    most = WEEK_HARMONICS if period > SHORT and period % 7 == 0 else HARMONICS
+    return period, max(min(math.floor(period / 2), most), 1)
 
 
 def design(places: np.ndarray, seasons: Sequence[Season], slope: bool, unit: float) -> np.ndarray:

@@ -110,7 +110,11 @@ def _moments(matches: list[re.Match[str]]) -> Moments | None:
 
 def _month(name: str) -> int:
     """The number of a month by its name or the start of it; 0 for none."""
-    found = [i for i, month in enumerate(MONTHS, 1) if month.startswith(name.lower().replace("sept", "sep", len(name) == 4))]
+    found = [
+        i
+        for i, month in enumerate(MONTHS, 1)
+        if month.startswith(name.lower().replace("sept", "sep", len(name) == 4))
+    ]
     return found[0] if len(found) == 1 else 0
 
 
@@ -156,7 +160,9 @@ def _form(match: re.Match[str], groups: dict[str, list]) -> str:
             written += "+00:00" if len(set(groups["z"])) > 1 else text
         elif name == "b":
             abbreviated = all(len(each) == 3 for each in groups["b"])
-            written += "{B}" if not abbreviated else "{u}" if text.isupper() else "{l}" if text.islower() else "{b}"
+            written += (
+                "{B}" if not abbreviated else "{u}" if text.isupper() else "{l}" if text.islower() else "{b}"
+            )
         elif name == "f":
             written += ".{f:03}"
         elif name == "Y":
