@@ -20,11 +20,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinynet.data.series.prepare import naive
+from tinynet.data.series.prepare import naive, naive_error
 from tinynet.data.series.read import Series, read_series
 from tinynet.recipes.base import Choices
 from tinynet.recipes.series import plan_for
-from tinynet.tasks.series import Forecasting
+from tinynet.tasks.series import Forecast, Forecasting
 
 FILES = ("ts_airline-passengers.csv", "ts_monthly-sunspots.csv", "ts_daily-min-temperatures.csv")
 ARCHITECTURES = ("gru", "lstm", "cnn")
@@ -63,61 +63,55 @@ def drift(history: np.ndarray, steps: int) -> np.ndarray:
     return history[-1] + (history[-1] - history[0]) / (len(history) - 1) * np.arange(1, steps + 1)
 
 
+def trained(series: Series, arch: str, epochs: bool = True) -> tuple[Forecasting, float]:
+    """The forecasts of a network that is trained on a series, and the seconds that took; without epochs, of the linear start."""
+    start = time.perf_counter()
+    plan = plan_for(series, Choices(arch=arch), series.name)
+    plan.model.metadata["task"] = Forecasting.name
+    if epochs:
+        plan.model.fit(plan.x, plan.y, **plan.settings, callbacks=plan.callbacks, verbose=False)
+    return Forecasting(plan.model), time.perf_counter() - start
+
+
+def backtest(series: Series, begin: int, horizon: int, period: int, most: int) -> Backtest:
+    """The origins from `begin` on, at most so many, evenly apart."""
+    values = series.filled()[:, 0]
+    origins = np.arange(begin, len(values) - horizon + 1)
+    origins = origins[np.unique(np.linspace(0, len(origins) - 1, most).astype(int))]
+    return Backtest(values, origins, horizon, float(naive_error(values[:begin, None], period)[0]))
+
+
 def row(series: Series, most: int) -> tuple[str, ...]:
     """The line of a series with one column."""
-    values = series.filled()[:, 0]
-    begin = int(np.ceil(TRAINED * len(values)))
+    begin = int(np.ceil(TRAINED * len(series)))
     known = replace(series, values=series.values[:begin])
-    tasks, seconds, linear = [], 0.0, 0.0
-    test = None
-    for arch in ARCHITECTURES:
-        start = time.perf_counter()
-        plan = plan_for(known, Choices(arch=arch), series.name)
-        plan.model.metadata["task"] = "series"
-        task = Forecasting(plan.model)
-        p = task.preparation
-        if test is None:
-            origins = np.arange(begin, len(values) - p.horizon + 1)
-            origins = origins[np.unique(np.linspace(0, len(origins) - 1, most).astype(int))]
-            unit = float(np.abs(values[p.naive : begin] - values[: begin - p.naive]).mean())
-            test = Backtest(values, origins, p.horizon, unit)
-            linear = test.mase(
-                lambda history, task=task: _forecast(task, series, history, test.horizon).values[:, 0]
-            )
-        plan.model.fit(plan.x, plan.y, **plan.settings, callbacks=plan.callbacks, verbose=False)
-        seconds = max(seconds, time.perf_counter() - start)
-        tasks.append(Forecasting(plan.model))
-    assert test is not None
-    period, inside = tasks[0].preparation.naive, []
-    found = []
-    for task in tasks:
-        found.append(
-            test.mase(lambda history, task=task: _forecast(task, series, history, test.horizon).values[:, 0])
-        )
-    for origin in test.origins:
-        forecast = _forecast(tasks[0], series, values[:origin], test.horizon)
-        came = values[origin : origin + test.horizon, None]
-        inside.append((forecast.lower <= came) & (came <= forecast.upper))
-    peers = [
-        test.mase(lambda history: ets(history, period, test.horizon)),
-        test.mase(lambda history: naive(history[:, None], period, test.horizon)[:, 0]),
-        test.mase(lambda history: drift(history, test.horizon)),
-        test.mase(lambda history: naive(history[:, None], 1, test.horizon)[:, 0]),
-    ]
-    errors = [f"{each:.3f}" for each in (*found, linear, *peers)]
-    name = Path(series.name).stem.removeprefix("ts_")
-    return (
-        name,
-        str(test.horizon),
-        str(len(test.origins)),
-        *errors,
-        f"{100 * np.mean(inside):.1f} %",
-        f"{seconds:.0f} s",
+    made = [trained(known, arch) for arch in ARCHITECTURES]
+    tasks, seconds = (
+        [*[task for task, _ in made], trained(known, "gru", epochs=False)[0]],
+        max(s for _, s in made),
     )
+    horizon, period = tasks[0].preparation.horizon, tasks[0].preparation.naive
+    test = backtest(series, begin, horizon, period, most)
 
+    def ahead(task: Forecasting, history: np.ndarray) -> Forecast:
+        return task.answer(replace(series, values=history[:, None]), horizon)
 
-def _forecast(task: Forecasting, series: Series, history: np.ndarray, steps: int):
-    return task.answer(replace(series, values=history[:, None]), steps)
+    forecasts: list[Callable[[np.ndarray], np.ndarray]] = [
+        *(lambda history, task=task: ahead(task, history).values[:, 0] for task in tasks),
+        lambda history: ets(history, period, horizon),
+        lambda history: naive(history[:, None], period, horizon)[:, 0],
+        lambda history: drift(history, horizon),
+        lambda history: naive(history[:, None], 1, horizon)[:, 0],
+    ]
+    inside = []
+    for origin in test.origins:
+        forecast = ahead(tasks[0], test.values[:origin])
+        came = test.values[origin : origin + horizon, None]
+        inside.append((forecast.lower <= came) & (came <= forecast.upper))
+    errors = [f"{test.mase(forecast):.3f}" for forecast in forecasts]
+    name = Path(series.name).stem.removeprefix("ts_")
+    counts = str(horizon), str(len(test.origins))
+    return (name, *counts, *errors, f"{100 * np.mean(inside):.1f} %", f"{seconds:.0f} s")
 
 
 def main() -> None:

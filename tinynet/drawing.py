@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,7 @@ class Chart:
     title: str
     x_label: str
     x: Sequence[int]
-    lines: dict[str, Sequence[float]]
+    lines: Mapping[str, Sequence[float]]
     logarithmic: bool = False
     mark: tuple[int, str] | None = None
     band: tuple[Sequence[float], Sequence[float]] | None = None

@@ -1,9 +1,9 @@
 """Series: `tinynet train SERIES.csv`, then `tinynet forecast` with the model that this makes.
 
 A network reads a window of what trend and seasons leave, and gives all steps of the horizon at once. It has two branches, whose
-outputs are added: a linear one, which begins as the least-squares forecast, and a recurrent one, which begins as nothing and learns
-what is not linear. A series is short, and what a network finds in it is partly chance: at the end three quarters of what was learnt are taken
-back, which makes the forecast a mean of the first and the last one (Bates & Granger 1969 on such means).
+outputs are added: a linear one, which begins as the least-squares forecast, and a recurrent one, which begins as nothing and
+learns what is not linear. A series is short, and what a network finds in it is partly chance: at the end three quarters of what
+was learnt are taken back, which makes the forecast a mean of the first and the last one (Bates & Granger 1969 on such means).
 """
 
 from __future__ import annotations
@@ -102,7 +102,8 @@ def plan_for(series: Series, choices: Choices, stem: str) -> SeriesPlan:
     seasons = " and ".join(f"{period:g}" for period, _ in p.seasons)
     reason = (
         f"{len(series):,} values {p.calendar.step()} apart, {f'with a season of {seasons} steps' if seasons else 'without a season'}: "
-        f"training {ARCHITECTURES[arch].title} with {model.parameter_count():,} parameters beside a linear forecast, {p.horizon} steps ahead"
+        f"training {ARCHITECTURES[arch].title} with {model.parameter_count():,} parameters beside a linear forecast, "
+        f"{p.horizon} steps ahead"
     )
     epochs = choices.epochs or int(np.clip(WINDOWS // len(start.x), *EPOCHS))
     settings = {

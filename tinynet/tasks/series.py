@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -132,9 +132,8 @@ class Forecasting(Task[History, ForecastMeasures]):
             known = np.concatenate([known, mean])[-LONGEST:]
         found = np.concatenate(ahead, axis=1)[:, :steps]
         times = [given.calendar.time(len(given) + i) for i in range(steps)]
-        return Forecast(
-            list(p.columns), times, found[0], *np.sort(found[1:], axis=0), naive(values, p.naive, steps)
-        )
+        lower, upper = np.sort(found[1:], axis=0)
+        return Forecast(list(p.columns), times, found[0], lower, upper, naive(values, p.naive, steps))
 
     def read(self, data: str) -> History:
         """A file, or "temperature"."""
@@ -168,10 +167,17 @@ class Forecasting(Task[History, ForecastMeasures]):
 
         plain = [np.stack([naive(values[:o], period, p.horizon) for o in origins]) for period in (p.naive, 1)]
         inside = (low <= came) & (came <= high)
+        forecast = p.uneven(mean)
         return ForecastMeasures(
-            error(p.uneven(mean)), *map(error, plain), float(np.abs(p.uneven(mean) - came)[known].mean()), float(inside[known].mean()),
-            len(origins), p.horizon, p.naive,
-        )  # fmt: skip
+            mase=error(forecast),
+            seasonal_naive=error(plain[0]),
+            persistence=error(plain[1]),
+            mae=float(np.abs(forecast - came)[known].mean()),
+            coverage=float(inside[known].mean()),
+            origins=len(origins),
+            horizon=p.horizon,
+            period=p.naive,
+        )
 
     def show(self, found: Forecast | ForecastMeasures) -> Iterator[str]:
         """A forecast as CSV, line by line; measures in two lines."""
@@ -193,32 +199,20 @@ class Forecasting(Task[History, ForecastMeasures]):
         cannot be written."""
         values = columns_of(series, found.columns)[-max(SHOWN * len(found.times), LEAST_SHOWN) :]
         n, first = len(values), len(series) - len(values)
-        before, blank = np.full(n - 1, np.nan), np.full(len(found.times), np.nan)
+        x, blank = range(first, first + n + len(found.times)), [math.nan]
 
-        def after(forecast: np.ndarray, last: float) -> np.ndarray:
-            return np.concatenate([before, [last], forecast])
+        def after(forecast: np.ndarray, column: int) -> list[float]:
+            return [*blank * (n - 1), values[-1, column], *forecast[:, column]]
 
         charts = []
         for i, column in enumerate(found.columns[:CHARTS]):
-            last = values[-1, i]
             lines = {
-                "series": np.concatenate([values[:, i], blank]),
-                "forecast": after(found.values[:, i], last),
-                "seasonal naive": after(found.naive[:, i], last),
+                "series": [*values[:, i], *blank * len(found.times)],
+                "forecast": after(found.values, i),
+                "seasonal naive": after(found.naive, i),
             }
-            band = after(found.lower[:, i], last), after(found.upper[:, i], last)
-            x = range(first, first + n + len(found.times))
-            charts.append(
-                Chart(
-                    column,
-                    "",
-                    x,
-                    lines,
-                    band=band,
-                    x_name=lambda at: series.calendar.time(round(at)),
-                    size=SIZE,
-                )
-            )
+            band = after(found.lower, i), after(found.upper, i)
+            charts.append(Chart(column, "", x, lines, band=band, x_name=_named(series), size=SIZE))
         drawing = draw_charts(charts)
         with atomic_write(path) as file:
             drawing.save(file, "PNG")
@@ -252,12 +246,11 @@ class Forecasting(Task[History, ForecastMeasures]):
     def _spread(self, level: float) -> np.ndarray:
         """How far below and above its forecast the interval of a level reaches, (2, horizon, c), in even values."""
         p, spread = self.preparation, np.array(self.preparation.spread)
-        tails = (1 - level / 100) / 2, (1 + level / 100) / 2
+        tails = [(1 - level / 100) / 2, (1 + level / 100) / 2]
         at = [
-            np.apply_along_axis(lambda column: np.interp(tail, QUANTILES, column), 0, spread)
-            for tail in tails
+            [np.interp(tails, QUANTILES, column) for column in step.T] for step in spread.transpose(1, 0, 2)
         ]
-        return np.stack(at) * np.array(p.scale)
+        return np.moveaxis(np.array(at), -1, 0) * np.array(p.scale)
 
 
 TASK = Forecasting
@@ -272,7 +265,12 @@ def series_of(data: str) -> Series:
     return read_series(data)
 
 
-def _written(value: str | float) -> str:
+def _named(series: Series) -> Callable[[float], str]:
+    """The names of the places of a series."""
+    return lambda place: series.calendar.time(round(place))
+
+
+def _written(value: Any) -> str:
     """A field of the table: six digits of a number, quotes round a text that needs them."""
     if isinstance(value, float):
         return f"{value:.6g}"

@@ -37,12 +37,12 @@ MONTHS = [(2023 + i // 12, i % 12 + 1) for i in range(24)]
         ([f"{d:%d.%m.%Y}" for d in DAYS], "11.03.2024", "one day"),
         ([f"{d:%d/%m/%y}" for d in DAYS], "11/03/24", "one day"),
         ([f"{d.month}/{d.day}/{d.year}" for d in DAYS], "3/11/2024", "one day"),
-        ([f"{d:%d} {'Jan Feb Mar'.split()[d.month - 1]} 2024" for d in DAYS], "11 Mar 2024", "one day"),
+        ([f"{d:%d} {('Jan', 'Feb', 'Mar')[d.month - 1]} 2024" for d in DAYS], "11 Mar 2024", "one day"),
         ([f"{y}-{m:02}" for y, m in MONTHS], "2025-01", "one month"),
         ([f"{m:02}/{y}" for y, m in MONTHS], "01/2025", "one month"),
         ([f"{y}-{m:02}" for y, m in [(y - 2022, m) for y, m in MONTHS]], "3-01", "one month"),
         ([f"{m}/1/{y}" for y, m in MONTHS], "1/1/2025", "one month"),
-        (["2023-01-31", "2023-02-28", *(f"2023-{m:02}-{30 + (m in (3, 5, 7, 8, 10, 12))}" for m in range(3, 13))], "2024-01-31", "one month"),
+        ([str(date(y + m // 12, m % 12 + 1, 1) - timedelta(days=1)) for y, m in MONTHS], "2025-01-31", "one month"),
         ([f"{y}Q{q}" for y in (2001, 2002, 2003) for q in (1, 2, 3, 4)], "2004Q1", "one quarter"),
         ([str(y) for y in range(1980, 2000)], "2000", "one year"),
         ([f"{h:%Y-%m-%dT%H:%M:%SZ}" for h in HOURS], "2024-01-03T12:00:00Z", "one hour"),
@@ -92,7 +92,7 @@ def test_days_before_months_are_told_by_the_whole_column():
 
 def test_dates_that_may_be_read_both_ways_are_asked_for():
     with pytest.raises(
-        DataError, match="02/01/2024 may be 2024-01-02 or 2024-02-01, .* write dates as year-month-day"
+        DataError, match=r"02/01/2024 may be 2024-01-02 or 2024-02-01, .* write dates as year-month-day"
     ):
         read([f"{i:02}/01/2024" for i in range(1, 10)])
 
@@ -114,7 +114,7 @@ def test_a_leap_day_is_a_day():
 
 def test_missing_values_units_and_other_columns_are_named():
     file = io.BytesIO(
-        "Datum;Temp (°C);Ort\n".encode("utf-8")
+        "Datum;Temp (°C);Ort\n".encode()
         + "".join(
             f"{d:%d.%m.%Y};{'' if i == 3 else '-1,5' if i else 'viel'};Köln\n" for i, d in enumerate(DAYS)
         ).encode()

@@ -60,7 +60,7 @@ class Calendar:
         if not FORM.fullmatch(self.form) or not 0 <= int(self.day) <= 31:
             raise ValueError("its calendar writes times in a form that nobody does")
 
-    def time(self, place: int) -> str:
+    def time(self, place: int | np.integer) -> str:
         """The time at a place, as the series writes times."""
         at = self.origin + place * self.every
         if self.unit == NUMBER:
@@ -86,7 +86,7 @@ class Calendar:
     def step(self) -> str:
         """How far apart times are, in words."""
         if self.unit == MONTH:
-            number, name = (1, NAMES[self.every]) if self.every in NAMES else (self.every, "month")
+            number, name = (1.0, NAMES[int(self.every)]) if self.every in NAMES else (self.every, "month")
         elif self.unit == WEEKDAY:
             number, name = self.every, "working day"
         elif not self._milliseconds():
