@@ -16,12 +16,13 @@ from tinynet.errors import TinynetError, did_you_mean
 from tinynet.version import __version__
 
 if TYPE_CHECKING:  # imported when they are called; freezers must see them
-    from . import classify, doctor, evaluate, generate, info, models, predict, train, warmup  # noqa: F401
+    from . import classify, doctor, evaluate, forecast, generate, info, models, predict, train, warmup  # noqa: F401
 
 VERBS = {
     "classify": "Name what is in pictures.",
     "generate": "Write text, character by character.",
     "predict": "Predict a column of a table, row by row.",
+    "forecast": "Continue a series of numbers over time.",
     "train": "Train a network on a data set, a text, a table or a folder of pictures.",
     "evaluate": "Measure a model on data it has not seen.",
     "info": "Show what a model file holds.",

@@ -13,6 +13,9 @@ from tinynet.terminal import echo, print_json
 SHOWN = 80
 """Entries of a vocabulary that are shown."""
 
+LONGEST = 60
+"""Characters of a list that are shown."""
+
 
 @click.command("info")
 @model_argument
@@ -53,9 +56,11 @@ def _print_metadata(metadata: dict[str, Any]) -> None:
 
 
 def _shown(value: Any) -> str:
-    return (
-        ", ".join(f"{key} {entry}" for key, entry in value.items()) if isinstance(value, dict) else str(value)
-    )
+    """A value in a line; of a table of numbers only its begin."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_shown(entry)}" for key, entry in value.items())
+    text = str(value)
+    return text if len(text) <= LONGEST or not isinstance(value, list) else f"{text[:LONGEST]} …"
 
 
 def _show_vocabulary(vocabulary: Sequence[str]) -> str:

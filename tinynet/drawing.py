@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 CHART = (480, 300)
 MARGIN = (56, 32, 16, 32)
 """Left, top, right, bottom of a chart, in pixels."""
-COLOURS = ((31, 119, 180), (214, 39, 40))
-"""Blue and red, of the first and the second line."""
+COLOURS = ((31, 119, 180), (214, 39, 40), (150, 150, 150))
+"""Blue, red and grey, of the first lines."""
+PALE = (248, 218, 218)
+"""Of what lies within a band."""
+DOTS = 60
+"""A line with more values than these has no dots."""
 GREY = (150, 150, 150)
 TICKS = 5
 LOG_RATIO = 30
@@ -35,33 +39,40 @@ class Chart:
     """Lines over whole numbers.
 
     x numbers the values of every line, by whose label they are known; values that are not finite are left out.
-    logarithmic: the axis may be so, where the values ask for it. mark: a place on the x-axis, and what is said of it.
+    logarithmic: the axis may be so, where the values ask for it. mark: a place on the x-axis, and what is said of it. band: from where
+    to where something lies, over the same x. x_name: what a number of the x-axis is called. size: in pixels.
     """
 
     title: str
     x_label: str
     x: Sequence[int]
-    lines: dict[str, Sequence[float]]
+    lines: Mapping[str, Sequence[float]]
     logarithmic: bool = False
     mark: tuple[int, str] | None = None
+    band: tuple[Sequence[float], Sequence[float]] | None = None
+    x_name: Callable[[float], str] = "{:.0f}".format
+    size: tuple[int, int] = CHART
 
 
 def draw_charts(charts: Sequence[Chart]) -> Image:
     """A picture with the charts side by side, each with ticks, a legend and its mark."""
     from PIL import Image, ImageDraw
 
-    image = Image.new("RGB", (CHART[0] * max(len(charts), 1), CHART[1]), "white")
-    for number, chart in enumerate(charts):
-        _draw_chart(ImageDraw.Draw(image), number * CHART[0], chart)
+    sizes = [chart.size for chart in charts] or [CHART]
+    image = Image.new("RGB", (sum(width for width, _ in sizes), max(height for _, height in sizes)), "white")
+    offset = 0
+    for chart in charts:
+        _draw_chart(ImageDraw.Draw(image), offset, chart)
+        offset += chart.size[0]
     return image
 
 
 def _draw_chart(draw: ImageDraw, offset: int, chart: Chart) -> None:
     left, top = offset + MARGIN[0], MARGIN[1]
-    right, bottom = offset + CHART[0] - MARGIN[2], CHART[1] - MARGIN[3]
+    right, bottom = offset + chart.size[0] - MARGIN[2], chart.size[1] - MARGIN[3]
     draw.line([(left, top), (left, bottom), (right, bottom)], fill="black")
     draw.text((left, 8), chart.title, fill="black")
-    values = [value for line in chart.lines.values() for value in line if math.isfinite(value)]
+    values = [v for line in (*chart.lines.values(), *(chart.band or ())) for v in line if math.isfinite(v)]
     if not values:
         return
     low, high = min(values), max(values)
@@ -73,18 +84,22 @@ def _draw_chart(draw: ImageDraw, offset: int, chart: Chart) -> None:
         draw.text((left - 7, up(tick)), f"{tick:.4g}", fill="black", anchor="rm")
     for tick in _steps(chart.x[0], chart.x[-1], least=1):
         draw.line([(across(tick), bottom), (across(tick), bottom + 4)], fill="black")
-        draw.text((across(tick), bottom + 7), f"{tick:.0f}", fill="black", anchor="mt")
+        draw.text((across(tick), bottom + 7), chart.x_name(tick), fill="black", anchor="mt")
     draw.text((left - 8, bottom + 7), chart.x_label, fill="black", anchor="rt")
     if chart.mark is not None:
         place, text = chart.mark
         for y in range(top, bottom, 6):
             draw.line([(across(place), y), (across(place), y + 2)], fill=GREY)
         draw.text((right, 8), text, fill=GREY, anchor="ra")
+    if chart.band is not None:
+        edges = [list(_pieces(zip(chart.x, edge, strict=True))) for edge in chart.band]
+        for low, high in zip(*edges, strict=True):
+            draw.polygon([(across(x), up(value)) for x, value in (*low, *reversed(high))], fill=PALE)
     for number, ((label, line), colour) in enumerate(zip(chart.lines.items(), COLOURS, strict=False)):
         for points in _pieces(zip(chart.x, line, strict=True)):
             placed = [(across(x), up(value)) for x, value in points]
             draw.line(placed, fill=colour, width=2)
-            for x, y in placed:
+            for x, y in placed if len(chart.x) <= DOTS else ():
                 draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=colour)
         x = left + 90 + number * 95
         draw.line([(x, 14), (x + 16, 14)], fill=colour, width=2)

@@ -112,5 +112,5 @@ def test_a_table_of_texts_is_measured_as_the_model_numbers_classes(model, tmp_pa
 @pytest.mark.parametrize("words, terms", [(None, TERMS), (9, TERMS), (2, "abc"), (-1, TERMS), (3, None)])
 def test_a_model_that_does_not_say_its_words_is_refused(model, words, terms):
     model.metadata["input"]["words"], model.vocabulary = words, terms
-    with pytest.raises(TinynetError, match="^poles does not say which words it knows"):
+    with pytest.raises(TinynetError, match=r"^poles does not say which words it knows"):
         Texts(model)

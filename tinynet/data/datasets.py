@@ -14,6 +14,7 @@ from ..files import data_folder
 from .download import PAUSE, check_packed, check_plain, keep
 from .names import ALIASES, DATASETS
 from .pictures.mnist import PARTS, Dataset, read_npz, read_parts
+from .series.read import read_series
 from .sounds import spoken_digits
 from .text.characters import as_text, read_text
 from .text.labelled import read_polarity
@@ -105,7 +106,14 @@ SHAKESPEARE = Source(
 )
 SENTENCE_POLARITY = Source("sentence-polarity", "sentence_polarity.tsv", read_polarity)
 SPOKEN_DIGITS = Source("spoken-digits", "fsdd.npz", spoken_digits.read_npz)
-SOURCES = dict(zip(DATASETS, (DIGITS, FASHION, SHAKESPEARE, SENTENCE_POLARITY, SPOKEN_DIGITS), strict=True))
+TEMPERATURE = Source("temperature", "ts_daily-min-temperatures.csv", read_series)
+SOURCES = dict(
+    zip(
+        DATASETS,
+        (DIGITS, FASHION, SHAKESPEARE, SENTENCE_POLARITY, SPOKEN_DIGITS, TEMPERATURE),
+        strict=True,
+    )
+)
 
 
 def load_digits() -> Dataset:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 
 DATA = (
-    "digits, fashion, shakespeare, sentence-polarity, spoken-digits, a .txt file, a .csv or .tsv with the columns label and text, "
-    "a .csv table with the column to predict, or a folder with one folder of pictures or .wav files per class"
+    "digits, fashion, shakespeare, sentence-polarity, spoken-digits, temperature, a .txt file, a .csv or .tsv with the columns label "
+    "and text, a .csv table with the column to predict, a .csv series of times and numbers, or a folder with one folder of pictures "
+    "or .wav files per class"
 )
 """What there are recipes for."""
 TASKS = ("pictures", "characters", "rows", "text", "series", "sound")
@@ -38,10 +39,11 @@ def recipes() -> tuple[Recipe, ...]:
     from .folder import Folder
     from .rows import Rows
     from .sentences import Sentences
+    from .series import SeriesRecipe
     from .sounds import Sounds
     from .text import Text
 
-    return Digits(), Fashion(), Sounds(), Folder(), Text(), Sentences(), Rows()
+    return Digits(), Fashion(), Sounds(), Folder(), Text(), Sentences(), SeriesRecipe(), Rows()
 
 
 def find(data: str, choices: Choices) -> Recipe | None:

@@ -1,0 +1,165 @@
+"""Series: `tinynet train SERIES.csv`, then `tinynet forecast` with the model that this makes.
+
+A network reads a window of what trend and seasons leave, and gives all steps of the horizon at once. It has two branches, whose
+outputs are added: a linear one, which begins as the least-squares forecast, and a recurrent one, which begins as nothing and
+learns what is not linear. A series is short, and what a network finds in it is partly chance: at the end three quarters of what
+was learnt are taken back, which makes the forecast a mean of the first and the last one (Bates & Granger 1969 on such means).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..data.series.choose import Start, choose
+from ..data.series.read import Series, is_series
+from ..errors import DataError, did_you_mean
+from ..layers import Conv1D, Dense, Dropout, Flatten, Layer, Parallel
+from ..sequential import Sequential
+from ..tasks.base import SERIES
+from ..tasks.series import series_of
+from ..training import AdamW, Callback, CosineDecay
+from ..training.callbacks import TrainingView
+from .architectures import ARCHITECTURES
+from .base import RECURRENT, Choices, Plan, Recipe
+
+UNITS, FILTERS, DROPOUT = 32, 16, 0.2
+KERNEL_SIZES = (5, 3)
+BATCH_SIZE = 32
+WINDOWS, EPOCHS = 16_000, (8, 30)
+"""Windows that a training reads, and the fewest and most times that it reads each."""
+PEAK_LEARNING_RATE = 2e-3
+CLIP_NORM = 1.0
+KEPT = 0.25
+"""Of what was learnt beyond the linear forecast."""
+
+
+@dataclass
+class SeriesPlan(Plan):
+    """A training on a series. The error (MASE) is in units of the seasonal naive forecast's within the series."""
+
+    start: Start | None = None
+
+    def record(self, best: dict[str, Any]) -> dict[str, Any]:
+        """What the model file says about the data and the result."""
+        assert self.start is not None
+        return {"windows": len(self.x), "MASE on held-out windows, linear": round(self.start.mase, 4)}
+
+    def result_line(self, best: dict[str, Any]) -> str:
+        """What the training ended with."""
+        return f"mean absolute error {best['mae']:.3f} in training, in units of the windows' scale"
+
+    def baselines(self) -> list[str]:
+        """The errors on held-out windows: of the linear forecast that training begins with, and of two that know nothing."""
+        assert self.start is not None
+        naive = f"seasonal naive {self.start.naive:.3f}, last value {self.start.last:.3f}"
+        steps = self.start.preparation.horizon
+        return [
+            f"MASE on held-out windows, {steps} steps ahead: linear forecast, where it began, {self.start.mase:.3f}; {naive}"
+        ]
+
+    def notes(self) -> list[str]:
+        """Nothing beside."""
+        return []
+
+
+class SeriesRecipe(Recipe):
+    """A table with a column of times and columns of numbers; "temperature", the daily minimum in Melbourne."""
+
+    task = SERIES
+    kind = "series"
+    holds = "a series of numbers over time"
+    options = frozenset({"drop"})
+
+    def matches(self, data: str, choices: Choices) -> bool:
+        """Times and numbers, and no column to predict from the others."""
+        if data == "temperature":
+            return True
+        table = data.lower().endswith((".csv", ".tsv")) and os.path.isfile(data)
+        return table and choices.target is None and (choices.task == SERIES or is_series(data))
+
+    def plan(self, data: str, choices: Choices) -> SeriesPlan:
+        """The training on the series in a file."""
+        return plan_for(series_of(data), choices, Path(data).stem)
+
+
+def plan_for(series: Series, choices: Choices, stem: str) -> SeriesPlan:
+    """The training on a series; raises DataError for one that is too short."""
+    remarks = list(series.remarks)
+    series = _without(series, choices.drop or ())
+    start = choose(series)
+    p, arch = start.preparation, choices.arch if choices.arch != "auto" else "gru"
+    name = f"{stem}-{arch}"
+    model = network(arch, start, choices.units, name=name, seed=choices.seed)
+    model.metadata["about"] = (
+        f"forecasts {', '.join(series.columns)}, {p.horizon} steps of {p.calendar.step()} at once"
+    )
+    model.metadata["input"] = p.as_json()
+    seasons = " and ".join(f"{period:g}" for period, _ in p.seasons)
+    reason = (
+        f"{len(series):,} values {p.calendar.step()} apart, {f'with a season of {seasons} steps' if seasons else 'without a season'}: "
+        f"training {ARCHITECTURES[arch].title} with {model.parameter_count():,} parameters beside a linear forecast, "
+        f"{p.horizon} steps ahead"
+    )
+    epochs = choices.epochs or int(np.clip(WINDOWS // len(start.x), *EPOCHS))
+    settings = {
+        "epochs": epochs,
+        "batch_size": choices.batch_size or BATCH_SIZE,
+        "loss": "mae",
+        "optimizer": AdamW(CosineDecay(choices.learning_rate or PEAK_LEARNING_RATE), clip_norm=CLIP_NORM),
+        "seed": choices.seed,
+    }
+    callbacks: list[Callback] = [KeepPart(model)]
+    return SeriesPlan(name, reason, model, start.x, start.y, settings, remarks, callbacks, start=start)
+
+
+def _without(series: Series, drop: tuple[str, ...]) -> Series:
+    """The series without some columns; raises DataError for one that it has not."""
+    for name in drop:
+        if name not in series.columns:
+            close = did_you_mean(name, series.columns)
+            raise DataError(
+                f"{series.name} has no column of numbers {name!r} to leave out{'; ' * bool(close)}{close}"
+            )
+    kept = [i for i, name in enumerate(series.columns) if name not in drop]
+    if not kept:
+        raise DataError(f"{series.name} has no column of numbers left; leave out fewer")
+    columns = [series.columns[i] for i in kept]
+    return Series(series.name, columns, series.calendar, series.values[:, kept], series.remarks)
+
+
+def network(arch: str, start: Start, units: int | None = None, **identity: Any) -> Sequential:
+    """A linear branch that is the least-squares forecast, and beside it one that begins as nothing."""
+    window, outputs = start.x.shape[1:], start.y.shape[1]
+    branch: list[Layer]
+    if arch == "cnn":
+        sizes = [min(size, window[0]) for size in KERNEL_SIZES]
+        branch = [*(Conv1D(FILTERS, size, padding="same", activation="relu") for size in sizes), Flatten()]
+    else:
+        branch = [RECURRENT[arch](units or UNITS)]
+    linear, last = Dense(outputs), Dense(outputs)
+    branches = [Sequential([Flatten(), linear]), Sequential([*branch, Dropout(DROPOUT), last])]
+    model = Sequential([Parallel(branches, merge="add")], window, **identity)
+    linear.parameters["kernel"][:], last.parameters["kernel"][:] = start.kernel, 0
+    return model
+
+
+class KeepPart(Callback):
+    """At the end keeps a part of what the last layers of both branches learnt: the forecast is a mean of the first and the last."""
+
+    def __init__(self, model: Sequential) -> None:
+        self.first = {name: array.copy() for name, array in _outputs(model).items()}
+
+    def on_train_end(self, training: TrainingView) -> None:
+        """The model holds its final weights."""
+        for name, array in _outputs(training.model).items():
+            array += (1 - KEPT) * (self.first[name] - array)
+
+
+def _outputs(model: Sequential) -> dict[str, np.ndarray]:
+    """The arrays of the last dense layers, in which the forecast is linear."""
+    return {name: array for name, array in model.state().items() if "/dense_1." in name}
