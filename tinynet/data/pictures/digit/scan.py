@@ -46,10 +46,10 @@ def as_scans(digits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
     Half of them are stretched to the square, as scanners of forms did; half are of two tones, with strokes from thin to thick.
     """
-    drawn = zip(rng.random((len(digits), 2)) < 0.5, rng.uniform(*THRESHOLDS, len(digits)), strict=True)
-    return np.stack(
-        [_as_scan(digit, *flags, threshold) for digit, (flags, threshold) in zip(digits, drawn, strict=True)]
-    )
+    stretched, two_toned = rng.random((len(digits), 2)).T < 0.5
+    thresholds = rng.uniform(*THRESHOLDS, len(digits))
+    drawn = zip(digits, stretched, two_toned, thresholds, strict=True)
+    return np.stack([_as_scan(*each) for each in drawn])
 
 
 def _as_scan(digit: np.ndarray, stretched: bool, two_toned: bool, threshold: float) -> np.ndarray:
