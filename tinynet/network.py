@@ -68,7 +68,7 @@ class Network(Chain):
         self._several = several
         if several and not self.takes_several:
             raise ShapeError(
-                f"{self.name}: input_shape holds {len(found)} shapes, one for each branch, but the first layer is no Parallel"
+                f"{self.name}: input_shape has {len(found)} shapes, one per branch, but the first layer is not a Parallel"
             )
         self.shapes = self.shapes_through(self.input_shape)
         rng = None if seed is None else np.random.default_rng(check_seed(self.name, "seed", seed))
@@ -152,14 +152,16 @@ class Network(Chain):
         if not self._several:
             return as_samples(self._array(x), self.input_shape, self._first)
         if not isinstance(x, (tuple, list)) or len(x) != len(self.inputs):
-            raise ShapeError(f"{self.name} takes a tuple of {len(self.inputs)} arrays, one for each branch")
+            raise ShapeError(f"{self.name} takes a tuple of {len(self.inputs)} arrays, one per branch")
         found = tuple(
             as_samples(self._array(part), shape, f"{self._first}, branch {number},")
             for number, (part, shape) in enumerate(zip(x, self.inputs, strict=True), 1)
         )
         if len({len(part) for part in found}) > 1:
             lengths = ", ".join(str(len(part)) for part in found)
-            raise ShapeError(f"{self.name} takes as many samples for each branch, but is given {lengths}")
+            raise ShapeError(
+                f"{self.name} needs the same number of samples for each branch, but is given {lengths}"
+            )
         return found
 
     def _array(self, x: Any) -> np.ndarray:

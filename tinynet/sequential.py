@@ -139,7 +139,7 @@ class Ensemble:
                 check_task(model, found)
             if (model.labels, model.output_shape) != (first.labels, first.output_shape):
                 raise UsageError(
-                    f"the models {first.name} and {model.name} know different classes and cannot vote together"
+                    f"the models {first.name} and {model.name} have different classes and cannot be averaged"
                 )
         self.labels = first.labels
 
@@ -278,5 +278,5 @@ def check_characters(model: Network) -> None:
             str(text).encode()
         except UnicodeEncodeError:
             raise TinynetError(
-                f"{text!r} holds what is no character, which no model file can; rename it"
+                f"{text!r} contains an invalid character, which a model file cannot hold; rename it"
             ) from None

@@ -97,7 +97,7 @@ def check_config(config: dict[str, Any]) -> None:
     except TinynetError:
         raise
     except ValueError as error:
-        raise TinynetError(f"the model's labels, vocabulary or metadata cannot be kept: {error}") from error
+        raise TinynetError(f"the model's labels, vocabulary or metadata cannot be stored: {error}") from error
 
 
 def _check_types(found: dict[str, Any]) -> None:
@@ -113,7 +113,7 @@ def _check_types(found: dict[str, Any]) -> None:
     if not (vocabulary is None or isinstance(vocabulary, str) or _is_list_of_strings(vocabulary)):
         raise TinynetError("`vocabulary` must be a string or a list of strings")
     if not (isinstance(found["metadata"], dict) and isinstance(found["metadata"].get("input", {}), dict)):
-        raise TinynetError("`metadata` and its `input` must be tables of entries")
+        raise TinynetError("`metadata` and its `input` must be dictionaries")
 
 
 def _is_list_of_strings(value: Any) -> bool:
@@ -142,7 +142,7 @@ def find(name: str | bytes | os.PathLike) -> Path:
     if text in shipped:
         return shipped[text]
     if os.path.isfile(text):
-        raise ModelFileError(f"{text} is no model file: its name does not end in {SUFFIX}")
+        raise ModelFileError(f"{text} is not a model file: its name does not end in {SUFFIX}")
     if "/" in text or os.sep in text:
         return Path(text)
     if os.path.isfile(text + SUFFIX):
@@ -160,7 +160,7 @@ class ModelFile:
         self.name = name
         self._archive = Archive(file, name, "model file", ModelFileError)
         if "config" not in self._archive.names:
-            raise ModelFileError(f"{name} has no entry `config`: it is no tinynet model")
+            raise ModelFileError(f"{name} has no entry `config`: it is not a tinynet model")
         self.config = _read_config(self._archive, name)
         self.allowance = self._archive.allowance
         """Bytes that reading may take."""

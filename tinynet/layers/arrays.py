@@ -126,7 +126,7 @@ def _check_range(name: str, array: Any) -> None:
         found = f"{name} takes finite float32 numbers, but is given {numbers[place]} at index {place}"
         if np.isfinite(numbers).all():
             raise TinynetError(found)
-        warnings.warn(f"{found}: the model will compute no numbers with it", RuntimeWarning, stacklevel=3)
+        warnings.warn(f"{found}: the model's output will not be finite", RuntimeWarning, stacklevel=3)
 
 
 def _numbers(name: str, array: Any) -> np.ndarray:

@@ -77,7 +77,7 @@ class Layer(HasArrays):
         inside = self.children()
         self._depth = 1 + max((child._depth for child in inside.values()), default=0)
         if self._depth > DEEPEST:
-            raise TinynetError(f"{self.kind}: more than {DEEPEST} layers lie within each other")
+            raise TinynetError(f"{self.kind}: layers are nested more than {DEEPEST} deep")
         self.parameters = Below(self, "parameters") if inside else {}
         self.statistics = Below(self, "statistics") if inside else {}
 
@@ -186,7 +186,7 @@ class Layer(HasArrays):
         for key, array in self.state().items():
             if array.shape != needed.state()[key].shape:
                 raise ShapeError(
-                    f"{self.kind} belongs to a network already, where its {key} has the shape {array.shape}; here it would "
+                    f"{self.kind} already belongs to a network, where its {key} has the shape {array.shape}; here it would "
                     f"need {needed.state()[key].shape}: make a new layer"
                 )
 

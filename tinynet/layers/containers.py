@@ -102,7 +102,7 @@ class Chain(Container):
         self.takes_several = bool(self.layers) and getattr(self.layers[0], "takes_several", False)
         for name, layer in self._children.items():
             if layer.takes_ids and layer is not self.layers[0]:
-                raise TinynetError(f"{name} takes ids, which no layer gives; make it the first layer")
+                raise TinynetError(f"{name} takes ids, which no layer outputs; make it the first layer")
 
     @property
     def last(self) -> Layer | None:
@@ -197,7 +197,7 @@ class Residual(Container):
         self.chain, self.projection = Chain(self.layers), None
         if self.chain.takes_ids:
             raise TinynetError(
-                f"{self.kind} adds its input to what its layers make of it, and ids cannot be added"
+                f"{self.kind} adds its input to the output of its layers, and ids cannot be added"
             )
 
     def children(self) -> dict[str, Layer]:
@@ -220,8 +220,8 @@ class Residual(Container):
             projection = Dense(after[-1] if after else 1, use_bias=False)
         if projection.compute_output_shape(before) != after:
             raise ShapeError(
-                f"{self.kind} cannot add its input of shape {show_shape(before)} to what its layers make of it, "
-                f"{show_shape(after)}: let them keep the size, or divide it as strides do"
+                f"{self.kind} cannot add its input of shape {show_shape(before)} to the output of its layers, "
+                f"{show_shape(after)}: the layers must keep the size, or divide it as strides do"
             )
         return projection
 
@@ -303,7 +303,7 @@ class Parallel(Container):
             return tuple(layer.take(own) for layer, own in zip(self.layers, x, strict=True))
         if self.takes_ids and not all(layer.takes_ids for layer in self.layers):
             raise TinynetError(
-                f"{self.kind} has branches that take ids and others that take numbers; give each its input"
+                f"{self.kind} has branches that take ids and others that take numbers; give each its own input"
             )
         return next(layer.take(x) for layer in self.layers) if self.takes_ids else super().take(x)
 

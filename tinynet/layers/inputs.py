@@ -63,6 +63,6 @@ def check_finite_output(owner: str, outputs: np.ndarray) -> None:
     """Raise TinynetError where a network answers with NaN or infinity, which is no answer."""
     if not np.isfinite(outputs).all():
         raise TinynetError(
-            f"{owner} computes no finite numbers from this input: its weights are damaged, or much too large; "
+            f"{owner} gives numbers that are not finite for this input: its weights are damaged or much too large; "
             "train it again with a lower learning rate, or load another file"
         )

@@ -20,8 +20,8 @@ class Rearrangement(Layer):
         """Raise ShapeError where a size is open, as the length of a sequence may be."""
         if None in input_shape:
             raise ShapeError(
-                f"{self.kind} needs a fixed size, but is given {show_shape(input_shape)}: name it in input_shape, or "
-                "have a recurrent layer before it give its last step alone, with return_sequences=False"
+                f"{self.kind} needs a fixed size, but is given {show_shape(input_shape)}: give it in input_shape, or "
+                "set return_sequences=False on the recurrent layer before it"
             )
 
     def forward(self, x: np.ndarray, run: Run) -> tuple[np.ndarray, Any]:

@@ -97,7 +97,7 @@ class Bidirectional(Wrapper):
         super().check()
         if not isinstance(self.layer, Recurrent) or self.layer.go_backwards:
             raise TinynetError(
-                f"{self.kind}: layer must be an RNN, LSTM or GRU that goes forwards, not {self.layer.description()}"
+                f"{self.kind}: layer must be an RNN, LSTM or GRU that reads forwards, not {self.layer.description()}"
             )
         check_choice(self.kind, "merge_mode", self.merge_mode, MERGE_MODES)
         self.backward_layer = dataclasses.replace(cast(Any, self.layer), go_backwards=True)
