@@ -1,7 +1,7 @@
-"""Layers made of several: one after the other, beside each other, or round a shortcut.
+"""Layers made of other layers: in sequence, in parallel, or with a shortcut.
 
-A layer inside is named by its kind and its number among those of its kind, dense_1, dense_2, …, and its arrays by that name and
-their own: dense_1.kernel, two levels down sequential_1/dense_1.kernel.
+A layer inside is named by its kind and a number, dense_1, dense_2, …. The names of its arrays begin with that name:
+dense_1.kernel, or two levels down sequential_1/dense_1.kernel.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ MERGES = ("concat", "add", "mul", "prepend")
 
 
 class Kept(NamedTuple):
-    """What a pass through a chain keeps."""
+    """What a pass through a chain saves."""
 
     steps: list[tuple[Any, Run]]
-    """Of each step what its backward needs, and what it was told; empty where nobody will ask for gradients."""
+    """For each step what its backward needs, and its context; empty if gradients are not needed."""
     mask: np.ndarray | None
     """Which time steps of the output are real."""
     state: dict[str, State]
-    """Where recurrent layers ended; without gradients only if the pass began with a state."""
+    """The final state of recurrent layers; without gradients, only if the pass began with a state."""
 
 
 class Container(Layer):
-    """What layers with a list of others inside share."""
+    """The base class of layers with a list of layers inside."""
 
     layers: Sequence[Layer]
 
@@ -58,7 +58,7 @@ class Container(Layer):
 
     @property
     def timewise(self) -> bool:
-        """Where all layers inside are."""
+        """True if all layers inside are."""
         return all(layer.timewise for layer in self.layers)
 
     def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
@@ -72,7 +72,7 @@ class Container(Layer):
 
 
 def _named(layers: Sequence[Layer]) -> dict[str, Layer]:
-    """Layers by kind and number."""
+    """Layers by name: kind and number."""
     counts: Counter[str] = Counter()
     names = {}
     for layer in layers:
@@ -85,7 +85,7 @@ def _named(layers: Sequence[Layer]) -> dict[str, Layer]:
 class Chain(Container):
     """y = fₙ(… f₂(f₁(x))): a `Sequential` inside another network.
 
-    Shapes: as the first layer takes, to what the last one gives. Raises TinynetError for what is no layer, ShapeError where one
+    Shapes: the first layer's input → the last layer's output. Raises TinynetError for anything but layers, ShapeError if one
     layer's output does not fit the next.
     """
 
@@ -144,7 +144,7 @@ class Chain(Container):
         return max((values(a) + layer.size(a) + values(b) for layer, a, b in layers), default=0)
 
     def _runs(self, run: Run) -> Iterator[tuple[Any, Run]]:
-        """Each step, and what it is told: nobody asks for gradients below the lowest layer that learns."""
+        """Each step with its context: gradients are not needed below the lowest layer that trains."""
         first = next((step.index for step in self.steps if step.learns), len(self.layers))
         state = run.state or {}
         for step in self.steps:
@@ -183,11 +183,11 @@ class Chain(Container):
 
 @dataclass(eq=False)
 class Residual(Container):
-    """y = f(x) + x, f a chain of layers (He et al. 2016); where f changes the shape, y = f(x) + P(x).
+    """y = f(x) + x, f a chain of layers (He et al. 2016); if f changes the shape, y = f(x) + P(x).
 
-    P, `projection`, is made without bias: on pictures a convolution of 1×1 with the stride that brings x to the size of f(x), on
-    features a dense layer. Shapes: as the chain's. Raises TinynetError for what is no layer, ShapeError where f changes the shape
-    in a way that no projection follows.
+    P, `projection`, has no bias: for pictures it is a 1×1 convolution whose stride brings x to the size of f(x), for features a
+    dense layer. Shapes: as the chain's. Raises TinynetError for anything but layers, ShapeError if f changes the shape in a way
+    that no projection can.
     """
 
     layers: Sequence[Layer]
@@ -210,7 +210,7 @@ class Residual(Container):
         return output
 
     def _projection(self, before: Shape, after: Shape) -> Layer | None:
-        """What brings x to the shape of f(x); None where it has it."""
+        """The layer that brings x to the shape of f(x); None if x already has it."""
         if before == after:
             return None
         if len(before) == len(after) == 3:
@@ -274,11 +274,11 @@ class Residual(Container):
 
 @dataclass(eq=False)
 class Parallel(Container):
-    """y = merge(f₁(x), f₂(x), …): layers beside each other, which read the same input; as a network's first layer each its own.
+    """y = merge(f₁(x), f₂(x), …): layers in parallel, which read the same input; as a network's first layer, each reads its own.
 
-    merge: "concat" along the last axis, "add", "mul", or "prepend", where the first is the first time step of the second. Shapes:
-    the branches' outputs are equal but for what is concatenated. Raises TinynetError for what is no layer and for another merge,
-    ShapeError where the outputs do not fit each other.
+    merge: "concat" along the last axis, "add", "mul", or "prepend", which puts the first before the second as a time step. Shapes:
+    the branches' outputs have equal shapes, except for the concatenated axis. Raises TinynetError for anything but layers and for
+    an unknown merge, ShapeError if the outputs do not fit each other.
     """
 
     layers: Sequence[Layer]
@@ -295,7 +295,7 @@ class Parallel(Container):
 
     @property
     def takes_ids(self) -> bool:
-        """Where a branch does: then it must be the first layer."""
+        """True if a branch takes ids: then this must be the first layer."""
         return any(layer.takes_ids for layer in self.layers)
 
     def take(self, x: Any) -> Any:
@@ -308,7 +308,7 @@ class Parallel(Container):
         return next(layer.take(x) for layer in self.layers) if self.takes_ids else super().take(x)
 
     def inputs(self, x: Any) -> list[Any]:
-        """What each branch is given of an input, a shape or an array, or of a tuple of one for each."""
+        """The input of each branch, a shape or an array: the same for all, or one each from a tuple."""
         several = isinstance(x, tuple) and x and not isinstance(x[0], (int, type(None)))
         if several and len(x) != len(self.layers):
             raise ShapeError(f"{self.kind} has {len(self.layers)} branches, but {len(x)} inputs")
@@ -397,7 +397,7 @@ class Parallel(Container):
         return dx, gradients
 
     def output_mask(self, x: Any, saved: Any, run: Run) -> np.ndarray | None:
-        """Real is what is real in every branch; what is prepended is."""
+        """The steps that are real in every branch; a prepended step is always real."""
         masks = [mask for *_, mask in saved[1]]
         if self.merge == "prepend":
             mask = masks[1]

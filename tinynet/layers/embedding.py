@@ -1,4 +1,4 @@
-"""Ids become vectors."""
+"""Embedding: ids become vectors."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Embedding(Layer):
     """y[t] = E[x[t]]: each id is looked up in a table (Bengio et al. 2003). Only a network's first layer can be one.
 
     Shapes: x (n, steps) whole numbers 0…input_dim-1, steps may be open → y (n, steps, output_dim); E `embeddings`
-    (input_dim, output_dim). With `mask_zero` the id 0 is padding: recurrent layers pass over it. Starting values as in
-    Keras: uniform in ±0.05. Raises TinynetError for a bad setting or id, ShapeError for an input that is no row of ids.
+    (input_dim, output_dim). With `mask_zero` the id 0 is padding: recurrent layers skip it. Initial values as in
+    Keras: uniform in ±0.05. Raises TinynetError for a bad setting or id, ShapeError for an input without one axis of steps.
     """
 
     input_dim: int
@@ -37,7 +37,7 @@ class Embedding(Layer):
         check_choice(self.kind, "embeddings_initializer", self.embeddings_initializer, INITIALIZERS)
 
     def take(self, x: np.ndarray) -> np.ndarray:
-        """The ids as int32; raises TinynetError where they are no whole numbers or one has no row in the table."""
+        """The ids as int32; raises TinynetError if they are not whole numbers or one has no row in the table."""
         if x.dtype.kind not in "iu":
             raise TinynetError(f"{self.kind} takes ids, which are whole numbers, but is given {x.dtype}")
         outside = (x < 0) | (x >= self.input_dim)

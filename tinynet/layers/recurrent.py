@@ -1,8 +1,8 @@
-"""Recurrent layers: a state goes from step to step of a sequence, and each step changes it.
+"""Recurrent layers: each step of a sequence updates a state.
 
-What the inputs bring is one matrix product for all steps; the cells' kernels add what the state brings. A pass starts from
-`run.state`, or zeros, and `final_state(saved)` is where it ended: so a sequence may come in pieces, forwards as well as in
-training (truncated back-propagation through time: no gradient flows from a piece into the one before it).
+The product of the inputs with W is computed for all steps at once; the cells' kernels add the product of the state with U. A pass
+starts from `run.state`, or zeros, and ends at `final_state(saved)`: so a sequence may be given in pieces, in prediction as well as
+in training (truncated back-propagation through time: no gradient flows from a piece into the previous one).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CELL_ACTIVATIONS = ("tanh", "relu")
 
 
 class Recurrent(Layer):
-    """What RNN, LSTM and GRU share. A trace is what a cell's kernel returns; its first array is h (n, t + 1, units)."""
+    """The base class of RNN, LSTM and GRU. A cell's kernel returns the saved arrays, first of them h (n, t + 1, units)."""
 
     units: int
     use_bias: bool
@@ -31,20 +31,20 @@ class Recurrent(Layer):
     return_state: bool
     go_backwards: bool
     gates: int
-    """Parts of units outputs each that the products with W and U have."""
+    """The number of gates: the products with W and U have this many parts of `units` each."""
     carried: int = 1
-    """Arrays of a state; they come first in a trace."""
+    """The number of arrays in a state; they are the first of the saved arrays."""
 
     FLAGS = ("use_bias", "return_sequences", "return_state", "go_backwards")
 
     def scan(self, z: np.ndarray, state: tuple[np.ndarray, ...], run: Run) -> tuple[np.ndarray, ...]:
-        """The trace of the cell over all steps, from the product with the inputs and the first state."""
+        """Run the cell over all steps, from the product with the inputs and the initial state; returns the saved arrays."""
         raise NotImplementedError
 
     def scan_gradient(
         self, dh: np.ndarray, trace: tuple[np.ndarray, ...], run: Run
     ) -> tuple[np.ndarray, Gradients]:
-        """dz, and the gradients of the parameters that the state meets."""
+        """dz, and the gradients of the recurrent parameters."""
         raise NotImplementedError
 
     def check(self) -> None:
@@ -57,7 +57,7 @@ class Recurrent(Layer):
 
     @property
     def timewise(self) -> bool:
-        """Not where the last step comes first."""
+        """True unless the last step is read first."""
         return not self.go_backwards
 
     def zero_state(self, n: int) -> tuple[np.ndarray, ...]:
@@ -95,7 +95,7 @@ class Recurrent(Layer):
         return y, (taken, trace)
 
     def recur(self, z: np.ndarray, run: Run) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-        """The output and the trace, from what the inputs bring, x W + b."""
+        """The output and the saved arrays, from the product with the inputs, x W + b."""
         state = run.state or tuple(
             run.kernels.zeros((len(z), self.units), z.dtype) for _ in range(self.carried)
         )
@@ -122,7 +122,7 @@ class Recurrent(Layer):
     def recur_gradient(
         self, dy: np.ndarray, trace: tuple[np.ndarray, ...], run: Run
     ) -> tuple[np.ndarray, Gradients]:
-        """The gradients at what the inputs bring and of the parameters that the state meets, from that at the output."""
+        """The gradients at x W + b and of the recurrent parameters, from the gradient at the output."""
         return self.scan_gradient(run.kernels.state_gradient(dy, trace[0].shape[1] - 1), trace, run)
 
     def _drop(self, x: np.ndarray, run: Run) -> np.ndarray:
@@ -137,10 +137,10 @@ class RNN(Recurrent):
 
     Shapes: x (n, steps, inputs), steps may be open → the last h (n, units), or with `return_sequences` each (n, steps, units);
     W `kernel` (inputs, units), U `recurrent_kernel` (units, units), b `bias` (units,). State: h (n, units).
-    Steps that the mask leaves out carry the state over. `go_backwards` reads the last step first; `return_state` has the
-    network's `predict` hand back its state too; `dropout` drops, in training, the same inputs at all steps of a sequence.
+    Masked steps keep the state unchanged. `go_backwards` reads the last step first; `return_state` makes the network's
+    `predict` return the state too; in training, `dropout` drops the same inputs at all steps of a sequence.
     Defaults as in Keras: Glorot-uniform W, orthogonal U, zero b. Raises TinynetError for a bad setting, ShapeError for an
-    input that is no sequence.
+    input that is not a sequence.
     """
 
     units: int
@@ -177,8 +177,8 @@ class LSTM(Recurrent):
         c[t] = f c[t − 1] + i g;   h[t] = o tanh c[t]
 
     Shapes, settings, mask and errors as in RNN; W `kernel` (inputs, 4 units), U `recurrent_kernel` (units, 4 units),
-    b `bias` (4 units,), gates in the order i f g o. State: h and c (n, units). The bias of the forget gate begins at 1 with
-    `unit_forget_bias`, Keras's default (Jozefowicz et al. 2015).
+    b `bias` (4 units,), gates in the order i f g o. State: h and c (n, units). With `unit_forget_bias`, the bias of the forget
+    gate is initially 1 (Jozefowicz et al. 2015), Keras's default.
     """
 
     units: int
@@ -215,8 +215,8 @@ class GRU(Recurrent):
     """Gated recurrent unit (Cho et al. 2014):
 
         r = σ(x[t] W_r + b_r + h[t − 1] U_r + d_r);   z = σ(x[t] W_z + b_z + h[t − 1] U_z + d_z)
-        n = tanh(x[t] W_n + b_n + r (h[t − 1] U_n + d_n))      with `reset_after`, as cuDNN and PyTorch have it,
-            tanh(x[t] W_n + b_n + (r h[t − 1]) U_n)            without, as the paper has it, where there is no d
+        n = tanh(x[t] W_n + b_n + r (h[t − 1] U_n + d_n))      with `reset_after`, as in cuDNN and PyTorch,
+            tanh(x[t] W_n + b_n + (r h[t − 1]) U_n)            without, as in the paper; then there is no d
         h[t] = (1 − z) n + z h[t − 1]
 
     Shapes, settings, mask and errors as in RNN; W `kernel` (inputs, 3 units), U `recurrent_kernel` (units, 3 units),
@@ -251,7 +251,7 @@ class GRU(Recurrent):
         dz, dr, _ = k.gru_gradient(dh, h, gates, inner, recurrent, run.mask, self.reset_after)
         if self.reset_after:
             gradients = {"recurrent_kernel": run.kernels.state_kernel_gradient(h, dr)}
-        else:  # U_n meets r h, which is `inner`
+        else:  # U_n is multiplied by r h, which is `inner`
             split = 2 * self.units
             met_h = k.state_kernel_gradient(h, dr[..., :split])
             met_inner = k.dense_kernel_gradient(as_rows(inner), as_rows(dr[..., split:]))
