@@ -1,4 +1,4 @@
-"""The command line: one file a verb, each thin over the Python API and imported only when it is called."""
+"""The command line: one file per verb, each a thin layer over the Python API, imported only when it is called."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # imported when they are called; freezers must see them
     from . import classify, doctor, evaluate, forecast, generate, info, models, predict, train, warmup  # noqa: F401
 
 VERBS = {
-    "classify": "Name what is in pictures.",
+    "classify": "Name what is in pictures, texts or sounds.",
     "generate": "Write text, character by character.",
     "predict": "Predict a column of a table, row by row.",
     "forecast": "Continue a series of numbers over time.",
@@ -27,8 +27,8 @@ VERBS = {
     "evaluate": "Measure a model on data it has not seen.",
     "info": "Show what a model file holds.",
     "models": "List the models that come with tinynet.",
-    "warmup": "Compile the kernels now, so that nothing waits for them later.",
-    "doctor": "Show versions, device, threads and cache, and what would be used and why.",
+    "warmup": "Compile the kernels now, so that later commands need not wait.",
+    "doctor": "Show versions, threads and cache, and which device would be used and why.",
 }
 
 
@@ -51,14 +51,14 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, context: click.Context, arguments: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The verb that is called; for a word that is none, the one that was meant."""
+        """The verb that is called; for an unknown word, an error that suggests the closest one."""
         name = arguments[0]
         if name not in VERBS and not name.startswith("-") and not context.resilient_parsing:
             raise click.UsageError(f"no command {name!r}; {_meant(name)}", context)
         return super().resolve_command(context, arguments)
 
     def invoke(self, context: click.Context) -> Any:
-        """Run a verb; that nobody reads its answers to the end is no failure."""
+        """Run a verb; a reader that closes the pipe early is not a failure."""
         try:
             return super().invoke(context)
         except BrokenPipeError:
@@ -66,7 +66,7 @@ class LazyGroup(click.Group):
 
 
 def _meant(name: str) -> str:
-    """What to type instead of a word that is no verb."""
+    """What to type instead of an unknown verb."""
     ending = os.path.splitext(name)[1].lower()
     if ending or os.path.exists(name):
         verb = "train" if os.path.isdir(name) else {".npz": "info", ".txt": "train"}.get(ending, "classify")
@@ -79,10 +79,10 @@ def _meant(name: str) -> str:
 def group() -> None:
     """Train and run small neural networks.
 
-    Data goes to stdout, notes and progress to stderr. Exit status: 0 done, 1 could not, 2 wrong usage, 130 after
+    Data goes to stdout, notes and progress to stderr. Exit status: 0 success, 1 failure, 2 wrong usage, 130 after
     Ctrl-C.
 
-    Completion with TAB: put eval "$(_TINYNET_COMPLETE=bash_source tinynet)" into ~/.bashrc; for zsh it is zsh_source.
+    For TAB completion, put eval "$(_TINYNET_COMPLETE=bash_source tinynet)" into ~/.bashrc; for zsh, use zsh_source.
     """
 
 
@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> Any:
 
 
 def _show_usage(error: click.ClickException) -> None:
-    """What click says of wrong usage, which holds what the user typed."""
+    """Print click's message about wrong usage, made safe for a terminal since it quotes what the user typed."""
     shown = io.StringIO()
     error.show(shown)
     terminal.note(shown.getvalue().rstrip("\n"), keep="\n")

@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=completion.files)
 @click.option("--model", "names", multiple=True, default=["digits"], show_default=True,
               shell_complete=completion.models,
-              help="A shipped model or a .npz file; several vote as an ensemble.")  # fmt: skip
+              help="A shipped model or a .npz file; repeat it to average several models.")  # fmt: skip
 @click.option("--top", type=Count(1), default=1, show_default=True, help="How many answers to print.")
 @click.option(
-    "--recursive", is_flag=True, help="Where FILE is a folder: all pictures in it and in its folders."
+    "--recursive",
+    is_flag=True,
+    help="If FILE is a folder, classify all pictures in it and in its subfolders.",
 )
 @click.option("--all", "every", is_flag=True, help="Read every digit of a picture, in reading order.")
 @click.option("--show", is_flag=True, help="Print the picture that the network sees, to stderr.")
-@click.option("--lines", is_flag=True, help="Each line of a text is a text of its own.")
-@click.option(
-    "--stream", is_flag=True, help="Read raw 16-bit mono sound as it comes, and answer as it comes."
-)
-@click.option("--rate", type=Count(1), help="Samples per second of such a stream.")
+@click.option("--lines", is_flag=True, help="Classify each line of a text separately.")
+@click.option("--stream", is_flag=True, help="Read raw 16-bit mono sound as it arrives, and answer at once.")
+@click.option("--rate", type=Count(1), help="Samples per second of this stream.")
 @json_option
 @device_options
 def command(
@@ -45,9 +45,9 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Name the class of each FILE, a picture, or what else the model reads: a text, a sound; - reads one from stdin.
+    """Name the class of each FILE: a picture, or a text or sound if the model reads those; - reads one from stdin.
 
-    Prints one line per answer. A picture with nothing in it is an answer too.
+    Prints one line per answer. An empty picture gets an answer too.
     """
     from tinynet.tasks.classes import naming
 
@@ -75,7 +75,7 @@ def command(
 def _answers(
     task: NamesClasses, file: str, error: TinynetError | None, options: dict[str, Any]
 ) -> Iterator[Sequence[Any] | Exception]:
-    """The answers to what is in a file, as they come, and at the end what went wrong, if anything did."""
+    """The answers for a file, as they come, and at the end the error, if there was one."""
     from tinynet.errors import TinynetError
 
     if error is not None:
@@ -88,7 +88,7 @@ def _answers(
 
 
 def _tell(file: str, task: NamesClasses, answers: Any, show: bool) -> None:
-    """Say what the user should know of the answers, and show what the networks saw."""
+    """Print the notes on the answers, and what the networks saw."""
     for answer in answers:
         if answer.note:
             note(f"{file}: {answer.note}{'; --all reads each of them' * ('every' in task.options)}")
@@ -100,7 +100,7 @@ def _tell(file: str, task: NamesClasses, answers: Any, show: bool) -> None:
 def _expanded(
     files: tuple[str, ...], recursive: bool, task: NamesClasses
 ) -> Iterator[tuple[str, TinynetError | None]]:
-    """Each file, and for a folder the samples in it, or why there are none."""
+    """Each file, and for a folder each sample in it or the reason why it has none."""
     from tinynet.errors import DataError
 
     for file in files:
@@ -114,7 +114,7 @@ def _expanded(
             try:
                 samples, others = find_all_samples(Path(file), task.is_sample)
                 if not samples:
-                    raise DataError(f"{file} holds no {task.sample}s; give a folder that does")
+                    raise DataError(f"{file} has no {task.sample}s in it; give a folder that has")
             except DataError as error:
                 yield file, error
                 continue

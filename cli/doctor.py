@@ -16,14 +16,14 @@ from tinynet.cli.options import device_options, json_option, print_table
 from tinynet.terminal import print_json
 
 PROCESSOR = ("model name", "Model", "Hardware")
-"""What Linux calls the name of a processor or board, the most telling first."""
+"""Fields of /proc/cpuinfo that name a processor or board, the most precise first."""
 
 
 @click.command("doctor")
 @json_option
 @device_options
 def command(as_json: bool) -> None:
-    """Show versions, processor, device, threads, data and cache: what would be used and why."""
+    """Show versions, processor, threads, data and cache, and which device would be used and why."""
     facts = {}
     for part in (_versions, _machine, _device, _data, _models, _cache):
         facts.update(_examined(part))
@@ -34,7 +34,7 @@ def command(as_json: bool) -> None:
 
 
 def _examined(part: Callable[[], dict[str, str]]) -> dict[str, str]:
-    """The facts of a part; whatever is wrong there is a fact too."""
+    """The facts from one part; an error there is reported as a fact too."""
     try:
         return part()
     except Exception as error:
@@ -63,7 +63,7 @@ def _machine() -> dict[str, str]:
 
 
 def _processor() -> str:
-    """The name under which it is sold, as far as the system tells."""
+    """The processor's marketing name, if the system gives it."""
     with suppress(OSError, subprocess.SubprocessError):
         if sys.platform == "darwin":
             asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
@@ -122,7 +122,7 @@ def _whether_there(folder: Path, files: list[str], downloaded: bool) -> str:
         return "there"
     if not os.environ.get("TINYNET_DATA"):
         later = f"missing: put {missing[0]} into a folder, and set TINYNET_DATA to that folder"
-        return "not downloaded yet; this is done when it is first used" if downloaded else later
+        return "not downloaded yet; the first use downloads it" if downloaded else later
     or_download = ", or unset TINYNET_DATA to have it downloaded" if downloaded else ""
     return f"missing: put {missing[0]} into the data folder{or_download}"
 
@@ -141,4 +141,4 @@ def _cache() -> dict[str, str]:
     from tinynet.kernels.cpu.compiler import cache
 
     place = cache.folder()
-    return {"kernel cache": str(place or "none: no place is writable, kernels compile in every process")}
+    return {"kernel cache": str(place or "none: no folder is writable, so kernels compile in every process")}

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 def _picture_file(context: click.Context, option: click.Parameter, path: str | None) -> str | None:
-    """A path that says what will be in the file."""
+    """A path that ends in .png."""
     if path is not None and not path.lower().endswith(".png"):
-        raise click.BadParameter(f"{path}: the name of this picture ends in .png")
+        raise click.BadParameter(f"{path}: the name of this picture must end in .png")
     return path
 
 
@@ -33,7 +33,7 @@ def _picture_file(context: click.Context, option: click.Parameter, path: str | N
 @model_argument
 @data_argument
 @click.option("--save-errors", type=click.Path(dir_okay=False), metavar="FILE.png", callback=_picture_file,
-              help="Tile the misread pictures, worst first, into one picture.")  # fmt: skip
+              help="Save the misread pictures, worst first, as tiles of one picture.")  # fmt: skip
 @force_option
 @json_option
 @device_options
@@ -54,7 +54,7 @@ def command(model_name: str, data: str, save_errors: str | None, force: bool, as
     if save_errors:
         if not isinstance(task, Pictures):
             raise click.UsageError(
-                f"--save-errors is for pictures, but {model_name} reads none; leave it out"
+                f"--save-errors is for pictures, but {model_name} does not read pictures; leave it out"
             )
         check_new(save_errors, "--save-errors", force)
     check_exists(data)
@@ -74,7 +74,7 @@ def command(model_name: str, data: str, save_errors: str | None, force: bool, as
 
 
 def _task(model_name: str, data: str) -> Task[Any, Any]:
-    """What the models, an ensemble where there are several, are for; raises TinynetError where DATA is for another task."""
+    """The task of the models (several form an ensemble); raises TinynetError if DATA is for another task."""
     from tinynet.recipes import find
     from tinynet.recipes.base import Choices
     from tinynet.tasks import of

@@ -14,13 +14,15 @@ from tinynet.terminal import print_json, write
 
 @click.command("generate", context_settings={"allow_extra_args": True})
 @click.option("--seed", default="", metavar="TEXT",
-              help="What the text begins with, - reads it from stdin; without one it begins like a line.")  # fmt: skip
-@click.option("--length", type=Count(0), default=200, show_default=True, help="Characters to write after it.")
+              help="What the text begins with; - reads it from stdin. Without it, the text begins at a new line.")  # fmt: skip
+@click.option(
+    "--length", type=Count(0), default=200, show_default=True, help="Characters to write after the seed."
+)
 @click.option("--model", "name", default="shakespeare", show_default=True,
               shell_complete=completion.models,
               help="A shipped model or a .npz file.")  # fmt: skip
 @click.option("--temperature", type=Number(0), default=0.8, show_default=True,
-              help="0 always takes the most probable character, 1 samples as the model learnt, more is bolder.")  # fmt: skip
+              help="0 always takes the most probable character, 1 samples as the model learnt, higher is more random.")  # fmt: skip
 @click.option("--top-k", type=Count(0), default=0, show_default=True,
               help="Sample only from the K most probable characters; 0 means all.")  # fmt: skip
 @click.option("--top-p", type=Number(0, 1, min_open=True), default=1.0, show_default=True,
@@ -40,7 +42,7 @@ def command(seed: str, length: int, name: str, temperature: float, top_k: int, t
         raise click.UsageError(
             f"unexpected {' '.join(extra)!r}; give what the text begins with as --seed TEXT"
         )
-    # Bytes of the command line that are not UTF-8 came as surrogates: as bytes again they are read as a file's are.
+    # Bytes of the command line that are not UTF-8 arrive as surrogates; turned back into bytes, they are read like a file.
     given = sys.stdin.buffer.read() if seed == "-" else seed.encode("utf-8", "surrogateescape")
     seed = as_text(given, "the seed") if given else ""
     if random_seed is None:
@@ -56,4 +58,4 @@ def command(seed: str, length: int, name: str, temperature: float, top_k: int, t
         for character in written:
             write(character)
     finally:
-        write("\n")  # after Ctrl-C, too: the prompt begins a line of its own
+        write("\n")  # also after Ctrl-C, so that the prompt starts on a new line

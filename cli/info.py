@@ -11,7 +11,7 @@ from tinynet.cli.options import device_options, json_option, model_argument, pri
 from tinynet.terminal import echo, print_json
 
 SHOWN = 80
-"""Entries of a vocabulary that are shown."""
+"""The number of vocabulary entries shown."""
 
 LONGEST = 60
 """Characters of a list that are shown."""
@@ -44,7 +44,7 @@ def command(model_name: str, as_json: bool) -> None:
 
 
 def _print_metadata(metadata: dict[str, Any]) -> None:
-    """A line per entry; the training record is a table of its own."""
+    """One line per entry; the training record is printed as a table."""
     for title, value in metadata.items():
         if title != "training" or not isinstance(value, dict):
             echo(f"{title}: {_shown(value)}")
@@ -64,7 +64,7 @@ def _shown(value: Any) -> str:
 
 
 def _show_vocabulary(vocabulary: Sequence[str]) -> str:
-    """How many characters or words, and the first of them."""
+    """The number of characters or words, and the first few."""
     kind = "characters" if all(len(entry) == 1 for entry in vocabulary) else "words"
     separator = "" if kind == "characters" else " "
     first = separator.join(vocabulary[:SHOWN])

@@ -13,7 +13,7 @@ from tinynet.terminal import print_json
 @json_option
 @device_options
 def command(as_json: bool) -> int:
-    """List the models that come with tinynet; their names are what --model takes."""
+    """List the models that come with tinynet. Give a name to --model."""
     from tinynet.errors import TinynetError
     from tinynet.sequential import load
     from tinynet.storage import shipped_file, shipped_models

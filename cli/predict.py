@@ -1,4 +1,4 @@
-"""tinynet predict: a column of a table, row by row."""
+"""tinynet predict: predict a column of a table, row by row."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tinynet.terminal import echo, note, print_json
 @click.command("predict")
 @click.argument("table", metavar="TABLE.csv", shell_complete=completion.files)
 @click.option("--model", "name", required=True, metavar="FILE.npz", shell_complete=completion.models,
-              help="A model that was trained on such a table.")  # fmt: skip
+              help="A model that was trained on a table with these columns.")  # fmt: skip
 @json_option
 @device_options
 def command(table: str, name: str, as_json: bool) -> int:
     """Predict the column that the model was trained for, for each row of TABLE.csv; - reads the table from stdin.
 
-    Prints the table with a column more, prediction, and of classes another, probability.
+    Prints the table with an added column, prediction; for classes, also probability.
     """
     from tinynet.data.tables.read import read_table
     from tinynet.tasks import expect
@@ -48,7 +48,7 @@ def command(table: str, name: str, as_json: bool) -> int:
 
 
 def _free(names: list[str], taken: list[str]) -> Iterable[str]:
-    """Names for the columns that are added, with a number where the table has a column of that name."""
+    """Names for the added columns, numbered if the table already has a column of that name."""
     for name in names:
         yield next(
             each for each in (name, *(f"{name}_{i}" for i in range(2, len(taken) + 3))) if each not in taken
@@ -56,7 +56,7 @@ def _free(names: list[str], taken: list[str]) -> Iterable[str]:
 
 
 def _print_row(fields: list[str], delimiter: str) -> None:
-    """Fields as a line of the table, quoted where they must be."""
+    """Print fields as a line of the table, quoted where necessary."""
     line = io.StringIO()
     csv.writer(line, delimiter=delimiter, lineterminator="").writerow(fields)
     echo(line.getvalue(), keep="\t\n")

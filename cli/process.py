@@ -1,4 +1,4 @@
-"""What every command is as a process: when it began, and how it says what went wrong."""
+"""The process of a command: when it started, and how it reports errors."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from tinynet.errors import Setting, TinynetError
 from tinynet.terminal import note
 
 STARTED = time.perf_counter()
-"""When this process began to be tinynet."""
+"""When this process started tinynet."""
 
 
 def fail(error: Exception) -> int:
-    """Print an error that a user can mend as one sentence on stderr; returns the exit status of a failure."""
+    """Print an error that a user can fix as one sentence on stderr; returns the exit status for failure."""
     note(f"tinynet: {sentence(error)}")
     return 1
 
 
 def sentence(error: Exception) -> str:
-    """An error as a user of the command line reads it: settings are named as options."""
+    """An error worded for the command line: settings appear as options."""
     if isinstance(error, MemoryError):
         return "there is not enough memory for this; try a smaller --batch-size or smaller data"
     if isinstance(error, TinynetError):
@@ -32,7 +32,7 @@ def sentence(error: Exception) -> str:
 
 
 def _option(setting: str) -> str:
-    """How the command that runs, if one does, calls a setting: --augment/--no-augment."""
+    """A setting's option in the running command, if there is one: --augment/--no-augment."""
     context = click.get_current_context(silent=True)
     for parameter in context.command.params if context else ():
         if parameter.name == setting:

@@ -135,7 +135,7 @@ class Archive:
             return array.astype(array.dtype.newbyteorder("<")).tobytes().decode("utf-32-le").rstrip("\0")
         except UnicodeDecodeError as error:
             raise self._error(
-                f"{self._name}: the text {key!r} has what is no character: {error.reason}"
+                f"{self._name}: the text {key!r} has an invalid character: {error.reason}"
             ) from None
 
     # ---- the ZIP ----
@@ -240,7 +240,7 @@ def _plain_name(raw: bytes, flags: int) -> str:
     except UnicodeDecodeError:
         name = ""
     if len(raw) > LONGEST_NAME or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)*\.npy", name):
-        raise _Damage(f"its entry {name or raw[:40]!r} is no array with a plain name")
+        raise _Damage(f"its entry {name or raw[:40]!r} is not an array with a plain name")
     return name.removesuffix(".npy")
 
 
@@ -345,7 +345,7 @@ def _read_header(stream: _Stream) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Shape, order and type of an array, from a header of at most LONGEST_HEADER bytes."""
     magic = bytes(stream.read(8))
     if magic not in NPY_HEADERS:
-        raise _Damage("is no array as NumPy writes it")
+        raise _Damage("is not an array as NumPy writes it")
     width, reader = NPY_HEADERS[magic]
     length = bytes(stream.read(struct.calcsize(width)))
     count = int.from_bytes(length, "little")
@@ -402,7 +402,7 @@ def parse_json(text: str) -> Any:
     except RecursionError:
         raise ValueError(TOO_DEEP) from None
     except UnicodeEncodeError:
-        raise ValueError("half a surrogate pair is no character") from None
+        raise ValueError("half a surrogate pair is not a character") from None
     return found
 
 
@@ -417,7 +417,7 @@ def _check_depth(value: Any) -> None:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _finite(text: str) -> float:
@@ -437,5 +437,5 @@ def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(table) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))
-        raise ValueError(f"the key {twice!r} stands there twice")
+        raise ValueError(f"the key {twice!r} occurs twice")
     return table

@@ -104,7 +104,7 @@ def as_array(values: Any, what: str) -> np.ndarray:
     """An array of what was given; raises DataError where some values are masked, ShapeError where parts differ in shape."""
     if np.ma.is_masked(values):
         raise DataError(
-            f"{what} has masked values, which are no numbers: fill them, or leave such samples out"
+            f"{what} has masked values, which are not numbers: fill them, or leave such samples out"
         )
     try:
         return np.asarray(values)

@@ -49,7 +49,7 @@ def path_text(path: Any, error: type[TinynetError] = TinynetError) -> str:
     except TypeError:
         raise error(f"give the name of a file, not {path!r}") from None
     if "\0" in text:
-        raise error(f"{text!r} is no name of a file: it has a NUL character")
+        raise error(f"{text!r} is not a file name: it has a NUL character")
     return text
 
 
@@ -77,9 +77,7 @@ def open_seekable(path: str | os.PathLike) -> BinaryIO:
     file = open_file(path)
     if not file.seekable():
         file.close()
-        raise OSError(
-            errno.ESPIPE, "it is a pipe, not a file; save what comes through it as a file first", path
-        )
+        raise OSError(errno.ESPIPE, "it is a pipe, not a file; save its content as a file first", path)
     return file
 
 
@@ -172,7 +170,7 @@ def _target(path: str | os.PathLike) -> tuple[Path, os.stat_result | None]:
     except FileNotFoundError:
         return target, None
     if not (stat.S_ISREG(old.st_mode) and os.access(target, os.W_OK)):
-        raise PermissionError(errno.EACCES, "it is no file that may be written", text)
+        raise PermissionError(errno.EACCES, "it is not a file that may be written", text)
     return target, old
 
 

@@ -26,9 +26,9 @@ FEW_SAMPLES = 16
 class Network(Chain):
     """A chain of layers with an input: y = fₙ(… f₂(f₁(x))). It knows layers and kernels only.
 
-    input_shape is the shape of one sample, without the batch axis; of a network whose first layer is a `Parallel` it may be a tuple of
-    shapes, one a branch. `seed` decides the starting weights (None: zeros). `labels` names the classes, `vocabulary` the characters or
-    words (index = id); `metadata` travels with the file. Raises ShapeError where one layer's output does not fit the next.
+    `input_shape` is the shape of one sample, without the batch axis; if the first layer is a `Parallel`, it may be a tuple of shapes,
+    one per branch. `seed` decides the initial weights (None: zeros). `labels` names the classes, `vocabulary` the characters or
+    words (index = id); `metadata` is stored in the file. Raises ShapeError if one layer's output does not fit the next.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Network(Chain):
     ) -> None:
         self.layers, self.name = layers, name
         self.input_shape: Any = None
-        self._several = False  # whether a sample is a tuple of arrays, one a branch
+        self._several = False  # whether a sample is a tuple of arrays, one per branch
         self.labels = [str(label) for label in labels] if labels is not None else None
         self.vocabulary = vocabulary
         self.metadata = dict(metadata or {})
@@ -68,7 +68,7 @@ class Network(Chain):
         self._several = several
         if several and not self.takes_several:
             raise ShapeError(
-                f"{self.name}: input_shape holds {len(found)} shapes, one for each branch, but the first layer is no Parallel"
+                f"{self.name}: input_shape has {len(found)} shapes, one per branch, but the first layer is not a Parallel"
             )
         self.shapes = self.shapes_through(self.input_shape)
         rng = None if seed is None else np.random.default_rng(check_seed(self.name, "seed", seed))
@@ -105,16 +105,16 @@ class Network(Chain):
 
     @property
     def logits_activation(self) -> str | None:
-        """The activation that ends the network and that a fused loss takes over: "softmax", "sigmoid" or None."""
+        """The network's last activation if a fused loss computes it: "softmax", "sigmoid" or None."""
         return last_activation(self)
 
     @property
     def logits(self) -> Layer:
-        """The same layers on the same arrays, but for the last activation, which is left to a fused loss."""
+        """The same layers on the same arrays, without the last activation, which a fused loss computes."""
         return without_activation(self) if self.logits_activation else self
 
     def _outputs(self, k: ModuleType, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        """The output for inputs and, where arrays of a state follow them, that of the state at the end."""
+        """The output for inputs; if the arrays of a state follow them, also the final state."""
         count = len(self.inputs)
         x = arrays[:count] if self._several else arrays[0]
         state = rebuilt(self.state_like, iter(arrays[count:])) if len(arrays) > count else None
@@ -122,11 +122,11 @@ class Network(Chain):
         return y, *leaves(kept.state)
 
     def _arrays(self) -> list[np.ndarray]:
-        """All arrays as they are now; any of them may have been replaced since."""
+        """All current arrays; any of them may have been replaced since the last call."""
         return [array for group in self._groups for array in group.values()]
 
     def compute(self, k: ModuleType, x: Any, state: State | None = None) -> tuple[np.ndarray, State]:
-        """The output for a prepared batch and, if it began with a state, the state at its end."""
+        """The output for a prepared batch; if it began with a state, also the final state."""
         arrays = x if self._several else (x,)
         if state:
             arrays = *arrays, *leaves(state)
@@ -138,7 +138,7 @@ class Network(Chain):
 
     @property
     def takes_pictures(self) -> bool:
-        """Whether the input is a picture, whose bytes stand for 0…1: three axes, or what `metadata["input"]` prepares."""
+        """Whether the input is a picture, so that bytes mean 0…1: it has three axes, or `metadata["input"]` says so."""
         return not self._several and (len(self.input_shape) == 3 or "input" in self.metadata)
 
     def check_input(self, x: Any) -> Any:
@@ -146,20 +146,22 @@ class Network(Chain):
         return self.numbers(self.check_samples(x))
 
     def check_samples(self, x: Any) -> Any:
-        """x as an array of samples of the right shape, or a tuple of them, its numbers as they came; raises ShapeError."""
+        """x as an array of samples of the right shape, or a tuple of them, its numbers unchanged; raises ShapeError."""
         if type(x) is np.ndarray and x.dtype == np.float32 and x.ndim and x.shape[1:] == self.input_shape:
             return x
         if not self._several:
             return as_samples(self._array(x), self.input_shape, self._first)
         if not isinstance(x, (tuple, list)) or len(x) != len(self.inputs):
-            raise ShapeError(f"{self.name} takes a tuple of {len(self.inputs)} arrays, one for each branch")
+            raise ShapeError(f"{self.name} takes a tuple of {len(self.inputs)} arrays, one per branch")
         found = tuple(
             as_samples(self._array(part), shape, f"{self._first}, branch {number},")
             for number, (part, shape) in enumerate(zip(x, self.inputs, strict=True), 1)
         )
         if len({len(part) for part in found}) > 1:
             lengths = ", ".join(str(len(part)) for part in found)
-            raise ShapeError(f"{self.name} takes as many samples for each branch, but is given {lengths}")
+            raise ShapeError(
+                f"{self.name} needs the same number of samples for each branch, but is given {lengths}"
+            )
         return found
 
     def _array(self, x: Any) -> np.ndarray:
@@ -169,18 +171,18 @@ class Network(Chain):
         return x
 
     def numbers(self, x: Any) -> Any:
-        """Samples as the first layer takes them: ids, or C-contiguous float32; the bytes of a picture become parts of 255."""
+        """Samples as the first layer takes them: ids, or C-contiguous float32; a picture's bytes are divided by 255."""
         if self.takes_pictures and x.dtype == np.uint8:
             x = x.astype(np.float32) / np.float32(255)
         return self.take(x)
 
     @property
     def _first(self) -> str:
-        """Who is named when an input does not fit."""
+        """The name for messages about an input that does not fit."""
         return next(iter(self.children()), self.name)
 
     def check_state(self, state: State | None, n: int) -> State | None:
-        """A state for n sequences, as float32; layers that it leaves out start from zeros. Raises TinynetError."""
+        """A state for n sequences, as float32; layers missing from it start from zeros. Raises TinynetError."""
         if not state:
             return None
         if not isinstance(state, Mapping):
@@ -210,7 +212,7 @@ class Network(Chain):
     def answer(
         self, x: Any, batch_size: int = BATCH_SIZE, state: State | None = None, keep_state: bool = False
     ) -> tuple[np.ndarray, State]:
-        """The outputs for a batch of samples, in pieces of `batch_size`; the state at the end where it is to be kept."""
+        """The outputs for samples, computed in batches of `batch_size`, and the final state if it is wanted."""
         self.check_begun()
         x = self.check_samples(x)
         n = len(first_of(x))
@@ -235,7 +237,7 @@ class Network(Chain):
         return self.compute(k, part if whole else self.numbers(part), given)
 
     def operations(self, x: Any) -> int:
-        """Floating-point operations of one sample; where a size is open, as long as these samples are."""
+        """Floating-point operations of one sample; an open size is taken from these samples."""
         return self.flops(each(lambda array: array.shape[1:], x)) if self._is_open else self._flops
 
     def advance(self, x_t: Any, state: State | None = None) -> tuple[np.ndarray, State]:
@@ -251,7 +253,7 @@ class Network(Chain):
             raise ShapeError(
                 f"{self._first} takes one time step of {wanted}, but is given {show_shape(x.shape)}"
             )
-        x = self.numbers(x)[:, None]  # checked as it was given, so that an error names the place in it
+        x = self.numbers(x)[:, None]  # checked unchanged, so that an error names the right index
         state = self.check_state(state, len(x)) or self.zero_state(len(x))
         k = device.backend(self._flops // (self.input_shape[0] or 1) * len(x))
         y, state = self.compute(k, x, state)
@@ -278,7 +280,7 @@ class Network(Chain):
             )
 
     def rank(self, probabilities: np.ndarray, top: int | None = None) -> list[tuple[str, float]]:
-        """The classes of one output (classes,), the most probable first; raises TinynetError where it is no number."""
+        """The classes of one output (classes,), the most probable first; raises TinynetError if it is NaN."""
         check_finite_output(self.name, probabilities)
         count = len(probabilities) if top is None else check_count(self.name, "top", top)
         order = np.argsort(-probabilities, kind="stable")[:count]
@@ -300,7 +302,7 @@ def _shares_memory(y: np.ndarray, x: Any) -> bool:
 
 
 def leaves(state: State) -> list[np.ndarray]:
-    """All arrays of a state, in a row."""
+    """All arrays of a state, as one flat sequence."""
     if isinstance(state, dict):
         return [array for part in state.values() for array in leaves(part)]
     return list(state)
@@ -314,7 +316,7 @@ def named_leaves(state: State) -> dict[str, np.ndarray]:
 
 
 def rebuilt(like: State, arrays: Iterator[np.ndarray]) -> State:
-    """Arrays in a row as a state of the same build."""
+    """A state of the same structure, from a flat sequence of arrays."""
     if isinstance(like, dict):
         return {name: rebuilt(part, arrays) for name, part in like.items()}
     return tuple(next(arrays) for _ in like)

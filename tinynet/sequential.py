@@ -1,4 +1,4 @@
-"""The face of a network: `Sequential`, which trains, answers, writes and is saved, and `load`."""
+"""The public interface: `Sequential`, `Ensemble` and `load`."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from .tasks.base import check_task, name_of
 from .terminal import echo
 
 FLOAT_BYTES, SAMPLE_BYTES = 4, 256 << 20
-"""A layer of a model that is read may take so much for one sample, or as much as reading the file may."""
+"""Bytes that one layer of a model from a file may need per sample; the limit for reading the file, if that is more."""
 MOST_OPERATIONS, STEP_OPERATIONS = 300 * 10**9, 300_000
-"""A model that is read may take so many for one sample, ten times VGG16's; a step of a recurrent layer takes at least the time
-of so many."""
+"""Operations that a model from a file may need per sample, ten times VGG16's; and the operations that one step of a recurrent
+layer counts as, at least."""
 MOST_LAYERS = 2_000
-"""More small layers than these would fill memory with zeros before it is known that the file has not their arrays."""
+"""The most layers a file may have; more would fill memory with zeros before their arrays are found to be missing."""
 
 
 @sealed
 class Sequential(Network):
     """A chain of layers: y = fₙ(… f₂(f₁(x))).
 
-    With an `input_shape`, the shape of one sample without the batch axis, it is a network; without one only a layer, to stand in other
-    networks. Where the first layer is a `Parallel`, `input_shape` may be a tuple of shapes, one a branch. `seed` decides the starting
-    weights (None: zeros). `labels` names the classes, `vocabulary` the characters or words (index = id); `metadata` travels with the
-    file: `metadata["input"]` says how a picture is prepared. Raises ShapeError where one layer's output does not fit the next.
+    With an `input_shape`, the shape of one sample without the batch axis, it is a network; without one it is a layer for other
+    networks. If the first layer is a `Parallel`, `input_shape` may be a tuple of shapes, one per branch. `seed` decides the initial
+    weights (None: zeros). `labels` names the classes, `vocabulary` the characters or words (index = id); `metadata` is stored in the
+    file: `metadata["input"]` says how a picture is prepared. Raises ShapeError if one layer's output does not fit the next.
     """
 
     _FIXED = ("layers", "input_shape")
@@ -73,11 +73,11 @@ class Sequential(Network):
         initial_state: State | None = None,
         return_state: bool = False,
     ) -> np.ndarray | tuple[np.ndarray, State]:
-        """The outputs (n, …) float32 for a batch of samples (n, *input_shape), in pieces of `batch_size`.
+        """The outputs (n, …) float32 for samples (n, *input_shape), computed in batches of `batch_size`.
 
-        x is an array, or a tuple of them where the network has several inputs. Recurrent layers start from `initial_state`, {layer's
-        name: arrays (n, units)}, or zeros. With `return_state`, or where a layer says so, returns (outputs, state): from that state the
-        next piece of the same sequences goes on.
+        x is an array, or a tuple of arrays if the network has several inputs. Recurrent layers start from `initial_state`, {layer's
+        name: arrays (n, units)}, or zeros. With `return_state`, here or on a layer, returns (outputs, state): pass that state on
+        to continue the same sequences.
         """
         self.check_begun()
         batch_size = check_count(self.name, "batch_size", batch_size)
@@ -89,8 +89,8 @@ class Sequential(Network):
     def step(self, x_t: Any, state: State | None = None) -> tuple[np.ndarray, State]:
         """One time step of a stream: the output for x_t, (n, features) or ids (n,), and the state for the next step.
 
-        Without a state a sequence begins. The output (n, …) has no time axis. Step by step, a sequence gives what it gives
-        whole. Raises TinynetError for a network that needs the whole sequence at once, ShapeError for what does not fit.
+        Without a state, a new sequence begins. The output (n, …) has no time axis. Single steps give the same outputs as the
+        whole sequence. Raises TinynetError for a network that needs the whole sequence at once, ShapeError for a wrong shape.
         """
         return self.advance(x_t, state)
 
@@ -98,7 +98,7 @@ class Sequential(Network):
 
     @checked
     def save(self, path: str | bytes | os.PathLike | BinaryIO, dtype: str = "float32") -> None:
-        """Write the model into one .npz file, its values as float32 or float16; an old file is replaced at the end.
+        """Write the model into one .npz file, its values as float32 or float16; an existing file is replaced at the end.
 
         Raises TinynetError when it cannot be written.
         """
@@ -122,10 +122,10 @@ class Sequential(Network):
 
 
 class Ensemble:
-    """Several networks that answer as one: the mean of their probabilities.
+    """Several networks whose probabilities are averaged.
 
-    models: networks, or names of files or shipped models. They must know the same classes, and each prepares a sample its own way.
-    Raises UsageError where they do not, ModelFileError for a file that cannot be read.
+    models: networks, files, or names of shipped models. They must have the same classes; each prepares a sample in its own way.
+    Raises UsageError if the classes differ, ModelFileError for a file that cannot be read.
     """
 
     def __init__(self, models: Sequence[Network | str | os.PathLike]) -> None:
@@ -139,17 +139,17 @@ class Ensemble:
                 check_task(model, found)
             if (model.labels, model.output_shape) != (first.labels, first.output_shape):
                 raise UsageError(
-                    f"the models {first.name} and {model.name} know different classes and cannot vote together"
+                    f"the models {first.name} and {model.name} have different classes and cannot be averaged"
                 )
         self.labels = first.labels
 
     def predict(self, x: Any, batch_size: int = BATCH_SIZE) -> np.ndarray:
-        """The mean of the models' outputs (n, …) for a batch of samples, which each model takes as its `predict` does."""
+        """The mean of the models' outputs (n, …) for a batch of samples, given as to `predict`."""
         batch_size = check_count("the ensemble", "batch_size", batch_size)
         return np.mean([model.answer(x, batch_size)[0] for model in self.models], axis=0)
 
     def classify(self, given: Any, top: int | None = None) -> list[tuple[str, float]] | list[list]:
-        """Name a sample as `Sequential.classify` does, by the mean of the models' probabilities."""
+        """Classify a sample like `Sequential.classify`, by the mean of the models' probabilities."""
         from .tasks.classes import classify_by
 
         return classify_by(self.models, given, top)
@@ -165,7 +165,7 @@ class Ensemble:
 
 
 def summary_lines(model: Network) -> Iterator[str]:
-    """The table of a network's layers, those inside others included."""
+    """The table of a network's layers, including nested ones."""
     rows = [("layer", "output", "parameters"), *_summary_rows(model, model.input_shape, "")]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for left, shape, count in rows:
@@ -189,7 +189,7 @@ def _summary_rows(layer: Layer, input_shape: Any, indent: str) -> Iterator[tuple
 
 
 def to_config(model: Sequential) -> dict[str, Any]:
-    """Everything about a model but its arrays, as JSON can hold it."""
+    """Everything about a model except its arrays, ready for JSON."""
     layers = [layer.config() for layer in model.layers]
     return {
         "format": "tinynet",
@@ -204,14 +204,14 @@ def to_config(model: Sequential) -> dict[str, Any]:
 
 
 def is_nested(model: Network) -> bool:
-    """Whether a file of version 1 cannot hold it: for layers inside others, or frozen ones."""
+    """Whether it needs version 2 of the file: it has nested or frozen layers."""
     return any(hasattr(layer, "layers") or not layer.trainable for _, layer in model.walk())
 
 
 def load(source: str | bytes | os.PathLike | BinaryIO) -> Sequential:
-    """Read a model from a file, by its name or the name of a shipped model, or from an open binary file.
+    """Read a model from a file, given by its path, the name of a shipped model, or an open binary file.
 
-    Reading takes at most 64 MiB and 20 times the file's bytes. Raises ModelFileError, naming the file and the entry, for
+    Reading takes at most 64 MiB plus 20 times the file's size. Raises ModelFileError, naming the file and the entry, for
     anything that does not fit: no such file, not an .npz, truncated, an unknown version, layer or setting, a missing, extra,
     oversized, pickled or wrongly shaped array.
     """
@@ -237,7 +237,7 @@ def _from_config(file: storage.ModelFile) -> Sequential:
 
 
 def check_sample(model: Network, allowance: int) -> None:
-    """Raise TinynetError where one sample would need memory, or time, that nobody expects of such a file."""
+    """Raise TinynetError if one sample would need more memory or time than is allowed."""
     most = max(SAMPLE_BYTES, allowance)
     needed = FLOAT_BYTES * model.size(model.input_shape)
     if needed > most:
@@ -248,7 +248,7 @@ def check_sample(model: Network, allowance: int) -> None:
 
 
 def count_steps(layer: Layer, input_shape: Any) -> int:
-    """Steps of all recurrent layers inside, for one sample."""
+    """Steps of all recurrent layers, including nested ones, per sample."""
     steps = 0
     for _, inner, shape in layer.inside(input_shape):
         own = inner.zero_state(0) and not inner.inside(shape)
@@ -257,26 +257,26 @@ def count_steps(layer: Layer, input_shape: Any) -> int:
 
 
 def count_layers(entries: Any) -> int:
-    """Layers of a config, those inside others included."""
+    """The number of layers in a config, including nested ones."""
     if isinstance(entries, dict):
         return sum(count_layers(entries.get(key, ())) for key in ("layers", "layer")) + 1
     return sum(map(count_layers, entries)) if isinstance(entries, list) else 0
 
 
 def _check_classes(model: Sequential) -> None:
-    """Raise TinynetError where there are more or fewer labels than outputs."""
+    """Raise TinynetError unless there are as many labels as outputs."""
     if model.labels is not None and model.output_shape[-1:] != (len(model.labels),):
         shape = show_shape(model.output_shape)
         raise TinynetError(f"{len(model.labels)} classes are named, but the output has the shape {shape}")
 
 
 def check_characters(model: Network) -> None:
-    """Raise TinynetError, before a training is lost for it, where name, labels or vocabulary hold what is no character."""
+    """Raise TinynetError, before training rather than after it, if name, labels or vocabulary have an invalid character."""
     vocabulary = model.vocabulary if isinstance(model.vocabulary, (str, list, tuple)) else ()
     for text in (model.name, *(model.labels or ()), "".join(map(str, vocabulary))):
         try:
             str(text).encode()
         except UnicodeEncodeError:
             raise TinynetError(
-                f"{text!r} holds what is no character, which no model file can; rename it"
+                f"{text!r} contains an invalid character, which a model file cannot hold; rename it"
             ) from None

@@ -161,9 +161,7 @@ def _check_attribute(owner: Any, name: str, fixed: set[str]) -> None:
     kind = type(owner).__name__
     own = getattr(type(owner), name, None)
     if name in fixed or (isinstance(own, property) and own.fset is None):
-        raise UnknownNameError(
-            f"{kind} keeps its {name} once it is made; make a new {kind} where it should be another"
-        )
+        raise UnknownNameError(f"the {name} of {kind} cannot change; make a new {kind}")
     if name not in vars(owner) and not hasattr(type(owner), name):
         known = {*fixed, *vars(owner)} if hasattr(owner, "_FIXED") else fixed
         raise unknown_attribute(type(owner), name, known)

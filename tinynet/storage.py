@@ -2,7 +2,7 @@
 
 A 0-d string array `config` holds JSON: format version, layers with their settings, input shape, what the input is and
 how it is prepared, labels or vocabulary, the training record. Every other entry is one parameter, `conv2d_1.kernel`,
-as float32 or float16. Reading runs no code (`allow_pickle=False`) and is strict: what does not fit is named.
+as float32 or float16. Reading runs no code (`allow_pickle=False`) and is strict: an error names the entry that does not fit.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from .version import __version__
 
 SUFFIX = ".npz"
 FORMAT_VERSIONS = 1, 2
-"""1: a flat list of layers; 2: layers inside others, or frozen ones."""
+"""1: a flat list of layers; 2: nested or frozen layers."""
 DTYPES = ("float32", "float16")
 LARGEST_STREAM = 1 << 30
-"""Bytes of a model that is read from a stream without places, such as a download."""
+"""The most bytes of a model that is read from a stream that cannot seek, such as a download."""
 CONFIG_KEYS = {"format", "version", "name", "input_shape", "layers", "labels", "vocabulary", "metadata"}
 
 
@@ -42,7 +42,7 @@ def save(
     target: Any,
     dtype: str = "float32",
 ) -> None:
-    """Write a config and arrays to a file, by its name or open; a named one stays as it was until the new one is whole.
+    """Write a config and arrays to a file, given by its path or open; a path is replaced only once the new file is complete.
 
     Raises TinynetError when it cannot be written.
     """
@@ -62,7 +62,7 @@ def save(
 
 @contextmanager
 def _writing(target: BinaryIO) -> Iterator[BinaryIO]:
-    """A file in memory, since a ZIP is not written from one end to the other, whose content then goes to `target`."""
+    """A file in memory whose content then goes to `target`, since writing a ZIP needs to seek."""
     file = io.BytesIO()
     yield file
     rest = file.getbuffer()
@@ -76,14 +76,14 @@ def _writing(target: BinaryIO) -> Iterator[BinaryIO]:
 
 
 def check_file_name(path: str | bytes | os.PathLike) -> None:
-    """Raise TinynetError for a name under which `load` would not look for a model."""
+    """Raise TinynetError for a name that `load` would not accept as a model file."""
     text = path_text(path)
     if not text.endswith(SUFFIX):
         raise TinynetError(f"{text}: a model's file name ends in {SUFFIX}")
 
 
 def check_config(config: dict[str, Any]) -> None:
-    """Refuse what reading would refuse, before it costs somebody a model; raises TinynetError."""
+    """Raise TinynetError for a config that reading would refuse, before a model is lost to it."""
     try:
         text = json.dumps(config, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -97,11 +97,11 @@ def check_config(config: dict[str, Any]) -> None:
     except TinynetError:
         raise
     except ValueError as error:
-        raise TinynetError(f"the model's labels, vocabulary or metadata cannot be kept: {error}") from error
+        raise TinynetError(f"the model's labels, vocabulary or metadata cannot be stored: {error}") from error
 
 
 def _check_types(found: dict[str, Any]) -> None:
-    """Raise TinynetError where an entry of the config is not of its kind."""
+    """Raise TinynetError if an entry of the config has the wrong type."""
     for entry in ("layers", "input_shape"):
         if not isinstance(found[entry], list):
             raise TinynetError(f"`{entry}` must be a list")
@@ -113,7 +113,7 @@ def _check_types(found: dict[str, Any]) -> None:
     if not (vocabulary is None or isinstance(vocabulary, str) or _is_list_of_strings(vocabulary)):
         raise TinynetError("`vocabulary` must be a string or a list of strings")
     if not (isinstance(found["metadata"], dict) and isinstance(found["metadata"].get("input", {}), dict)):
-        raise TinynetError("`metadata` and its `input` must be tables of entries")
+        raise TinynetError("`metadata` and its `input` must be dictionaries")
 
 
 def _is_list_of_strings(value: Any) -> bool:
@@ -129,12 +129,12 @@ def shipped_models() -> dict[str, Path]:
 
 
 def shipped_file(name: str) -> bytes:
-    """What the file of a shipped model holds, also where tinynet lies in a zip archive."""
+    """The content of a shipped model's file, even if tinynet is in a zip archive."""
     return weights.__loader__.get_data(str(shipped_models()[name]))
 
 
 def find(name: str | bytes | os.PathLike) -> Path:
-    """The file of a model: a name without `.npz` and without a slash is a shipped model, all else is a path."""
+    """The file of a model: a name without `.npz` and without a slash is a shipped model, anything else is a path."""
     text = path_text(name, ModelFileError)
     if text.endswith(SUFFIX):
         return Path(text)
@@ -142,7 +142,7 @@ def find(name: str | bytes | os.PathLike) -> Path:
     if text in shipped:
         return shipped[text]
     if os.path.isfile(text):
-        raise ModelFileError(f"{text} is no model file: its name does not end in {SUFFIX}")
+        raise ModelFileError(f"{text} is not a model file: its name does not end in {SUFFIX}")
     if "/" in text or os.sep in text:
         return Path(text)
     if os.path.isfile(text + SUFFIX):
@@ -154,22 +154,22 @@ def find(name: str | bytes | os.PathLike) -> Path:
 
 
 class ModelFile:
-    """A model file that is open: its config, and arrays that are read one after the other."""
+    """An open model file: its config, and arrays that are read one at a time."""
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         self.name = name
         self._archive = Archive(file, name, "model file", ModelFileError)
         if "config" not in self._archive.names:
-            raise ModelFileError(f"{name} has no entry `config`: it is no tinynet model")
+            raise ModelFileError(f"{name} has no entry `config`: it is not a tinynet model")
         self.config = _read_config(self._archive, name)
         self.allowance = self._archive.allowance
-        """Bytes that reading may take."""
+        """The most bytes that reading may take."""
 
     def fill(self, state: Mapping[str, np.ndarray]) -> None:
-        """Read the arrays of these names, and there must be no others, into these of their shapes; raises ModelFileError."""
+        """Read the arrays into these, by name; raises ModelFileError unless names and shapes match exactly."""
         _check_names(self._archive.names, state.keys(), self.name)
         needed = sum(value.nbytes for value in state.values())
-        if needed > self.allowance:  # zeros until now, which have cost no memory yet
+        if needed > self.allowance:  # zeros until now, which take no memory yet
             raise ModelFileError(
                 f"{self.name}: its layers need {needed:,} bytes, which a file of {self._archive.size:,} bytes cannot hold"
             )
@@ -179,7 +179,7 @@ class ModelFile:
 
 @contextmanager
 def reading(source: Any) -> Iterator[ModelFile]:
-    """A model file, by its name or the name of a shipped model, or open; raises ModelFileError for one that cannot be read."""
+    """A model file, given by its path, a shipped model's name, or open; raises ModelFileError if it cannot be read."""
     if hasattr(source, "read"):
         name, file = _name_of(source), nullcontext(source)
     else:
@@ -197,7 +197,7 @@ def reading(source: Any) -> Iterator[ModelFile]:
 
 
 def _open(path: Path) -> BinaryIO:
-    """A model's file; a shipped one may lie in an archive of Python's own."""
+    """A model's file; a shipped one may be inside a Python zip archive."""
     if path in shipped_models().values():
         return io.BytesIO(shipped_file(path.stem))
     return open_seekable(path)
@@ -209,7 +209,7 @@ def _name_of(file: BinaryIO) -> str:
 
 
 def _seekable(file: BinaryIO) -> BinaryIO:
-    """The file, or what it holds, where that can only be read from one end to the other."""
+    """The file itself, or a copy of its content in memory if it cannot seek."""
     if isinstance(file.read(0), str):
         raise OSError(errno.EINVAL, "it is open as text; open it with mode 'rb'")
     if getattr(file, "seekable", lambda: hasattr(file, "seek"))():
@@ -218,7 +218,7 @@ def _seekable(file: BinaryIO) -> BinaryIO:
 
 
 def _check_names(names: list[str], expected: Set[str], file: str) -> None:
-    """The arrays of the network, and no others."""
+    """Raise ModelFileError unless the file has exactly the arrays of the network."""
     for key in names:
         if key != "config" and key not in expected:
             raise ModelFileError(f"{file} holds an array {key!r} that its layers do not have")
@@ -227,7 +227,7 @@ def _check_names(names: list[str], expected: Set[str], file: str) -> None:
 
 
 def _checked(key: str, expected: tuple[int, ...], file: str) -> Check:
-    """A look at an array before its data is read."""
+    """Check an array's type and shape before its data is read."""
 
     def check(shape: tuple[int, ...], dtype: np.dtype) -> None:
         if dtype.hasobject:

@@ -196,7 +196,7 @@ def test_several_models_are_measured_as_an_ensemble(folder, tmp_path):
     same = json.loads(run("evaluate", f"{made[0]},{made[0]}", folder, "--json").stdout)
     assert same["confusion"] == one["confusion"] and abs(same["loss"] - one["loss"]) < 1e-5
     fails(run("evaluate", f"{made[0]},digits", folder), "know different classes", status=2)
-    fails(run("classify", DIGIT, "--model", "digits", "--model", "fashion"), "cannot vote together", status=2)
+    fails(run("classify", DIGIT, "--model", "digits", "--model", "fashion"), "cannot be averaged", status=2)
     fails(run("evaluate", "shakespeare,shakespeare-gru", "shakespeare"), "text is for one model", status=2)
 
 
@@ -246,7 +246,7 @@ def test_a_folder_becomes_a_model_that_classifies(folder, tmp_path):
         12 if misread else 0
     )  # a tile and a caption each
     fails(run("evaluate", out, folder, "--save-errors", tmp_path / "none" / "e.png"), "create it first")
-    fails(run("evaluate", out, folder, "--save-errors", "e.jpg"), "this picture ends in .png", status=2)
+    fails(run("evaluate", out, folder, "--save-errors", "e.jpg"), "this picture must end in .png", status=2)
     (tmp_path / "e.png").write_text("mine")
     again = "evaluate", out, folder, "--save-errors", tmp_path / "e.png"
     fails(run(*again), "e.png exists already: --force replaces it, --save-errors writes elsewhere")
@@ -317,16 +317,16 @@ def test_output_is_checked_before_training(folder, tmp_path):
 def test_options_that_do_not_apply_are_wrong_usage(folder, tmp_path):
     (tmp_path / "poem.txt").write_text("To be or not to be. " * 20)
     fails(run("train", folder, "--output", "m.h5"), "m.h5: a model's file name ends in .npz", status=2)
-    fails(run("train", folder, "--history", "h.txt"), "ends in .csv or .png", status=2)
+    fails(run("train", folder, "--history", "h.txt"), "must end in .csv or .png", status=2)
     fails(run("train", folder, "--arch", "transformer"), "'auto', 'cnn', 'lstm', 'gru', 'rnn'", status=2)
     fails(
         run("train", tmp_path / "poem.txt", "--no-augment"),
         "for pictures and sounds, but DATA is text",
         status=2,
     )
-    refused = "--units is the size of a recurrent layer, which a CNN has not; leave it out"
+    refused = "--units is the size of a recurrent layer, which a CNN does not have; leave it out"
     fails(run("train", folder, "--units", 3), refused, status=2)
-    fails(run("train", folder, "--learning-rate", "inf"), "not a number", status=2)
+    fails(run("train", folder, "--learning-rate", "inf"), "not a finite number", status=2)
     fails(
         run("evaluate", "shakespeare", tmp_path / "poem.txt", "--save-errors", "e.png"),
         "reads none",

@@ -53,7 +53,7 @@ def test_other_names_of_data_sets_mean_the_data_sets(tmp_path):
     (tmp_path / "mnist").mkdir()
     done = run("train", "mnist", cwd=tmp_path, TINYNET_DATA=str(tmp_path))
     assert (
-        b"note: mnist is the data set digits; there is a folder mnist here too: ./mnist means it\n"
+        b"note: mnist means the data set digits; for the folder of that name here, type ./mnist\n"
         in done.stderr
     )
     fails(run("train", "./mnist", cwd=tmp_path), "no folders")

@@ -93,9 +93,9 @@ def test_what_comes_through_a_pipe_cannot_be_resumed_and_a_sentence_says_what_ca
         os.mkfifo(tmp_path / name)
     (tmp_path / "n.checkpoint.npz").touch()
     fails(run("train", "pipe", "-o", "n.npz", "--resume", cwd=tmp_path),
-          "pipe is a pipe or a device; save what comes from it as a file")  # fmt: skip
+          "pipe is a pipe or a device; save its content as a file")  # fmt: skip
     fails(run("train", poem.name, "-o", "m.npz", "--resume", cwd=tmp_path),
-          "cannot write m.checkpoint.npz: it is no file that may be written; choose another place")  # fmt: skip
+          "cannot write m.checkpoint.npz: it is not a file that may be written; choose another place")  # fmt: skip
 
 
 @pytest.mark.skipif(not shutil.which("nohup"), reason="there is no nohup")
@@ -117,7 +117,7 @@ def test_a_killed_training_is_neither_replaced_nor_mixed_with_another_and_ends_t
     process.send_signal(signal.SIGSTOP)
     for more in ((), ("--resume",), ("--force",)):
         fails(run("train", *settings, "-o", "m.npz", *more, cwd=tmp_path),
-              "another training that is still running writes m.checkpoint.npz: wait for its end")  # fmt: skip
+              "another training is still writing m.checkpoint.npz: wait until it ends")  # fmt: skip
     process.kill()
     process.communicate()
     kept = (tmp_path / "m.checkpoint.npz").read_bytes()

@@ -216,7 +216,7 @@ def test_says_that_there_is_no_network(monkeypatch, tmp_path):
 
 def test_a_cache_that_cannot_be_written_is_found_before_the_download(server, tmp_path):
     (tmp_path / "shapes_idx").write_text("a file where the folder should be")
-    with pytest.raises(DataError, match=r"cannot be kept in .*shapes_idx \(.*XDG_DATA_HOME.*by hand"):
+    with pytest.raises(DataError, match=r"cannot be stored in .*shapes_idx \(.*XDG_DATA_HOME.*by hand"):
         load(source(server.url + "good/"), cache=tmp_path)
     assert server.requests == []
 

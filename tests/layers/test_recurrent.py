@@ -248,7 +248,7 @@ def test_a_bad_setting_is_an_error_that_names_the_layer(kind, settings):
         (lambda: LSTM(3, unit_forget_bias=2), "^lstm: unit_forget_bias must be True or False"),
         (lambda: GRU(3, reset_after="yes"), "^gru: reset_after must be True or False"),
         (lambda: Bidirectional(Dense(3)), r"^bidirectional: layer must be an RNN, .*, not Dense\(units=3\)"),
-        (lambda: Bidirectional(LSTM(3, go_backwards=True)), "^bidirectional: .* that goes forwards"),
+        (lambda: Bidirectional(LSTM(3, go_backwards=True)), "^bidirectional: .* that reads forwards"),
         (lambda: Bidirectional(LSTM(3), "max"), "^bidirectional: merge_mode 'max' is unknown"),
         (lambda: Bidirectional("LSTM"), "^bidirectional: layer must be a layer .*, not 'LSTM'"),
         (lambda: TimeDistributed(3), "^time_distributed: layer must be a layer"),
@@ -269,5 +269,5 @@ def test_a_layer_inside_stands_in_one_place_of_a_network():
         tn.Sequential([TimeDistributed(inner), Bidirectional(inner)], (4, 5, 2))
     alone, both = tn.Sequential([inner], (5, 2)), tn.Sequential([Bidirectional(inner)], (5, 2))
     assert both.parameters["bidirectional_1.forward_kernel"] is alone.parameters["lstm_1.kernel"]
-    with pytest.raises(tn.errors.ShapeError, match=r"^bidirectional_1/lstm belongs to a network already"):
+    with pytest.raises(tn.errors.ShapeError, match=r"^bidirectional_1/lstm already belongs to a network"):
         tn.Sequential([Bidirectional(inner)], (5, 3))

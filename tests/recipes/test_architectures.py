@@ -55,6 +55,6 @@ def test_settings_that_a_recipe_does_not_take_are_refused_before_data_is_read(au
     ):
         recipes.plan(str(tmp_path / "poem.txt"), Choices(augment=augment))
     with pytest.raises(
-        UsageError, match=r"^units is the size of a recurrent layer, which a CNN has not; leave it out$"
+        UsageError, match=r"^units is the size of a recurrent layer, which a CNN does not have; leave it out$"
     ):
         recipes.plan(str(tmp_path), Choices(units=3))

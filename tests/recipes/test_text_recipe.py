@@ -96,7 +96,9 @@ def test_units_are_of_recurrent_layers(monkeypatch, tmp_path):
     }
     np.savez(tmp_path / "mnist.npz", **arrays)
     monkeypatch.setenv("TINYNET_DATA", str(tmp_path))
-    with pytest.raises(TinynetError, match=r"^units is the size of a recurrent layer, which a CNN has not"):
+    with pytest.raises(
+        TinynetError, match=r"^units is the size of a recurrent layer, which a CNN does not have"
+    ):
         plan("digits", Choices(units=3))
     with pytest.raises(
         TinynetError, match=r"^arch transformer does not fit this data; choose auto or cnn or lstm"

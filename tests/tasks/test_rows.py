@@ -162,7 +162,7 @@ def test_a_column_that_tells_the_target_alone_is_named(tmp_path):
         (["--task", "rows"], "which column of"),
         (["--target", "survved"], "did you mean survived?"),
         (["--target", "survived", "--drop", "x"], "'x' is not a column"),
-        (["--target", "survived", "--drop", "survived"], "which is to be predicted"),
+        (["--target", "survived", "--drop", "survived"], "which is the column to predict"),
         (["--target", "survived", "--arch", "cnn"], "does not fit this data"),
         (["--target", "survived", "--units", "8"], "units"),
         (["--target", "name", "--target-type", "number"], "is not a number"),

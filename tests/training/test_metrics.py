@@ -153,8 +153,8 @@ def test_what_is_no_metric_is_a_sentence():
         ([None], "there is no metric None"),
         ([dict], "there is no metric <class 'dict'>"),
         ("accuracy", r"metrics must be a list, such as \['accuracy', f\], not 'accuracy'"),
-        ([loss], "the history has a loss already: give the metric loss another name"),
-        ([hits, hits], "the history has a hits already"),
+        ([loss], "the history already has a loss: give the metric loss another name"),
+        ([hits, hits], "the history already has a hits"),
         ([nothing], "the metric nothing must return a finite number for each batch, but returned None"),
         ([nan], "the metric nan must return a finite number for each batch, but returned nan"),
     ):

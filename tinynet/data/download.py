@@ -87,7 +87,7 @@ def keep(
     except OSError as error:
         reason = error.strerror or error
         raise DataError(
-            f"{path.name} from {urls[0]} cannot be kept in {path.parent} ({reason}); make room or give write "
+            f"{path.name} from {urls[0]} cannot be stored in {path.parent} ({reason}); make room or give write "
             f"permission there, set XDG_DATA_HOME to another folder, or {help}"
         ) from None
     return check(content, sha256)

@@ -1,4 +1,4 @@
-"""Layers: each is its equation, its parameters, forward and backward, side by side."""
+"""Layers: each has its equation, parameters, forward and backward side by side."""
 
 from typing import Any
 
@@ -60,18 +60,18 @@ LAYERS = {
         TimeDistributed,
     )
 }
-"""Every layer by the name that model files use."""
+"""Every layer, by its name in model files."""
 
 BatchNormalization, SimpleRNN = BatchNorm, RNN
 Convolution1D, Convolution2D = Conv1D, Conv2D
 MaxPooling1D, MaxPooling2D, AveragePooling1D, AveragePooling2D = MaxPool1D, MaxPool2D, AvgPool1D, AvgPool2D
 GlobalAveragePooling1D, GlobalMaxPooling1D = GlobalAveragePool1D, GlobalMaxPool1D
 GlobalAveragePooling2D, GlobalMaxPooling2D = GlobalAveragePool2D, GlobalMaxPool2D
-# Keras's longer names of the same layers; files hold ours.
+# Keras's longer names of the same layers; files use the short ones.
 
 
 def make(config: Any) -> Layer:
-    """A layer from its type and settings, as `Layer.config` has them, with the layers inside it; raises TinynetError."""
+    """A layer, with the layers inside it, from the type and settings in `Layer.config`; raises TinynetError."""
     settings = dict(config) if isinstance(config, dict) else {}
     kind, trainable = settings.pop("type", None), settings.pop("trainable", True)
     if not isinstance(kind, str) or kind not in LAYERS:

@@ -1,4 +1,4 @@
-"""An activation as a layer of its own."""
+"""An activation as a separate layer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .base import Context, Gradients, Layer, Shape, activation_gradient, check_a
 class Activation(Layer):
     """y = f(x) with f one of linear, relu, leaky_relu (slope 0.2), elu, silu, gelu, sigmoid, tanh, softmax (over the last axis).
 
-    Shapes: any → the same. Raises TinynetError for an unknown name. The equations stand with the kernel `activation`.
+    Shapes: any → the same. Raises TinynetError for an unknown name. The equations are in the kernel `activation`.
     """
 
     activation: str

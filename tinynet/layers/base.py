@@ -1,7 +1,7 @@
-"""What every layer has: settings, parameters, a forward and a backward pass, perhaps other layers inside.
+"""The base class of layers: settings, parameters, a forward and a backward pass, and possibly layers inside.
 
 A network is a tree of layers. Parameters, statistics, names, states and settings of a whole network come from one walk over
-`children`. No layer keeps activations, and none knows its place: a name belongs to the network that holds the layer.
+`children`. No layer keeps activations, and none knows its name: names belong to the network that holds the layer.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from .arrays import Below, HasArrays
 
 Gradients = dict[str, np.ndarray]
 State = dict[str, Any] | tuple[np.ndarray, ...]
-"""What is handed from one time step to the next: of a recurrent layer its arrays (n, units), of a layer with others inside a
-dict with the state of each that has one, by name."""
+"""What a layer passes from one time step to the next: for a recurrent layer its arrays (n, units), for a layer with others
+inside a dict of their states by name."""
 
 DEEPEST = 30
-"""Layers that lie within each other."""
+"""How deep layers may be nested."""
 ACTIVATIONS = ("linear", "relu", "leaky_relu", "elu", "silu", "gelu", "sigmoid", "tanh", "softmax")
 
 
@@ -37,17 +37,17 @@ class Context(NamedTuple):
     kernels: ModuleType
     """The back end."""
     training: bool = False
-    """True where dropout drops and batch normalisation uses the batch."""
+    """True if dropout is active and batch normalisation uses the batch."""
     seed: int = 0
-    """Everything random in this pass follows from it."""
+    """The source of everything random in this pass."""
     gradients: bool = True
-    """False where nobody will call `backward`: forward need not keep what that needs."""
+    """False if `backward` will not be called: forward need not save anything for it."""
     input_gradient: bool = True
-    """False where nobody asks for the gradient at a layer's input: backward may return None for it."""
+    """False if the gradient at the layer's input is not needed: backward may return None for it."""
     mask: np.ndarray | None = None
-    """Which time steps of the input are real, (n, t) bool; None: all. A recurrent layer passes over the others."""
+    """Which time steps of the input are real, (n, t) bool; None: all. A recurrent layer skips the others."""
     state: Any = None
-    """What recurrent layers start from, the layer's own `State`; None: zeros."""
+    """The layer's initial `State`; None: zeros."""
 
     def of_child(self, index: int) -> Context:
         """The context of the layer at this index inside another, with a seed of its own. Mask and state are its parent's to say."""
@@ -58,8 +58,8 @@ class Layer(HasArrays):
     """A function with parameters.
 
     Subclasses are dataclasses whose fields are their settings. `parameters` are trained, `statistics` are saved with them but not
-    trained; of a layer with others inside they are those of all of them. A layer never touches the contents of an array: each
-    step is a kernel of the back end.
+    trained; a layer with others inside has those of all of them. A layer never touches the contents of an array: each step
+    is a kernel of the back end.
     """
 
     parameters: MutableMapping[str, np.ndarray]
@@ -77,13 +77,13 @@ class Layer(HasArrays):
         inside = self.children()
         self._depth = 1 + max((child._depth for child in inside.values()), default=0)
         if self._depth > DEEPEST:
-            raise TinynetError(f"{self.kind}: more than {DEEPEST} layers lie within each other")
+            raise TinynetError(f"{self.kind}: layers are nested more than {DEEPEST} deep")
         self.parameters = Below(self, "parameters") if inside else {}
         self.statistics = Below(self, "statistics") if inside else {}
 
     @property
     def kind(self) -> str:
-        """What a layer is called where its place is not known: dense."""
+        """The layer's name in messages while it has no place in a network: dense."""
         return snake_case(self.type_name())
 
     @classmethod
@@ -96,7 +96,7 @@ class Layer(HasArrays):
         return self.kind
 
     def check(self) -> None:
-        """Check the settings and bring them to their canonical form; raises TinynetError."""
+        """Check the settings and convert them to their canonical form; raises TinynetError."""
 
     # ---- the tree ----
 
@@ -105,11 +105,11 @@ class Layer(HasArrays):
         return {}
 
     def array_name(self, child: str, key: str) -> str:
-        """What an array of a layer inside is called here."""
+        """The name here of an array of a layer inside."""
         return under(child, key)
 
     def inside(self, input_shape: Shape) -> list[tuple[str, Layer, Shape]]:
-        """The layers of a container, by name, each with the shape of a sample that it is given."""
+        """The layers of a container, by name, each with the shape of its input sample."""
         return []
 
     def walk(self) -> Iterator[tuple[str, Layer]]:
@@ -125,14 +125,14 @@ class Layer(HasArrays):
         return {**self.parameters, **self.statistics}
 
     def trained(self) -> dict[str, np.ndarray]:
-        """The parameters that training changes: those of layers that are not frozen."""
+        """The parameters that training changes: those that are not frozen."""
         if children := self.children():
             return {self.array_name(n, key): a for n, c in children.items() for key, a in c.trained().items()}
         return dict(self.parameters) if self.trainable else {}
 
     @property
     def learns(self) -> bool:
-        """Whether training changes anything in here."""
+        """Whether training changes this layer or one inside it."""
         if children := self.children():
             return any(child.learns for child in children.values())
         return self.trainable and bool(self.parameters)
@@ -147,18 +147,18 @@ class Layer(HasArrays):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        """Freeze this layer and all inside, or let them learn again."""
+        """Freeze or unfreeze this layer and all layers inside."""
         self._trainable = bool(value)
         for child in self.children().values():
             child.trainable = value
 
     @property
     def last(self) -> Layer | None:
-        """The layer inside whose output is the output of this one, if there is such a layer."""
+        """The layer inside whose output is also this layer's output, if there is one."""
         return None
 
     def with_last(self, layer: Layer) -> Layer:
-        """A twin with another one in the place of `last`."""
+        """A copy that shares the arrays, with another layer in place of `last`."""
         raise NotImplementedError
 
     # ---- shapes and arrays ----
@@ -171,7 +171,7 @@ class Layer(HasArrays):
         """Create the parameters for an input shape without the batch axis; without a generator, zeros."""
 
     def create(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
-        """Create the parameters, or keep those that the layer has from another network; raises ShapeError where they do not fit."""
+        """Create the parameters, or keep those that the layer has from another network; raises ShapeError if they do not fit."""
         if self.children() or not self.state():
             try:
                 return self.build(input_shape, rng)
@@ -186,7 +186,7 @@ class Layer(HasArrays):
         for key, array in self.state().items():
             if array.shape != needed.state()[key].shape:
                 raise ShapeError(
-                    f"{self.kind} belongs to a network already, where its {key} has the shape {array.shape}; here it would "
+                    f"{self.kind} already belongs to a network, where its {key} has the shape {array.shape}; here it would "
                     f"need {needed.state()[key].shape}: make a new layer"
                 )
 
@@ -195,13 +195,13 @@ class Layer(HasArrays):
         return 0
 
     def size(self, input_shape: Shape) -> int:
-        """Numbers that one sample's forward pass holds at once, where that is more than input and output: what lies between."""
+        """The most numbers that one sample's forward pass holds at once, besides input and output."""
         return 0
 
     # ---- passes ----
 
     def take(self, x: Any) -> Any:
-        """Samples as the layer takes them where it is a network's first: C-contiguous float32."""
+        """Samples in the form that a network's first layer needs: C-contiguous float32."""
         return np.ascontiguousarray(x, np.float32)
 
     def forward(self, x: Any, context: Context) -> tuple[np.ndarray, Any]:
@@ -217,11 +217,11 @@ class Layer(HasArrays):
         return context.mask if self.streamable else None
 
     def zero_state(self, n: int) -> State:
-        """Where n sequences begin; empty for a layer that hands nothing from step to step."""
+        """The initial state of n sequences; empty for a layer without state."""
         return ()
 
     def final_state(self, saved: Any) -> State:
-        """The state after the last step of a forward pass that began with one, from what that kept."""
+        """The state after the last step of a forward pass that began with a state, from what the pass saved."""
         return ()
 
     # ---- settings ----
@@ -238,7 +238,7 @@ class Layer(HasArrays):
         return {"type": self.type_name(), **{k: _config(v) for k, v in self.settings().items()}, **frozen}
 
     def description(self) -> str:
-        """Type and settings as people read them."""
+        """Type and settings, for people to read."""
         shown = (f"{key}={_described(value)}" for key, value in self.settings().items())
         return f"{self.type_name()}({', '.join(shown)})"
 
@@ -247,7 +247,7 @@ class Layer(HasArrays):
         return sum(value.size for value in self.parameters.values())
 
     def wrong_shape(self, expected: str, got: Shape) -> ShapeError:
-        """The error for an input of a shape that this layer does not take."""
+        """The error for an input of the wrong shape."""
         return ShapeError(f"{self.kind} takes an input of shape {expected}, but is given {show_shape(got)}")
 
 
@@ -264,13 +264,13 @@ def _described(value: Any) -> str:
 
 
 def under(name: str, key: str) -> str:
-    """The name of an array in the layer of that name: dense_1.kernel, residual_1/dense_1.kernel."""
+    """An array's full name: dense_1.kernel, residual_1/dense_1.kernel."""
     return f"{name}{'/' if '.' in key else '.'}{key}"
 
 
 @contextmanager
 def placed(name: str, layer: Layer) -> Iterator[None]:
-    """Errors of a layer say where in its network it stands: dense_1 takes …, sequential_1/dense_2 takes …"""
+    """Make a layer's errors name its place in the network: dense_1 takes …, sequential_1/dense_2 takes …"""
     try:
         yield
     except TinynetError as error:
@@ -290,12 +290,12 @@ def check_activation(owner: str, value: str | None) -> str:
 
 
 def as_rows(x: np.ndarray) -> np.ndarray:
-    """All steps of all sequences under one another: (n, t, d) → (n·t, d)."""
+    """All steps of all sequences as rows: (n, t, d) → (n·t, d)."""
     return x.reshape(x.shape[0] * x.shape[1], x.shape[2])
 
 
 def values(shape: Shape) -> int:
-    """Numbers of a sample of that shape, or of these shapes; an open size counts as 1."""
+    """How many numbers a sample of this shape, or of these shapes, has; an open size counts as 1."""
     if shape and isinstance(shape[0], tuple):
         return sum(map(values, shape))
     return math.prod(size or 1 for size in shape)

@@ -46,7 +46,7 @@ def windows(
 def cropped_pads(
     sizes: Sizes, window: Sizes, strides: Sizes, padding: str, dilation: Sizes, wanted: Sizes
 ) -> tuple[tuple[int, int], ...]:
-    """The padding of each axis; less, or negative, by what an output of the size that is wanted does not read."""
+    """The padding of each axis, reduced (even below 0) where an output of the wanted size would not read it."""
     pads = []
     for axis, (_, (before, after)) in enumerate(windows(sizes, window, strides, padding, dilation)):
         used = (wanted[axis] - 1) * strides[axis] + reaches(window, dilation)[axis]
@@ -55,14 +55,14 @@ def cropped_pads(
 
 
 def reaches(window: Sizes, dilation: Sizes) -> Sizes:
-    """Pixels from the first to the last that a dilated window reads, on each axis."""
+    """The extent of a dilated window on each axis, in pixels."""
     return tuple(d * (k - 1) + 1 for k, d in zip(window, dilation, strict=True))
 
 
 def padded_size(
     sizes: Sizes, window: Sizes, strides: Sizes, padding: str, dilation: Sizes, channels: int
 ) -> int:
-    """Numbers of a picture or sequence with its padding."""
+    """How many numbers a picture or sequence has, including padding."""
     axes = windows(sizes, window, strides, padding, dilation)
     padded = (size + sum(pads) for size, (_, pads) in zip(sizes, axes, strict=True))
     return math.prod(padded) * channels
@@ -88,12 +88,12 @@ def only_real(x: np.ndarray, rank: int, context: Context) -> np.ndarray:
 
 
 def as_picture(x: np.ndarray, rank: int) -> np.ndarray:
-    """A sequence (n, t, c) is a picture one pixel high: (n, 1, t, c)."""
+    """A sequence (n, t, c) as a picture one pixel high: (n, 1, t, c)."""
     return x if rank == 2 else x[:, None]
 
 
 class Convolution(Layer):
-    """What Conv1D and Conv2D share; `rank` is the number of spatial axes."""
+    """The base class of Conv1D and Conv2D; `rank` is the number of spatial axes."""
 
     rank: int
     filters: int
@@ -105,7 +105,7 @@ class Convolution(Layer):
     use_bias: bool
     kernel_initializer: str
     crop: Callable[[Sizes], Sizes] | None = None
-    """From the spatial size of the output to that of the part that is read; only `fused` makes convolutions with one."""
+    """Maps the output's spatial size to that of the part that is read; only `fused` makes convolutions with a crop."""
 
     def check(self) -> None:
         self.filters = check_count(self.kind, "filters", self.filters)
@@ -168,7 +168,7 @@ class Convolution(Layer):
         return self.crop(whole) if self.crop else whole
 
     def picture_kernel(self) -> np.ndarray:
-        """The kernel as that of a picture one pixel high, where it is one of a sequence."""
+        """The kernel for pictures; that of a sequence becomes one pixel high."""
         kernel = self.parameters["kernel"]
         return kernel if self.rank == 2 else kernel[None]
 
@@ -198,7 +198,7 @@ class Conv2D(Convolution):
     """y[i, j, o] = activation(b[o] + Σ_{u, v, c} x[i·s + u·d, j·s + v·d, c] W[u, v, c, o]), s strides, d dilation.
 
     Shapes: x (n, height, width, channels) → y (n, height', width', filters); W `kernel` (kh, kw, channels, filters),
-    b `bias` (filters,). "valid": height' = ⌊(height − d (kh − 1) − 1) / s⌋ + 1; "same": ⌈height / s⌉, zeros around.
+    b `bias` (filters,). "valid": height' = ⌊(height − d (kh − 1) − 1) / s⌋ + 1; "same": ⌈height / s⌉, padded with zeros.
     Defaults as in Keras. Raises TinynetError for a bad setting, ShapeError for an input that does not fit.
     """
 

@@ -28,7 +28,7 @@ class Table(Layer):
         check_choice(self.kind, "embeddings_initializer", self.embeddings_initializer, INITIALIZERS)
 
     def take(self, x: np.ndarray) -> np.ndarray:
-        """The ids as int32; raises TinynetError where they are no whole numbers or one has no row in the table."""
+        """The ids as int32; raises TinynetError if they are not whole numbers or one has no row in the table."""
         if x.dtype.kind not in "iu":
             raise TinynetError(f"{self.kind} takes ids, which are whole numbers, but is given {x.dtype}")
         outside = (x < 0) | (x >= self.input_dim)

@@ -1,7 +1,7 @@
-"""What a chain takes as one step: neighbours that together cost less than one after the other, and parts that nobody reads.
+"""Fused steps: neighbouring layers that are faster as one step, and outputs that are not computed where they are not read.
 
-Nothing of it shows in the layers themselves. A fused step has the face of a layer and reads the arrays of those that it is made of;
-where one of them must behave otherwise, it has a twin of it, with the same arrays.
+The layers themselves do not change. A fused step has the interface of a layer and uses the arrays of the layers it replaces; if one
+of them must behave differently, the step has a copy of it that shares its arrays.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from .pooling import Pooling
 from .recurrent import Recurrent
 
 RISING = ("linear", "relu", "leaky_relu", "elu", "sigmoid", "tanh")
-"""Fused activations: they never fall, so that max f(x) = f(max x)."""
+"""Activations that can be fused with max-pooling: they never decrease, so max f(x) = f(max x)."""
 LARGEST_WINDOW = 256
-"""Values in a window whose places fit one byte."""
+"""The largest window whose positions fit in one byte."""
 OF_LOSSES = ("softmax", "sigmoid")
-"""Activations that end a network and that a loss may contain."""
+"""Last activations that a loss can compute itself."""
 
 
 Kind = TypeVar("Kind", bound=Layer)
@@ -34,12 +34,12 @@ class Step(NamedTuple):
     """One step of a pass through a chain."""
 
     index: int
-    """The place of its first layer in the chain."""
+    """The index of its first layer in the chain."""
     name: str
-    """Of the layer whose arrays and state it has."""
+    """The name of the layer whose arrays and state it has."""
     layer: Layer
     parts: tuple[Layer, ...]
-    """The layers of the chain that it stands for."""
+    """The layers of the chain that it replaces."""
 
     @property
     def learns(self) -> bool:
@@ -47,7 +47,7 @@ class Step(NamedTuple):
         return any(part.learns for part in self.parts)
 
     def named(self, gradients: Gradients) -> Gradients:
-        """Its gradients, under the names that the chain has for them."""
+        """Its gradients, by the chain's names."""
         if isinstance(self.layer, EmbeddingAndRecurrent):
             return gradients
         return {under(self.name, key): gradient for key, gradient in gradients.items()}
@@ -80,14 +80,14 @@ def _steps(layers: Sequence[tuple[str, Layer]]) -> Iterator[Step]:
 
 
 def _twin(layer: Kind, **changed: Any) -> Kind:
-    """The same layer, with the same arrays, but for some attributes."""
+    """A copy of the layer that shares its arrays, with some attributes changed."""
     twin = copy.copy(layer)
     vars(twin).update(changed)
     return twin
 
 
 def last_activation(layer: Layer) -> str | None:
-    """The activation that ends a layer, where a loss may contain it: "softmax", "sigmoid" or None."""
+    """A layer's last activation if a loss can compute it: "softmax", "sigmoid" or None."""
     if layer.last is not None:
         return last_activation(layer.last)
     name = getattr(layer, "activation", None)
@@ -95,17 +95,17 @@ def last_activation(layer: Layer) -> str | None:
 
 
 def without_activation(layer: Layer) -> Layer:
-    """A twin of a layer that leaves its last activation to the loss."""
+    """A copy of a layer that leaves its last activation to the loss."""
     if layer.last is not None:
         return layer.with_last(without_activation(layer.last))
     return _twin(layer, activation="linear")
 
 
 class ConvolutionAndMaxPool(Layer):
-    """A convolution and the max-pooling behind it as one step: y = activation(max over the window of (x * W + b)).
+    """A convolution and the max-pooling after it as one step: y = activation(max over the window of (x * W + b)).
 
-    The maximum commutes with activations that rise, and most of what lies between is forgotten at once. Which values were the
-    largest is all that backward needs of it.
+    The maximum commutes with increasing activations, so the values in between need not be stored: backward only needs the
+    position of the largest one in each window.
     """
 
     def __init__(self, convolution: Convolution, pooling: Pooling) -> None:
@@ -114,7 +114,7 @@ class ConvolutionAndMaxPool(Layer):
 
     @staticmethod
     def fits(first: Convolution, second: Pooling) -> bool:
-        """Whether the two can be one step."""
+        """Whether the two layers can be one step."""
         return second.largest and first.activation in RISING and math.prod(second.pool_size) <= LARGEST_WINDOW
 
     def flops(self, input_shape: Shape) -> int:
@@ -175,7 +175,7 @@ class ConvolutionAndMaxPool(Layer):
 
 
 class EmbeddingAndRecurrent(Layer):
-    """An embedding and the recurrent layer behind it as one step.
+    """An embedding and the recurrent layer after it as one step.
 
     The cell meets an id as a row of E W + b. Where a batch holds more ids than the table E has rows, that product is made
     once for each row and read by the ids, and its gradient is summed by row before it goes on to E, W and b.
@@ -188,7 +188,7 @@ class EmbeddingAndRecurrent(Layer):
 
     @staticmethod
     def fits(first: Embedding, second: Recurrent) -> bool:
-        """Whether the two can be one step: what reaches the cell must be rows of E, in the order of the ids."""
+        """Whether the two layers can be one step: the cell's inputs must be rows of E, in the order of the ids."""
         return not (first.mask_zero or second.dropout or second.go_backwards)
 
     def flops(self, input_shape: Shape) -> int:
@@ -228,7 +228,7 @@ class EmbeddingAndRecurrent(Layer):
         )
 
     def _named(self, gradients: Gradients, dtable: np.ndarray) -> Gradients:
-        """All gradients, under the names of the two layers."""
+        """All gradients, by the names of the two layers."""
         first, second = self.names
         own = {under(second, key): gradient for key, gradient in gradients.items()}
         return {under(first, "embeddings"): dtable, **own}

@@ -1,4 +1,4 @@
-"""Starting values of parameters. Each is a function of a shape and a random generator.
+"""Initial values of parameters. Each initializer is a function of a shape and a random generator.
 
 The last axis of a kernel is its outputs; all the others together are its inputs ("fan in").
 """
@@ -13,7 +13,7 @@ Shape = tuple[int, ...]
 
 
 def _fans(shape: Shape) -> tuple[int, int]:
-    """Inputs and outputs that one weight connects, receptive field included."""
+    """Fan in and fan out of a kernel, including the receptive field."""
     field = math.prod(shape[:-2])
     return field * shape[-2], field * shape[-1]
 
@@ -25,7 +25,7 @@ def glorot_uniform(shape: Shape, rng: np.random.Generator) -> np.ndarray:
 
 
 def he_normal(shape: Shape, rng: np.random.Generator) -> np.ndarray:
-    """Normal of deviation √(2 / fan in), for ReLU networks (He et al. 2015)."""
+    """Normal with standard deviation √(2 / fan in), for ReLU networks (He et al. 2015)."""
     return (rng.standard_normal(shape) * math.sqrt(2 / _fans(shape)[0])).astype(np.float32)
 
 
@@ -44,7 +44,7 @@ def orthogonal(shape: Shape, rng: np.random.Generator) -> np.ndarray:
 
 
 def uniform(shape: Shape, rng: np.random.Generator) -> np.ndarray:
-    """Uniform in ±0.05, as Keras has it for embeddings."""
+    """Uniform in ±0.05, as in Keras for embeddings."""
     return rng.uniform(-0.05, 0.05, shape).astype(np.float32)
 
 
@@ -64,7 +64,7 @@ INITIALIZERS = {
 
 
 def initialise(name: str, shape: Shape, rng: np.random.Generator | None) -> np.ndarray:
-    """A parameter's starting values, from a cache line on; zeros without a generator, when a file is about to fill it."""
+    """A parameter's initial values, aligned to a cache line; zeros without a generator, when a file is about to fill it."""
     array = aligned_zeros(shape)
     if rng is not None and name != "zeros":
         array[...] = INITIALIZERS[name](shape, rng)
@@ -72,9 +72,9 @@ def initialise(name: str, shape: Shape, rng: np.random.Generator | None) -> np.n
 
 
 def aligned_zeros(shape: Shape) -> np.ndarray:
-    """Zeros that begin at a cache line, of 64 bytes: the widest vectors are else read in two accesses each.
+    """Zeros aligned to a cache line of 64 bytes; otherwise each read of the widest vectors takes two accesses.
 
-    They take no memory before they are written to, however many a file claims to hold.
+    They take no memory until they are written to, however many a file claims to hold.
     """
     size = math.prod(shape)
     buffer = np.zeros(size + 16, np.float32)

@@ -1,4 +1,4 @@
-"""What a network is given, and what it answers: arrays of numbers, of the right shape."""
+"""Checks of a network's inputs and outputs: arrays of finite numbers, of the right shape."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .base import Shape
 
 
 def each(function: Callable, x: Any, *settings: Any) -> Any:
-    """A function of an array, or of each of a tuple of them."""
+    """Apply a function to an array, or to each array of a tuple."""
     return tuple(function(part, *settings) for part in x) if isinstance(x, tuple) else function(x, *settings)
 
 
 def first_of(x: Any) -> np.ndarray:
-    """An array, or the first of a tuple of them: as many samples as all."""
+    """An array, or the first of a tuple; all have the same number of samples."""
     return x[0] if isinstance(x, tuple) else x
 
 
 def fits(shape: tuple[int, ...], expected: Shape) -> bool:
-    """Whether a batch of this shape holds samples of the expected one."""
+    """Whether a batch of this shape has samples of the expected shape."""
     return len(shape) == len(expected) + 1 and all(
         want in (None, size) for want, size in zip(expected, shape[1:], strict=True)
     )
@@ -32,8 +32,8 @@ def fits(shape: tuple[int, ...], expected: Shape) -> bool:
 def as_samples(x: np.ndarray, expected: Shape, owner: str) -> np.ndarray:
     """x as a batch of samples of the expected shape.
 
-    A last axis of 1 may be missing where x can mean nothing else, and grey pictures may have one more than the rows that a
-    network reads. Raises ShapeError, naming the owner and what else x may stand for.
+    A last axis of 1 may be missing if x is unambiguous, and grey pictures may have this axis although the network reads rows.
+    Raises ShapeError, which names the owner and suggests what x might be.
     """
     if x.ndim == 4 and x.shape[-1] == 1 and len(expected) == 2:
         x = x[..., 0]
@@ -60,9 +60,9 @@ def as_samples(x: np.ndarray, expected: Shape, owner: str) -> np.ndarray:
 
 
 def check_finite_output(owner: str, outputs: np.ndarray) -> None:
-    """Raise TinynetError where a network answers with NaN or infinity, which is no answer."""
+    """Raise TinynetError if a network's output has NaN or infinity."""
     if not np.isfinite(outputs).all():
         raise TinynetError(
-            f"{owner} computes no finite numbers from this input: its weights are damaged, or much too large; "
+            f"{owner} gives numbers that are not finite for this input: its weights are damaged or much too large; "
             "train it again with a lower learning rate, or load another file"
         )

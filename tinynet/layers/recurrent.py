@@ -1,4 +1,4 @@
-"""Recurrent layers: a state goes from step to step of a sequence, and each step changes it.
+"""Recurrent layers: each step of a sequence updates a state.
 
 What the inputs bring is one matrix product for all steps; the cells' kernels add what the state brings. A pass starts from
 `context.state`, or zeros, and `final_state(saved)` is where it ended: so a sequence may come in pieces, forwards as well as in
@@ -44,7 +44,7 @@ class Recurrent(Layer):
     def scan_gradient(
         self, dh: np.ndarray, scanned: tuple[np.ndarray, ...], context: Context
     ) -> tuple[np.ndarray, Gradients]:
-        """dz, and the gradients of the parameters that the state meets."""
+        """dz, and the gradients of the recurrent parameters."""
         raise NotImplementedError
 
     def check(self) -> None:
@@ -139,10 +139,10 @@ class RNN(Recurrent):
 
     Shapes: x (n, steps, inputs), steps may be open → the last h (n, units), or with `return_sequences` each (n, steps, units);
     W `kernel` (inputs, units), U `recurrent_kernel` (units, units), b `bias` (units,). State: h (n, units).
-    Steps that the mask leaves out carry the state over. `go_backwards` reads the last step first; `return_state` has the
-    network's `predict` hand back its state too; `dropout` drops, in training, the same inputs at all steps of a sequence.
+    Masked steps keep the state unchanged. `go_backwards` reads the last step first; `return_state` makes the network's
+    `predict` return the state too; in training, `dropout` drops the same inputs at all steps of a sequence.
     Defaults as in Keras: Glorot-uniform W, orthogonal U, zero b. Raises TinynetError for a bad setting, ShapeError for an
-    input that is no sequence.
+    input that is not a sequence.
     """
 
     units: int
@@ -185,8 +185,8 @@ class LSTM(Recurrent):
         c[t] = f c[t − 1] + i g;   h[t] = o tanh c[t]
 
     Shapes, settings, mask and errors as in RNN; W `kernel` (inputs, 4 units), U `recurrent_kernel` (units, 4 units),
-    b `bias` (4 units,), gates in the order i f g o. State: h and c (n, units). The bias of the forget gate begins at 1 with
-    `unit_forget_bias`, Keras's default (Jozefowicz et al. 2015).
+    b `bias` (4 units,), gates in the order i f g o. State: h and c (n, units). With `unit_forget_bias`, the bias of the forget
+    gate is initially 1 (Jozefowicz et al. 2015), Keras's default.
     """
 
     units: int
@@ -225,8 +225,8 @@ class GRU(Recurrent):
     """Gated recurrent unit (Cho et al. 2014):
 
         r = σ(x[t] W_r + b_r + h[t − 1] U_r + d_r);   z = σ(x[t] W_z + b_z + h[t − 1] U_z + d_z)
-        n = tanh(x[t] W_n + b_n + r (h[t − 1] U_n + d_n))      with `reset_after`, as cuDNN and PyTorch have it,
-            tanh(x[t] W_n + b_n + (r h[t − 1]) U_n)            without, as the paper has it, where there is no d
+        n = tanh(x[t] W_n + b_n + r (h[t − 1] U_n + d_n))      with `reset_after`, as in cuDNN and PyTorch,
+            tanh(x[t] W_n + b_n + (r h[t − 1]) U_n)            without, as in the paper; then there is no d
         h[t] = (1 − z) n + z h[t − 1]
 
     Shapes, settings, mask and errors as in RNN; W `kernel` (inputs, 3 units), U `recurrent_kernel` (units, 3 units),

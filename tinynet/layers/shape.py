@@ -1,4 +1,4 @@
-"""Layers that only rearrange: no kernel is called, no value copied."""
+"""Layers that only change the shape: they call no kernel and copy no value."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .base import Context, Gradients, Layer, Shape
 
 
 class Rearrangement(Layer):
-    """y is x with another shape."""
+    """The base class: y is x with another shape."""
 
     def check_fixed(self, input_shape: Shape) -> None:
-        """Raise ShapeError where a size is open, as the length of a sequence may be."""
+        """Raise ShapeError if a size is open, as the length of a sequence may be."""
         if None in input_shape:
             raise ShapeError(
-                f"{self.kind} needs a fixed size, but is given {show_shape(input_shape)}: name it in input_shape, or "
-                "have a recurrent layer before it give its last step alone, with return_sequences=False"
+                f"{self.kind} needs a fixed size, but is given {show_shape(input_shape)}: give it in input_shape, or "
+                "set return_sequences=False on the recurrent layer before it"
             )
 
     def forward(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
@@ -33,7 +33,7 @@ class Rearrangement(Layer):
 
 @dataclass(eq=False)
 class Flatten(Rearrangement):
-    """All values of a sample in one row. Shapes: (n, a, b, …) → (n, a·b·…). Raises ShapeError for an open size."""
+    """All values of a sample as one vector. Shapes: (n, a, b, …) → (n, a·b·…). Raises ShapeError for an open size."""
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         self.check_fixed(input_shape)
@@ -44,7 +44,7 @@ class Flatten(Rearrangement):
 class Reshape(Rearrangement):
     """The same values under another shape, row-major. Shapes: (n, …) → (n, *target_shape).
 
-    One size of `target_shape` may be −1, which takes what is left. Raises ShapeError where the numbers of values differ.
+    One size of `target_shape` may be −1: it is computed from the others. Raises ShapeError if the numbers of values differ.
     """
 
     target_shape: tuple[int, ...]

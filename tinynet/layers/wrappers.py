@@ -1,4 +1,4 @@
-"""Layers made of another layer: the same one at each step of a sequence, or one that reads it both ways."""
+"""Layers that wrap another: TimeDistributed applies it at each step, Bidirectional reads a sequence in both directions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MERGE_MODES = ("concat", "sum", "mul", "ave")
 
 
 class Wrapper(Layer):
-    """A layer with another one inside, its setting `layer`; model files hold that as a layer of its own."""
+    """A layer with another one inside, the setting `layer`; model files store that as a separate layer."""
 
     layer: Layer
 
@@ -30,8 +30,8 @@ class Wrapper(Layer):
 class TimeDistributed(Wrapper):
     """y[t] = layer(x[t]), the same layer at each step.
 
-    Shapes: (n, steps, …) → (n, steps, …), where the layer takes and gives the rest; steps may be open. Parameters: the
-    layer's. Raises TinynetError for what is no layer, ShapeError for an input that is no sequence or does not fit the layer.
+    Shapes: (n, steps, …) → (n, steps, …), where the layer maps the rest; steps may be open. Parameters: the
+    layer's. Raises TinynetError for anything but a layer, ShapeError for an input that is not a sequence or does not fit the layer.
     """
 
     layer: Layer
@@ -80,18 +80,18 @@ class TimeDistributed(Wrapper):
 
 
 def _unfold(x: np.ndarray) -> np.ndarray:
-    """The steps of all sequences as samples of their own: (n, t, …) → (n·t, …)."""
+    """The steps of all sequences as separate samples: (n, t, …) → (n·t, …)."""
     return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
 
 
 @dataclass(eq=False)
 class Bidirectional(Wrapper):
-    """y = merge(a, b): a is what an RNN, LSTM or GRU gives, b what a second one gives that begins at the end (Schuster & Paliwal 1997).
+    """y = merge(a, b): a is the output of an RNN, LSTM or GRU, b that of a second one which reads backwards (Schuster & Paliwal 1997).
 
-    With `return_sequences` b is turned round again, so that a[t] and b[t] both belong to step t. `merge_mode`: concat
+    With `return_sequences` b is reversed again, so that a[t] and b[t] both belong to step t. `merge_mode`: concat
     (along the last axis), sum, mul or ave. Shapes: as the layer's, with "concat" twice its units. Parameters: the layer's,
     each as `forward_…` and `backward_…`. State: that of the first, then that of the second. Raises TinynetError for
-    another layer, for one that goes backwards itself and for a bad mode, ShapeError as the layer does.
+    any other layer, for one that already reads backwards and for a bad mode, ShapeError as the layer does.
     """
 
     layer: Recurrent
@@ -101,7 +101,7 @@ class Bidirectional(Wrapper):
         super().check()
         if not isinstance(self.layer, Recurrent) or self.layer.go_backwards:
             raise TinynetError(
-                f"{self.kind}: layer must be an RNN, LSTM or GRU that goes forwards, not {self.layer.description()}"
+                f"{self.kind}: layer must be an RNN, LSTM or GRU that reads forwards, not {self.layer.description()}"
             )
         check_choice(self.kind, "merge_mode", self.merge_mode, MERGE_MODES)
         self.backward_layer = dataclasses.replace(cast(Any, self.layer), go_backwards=True)

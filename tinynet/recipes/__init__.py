@@ -23,7 +23,7 @@ DATA = (
 TASKS = ("pictures", "characters", "rows", "text", "series", "sound")
 """What networks are trained for: the names of `tasks.TASKS`, which would import more."""
 OPTIONS = {
-    "units": "is the size of a recurrent layer, which {architecture} has not; leave it out",
+    "units": "is the size of a recurrent layer, which {architecture} does not have; leave it out",
     "augment": "is for pictures and sounds, but DATA is {holds}; leave it out",
     "target": "is a column of a table, but DATA is {holds}; leave it out",
     "target_type": "is of a column of a table, but DATA is {holds}; leave it out",
@@ -68,7 +68,7 @@ def plan(data: str, choices: Choices) -> Plan:
             )
         if not os.path.isfile(data):
             raise DataError(
-                f"{data} is a pipe or a device; save what comes from it as a file, which a training can read again to go on"
+                f"{data} is a pipe or a device; save its content as a file, so that a training can read it again when it resumes"
             )
         raise DataError(
             f"{data} is a file, but text ends in .txt and a table in .csv or .tsv: rename it if it is one; DATA is {DATA}"

@@ -191,7 +191,7 @@ def _chosen_columns(table: Table, choices: Choices) -> tuple[str, set[str]]:
     columns = ", ".join(table.columns)
     if choices.target is None:
         raise UsageError(
-            f"which column of {table.name} is to be predicted? Give ",
+            f"which column of {table.name} should be predicted? Give ",
             Setting("target"),
             f": one of {columns}",
         )
@@ -201,7 +201,9 @@ def _chosen_columns(table: Table, choices: Choices) -> tuple[str, set[str]]:
             advice = close or f"its columns are {columns}"
             raise UsageError(Setting(setting), f" {name!r} is not a column of {table.name}; {advice}")
     if choices.target in left_out:
-        raise UsageError(Setting("drop"), f" names {choices.target}, which is to be predicted; leave it out")
+        raise UsageError(
+            Setting("drop"), f" names {choices.target}, which is the column to predict; leave it out"
+        )
     return choices.target, left_out
 
 

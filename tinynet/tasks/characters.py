@@ -64,7 +64,9 @@ class Characters(Task[Text, TextMeasures]):
     def __init__(self, *models: Network) -> None:
         super().__init__(*models)
         if len(models) > 1:
-            raise UsageError("several models vote on pictures, but text is for one model; give one")
+            raise UsageError(
+                "several models can be averaged for pictures, but not for writing text; give one"
+            )
         self.alphabet = alphabet_of(self.model)
 
     def answer(self, given: str, length: int = 200, **settings: Any) -> Iterator[str]:
@@ -198,21 +200,21 @@ def alphabet_of(model: Network) -> str:
     vocabulary = model.vocabulary
     if vocabulary is None:
         raise TinynetError(
-            f"{model.name} has no vocabulary, so its ids stand for no characters; make it with Sequential(…, vocabulary=…)"
+            f"{model.name} has no vocabulary, so it cannot turn ids into characters; make it with Sequential(…, vocabulary=…)"
         )
     if any(len(character) != 1 for character in vocabulary):
         raise TinynetError(f"{model.name} has a vocabulary of words; text is written character by character")
     if model.output_shape[-1:] != (len(vocabulary),):
         raise TinynetError(
-            f"{model.name} has {len(vocabulary)} characters in its vocabulary, but its output is another number: "
+            f"{model.name} has {len(vocabulary)} characters in its vocabulary, but its output has another size: "
             "end it with Dense(len(vocabulary), activation='softmax')"
         )
     name, embedding = next(iter(model.children().items()))
     rows = getattr(embedding, "input_dim", math.inf)
     if rows < len(vocabulary):
         raise TinynetError(
-            f"{model.name} has {len(vocabulary)} characters in its vocabulary, but {name} has a row for "
-            f"{rows} only: begin with Embedding(len(vocabulary), …)"
+            f"{model.name} has {len(vocabulary)} characters in its vocabulary, but {name} has only "
+            f"{rows} rows: begin with Embedding(len(vocabulary), …)"
         )
     model.check_streamable()
     return "".join(vocabulary)

@@ -67,7 +67,7 @@ class Rows(Task[LabelledRows, "ClassMeasures | NumberMeasures"]):
         super().__init__(*models)
         if len(models) > 1:
             raise UsageError(
-                "several models vote on pictures, text and sounds, but rows are for one model; give one"
+                "several models can be averaged for pictures, text and sounds, but not for tables; give one"
             )
         check_task(self.model, ROWS)
         spec = self.model.metadata["input"]
@@ -77,7 +77,7 @@ class Rows(Task[LabelledRows, "ClassMeasures | NumberMeasures"]):
         shapes = (self.preparation.size,), (len(self.model.labels) if self.model.labels else 1,)
         if not isinstance(self.target, str) or (self.model.input_shape, self.model.output_shape) != shapes:
             raise UsageError(
-                f"{self.model.name} does not fit the columns that its file names; train it again on its table"
+                f"{self.model.name} does not fit the columns that its file lists; train it again on its table"
             )
 
     def answer(self, given: Table) -> list[Prediction]:

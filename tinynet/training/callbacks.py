@@ -136,7 +136,7 @@ def check_monitor(watcher: EarlyStopping | ReduceOnPlateau, metrics: Sequence[st
         of_function = monitor.removeprefix("val_") in metrics[1:]
         if of_function and watcher.mode not in ("min", "max") and not rises(watcher):
             raise TinynetError(
-                f"{owner} watches {monitor}: say by mode='max' or mode='min' which way it improves"
+                f"{owner} watches {monitor}: give mode='max' if higher is better, or mode='min'"
             )
         return
     if monitor in [f"val_{name}" for name in means]:

@@ -120,7 +120,7 @@ def exclusive(path: str | os.PathLike | None) -> Iterator[None]:
         handle = _lock(place)
     except BlockingIOError:
         raise TinynetError(
-            f"another training that is still running writes {path}: wait for its end, or choose another file"
+            f"another training is still writing {path}: wait until it ends, or choose another file"
         ) from None
     except OSError:
         handle = None

@@ -190,7 +190,7 @@ def _check_learns(model: Network) -> None:
     model.check_begun()
     if model.parameters and not model.learns:
         raise TinynetError(
-            f"every layer of {model.name} is frozen; set trainable = True on those that fit is to change"
+            f"every layer of {model.name} is frozen; set trainable = True on those that fit should train"
         )
     _check_softmax(model, model.input_shape)
 
@@ -200,8 +200,8 @@ def _check_softmax(layer: Layer, input_shape: Shape) -> None:
         last = inner.last or inner
         if getattr(last, "activation", None) == "softmax" and inner.compute_output_shape(shape)[-1:] == (1,):
             raise TinynetError(
-                f"{name} is a softmax over one unit, which is always 1, so nothing can be learnt: "
-                "use activation='sigmoid', or as many units as there are classes"
+                f"{name} is a softmax over one unit, which is always 1, so there is nothing to learn: "
+                "use activation='sigmoid', or one unit per class"
             )
         _check_softmax(inner, shape)
 
@@ -267,14 +267,16 @@ def _check_stateful(stateful: bool, model: Network, samples: Samples, batch_size
     if not check_flag("fit", "stateful", stateful):
         return False
     if not model.state_like:
-        raise TinynetError(f"stateful needs a recurrent layer, which {model.name} has not; leave it out")
+        raise TinynetError(
+            f"stateful needs a recurrent layer, which {model.name} does not have; leave it out"
+        )
     for name, layer in model.children().items():
         if name in model.state_like and not layer.streamable:
             raise TinynetError(f"stateful needs layers that read forwards, which {name} does not")
     if len(samples) % batch_size:
         raise TinynetError(
             f"stateful needs whole batches, but there are {len(samples)} samples for batches of {batch_size}; "
-            "leave out those that are too many"
+            "leave out the samples that do not fill a batch"
         )
     return True
 

@@ -185,7 +185,7 @@ class Loop(Training):
             f"of epoch {best}, the best before" if best else "that it began with, since no epoch was better"
         )
         raise DivergedError(
-            f"the loss is not a number any more in epoch {self.epoch + 1}, step {self.batch + 1}: try a lower learning "
+            f"the loss is no longer a number in epoch {self.epoch + 1}, step {self.batch + 1}: try a lower learning "
             f"rate, or clip_norm=1.0; the model holds the weights {kept}",
             self.history,
         )

@@ -72,8 +72,8 @@ class CrossEntropy(Loss):
     def targets(self, y: Any, output_shape: Shape, samples: int) -> np.ndarray:
         if output_shape[-1] == 1:
             raise TinynetError(
-                "cross_entropy needs an output for each class, but the network has only one: "
-                "use loss='binary_cross_entropy', or as many outputs as there are classes"
+                "cross_entropy needs one output per class, but the network has only one: "
+                "use loss='binary_cross_entropy', or one output per class"
             )
         return class_labels(y, output_shape, samples)
 
@@ -182,7 +182,7 @@ class FunctionLoss(Loss):
         y = as_array(y, "y")
         _check_length(y, samples)
         if y.dtype.kind not in "biuf":
-            raise DataError(f"the labels are {_kind(y)}, but {self.name} is given numbers")
+            raise DataError(f"the labels are {_kind(y)}, but {self.name} needs numbers")
         _check_finite(y)
         if not _fits(y.shape[1 : len(output_shape)], output_shape[:-1]):
             raise DataError(
@@ -302,7 +302,7 @@ def _in_range(y: np.ndarray, classes: int) -> np.ndarray:
         place = np.argwhere((y < 0) | (y >= classes))[0]
         raise DataError(
             f"the label {y[tuple(place)]} at {_place(place)} is outside 0…{classes - 1}: "
-            f"the network has {classes} outputs, one for each class"
+            f"the network has {classes} outputs, one per class"
         )
     # A copy: kernels find a place by it, so nobody may change it after this check.
     return np.array(y, np.int64, order="C")
@@ -339,7 +339,7 @@ def numbered(y: Any, names: Sequence[str] | None, loss: Loss) -> Any:
     for place in np.ndindex(y.shape):
         if y[place] not in known:
             raise DataError(
-                f"the label {y[place]!s:.60} at {_place(place)} is none of the network's: {', '.join(names)}"
+                f"the label {y[place]!s:.60} at {_place(place)} is not one of the network's: {', '.join(names)}"
             )
     return np.array([known[name] for name in y.reshape(-1)], np.int64).reshape(y.shape)
 

@@ -41,7 +41,7 @@ def get_metrics(given: Any, loss: Loss) -> dict[str, Metric]:
             )
         name = getattr(metric, "__name__", type(metric).__name__)
         if name in (*COLUMNS, loss.metric, *found) or name.startswith("val_"):
-            raise TinynetError(f"the history has a {name} already: give the metric {name} another name")
+            raise TinynetError(f"the history already has a {name}: give the metric {name} another name")
         found[name] = metric
     return found
 

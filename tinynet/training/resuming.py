@@ -91,7 +91,7 @@ def _check(training: Training, config: dict[str, Any], path: str | os.PathLike) 
     epoch, batch, sums, step = given
     if _is_count(epoch) and epoch > training.epochs:
         raise TinynetError(
-            f"{path} has done {epoch} epochs already: give epochs of at least {epoch}, or start without resuming"
+            f"{path} has already done {epoch} epochs: set epochs to at least {epoch}, or start without resuming"
         )
     entries = {
         "epoch": _is_count(epoch),
@@ -140,4 +140,6 @@ def _is_rate(value: Any) -> bool:
 
 
 def _refuse(path: str | os.PathLike, entry: str) -> NoReturn:
-    raise TinynetError(f"{path} is a damaged checkpoint, its {entry!r} cannot be: start without resuming")
+    raise TinynetError(
+        f"{path} is a damaged checkpoint, its {entry!r} is not possible: start without resuming"
+    )

@@ -130,7 +130,9 @@ def prepare(
         factor = _class_weights(class_weight, loss.labels(targets), model, loss)
         weights = factor if weights is None else _scaled(weights * factor)
     if weights is not None and not weights.any():
-        raise DataError("every sample has the weight 0, so nothing can be learnt; give some a weight above 0")
+        raise DataError(
+            "every sample has the weight 0, so there is nothing to learn; give some a weight above 0"
+        )
     return Samples(x, targets, weights, targets.size // math.prod(shape), model.numbers)
 
 
@@ -154,7 +156,7 @@ def _sample_weights(sample_weight: Any, shape: tuple[int, ...]) -> np.ndarray | 
     weights = as_array(sample_weight, "sample_weight")
     if weights.dtype.kind not in "biuf" or weights.shape not in (shape, shape[:1]):
         raise DataError(
-            f"sample_weight must hold one number a sample, shape {shape[:1]}, "
+            f"sample_weight must hold one number per sample, shape {shape[:1]}, "
             f"but is {weights.dtype} of shape {weights.shape}"
         )
     weights = _check_weights("sample_weight", weights)
@@ -165,7 +167,7 @@ def _sample_weights(sample_weight: Any, shape: tuple[int, ...]) -> np.ndarray | 
 def _class_weights(class_weight: Any, labels: np.ndarray | None, model: Network, loss: Loss) -> np.ndarray:
     if labels is None:
         raise TinynetError(
-            f"class_weight needs labels that are classes, which {loss.name} has not; give sample_weight"
+            f"class_weight needs labels that are classes, which {loss.name} does not use; give sample_weight"
         )
     classes = max(model.output_shape[-1], 2)
     if isinstance(class_weight, str) and class_weight == "balanced":
@@ -201,7 +203,7 @@ def _class_index(label: Any, classes: int, names: Sequence[str] | None) -> int:
 def _class_weight(label: Any, weight: Any) -> float:
     if isinstance(weight, bool) or not isinstance(weight, Real):
         raise TinynetError(
-            f"class_weight gives the class {label!r} the weight {weight!r}, which is no number"
+            f"class_weight gives the class {label!r} the weight {weight!r}, which is not a number"
         )
     try:
         return float(weight)

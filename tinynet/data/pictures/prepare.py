@@ -36,11 +36,11 @@ def prepare_image(
         ImageError: input_shape is of another kind, or a setting is none of those.
     """
     if len(input_shape) not in (2, 3) or input_shape[2:] not in ((), (1,), (3,)) or None in input_shape:
-        raise ImageError(f"a picture becomes height × width × 1 or 3, which the input {input_shape} is not.")
+        raise ImageError(f"pictures need an input of height × width × 1 or 3, not {input_shape}.")
     if background not in (None, "dark", "light"):
         raise ImageError(f"the background must be dark or light, not {background!r}.")
     if transparent not in BACKDROPS:
-        raise ImageError(f"what is transparent must be white or contrast, not {transparent!r}.")
+        raise ImageError(f"transparent must be white or contrast, not {transparent!r}.")
     height, width = input_shape[:2]
     channels = 3 if input_shape[2:] == (3,) else 1
     image = opaque(image, backdrop(image) if transparent == "contrast" else 1.0)

@@ -105,11 +105,9 @@ def _from_array(array: np.ndarray, max_side: int) -> np.ndarray:
     elif array.dtype in (np.uint8, bool):
         top = 255 if array.dtype == np.uint8 else 1
     elif array.dtype.kind != "f":
-        raise ImageError(
-            f"a picture has numbers of uint8, uint16, bool, or floats 0…1, not of {array.dtype}."
-        )
+        raise ImageError(f"a picture must be uint8, uint16, bool, or floats 0…1, not {array.dtype}.")
     elif not (array.min() >= 0 and array.max() <= 1):  # nor is NaN
-        raise ImageError("a picture of floats has values from 0 to 1; divide it by its largest value.")
+        raise ImageError("a picture of floats must have values from 0 to 1; divide it by its largest value.")
     else:
         top = 1
     factor = shrink(array.shape[:2], max_side)
@@ -123,7 +121,7 @@ def _from_array(array: np.ndarray, max_side: int) -> np.ndarray:
 def _from_pillow(image: Any, max_side: int) -> np.ndarray:
     """A picture that Pillow has opened or made, which stays as it is."""
     if image.format is not None and image.format not in (*FORMATS, "MPO"):
-        raise ImageError(f"the picture is {image.format}, which is not read here; save it as PNG.")
+        raise ImageError(f"the picture is {image.format}, which tinynet does not read; save it as PNG.")
     try:
         check_cost(image, 0, max_side)
         image.load()
