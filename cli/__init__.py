@@ -1,4 +1,4 @@
-"""The command line: one file a verb, each thin over the Python API and imported only when it is called."""
+"""The command line: one file per verb, each a thin layer over the Python API, imported only when it is called."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tinynet.cli.process import fail
 from tinynet.errors import TinynetError, did_you_mean
 from tinynet.version import __version__
 
-if TYPE_CHECKING:  # imported when they are called; freezers must see them
+if TYPE_CHECKING:  # imported only when called; packagers such as PyInstaller must see them
     from . import classify, doctor, evaluate, forecast, generate, info, models, predict, train, warmup  # noqa: F401
 
 VERBS = {
@@ -27,7 +27,7 @@ VERBS = {
     "evaluate": "Measure a model on data it has not seen.",
     "info": "Show what a model file holds.",
     "models": "List the models that come with tinynet.",
-    "warmup": "Compile the kernels now, so that nothing waits for them later.",
+    "warmup": "Compile the kernels now, so that later commands start at once.",
     "doctor": "Show versions, device, threads and cache, and what would be used and why.",
 }
 
@@ -51,14 +51,14 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, context: click.Context, arguments: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The verb that is called; for a word that is none, the one that was meant."""
+        """The verb that was typed; a usage error for an unknown one suggests what was meant."""
         name = arguments[0]
         if name not in VERBS and not name.startswith("-") and not context.resilient_parsing:
             raise click.UsageError(f"no command {name!r}; {_meant(name)}", context)
         return super().resolve_command(context, arguments)
 
     def invoke(self, context: click.Context) -> Any:
-        """Run a verb; that nobody reads its answers to the end is no failure."""
+        """Run a verb; it is not a failure when a reader such as `head` closes the pipe early."""
         try:
             return super().invoke(context)
         except BrokenPipeError:
@@ -66,7 +66,7 @@ class LazyGroup(click.Group):
 
 
 def _meant(name: str) -> str:
-    """What to type instead of a word that is no verb."""
+    """What to type instead of an unknown verb."""
     ending = os.path.splitext(name)[1].lower()
     if ending or os.path.exists(name):
         verb = "train" if os.path.isdir(name) else {".npz": "info", ".txt": "train"}.get(ending, "classify")
@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> Any:
 
 
 def _show_usage(error: click.ClickException) -> None:
-    """What click says of wrong usage, which holds what the user typed."""
+    """Print click's message on wrong usage, made printable since it repeats what the user typed."""
     shown = io.StringIO()
     error.show(shown)
     terminal.note(shown.getvalue().rstrip("\n"), keep="\n")

@@ -26,15 +26,15 @@ if TYPE_CHECKING:
               help="A shipped model or a .npz file; several vote as an ensemble.")  # fmt: skip
 @click.option("--top", type=Count(1), default=1, show_default=True, help="How many answers to print.")
 @click.option(
-    "--recursive", is_flag=True, help="Where FILE is a folder: all pictures in it and in its folders."
+    "--recursive", is_flag=True, help="If FILE is a folder, read all pictures in it and its subfolders."
 )
 @click.option("--all", "every", is_flag=True, help="Read every digit of a picture, in reading order.")
-@click.option("--show", is_flag=True, help="Print the picture that the network sees, to stderr.")
-@click.option("--lines", is_flag=True, help="Each line of a text is a text of its own.")
+@click.option("--show", is_flag=True, help="Print to stderr the picture that the network sees.")
+@click.option("--lines", is_flag=True, help="Treat each line of a text as a text of its own.")
 @click.option(
-    "--stream", is_flag=True, help="Read raw 16-bit mono sound as it comes, and answer as it comes."
+    "--stream", is_flag=True, help="Read raw 16-bit mono sound as it arrives, answering on the way."
 )
-@click.option("--rate", type=Count(1), help="Samples per second of such a stream.")
+@click.option("--rate", type=Count(1), help="Samples per second of the stream.")
 @json_option
 @device_options
 def command(
@@ -45,7 +45,7 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Name the class of each FILE, a picture, or what else the model reads: a text, a sound; - reads one from stdin.
+    """Name the class of each FILE: a picture, or a text or sound if the model reads those. - reads one from stdin.
 
     Prints one line per answer. A picture with nothing in it is an answer too.
     """
@@ -75,7 +75,7 @@ def command(
 def _answers(
     task: NamesClasses, file: str, error: TinynetError | None, options: dict[str, Any]
 ) -> Iterator[Sequence[Any] | Exception]:
-    """The answers to what is in a file, as they come, and at the end what went wrong, if anything did."""
+    """The answers for one file as they arrive, and at the end the error, if there was one."""
     from tinynet.errors import TinynetError
 
     if error is not None:
@@ -88,7 +88,7 @@ def _answers(
 
 
 def _tell(file: str, task: NamesClasses, answers: Any, show: bool) -> None:
-    """Say what the user should know of the answers, and show what the networks saw."""
+    """Print notes on the answers and, if asked, what the networks saw."""
     for answer in answers:
         if answer.note:
             note(f"{file}: {answer.note}{'; --all reads each of them' * ('every' in task.options)}")
@@ -100,7 +100,7 @@ def _tell(file: str, task: NamesClasses, answers: Any, show: bool) -> None:
 def _expanded(
     files: tuple[str, ...], recursive: bool, task: NamesClasses
 ) -> Iterator[tuple[str, TinynetError | None]]:
-    """Each file, and for a folder the samples in it, or why there are none."""
+    """Each file; for a folder, the samples in it, or the error that says why there are none."""
     from tinynet.errors import DataError
 
     for file in files:

@@ -1,4 +1,4 @@
-"""What the shell offers after TAB: names of shipped models and data sets, files of the right kind. Imports nothing slow."""
+"""Shell completion: names of shipped models and data sets, files of the right kind. Imports nothing slow."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def data(context: click.Context, parameter: click.Parameter, begun: str) -> list
 
 
 def files(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
-    """Any file, which the shell itself completes."""
+    """Any file; the shell completes it."""
     return [CompletionItem(begun, type="file")]
 
 
 def _offer(begun: str, names: Iterable[str], endings: tuple[str, ...]) -> list[CompletionItem]:
-    """Names, and paths with such endings (a folder ends in its separator); where none fits, what the shell finds itself."""
+    """Matching names, and paths with these endings (a folder ends in its separator); if there are none, the shell's own."""
     folder = os.path.dirname(begun)
     found = [*names]
     with suppress(OSError):

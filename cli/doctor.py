@@ -16,7 +16,7 @@ from tinynet.cli.options import device_options, json_option, print_table
 from tinynet.terminal import print_json
 
 PROCESSOR = ("model name", "Model", "Hardware")
-"""What Linux calls the name of a processor or board, the most telling first."""
+"""Keys under which Linux names a processor or board, the most informative first."""
 
 
 @click.command("doctor")
@@ -34,7 +34,7 @@ def command(as_json: bool) -> None:
 
 
 def _examined(part: Callable[[], dict[str, str]]) -> dict[str, str]:
-    """The facts of a part; whatever is wrong there is a fact too."""
+    """The facts that one part reports; an error is reported as a fact too."""
     try:
         return part()
     except Exception as error:
@@ -63,7 +63,7 @@ def _machine() -> dict[str, str]:
 
 
 def _processor() -> str:
-    """The name under which it is sold, as far as the system tells."""
+    """The product name of the processor, if the system tells it."""
     with suppress(OSError, subprocess.SubprocessError):
         if sys.platform == "darwin":
             asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
@@ -96,7 +96,7 @@ def _vectors() -> dict[str, str]:
 
     arm = platform.machine().lower() in ("aarch64", "arm64")
     kind = {16: "AVX-512", 8: "AVX2", 4: "NEON" if arm else "SSE"}.get(simd.LANES, "narrow vectors")
-    asked = ", as TINYNET_LANES says" if os.environ.get("TINYNET_LANES") else ""
+    asked = ", set by TINYNET_LANES" if os.environ.get("TINYNET_LANES") else ""
     return {"vectors": f"{kind}, {simd.LANES} lanes of float32{asked}"}
 
 
@@ -108,7 +108,7 @@ def _data() -> dict[str, str]:
     given = os.environ.get("TINYNET_DATA")
     folder = Path(given) if given else data_folder()
     facts = {
-        "data folder": f"{folder}, {'as TINYNET_DATA says' if given else 'since TINYNET_DATA is not set'}"
+        "data folder": f"{folder}, {'set by TINYNET_DATA' if given else 'since TINYNET_DATA is not set'}"
     }
     for source in SOURCES.values():
         downloads = [] if given else [download.path for download in source.downloads]
@@ -122,7 +122,7 @@ def _whether_there(folder: Path, files: list[str], downloaded: bool) -> str:
         return "there"
     if not os.environ.get("TINYNET_DATA"):
         later = f"missing: put {missing[0]} into a folder, and set TINYNET_DATA to that folder"
-        return "not downloaded yet; this is done when it is first used" if downloaded else later
+        return "not downloaded yet; it will be on first use" if downloaded else later
     or_download = ", or unset TINYNET_DATA to have it downloaded" if downloaded else ""
     return f"missing: put {missing[0]} into the data folder{or_download}"
 
@@ -141,4 +141,4 @@ def _cache() -> dict[str, str]:
     from tinynet.kernels.cpu.compiler import cache
 
     place = cache.folder()
-    return {"kernel cache": str(place or "none: no place is writable, kernels compile in every process")}
+    return {"kernel cache": str(place or "none: no folder is writable, so every process compiles the kernels again")}

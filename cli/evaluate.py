@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 def _picture_file(context: click.Context, option: click.Parameter, path: str | None) -> str | None:
-    """A path that says what will be in the file."""
+    """Check that the path ends in .png."""
     if path is not None and not path.lower().endswith(".png"):
-        raise click.BadParameter(f"{path}: the name of this picture ends in .png")
+        raise click.BadParameter(f"{path}: the file name must end in .png")
     return path
 
 
@@ -39,12 +39,12 @@ def _picture_file(context: click.Context, option: click.Parameter, path: str | N
 @device_options
 def command(model_name: str, data: str, save_errors: str | None, force: bool, as_json: bool) -> int:
     """Measure MODEL, or several as an ensemble (a,b,c), on DATA: digits, fashion or spoken-digits (their test sets), a folder
-    with a folder of pictures or .wav files per class, a .txt file, or shakespeare. Of shakespeare, and of a text that MODEL was
-    trained on, the last tenth is measured, which was not trained on.
+    with a folder of pictures or .wav files per class, a .txt file, or shakespeare. For shakespeare, and any text that MODEL was
+    trained on, this is the last tenth, which was not trained on.
 
-    For text prints the loss in nats and bits per character, and perplexity. For pictures and sounds prints loss and accuracy, a table
-    by class (precision: how often this answer is right; recall: how often this class is recognised), and the confusion matrix.
-    One in which MODEL finds nothing is a wrong answer; one that cannot be read is left out and named, and the exit
+    For text it prints the loss in nats and bits per character, and perplexity; for pictures and sounds loss and accuracy, a table
+    per class (precision: how often this answer is right; recall: how often this class is recognised), and the confusion matrix.
+    A sample in which MODEL finds nothing counts as wrong. One that cannot be read is named and left out, and the exit
     status is 1.
     """
     from tinynet.recipes import check_exists
@@ -54,7 +54,7 @@ def command(model_name: str, data: str, save_errors: str | None, force: bool, as
     if save_errors:
         if not isinstance(task, Pictures):
             raise click.UsageError(
-                f"--save-errors is for pictures, but {model_name} reads none; leave it out"
+                f"--save-errors is for pictures, which {model_name} does not read; leave it out"
             )
         check_new(save_errors, "--save-errors", force)
     check_exists(data)
@@ -74,7 +74,7 @@ def command(model_name: str, data: str, save_errors: str | None, force: bool, as
 
 
 def _task(model_name: str, data: str) -> Task[Any, Any]:
-    """What the models, an ensemble where there are several, are for; raises TinynetError where DATA is for another task."""
+    """The task of the model, or of several as an ensemble; raises TinynetError if DATA is for another task."""
     from tinynet.recipes import find
     from tinynet.recipes.base import Choices
     from tinynet.tasks import of

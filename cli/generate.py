@@ -14,33 +14,33 @@ from tinynet.terminal import print_json, write
 
 @click.command("generate", context_settings={"allow_extra_args": True})
 @click.option("--seed", default="", metavar="TEXT",
-              help="What the text begins with, - reads it from stdin; without one it begins like a line.")  # fmt: skip
-@click.option("--length", type=Count(0), default=200, show_default=True, help="Characters to write after it.")
+              help="Text to begin with; - reads it from stdin. Without one, the text starts on a new line.")  # fmt: skip
+@click.option("--length", type=Count(0), default=200, show_default=True, help="Characters to write after the seed.")
 @click.option("--model", "name", default="shakespeare", show_default=True,
               shell_complete=completion.models,
               help="A shipped model or a .npz file.")  # fmt: skip
 @click.option("--temperature", type=Number(0), default=0.8, show_default=True,
-              help="0 always takes the most probable character, 1 samples as the model learnt, more is bolder.")  # fmt: skip
+              help="0 always takes the most probable character, 1 samples by the model's own probabilities, more is bolder.")  # fmt: skip
 @click.option("--top-k", type=Count(0), default=0, show_default=True,
               help="Sample only from the K most probable characters; 0 means all.")  # fmt: skip
 @click.option("--top-p", type=Number(0, 1, min_open=True), default=1.0, show_default=True,
-              help="Sample only from the fewest characters that together have this probability.")  # fmt: skip
-@click.option("--random-seed", type=Count(0), help="The same number gives the same text.  [default: any]")
+              help="Sample only from the most probable characters that together reach this probability.")  # fmt: skip
+@click.option("--random-seed", type=Count(0), help="The same number gives the same text.  [default: random]")
 @click.option("--skip-unknown", is_flag=True, help="Ignore seed characters that the model does not know.")
 @json_option
 @device_options
 def command(seed: str, length: int, name: str, temperature: float, top_k: int, top_p: float,
             random_seed: int | None, skip_unknown: bool, as_json: bool) -> None:  # fmt: skip
-    """Print a seed, LENGTH characters more as the model writes them, and a line break."""
+    """Print the seed and LENGTH more characters as the model writes them, then a line break."""
     from tinynet.data.text.characters import as_text
     from tinynet.tasks import expect
     from tinynet.tasks.characters import Characters
 
     if extra := click.get_current_context().args:
         raise click.UsageError(
-            f"unexpected {' '.join(extra)!r}; give what the text begins with as --seed TEXT"
+            f"unexpected {' '.join(extra)!r}; give the text to begin with as --seed TEXT"
         )
-    # Bytes of the command line that are not UTF-8 came as surrogates: as bytes again they are read as a file's are.
+    # Bytes of the command line that are not UTF-8 arrive as surrogates; turned back into bytes, they are read like a file.
     given = sys.stdin.buffer.read() if seed == "-" else seed.encode("utf-8", "surrogateescape")
     seed = as_text(given, "the seed") if given else ""
     if random_seed is None:
@@ -56,4 +56,4 @@ def command(seed: str, length: int, name: str, temperature: float, top_k: int, t
         for character in written:
             write(character)
     finally:
-        write("\n")  # after Ctrl-C, too: the prompt begins a line of its own
+        write("\n")  # after Ctrl-C too, so that the prompt starts on a new line

@@ -11,7 +11,7 @@ from tinynet.cli.options import device_options, json_option, model_argument, pri
 from tinynet.terminal import echo, print_json
 
 SHOWN = 80
-"""Entries of a vocabulary that are shown."""
+"""Vocabulary entries that are shown."""
 
 LONGEST = 60
 """Characters of a list that are shown."""

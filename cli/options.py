@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class Count(click.IntRange):
-    """A whole number of a range."""
+    """A whole number within a range."""
 
     name = "integer"
 
 
 class Number(click.FloatRange):
-    """A number of a range, which neither nan nor inf is."""
+    """A finite number within a range."""
 
     name = "number"
 
@@ -35,12 +35,12 @@ class Number(click.FloatRange):
         """The number; a usage error for anything else."""
         number = super().convert(value, param, ctx)
         if not math.isfinite(number):
-            self.fail(f"{value!r} is not a number to compute with.", param, ctx)
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
         return number
 
 
 class Choice(click.Choice):
-    """One of several words; the error names those that look like another."""
+    """One of several words; the error for any other suggests the closest."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The word as it is spelt here; a usage error for anything else."""
@@ -53,7 +53,7 @@ class Choice(click.Choice):
 
 
 def device_options(function: Callable) -> Callable:
-    """--device and --threads, set before the verb runs; what it then finds not to go together is wrong usage."""
+    """Add --device and --threads, applied before the verb runs; a UsageError from it ends as wrong usage."""
 
     @click.option(
         "--device",
@@ -84,7 +84,7 @@ def device_options(function: Callable) -> Callable:
 
 
 def _announce_compilation(compiled: list[str], kernel: str) -> None:
-    """Say before the first kernel why it takes its time; each is put on the list, since nobody knows yet how many there will be."""
+    """Say why there is a wait before the first kernel compiles, and list each one: their number is known only at the end."""
     from tinynet.kernels.cpu.compiler import cache
 
     if not compiled:
@@ -96,12 +96,12 @@ def _announce_compilation(compiled: list[str], kernel: str) -> None:
 
 
 def _data_set(context: click.Context, parameter: click.Parameter, data: str) -> str:
-    """The name of a data set for an alias. Such names come before what lies here."""
+    """The data set's own name for an alias. Data sets take precedence over files and folders of the same name."""
     name = ALIASES.get(data, data)
     if name in DATASETS and os.path.exists(data):
         kind = "folder" if os.path.isdir(data) else "file"
         here = os.path.join(os.curdir, data)
-        note(f"note: {data} is the data set {name}; there is a {kind} {data} here too: {here} means it")
+        note(f"note: {data} means the data set {name}; for the {kind} {data} write {here}")
     return name
 
 
@@ -112,7 +112,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 def check_new(path: str | os.PathLike, option: str, replace: bool) -> None:
-    """Raise TinynetError where a result could not be written later, or would replace a file that nobody gave up."""
+    """Raise TinynetError if a result could not be written later, or would replace a file without --force."""
     from tinynet.errors import TinynetError
     from tinynet.files import check_writable
 
@@ -122,7 +122,7 @@ def check_new(path: str | os.PathLike, option: str, replace: bool) -> None:
 
 
 def load_model(name: str) -> Sequential:
-    """A shipped model or a file, which messages call what the user called it."""
+    """Load a shipped model or a file; messages call it by the name that the user typed."""
     from tinynet.sequential import load
 
     model = load(name)
@@ -131,7 +131,7 @@ def load_model(name: str) -> Sequential:
 
 
 def load_models(names: Iterable[str]) -> Ensemble:
-    """Models that answer together; one is an ensemble of one."""
+    """Load models that vote; a single one is an ensemble of one."""
     from tinynet.sequential import Ensemble
 
     return Ensemble([load_model(name) for name in names])

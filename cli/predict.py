@@ -23,7 +23,7 @@ from tinynet.terminal import echo, note, print_json
 def command(table: str, name: str, as_json: bool) -> int:
     """Predict the column that the model was trained for, for each row of TABLE.csv; - reads the table from stdin.
 
-    Prints the table with a column more, prediction, and of classes another, probability.
+    Prints the table with an extra column, prediction, and for classes another, probability.
     """
     from tinynet.data.tables.read import read_table
     from tinynet.tasks import expect
@@ -48,7 +48,7 @@ def command(table: str, name: str, as_json: bool) -> int:
 
 
 def _free(names: list[str], taken: list[str]) -> Iterable[str]:
-    """Names for the columns that are added, with a number where the table has a column of that name."""
+    """Names for the added columns, numbered where the table already has a column of that name."""
     for name in names:
         yield next(
             each for each in (name, *(f"{name}_{i}" for i in range(2, len(taken) + 3))) if each not in taken
@@ -56,7 +56,7 @@ def _free(names: list[str], taken: list[str]) -> Iterable[str]:
 
 
 def _print_row(fields: list[str], delimiter: str) -> None:
-    """Fields as a line of the table, quoted where they must be."""
+    """Print fields as one line of the table, quoted where necessary."""
     line = io.StringIO()
     csv.writer(line, delimiter=delimiter, lineterminator="").writerow(fields)
     echo(line.getvalue(), keep="\t\n")

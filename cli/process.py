@@ -1,4 +1,4 @@
-"""What every command is as a process: when it began, and how it says what went wrong."""
+"""What every command shares as a process: its start time, and errors as sentences."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tinynet.errors import Setting, TinynetError
 from tinynet.terminal import note
 
 STARTED = time.perf_counter()
-"""When this process began to be tinynet."""
+"""When this process started to run tinynet."""
 
 
 def fail(error: Exception) -> int:
-    """Print an error that a user can mend as one sentence on stderr; returns the exit status of a failure."""
+    """Print an error that a user can fix as one sentence on stderr; returns the exit status of a failure."""
     note(f"tinynet: {sentence(error)}")
     return 1
 
@@ -32,7 +32,7 @@ def sentence(error: Exception) -> str:
 
 
 def _option(setting: str) -> str:
-    """How the command that runs, if one does, calls a setting: --augment/--no-augment."""
+    """The option for a setting in the running command, if there is one: --augment/--no-augment."""
     context = click.get_current_context(silent=True)
     for parameter in context.command.params if context else ():
         if parameter.name == setting:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 UNITS = {"h": 3600, "m": 60, "s": 1}
 DRAWING, TABLE = ".png", ".csv"
-"""How the name of a history ends, and what it becomes."""
+"""Endings of a history's file: a chart, a table."""
 
 
 class Duration(click.ParamType):
@@ -37,7 +37,7 @@ class Duration(click.ParamType):
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Seconds; a usage error for what is no time above 0."""
+        """Seconds; a usage error for anything but a time above 0."""
         parts = re.findall(r"([\d.]+(?:e[-+]?\d+)?)\s*([hms]?)\s*", value.strip().lower())
         with suppress(ValueError):
             seconds = sum(float(number) * UNITS[unit or "s"] for number, unit in parts)
@@ -48,7 +48,7 @@ class Duration(click.ParamType):
 
 
 def _model_file(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
-    """A path that a model may have."""
+    """Check that a model can have this path."""
     from tinynet.errors import TinynetError
     from tinynet.storage import check_file_name
 
@@ -61,9 +61,9 @@ def _model_file(context: click.Context, option: click.Parameter, path: Path | No
 
 
 def _history_file(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
-    """A path that says whether it is a table or a drawing."""
+    """Check that the ending says whether to write a table or a drawing."""
     if path is not None and path.suffix not in (DRAWING, TABLE):
-        raise click.BadParameter(f"{path}: a history's file name ends in {TABLE} or {DRAWING}")
+        raise click.BadParameter(f"{path}: a history's file name must end in {TABLE} or {DRAWING}")
     return path
 
 
@@ -77,16 +77,16 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
     help="Kind of network. Pictures: cnn, for digits also lstm, gru and rnn, which read row by row. Text: lstm, gru, rnn.",
 )
 @click.option("--task", type=Choice(("auto", *TASKS), case_sensitive=False), default="auto", show_default=True,
-              help="What the network is for, where DATA does not say it.")  # fmt: skip
-@click.option("--target", metavar="COLUMN", help="The column of a table that is to be predicted.")
+              help="What the network is for, if DATA alone does not say.")  # fmt: skip
+@click.option("--target", metavar="COLUMN", help="The column of a table to predict.")
 @click.option("--target-type", type=Choice(("classes", "number"), case_sensitive=False),
-              help="What is in that column.  [default: found from its values]")  # fmt: skip
+              help="What that column holds.  [default: judged by its values]")  # fmt: skip
 @click.option("--drop", multiple=True, metavar="COLUMN", help="Leave out this column of the table.")
-@click.option("--epochs", type=Count(1), help="How often each sample is seen.  [default: by the recipe]")
+@click.option("--epochs", type=Count(1), help="How often each sample is seen.  [default: set by the recipe]")
 @click.option("--batch-size", type=Count(1), help="Samples per step; for text, parallel streams.")
-@click.option("--units", type=Count(1), help="Size of a recurrent layer.  [default: by the recipe]")
+@click.option("--units", type=Count(1), help="Size of a recurrent layer.  [default: set by the recipe]")
 @click.option("--learning-rate", type=Number(0, min_open=True),
-              help="Peak of the learning rate.  [default: by the recipe]")  # fmt: skip
+              help="Peak of the learning rate.  [default: set by the recipe]")  # fmt: skip
 @click.option(
     "--augment/--no-augment",
     default=None,
@@ -94,14 +94,14 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
 )
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.npz",
               callback=_model_file,
-              help="Where the model goes.  [default: ./DATA-ARCH.npz]")  # fmt: skip
+              help="File to write the model to.  [default: ./DATA-ARCH.npz]")  # fmt: skip
 @force_option
-@click.option("--resume", is_flag=True, help="Continue a training that was interrupted, to the same bits.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted training, with the same result to the bit.")
 @click.option("--time-limit", type=Duration(), metavar="TIME",
               help="Stop after TIME (90 seconds, 10m, 1h) of training and keep the best weights.")  # fmt: skip
 @click.option("--history", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               callback=_history_file,
-              help="Write loss and accuracy by epoch: a .csv table or a .png drawing.")  # fmt: skip
+              help="Write loss and accuracy per epoch, as a .csv table or a .png chart.")  # fmt: skip
 @click.option(
     "--random-seed",
     type=Count(0),
@@ -138,12 +138,12 @@ def command(data: str, output: Path | None, force: bool, resume: bool, time_limi
 
 
 def _checkpoint(output: Path) -> Path:
-    """Where the state of a training lies until it is done."""
+    """The file that holds the state of a training until it is done."""
     return output.with_suffix(".checkpoint.npz")
 
 
 def _check_output(output: Path, force: bool, resume: bool) -> None:
-    """Found before training, not after."""
+    """Check before training, not after, that the model can be written."""
     from tinynet.errors import TinynetError
     from tinynet.training.checkpoints import exclusive
 
@@ -153,13 +153,13 @@ def _check_output(output: Path, force: bool, resume: bool) -> None:
             "or start without --resume"
         )
     with exclusive(_checkpoint(output)):
-        pass  # another training that writes it is the first thing to know
+        pass  # a training that still writes the checkpoint is reported before anything else
     if _checkpoint(output).exists() and not (force or resume):
         raise TinynetError(
             f"{_checkpoint(output)} exists already: --resume continues it, --force replaces it, --output writes elsewhere"
         )
     check_new(_checkpoint(output), "--output", force or resume)
-    # Beside its checkpoint, a file is what the interrupted training itself has left.
+    # Beside a checkpoint, the output is what the interrupted training itself left.
     check_new(output, "--output", force or resume)
 
 
@@ -174,7 +174,7 @@ def _discard(checkpoint: Path) -> None:
 def _train(
     plan: Plan, data: str, output: Path, resume: bool, time_limit: float | None, history: Path | None
 ) -> int:
-    """Train, save, and say what came of it; returns the exit status."""
+    """Train, save, and report the result; returns the exit status."""
     from tinynet.training import DivergedError
     from tinynet.training.signals import first_signal
 
@@ -200,14 +200,14 @@ def _train(
             if history is not None:
                 trained.draw(history) if history.suffix == DRAWING else trained.save_csv(history)
         elif failure is None:
-            note("training was stopped before its first step; nothing is saved")
+            note("training was stopped before its first step; nothing was saved")
     if failure is not None:
         return fail(failure)
     return 128 + came[0] if came else 0
 
 
 def _save(plan: Plan, data: str, trained: History, output: Path, checkpoint: Path) -> TinynetError | None:
-    """Save the model, somewhere in any case, and say what came of it; returns what went wrong, if anything did."""
+    """Save the model, elsewhere if need be, and report the result; returns the error, if there was one."""
     from tinynet.tasks import TASKS
 
     best = trained.epochs[(trained.kept_epoch or len(trained.epochs)) - 1]
@@ -231,14 +231,14 @@ def _save(plan: Plan, data: str, trained: History, output: Path, checkpoint: Pat
 
 
 def _write(plan: Plan, output: Path) -> tuple[Path, TinynetError | None]:
-    """Write the model, where need be to another folder: where it is, and what was in the way."""
+    """Write the model, to another folder if need be; returns its path, and the error that kept it from `output`."""
     import tempfile
 
     import numpy as np
 
     from tinynet.errors import TinynetError
 
-    # Half the size, unless a value is beyond it.
+    # float16 takes half the size, unless a value is beyond its range.
     largest = max(float(np.abs(a).max(initial=0)) for a in plan.model.state().values())
     dtype = "float16" if largest <= float(np.finfo(np.float16).max) else "float32"
     try:
@@ -255,14 +255,14 @@ def _write(plan: Plan, output: Path) -> tuple[Path, TinynetError | None]:
 
 
 def _command_to_continue() -> str:
-    """The line that was typed, with --resume."""
+    """The command that was typed, with --resume."""
     given = [word for word in sys.argv[1:] if word not in ("--force", "--resume")]
     end = given.index("--") if "--" in given else len(given)
     return shlex.join(["tinynet", *given[:end], "--resume", *given[end:]])
 
 
 def _first_step() -> Callback:
-    """Says how long the user waited for the first step: loading, reading the data, compiling."""
+    """A callback that says how long the first step took: loading, reading the data, compiling."""
     from tinynet.training import Callback
 
     class FirstStep(Callback):

@@ -13,7 +13,7 @@ from tinynet.terminal import note
 @click.command("warmup")
 @device_options
 def command() -> None:
-    """Compile the kernels that the recipes train and run with, so that nothing waits for them later."""
+    """Compile the kernels that the recipes train and run with, so that later commands start at once."""
     from tinynet.kernels.device import backend, choose
     from tinynet.recipes.warm_up import warm_up
 

@@ -246,7 +246,7 @@ def test_a_folder_becomes_a_model_that_classifies(folder, tmp_path):
         12 if misread else 0
     )  # a tile and a caption each
     fails(run("evaluate", out, folder, "--save-errors", tmp_path / "none" / "e.png"), "create it first")
-    fails(run("evaluate", out, folder, "--save-errors", "e.jpg"), "this picture ends in .png", status=2)
+    fails(run("evaluate", out, folder, "--save-errors", "e.jpg"), "file name must end in .png", status=2)
     (tmp_path / "e.png").write_text("mine")
     again = "evaluate", out, folder, "--save-errors", tmp_path / "e.png"
     fails(run(*again), "e.png exists already: --force replaces it, --save-errors writes elsewhere")
@@ -317,7 +317,7 @@ def test_output_is_checked_before_training(folder, tmp_path):
 def test_options_that_do_not_apply_are_wrong_usage(folder, tmp_path):
     (tmp_path / "poem.txt").write_text("To be or not to be. " * 20)
     fails(run("train", folder, "--output", "m.h5"), "m.h5: a model's file name ends in .npz", status=2)
-    fails(run("train", folder, "--history", "h.txt"), "ends in .csv or .png", status=2)
+    fails(run("train", folder, "--history", "h.txt"), "must end in .csv or .png", status=2)
     fails(run("train", folder, "--arch", "transformer"), "'auto', 'cnn', 'lstm', 'gru', 'rnn'", status=2)
     fails(
         run("train", tmp_path / "poem.txt", "--no-augment"),
@@ -326,13 +326,13 @@ def test_options_that_do_not_apply_are_wrong_usage(folder, tmp_path):
     )
     refused = "--units is the size of a recurrent layer, which a CNN has not; leave it out"
     fails(run("train", folder, "--units", 3), refused, status=2)
-    fails(run("train", folder, "--learning-rate", "inf"), "not a number", status=2)
+    fails(run("train", folder, "--learning-rate", "inf"), "not a finite number", status=2)
     fails(
         run("evaluate", "shakespeare", tmp_path / "poem.txt", "--save-errors", "e.png"),
         "reads none",
         status=2,
     )
-    fails(run("generate", "--temperature", "nan"), "'nan' is not a number", status=2)
+    fails(run("generate", "--temperature", "nan"), "'nan' is not a finite number", status=2)
 
 
 def test_train_and_evaluate_say_what_is_wrong_with_the_data(tmp_path, folder):
