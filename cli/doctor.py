@@ -141,4 +141,8 @@ def _cache() -> dict[str, str]:
     from tinynet.kernels.cpu.compiler import cache
 
     place = cache.folder()
-    return {"kernel cache": str(place or "none: no folder is writable, so every process compiles the kernels again")}
+    return {
+        "kernel cache": str(
+            place or "none: no folder is writable, so every process compiles the kernels again"
+        )
+    }

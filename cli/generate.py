@@ -15,7 +15,9 @@ from tinynet.terminal import print_json, write
 @click.command("generate", context_settings={"allow_extra_args": True})
 @click.option("--seed", default="", metavar="TEXT",
               help="Text to begin with; - reads it from stdin. Without one, the text starts on a new line.")  # fmt: skip
-@click.option("--length", type=Count(0), default=200, show_default=True, help="Characters to write after the seed.")
+@click.option(
+    "--length", type=Count(0), default=200, show_default=True, help="Characters to write after the seed."
+)
 @click.option("--model", "name", default="shakespeare", show_default=True,
               shell_complete=completion.models,
               help="A shipped model or a .npz file.")  # fmt: skip
@@ -37,9 +39,7 @@ def command(seed: str, length: int, name: str, temperature: float, top_k: int, t
     from tinynet.tasks.characters import Characters
 
     if extra := click.get_current_context().args:
-        raise click.UsageError(
-            f"unexpected {' '.join(extra)!r}; give the text to begin with as --seed TEXT"
-        )
+        raise click.UsageError(f"unexpected {' '.join(extra)!r}; give the text to begin with as --seed TEXT")
     # Bytes of the command line that are not UTF-8 arrive as surrogates; turned back into bytes, they are read like a file.
     given = sys.stdin.buffer.read() if seed == "-" else seed.encode("utf-8", "surrogateescape")
     seed = as_text(given, "the seed") if given else ""

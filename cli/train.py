@@ -96,7 +96,9 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
               callback=_model_file,
               help="File to write the model to.  [default: ./DATA-ARCH.npz]")  # fmt: skip
 @force_option
-@click.option("--resume", is_flag=True, help="Continue an interrupted training, with the same result to the bit.")
+@click.option(
+    "--resume", is_flag=True, help="Continue an interrupted training, with the same result to the bit."
+)
 @click.option("--time-limit", type=Duration(), metavar="TIME",
               help="Stop after TIME (90 seconds, 10m, 1h) of training and keep the best weights.")  # fmt: skip
 @click.option("--history", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",

@@ -257,7 +257,7 @@ def test_what_is_no_file_is_not_replaced(tmp_path, monkeypatch, use):
     (tmp_path / "private").write_bytes(b"old")
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "private")
     for name in ("pipe", "private"):
-        with pytest.raises(TinynetError, match="it is no file that may be written; choose another place"):
+        with pytest.raises(TinynetError, match="it is not a file that may be written; choose another place"):
             use(tmp_path / name)
     assert (tmp_path / "private").read_bytes() == b"old"
 

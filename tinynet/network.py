@@ -26,8 +26,8 @@ FEW_SAMPLES = 16
 class Network(Chain):
     """A chain of layers with an input: y = fₙ(… f₂(f₁(x))). It knows layers and kernels only.
 
-    input_shape is the shape of one sample, without the batch axis; of a network whose first layer is a `Parallel` it may be a tuple of
-    shapes, one a branch. `seed` decides the starting weights (None: zeros). `labels` names the classes, `vocabulary` the characters or
+    input_shape is the shape of one sample, without the batch axis; if the first layer is a `Parallel` it may be a tuple of
+    shapes, one per branch. `seed` decides the starting weights (None: zeros). `labels` names the classes, `vocabulary` the characters or
     words (index = id); `metadata` travels with the file. Raises ShapeError where one layer's output does not fit the next.
     """
 
@@ -44,7 +44,7 @@ class Network(Chain):
     ) -> None:
         self.layers, self.name = layers, name
         self.input_shape: Any = None
-        self._several = False  # whether a sample is a tuple of arrays, one a branch
+        self._several = False  # whether a sample is a tuple of arrays, one per branch
         self.labels = [str(label) for label in labels] if labels is not None else None
         self.vocabulary = vocabulary
         self.metadata = dict(metadata or {})
@@ -68,7 +68,7 @@ class Network(Chain):
         self._several = several
         if several and not self.takes_several:
             raise ShapeError(
-                f"{self.name}: input_shape holds {len(found)} shapes, one for each branch, but the first layer is no Parallel"
+                f"{self.name}: input_shape holds {len(found)} shapes, one for each branch, but the first layer is not a Parallel"
             )
         self.shapes = self.shapes_through(self.input_shape)
         rng = None if seed is None else np.random.default_rng(check_seed(self.name, "seed", seed))
@@ -110,11 +110,11 @@ class Network(Chain):
 
     @property
     def logits(self) -> Layer:
-        """The same layers on the same arrays, but for the last activation, which is left to a fused loss."""
+        """The same layers on the same arrays, without the last activation, which is left to a fused loss."""
         return without_activation(self) if self.logits_activation else self
 
     def _outputs(self, k: ModuleType, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        """The output for inputs and, where arrays of a state follow them, that of the state at the end."""
+        """The output and, if the arrays of a state follow the inputs, those of the state at the end."""
         count = len(self.inputs)
         x = arrays[:count] if self._several else arrays[0]
         state = rebuilt(self.state_like, iter(arrays[count:])) if len(arrays) > count else None
@@ -159,7 +159,9 @@ class Network(Chain):
         )
         if len({len(part) for part in found}) > 1:
             lengths = ", ".join(str(len(part)) for part in found)
-            raise ShapeError(f"{self.name} takes as many samples for each branch, but is given {lengths}")
+            raise ShapeError(
+                f"{self.name} takes the same number of samples for each branch, but is given {lengths}"
+            )
         return found
 
     def _array(self, x: Any) -> np.ndarray:
@@ -169,14 +171,14 @@ class Network(Chain):
         return x
 
     def numbers(self, x: Any) -> Any:
-        """Samples as the first layer takes them: ids, or C-contiguous float32; the bytes of a picture become parts of 255."""
+        """Samples as the first layer takes them: ids, or C-contiguous float32; the bytes of a picture are divided by 255."""
         if self.takes_pictures and x.dtype == np.uint8:
             x = x.astype(np.float32) / np.float32(255)
         return self.take(x)
 
     @property
     def _first(self) -> str:
-        """Who is named when an input does not fit."""
+        """The name in errors about an input that does not fit."""
         return next(iter(self.children()), self.name)
 
     def check_state(self, state: State | None, n: int) -> State | None:
@@ -210,7 +212,7 @@ class Network(Chain):
     def answer(
         self, x: Any, batch_size: int = BATCH_SIZE, state: State | None = None, keep_state: bool = False
     ) -> tuple[np.ndarray, State]:
-        """The outputs for a batch of samples, in pieces of `batch_size`; the state at the end where it is to be kept."""
+        """The outputs for a batch of samples, in pieces of `batch_size`; the state at the end if it is to be kept."""
         self.check_begun()
         x = self.check_samples(x)
         n = len(first_of(x))
@@ -251,7 +253,7 @@ class Network(Chain):
             raise ShapeError(
                 f"{self._first} takes one time step of {wanted}, but is given {show_shape(x.shape)}"
             )
-        x = self.numbers(x)[:, None]  # checked as it was given, so that an error names the place in it
+        x = self.numbers(x)[:, None]  # checked as it was given, so that an error names the right index
         state = self.check_state(state, len(x)) or self.zero_state(len(x))
         k = device.backend(self._flops // (self.input_shape[0] or 1) * len(x))
         y, state = self.compute(k, x, state)
@@ -278,7 +280,7 @@ class Network(Chain):
             )
 
     def rank(self, probabilities: np.ndarray, top: int | None = None) -> list[tuple[str, float]]:
-        """The classes of one output (classes,), the most probable first; raises TinynetError where it is no number."""
+        """The classes of one output (classes,), the most probable first; raises TinynetError if a probability is not finite."""
         check_finite_output(self.name, probabilities)
         count = len(probabilities) if top is None else check_count(self.name, "top", top)
         order = np.argsort(-probabilities, kind="stable")[:count]
@@ -292,7 +294,7 @@ class Network(Chain):
 
 
 def _shares_memory(y: np.ndarray, x: Any) -> bool:
-    """Whether an output may lie in the memory of the input, as where no layer makes new numbers."""
+    """Whether an output may share the input's memory, as when no layer computes anything."""
     given = x if isinstance(x, tuple) else (x,)
     return (y.base is not None or any(y is array for array in given)) and any(
         np.may_share_memory(y, array) for array in given
@@ -300,7 +302,7 @@ def _shares_memory(y: np.ndarray, x: Any) -> bool:
 
 
 def leaves(state: State) -> list[np.ndarray]:
-    """All arrays of a state, in a row."""
+    """All arrays of a state as a list."""
     if isinstance(state, dict):
         return [array for part in state.values() for array in leaves(part)]
     return list(state)
@@ -314,7 +316,7 @@ def named_leaves(state: State) -> dict[str, np.ndarray]:
 
 
 def rebuilt(like: State, arrays: Iterator[np.ndarray]) -> State:
-    """Arrays in a row as a state of the same build."""
+    """A state with the structure of `like`, made of these arrays."""
     if isinstance(like, dict):
         return {name: rebuilt(part, arrays) for name, part in like.items()}
     return tuple(next(arrays) for _ in like)

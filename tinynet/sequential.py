@@ -1,4 +1,4 @@
-"""The face of a network: `Sequential`, which trains, answers, writes and is saved, and `load`."""
+"""What users call: `Sequential`, which trains, predicts, writes and is saved; `Ensemble`; and `load`."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from .tasks.base import check_task, name_of
 from .terminal import echo
 
 FLOAT_BYTES, SAMPLE_BYTES = 4, 256 << 20
-"""A layer of a model that is read may take so much for one sample, or as much as reading the file may."""
+"""Most bytes that a layer of a loaded model may take for one sample, unless reading the file may take more."""
 MOST_OPERATIONS, STEP_OPERATIONS = 300 * 10**9, 300_000
-"""A model that is read may take so many for one sample, ten times VGG16's; a step of a recurrent layer takes at least the time
-of so many."""
+"""Most operations of a loaded model for one sample, ten times VGG16's; a recurrent step counts as at least STEP_OPERATIONS,
+since it takes their time however small it is."""
 MOST_LAYERS = 2_000
-"""More small layers than these would fill memory with zeros before it is known that the file has not their arrays."""
+"""Most layers of a loaded model: more would fill memory with zeros before the file is found not to hold their arrays."""
 
 
 @sealed
 class Sequential(Network):
     """A chain of layers: y = fₙ(… f₂(f₁(x))).
 
-    With an `input_shape`, the shape of one sample without the batch axis, it is a network; without one only a layer, to stand in other
-    networks. Where the first layer is a `Parallel`, `input_shape` may be a tuple of shapes, one a branch. `seed` decides the starting
+    With an `input_shape`, the shape of one sample without the batch axis, it is a network; without one it is only a layer of other
+    networks. Where the first layer is a `Parallel`, `input_shape` may be a tuple of shapes, one per branch. `seed` decides the starting
     weights (None: zeros). `labels` names the classes, `vocabulary` the characters or words (index = id); `metadata` travels with the
     file: `metadata["input"]` says how a picture is prepared. Raises ShapeError where one layer's output does not fit the next.
     """
@@ -76,8 +76,8 @@ class Sequential(Network):
         """The outputs (n, …) float32 for a batch of samples (n, *input_shape), in pieces of `batch_size`.
 
         x is an array, or a tuple of them where the network has several inputs. Recurrent layers start from `initial_state`, {layer's
-        name: arrays (n, units)}, or zeros. With `return_state`, or where a layer says so, returns (outputs, state): from that state the
-        next piece of the same sequences goes on.
+        name: arrays (n, units)}, or zeros. With `return_state`, or if a layer has it set, returns (outputs, state): pass that state to
+        continue the same sequences.
         """
         self.check_begun()
         batch_size = check_count(self.name, "batch_size", batch_size)
@@ -89,8 +89,9 @@ class Sequential(Network):
     def step(self, x_t: Any, state: State | None = None) -> tuple[np.ndarray, State]:
         """One time step of a stream: the output for x_t, (n, features) or ids (n,), and the state for the next step.
 
-        Without a state a sequence begins. The output (n, …) has no time axis. Step by step, a sequence gives what it gives
-        whole. Raises TinynetError for a network that needs the whole sequence at once, ShapeError for what does not fit.
+        Without a state a new sequence begins. The output (n, …) has no time axis. Step by step, a sequence gives the
+        outputs that `predict` gives for the whole. Raises TinynetError for a network that needs the whole sequence at once,
+        ShapeError for what does not fit.
         """
         return self.advance(x_t, state)
 
@@ -98,7 +99,7 @@ class Sequential(Network):
 
     @checked
     def save(self, path: str | bytes | os.PathLike | BinaryIO, dtype: str = "float32") -> None:
-        """Write the model into one .npz file, its values as float32 or float16; an old file is replaced at the end.
+        """Write the model into one .npz file, its values as float32 or float16; an old file is replaced only by a complete one.
 
         Raises TinynetError when it cannot be written.
         """
@@ -149,7 +150,7 @@ class Ensemble:
         return np.mean([model.answer(x, batch_size)[0] for model in self.models], axis=0)
 
     def classify(self, given: Any, top: int | None = None) -> list[tuple[str, float]] | list[list]:
-        """Name a sample as `Sequential.classify` does, by the mean of the models' probabilities."""
+        """Classify a sample as `Sequential.classify` does, by the mean of the models' probabilities."""
         from .tasks.classes import classify_by
 
         return classify_by(self.models, given, top)
@@ -172,7 +173,7 @@ def summary_lines(model: Network) -> Iterator[str]:
         yield f"{left:<{widths[0]}}  {shape:<{widths[1]}}  {count:>{widths[2]}}".rstrip()
     frozen = model.parameter_count() - sum(array.size for array in model.trained().values())
     counted = f"{model.parameter_count():,} parameters" + (f", {frozen:,} of them frozen" if frozen else "")
-    yield f"{counted}, {model.flops():,} operations a sample"
+    yield f"{counted}, {model.flops():,} operations per sample"
 
 
 def _summary_rows(layer: Layer, input_shape: Any, indent: str) -> Iterator[tuple[str, str, str]]:
@@ -204,7 +205,7 @@ def to_config(model: Sequential) -> dict[str, Any]:
 
 
 def is_nested(model: Network) -> bool:
-    """Whether a file of version 1 cannot hold it: for layers inside others, or frozen ones."""
+    """Whether it needs a file of version 2: it has layers inside others, or frozen ones."""
     return any(hasattr(layer, "layers") or not layer.trainable for _, layer in model.walk())
 
 
@@ -237,7 +238,7 @@ def _from_config(file: storage.ModelFile) -> Sequential:
 
 
 def check_sample(model: Network, allowance: int) -> None:
-    """Raise TinynetError where one sample would need memory, or time, that nobody expects of such a file."""
+    """Raise TinynetError if one sample would need far more memory or time than a file of this size should."""
     most = max(SAMPLE_BYTES, allowance)
     needed = FLOAT_BYTES * model.size(model.input_shape)
     if needed > most:
@@ -271,12 +272,12 @@ def _check_classes(model: Sequential) -> None:
 
 
 def check_characters(model: Network) -> None:
-    """Raise TinynetError, before a training is lost for it, where name, labels or vocabulary hold what is no character."""
+    """Raise TinynetError if name, labels or vocabulary hold an invalid character; otherwise saving fails after the training."""
     vocabulary = model.vocabulary if isinstance(model.vocabulary, (str, list, tuple)) else ()
     for text in (model.name, *(model.labels or ()), "".join(map(str, vocabulary))):
         try:
             str(text).encode()
         except UnicodeEncodeError:
             raise TinynetError(
-                f"{text!r} holds what is no character, which no model file can; rename it"
+                f"{text!r} holds an invalid character, which a model file cannot store; rename it"
             ) from None

@@ -29,7 +29,7 @@ FORMAT_VERSIONS = 1, 2
 """1: a flat list of layers; 2: layers inside others, or frozen ones."""
 DTYPES = ("float32", "float16")
 LARGEST_STREAM = 1 << 30
-"""Bytes of a model that is read from a stream without places, such as a download."""
+"""Most bytes of a model that is read from a stream without seek, such as a download."""
 CONFIG_KEYS = {"format", "version", "name", "input_shape", "layers", "labels", "vocabulary", "metadata"}
 
 
@@ -42,7 +42,7 @@ def save(
     target: Any,
     dtype: str = "float32",
 ) -> None:
-    """Write a config and arrays to a file, by its name or open; a named one stays as it was until the new one is whole.
+    """Write a config and arrays to a file, given by name or open; a named one is replaced only once the new one is complete.
 
     Raises TinynetError when it cannot be written.
     """
@@ -62,7 +62,7 @@ def save(
 
 @contextmanager
 def _writing(target: BinaryIO) -> Iterator[BinaryIO]:
-    """A file in memory, since a ZIP is not written from one end to the other, whose content then goes to `target`."""
+    """A file in memory whose content then goes to `target`, since writing a ZIP takes seek."""
     file = io.BytesIO()
     yield file
     rest = file.getbuffer()
@@ -79,11 +79,11 @@ def check_file_name(path: str | bytes | os.PathLike) -> None:
     """Raise TinynetError for a name under which `load` would not look for a model."""
     text = path_text(path)
     if not text.endswith(SUFFIX):
-        raise TinynetError(f"{text}: a model's file name ends in {SUFFIX}")
+        raise TinynetError(f"{text}: a model's file name must end in {SUFFIX}")
 
 
 def check_config(config: dict[str, Any]) -> None:
-    """Refuse what reading would refuse, before it costs somebody a model; raises TinynetError."""
+    """Raise TinynetError for a config that could not be read again, before a model is lost."""
     try:
         text = json.dumps(config, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -142,7 +142,7 @@ def find(name: str | bytes | os.PathLike) -> Path:
     if text in shipped:
         return shipped[text]
     if os.path.isfile(text):
-        raise ModelFileError(f"{text} is no model file: its name does not end in {SUFFIX}")
+        raise ModelFileError(f"{text} is not a model file: its name does not end in {SUFFIX}")
     if "/" in text or os.sep in text:
         return Path(text)
     if os.path.isfile(text + SUFFIX):
@@ -154,19 +154,19 @@ def find(name: str | bytes | os.PathLike) -> Path:
 
 
 class ModelFile:
-    """A model file that is open: its config, and arrays that are read one after the other."""
+    """An open model file: its config, and its arrays, read one by one."""
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         self.name = name
         self._archive = Archive(file, name, "model file", ModelFileError)
         if "config" not in self._archive.names:
-            raise ModelFileError(f"{name} has no entry `config`: it is no tinynet model")
+            raise ModelFileError(f"{name} has no entry `config`, so it is not a tinynet model")
         self.config = _read_config(self._archive, name)
         self.allowance = self._archive.allowance
         """Bytes that reading may take."""
 
     def fill(self, state: Mapping[str, np.ndarray]) -> None:
-        """Read the arrays of these names, and there must be no others, into these of their shapes; raises ModelFileError."""
+        """Read all arrays of the file into those of `state`; raises ModelFileError unless names and shapes match."""
         _check_names(self._archive.names, state.keys(), self.name)
         needed = sum(value.nbytes for value in state.values())
         if needed > self.allowance:  # zeros until now, which have cost no memory yet
@@ -209,7 +209,7 @@ def _name_of(file: BinaryIO) -> str:
 
 
 def _seekable(file: BinaryIO) -> BinaryIO:
-    """The file, or what it holds, where that can only be read from one end to the other."""
+    """The file itself, or its content in memory if it cannot seek."""
     if isinstance(file.read(0), str):
         raise OSError(errno.EINVAL, "it is open as text; open it with mode 'rb'")
     if getattr(file, "seekable", lambda: hasattr(file, "seek"))():
@@ -227,7 +227,7 @@ def _check_names(names: list[str], expected: Set[str], file: str) -> None:
 
 
 def _checked(key: str, expected: tuple[int, ...], file: str) -> Check:
-    """A look at an array before its data is read."""
+    """A check of an array's type and shape before its data is read."""
 
     def check(shape: tuple[int, ...], dtype: np.dtype) -> None:
         if dtype.hasobject:
@@ -236,7 +236,7 @@ def _checked(key: str, expected: tuple[int, ...], file: str) -> Check:
             raise ModelFileError(f"{file}: the array {key!r} is {dtype}, not {' or '.join(DTYPES)}")
         if shape != expected:
             raise ModelFileError(
-                f"{file}: the array {key!r} has the shape {shape}, its layer needs {expected}"
+                f"{file}: the array {key!r} has the shape {shape}, but its layer needs {expected}"
             )
 
     return check

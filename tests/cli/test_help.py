@@ -52,10 +52,7 @@ def test_other_names_of_data_sets_mean_the_data_sets(tmp_path):
         fails(run("train", name, TINYNET_DATA=str(tmp_path)), SOURCES[meant].file)
     (tmp_path / "mnist").mkdir()
     done = run("train", "mnist", cwd=tmp_path, TINYNET_DATA=str(tmp_path))
-    assert (
-        b"note: mnist means the data set digits; for the folder mnist write ./mnist\n"
-        in done.stderr
-    )
+    assert b"note: mnist means the data set digits; for the folder mnist write ./mnist\n" in done.stderr
     fails(run("train", "./mnist", cwd=tmp_path), "no folders")
 
 

@@ -95,7 +95,7 @@ def test_what_comes_through_a_pipe_cannot_be_resumed_and_a_sentence_says_what_ca
     fails(run("train", "pipe", "-o", "n.npz", "--resume", cwd=tmp_path),
           "pipe is a pipe or a device; save what comes from it as a file")  # fmt: skip
     fails(run("train", poem.name, "-o", "m.npz", "--resume", cwd=tmp_path),
-          "cannot write m.checkpoint.npz: it is no file that may be written; choose another place")  # fmt: skip
+          "cannot write m.checkpoint.npz: it is not a file that may be written; choose another place")  # fmt: skip
 
 
 @pytest.mark.skipif(not shutil.which("nohup"), reason="there is no nohup")

@@ -218,7 +218,7 @@ def test_shapes_that_do_not_fit_are_named(make, message):
         (lambda: tn.Residual([tn.Embedding(3, 2)]), "residual adds its input to .*, and ids cannot be added"),
         (
             lambda: tn.Sequential([tn.Dense(2)], ((3,), (2,))),
-            "holds 2 shapes, .* but the first layer is no Parallel",
+            "holds 2 shapes, .* but the first layer is not a Parallel",
         ),
         (
             lambda: two_input_network().step(np.ones((1, 5))),
@@ -241,7 +241,10 @@ def test_what_cannot_be_made_is_one_sentence(make, message):
     [
         (np.ones((2, 8, 8, 1)), "model takes a tuple of 2 arrays, one for each branch"),
         ((np.ones((2, 8, 8, 1)),), "model takes a tuple of 2 arrays"),
-        ((np.ones((2, 8, 8, 1)), np.ones((3, 5))), "as many samples for each branch, but is given 2, 3"),
+        (
+            (np.ones((2, 8, 8, 1)), np.ones((3, 5))),
+            "same number of samples for each branch, but is given 2, 3",
+        ),
         (
             (np.ones((2, 8, 8, 1)), np.ones((2, 4))),
             r"parallel_1, branch 2, takes a batch of shape \(any, 5\)",

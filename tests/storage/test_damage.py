@@ -49,7 +49,7 @@ def test_another_kind_of_file(tmp_path, content, pattern):
 
 def test_an_npz_of_something_else(tmp_path):
     np.savez(tmp_path / "data.npz", x=np.zeros(3))
-    refused(tmp_path / "data.npz", "no entry `config`: it is no tinynet model")
+    refused(tmp_path / "data.npz", "no entry `config`, so it is not a tinynet model")
 
 
 def test_a_file_cut_off_anywhere(file):
@@ -245,7 +245,7 @@ def test_a_config_that_is_no_json_object(file, text, pattern):
 
 def test_nan_in_the_metadata_is_no_json(file):
     put_config(file, json.dumps({**read_config(file), "metadata": {"loss": float("nan")}}))
-    refused(file, "NaN is no JSON number")
+    refused(file, "NaN is not a JSON number")
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def test_a_pickled_array_is_refused_and_runs_no_code(file):
 @pytest.mark.parametrize(
     "array, pattern",
     [
-        (np.zeros((27, 5), np.float32), r"has the shape \(27, 5\), its layer needs \(27, 4\)"),
+        (np.zeros((27, 5), np.float32), r"has the shape \(27, 5\), but its layer needs \(27, 4\)"),
         (np.zeros((4, 27), np.float32), r"has the shape \(4, 27\)"),
         (np.zeros(108, np.float32), "has the shape"),
         (np.zeros((27, 4)), "is float64, not float32 or float16"),
@@ -301,7 +301,7 @@ def test_missing_extra_and_double_arrays(file):
     refused(file, r"lacks the array 'dense_1\.bias'")
     for extra in ("dense_2.bias.npy", "README.txt", "config", "dense_1.bias", "folder/", "../evil.npy"):
         write_entries(file, {**content, extra: content["dense_1.bias.npy"]})
-        refused(file, "that its layers do not have|is no array with a plain name")
+        refused(file, "that its layers do not have|is not an array with a plain name")
     write_entries(file, content)
     with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(file, "a") as archive:
         archive.writestr("dense_1.bias.npy", content["dense_1.bias.npy"])

@@ -184,7 +184,7 @@ def test_arrays_of_another_byte_or_memory_order_mean_the_same(file, order, dtype
         ({"labels": ["one", "two"]}, r"2 classes are named, but the output has the shape \(4,\)"),
         ({"labels": [1, 2, 3, 4]}, "`labels` must be"),
         ({"name": None}, "`name` must be"),
-        ({"labels": ["a", "b", "c", "\ud800"]}, "half a surrogate pair is no character"),
+        ({"labels": ["a", "b", "c", "\ud800"]}, "half a surrogate pair is not a character"),
         ({"metadata": {"n": 10**400}}, "is too large"),
         ({"metadata": {"long": "x" * (5 << 20)}}, "too long"),
     ],
@@ -293,7 +293,7 @@ def test_a_folder_without_write_permission(tmp_path):
 @pytest.mark.usefixtures("permissions")
 def test_a_file_without_write_permission_is_kept(file):
     file.chmod(0o400)
-    with pytest.raises(TinynetError, match="no file that may be written"):
+    with pytest.raises(TinynetError, match="not a file that may be written"):
         small_net().save(file)
 
 
@@ -342,7 +342,7 @@ def test_a_name_without_the_ending_of_a_model_is_refused_at_saving_and_at_readin
     tmp_path, monkeypatch, file
 ):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(TinynetError, match=r"^x\.h5: a model's file name ends in \.npz$"):
+    with pytest.raises(TinynetError, match=r"^x\.h5: a model's file name must end in \.npz$"):
         tn.load(file).save("x.h5")
     assert not os.path.exists("x.h5")
     Path("poems.txt").write_text("To be")

@@ -396,7 +396,9 @@ def test_places_that_cannot_be_written_are_found_before_training(tmp_path):
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
         for place in (tmp_path / "pipe", "/dev/null"):
-            with pytest.raises(TinynetError, match="it is no file that may be written; choose another place"):
+            with pytest.raises(
+                TinynetError, match="it is not a file that may be written; choose another place"
+            ):
                 net.fit(X, Y, checkpoint=place)
 
 
