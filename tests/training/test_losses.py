@@ -253,7 +253,9 @@ def test_labels_may_be_the_names_that_the_network_knows():
         net.fit(x, y)
         results.append(net.evaluate(x, y))
     assert all(result == results[0] for result in results)
-    with pytest.raises(DataError, match="the label cow at index 1 is none of the network's: cat, dog, owl"):
+    with pytest.raises(
+        DataError, match="the label cow at index 1 is not one of the network's classes: cat, dog, owl"
+    ):
         net.fit(x[:2], ["cat", "cow"])
 
 

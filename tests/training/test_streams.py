@@ -103,7 +103,7 @@ def test_streams_are_learnt():
 @pytest.mark.parametrize(
     ("layers", "count", "message"),
     [
-        ([tn.Dense(3)], 20, "stateful needs a recurrent layer, which model has not"),
+        ([tn.Dense(3)], 20, "stateful needs a recurrent layer, which model does not have"),
         ([tn.LSTM(3, return_sequences=True, go_backwards=True)], 20, "lstm_1 does not"),
         ([tn.Bidirectional(tn.GRU(3, return_sequences=True))], 20, "bidirectional_1 does not"),
         (None, 18, "whole batches, but there are 18 samples for batches of 4"),
