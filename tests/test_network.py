@@ -287,7 +287,7 @@ def test_a_layer_used_in_two_networks_shares_its_arrays():
 def test_a_layer_of_another_network_must_fit():
     layer = tn.Dense(2)
     tn.Sequential([layer], (2,))
-    expected = r"dense_2 belongs to a network already, where its kernel has the shape \(2, 2\); here it would need \(3, 2\)"
+    expected = r"dense_2 already belongs to a network, where its kernel has the shape \(2, 2\); here it would need \(3, 2\)"
     with pytest.raises(ShapeError, match=expected):
         tn.Sequential([tn.Dense(3), layer], (2,))
 

@@ -114,7 +114,7 @@ def test_an_id_of_a_stream_outside_the_table_is_refused():
 
 def test_only_the_first_layer_takes_ids():
     with pytest.raises(
-        TinynetError, match=r"^embedding_1 takes ids, which no layer gives; make it the first layer"
+        TinynetError, match=r"^embedding_1 takes ids, which no other layer returns; make it the first layer"
     ):
         tn.Sequential([tn.Flatten(), Embedding(5, 3)], (4,))
 

@@ -167,5 +167,5 @@ def test_a_network_with_broken_weights_names_nothing(value):
     net.set_weights([np.full_like(w, value) for w in net.get_weights()])
     with np.errstate(invalid="ignore"):
         assert np.isnan(net.predict(np.ones((1, 4, 4, 1)))).all()
-        with pytest.raises(TinynetError, match="computes no finite numbers"):
+        with pytest.raises(TinynetError, match="does not compute finite numbers"):
             net.rank(net.predict(np.ones((1, 4, 4, 1)))[0])

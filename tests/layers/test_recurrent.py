@@ -269,5 +269,5 @@ def test_a_layer_inside_stands_in_one_place_of_a_network():
         tn.Sequential([TimeDistributed(inner), Bidirectional(inner)], (4, 5, 2))
     alone, both = tn.Sequential([inner], (5, 2)), tn.Sequential([Bidirectional(inner)], (5, 2))
     assert both.parameters["bidirectional_1.forward_kernel"] is alone.parameters["lstm_1.kernel"]
-    with pytest.raises(tn.errors.ShapeError, match=r"^bidirectional_1/lstm belongs to a network already"):
+    with pytest.raises(tn.errors.ShapeError, match=r"^bidirectional_1/lstm already belongs to a network"):
         tn.Sequential([Bidirectional(inner)], (5, 3))

@@ -14,7 +14,7 @@ from .base import Context, Gradients, Layer, Shape, activation_gradient, check_a
 class Activation(Layer):
     """y = f(x) with f one of linear, relu, leaky_relu (slope 0.2), elu, silu, gelu, sigmoid, tanh, softmax (over the last axis).
 
-    Shapes: any → the same. Raises TinynetError for an unknown name. The equations stand with the kernel `activation`.
+    Shapes: any → the same. Raises TinynetError for an unknown name. The equations are those of the kernel `activation`.
     """
 
     activation: str

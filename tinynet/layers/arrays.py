@@ -1,4 +1,4 @@
-"""The arrays of a layer or network: how they are taken out, and checked before others are put in."""
+"""The arrays of a layer or network: getting them, and checking others before they are set."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..errors import ShapeError, TinynetError
 
 
 class HasArrays:
-    """What every layer and network offers of its arrays: copies of them, and to take others."""
+    """What every layer and network does with its arrays: hand out copies, and take others."""
 
     @property
     def owner(self) -> str:
-        """What errors call it."""
+        """Its name in errors."""
         raise NotImplementedError
 
     def state(self) -> dict[str, np.ndarray]:
@@ -26,8 +26,8 @@ class HasArrays:
     def get_weights(self) -> list[np.ndarray]:
         """Copies of all arrays, layer by layer, each layer's in Keras's order (BatchNorm: gamma, beta, moving mean, variance).
 
-        Gates stand in the order r z n in a GRU and i f g o in an LSTM. The arrays of a Keras layer fit as they are, but
-        for its GRU, which has z r n and, with reset_after, both biases in one array (2, 3 units); for such a layer:
+        Gates are in the order r z n in a GRU and i f g o in an LSTM. The arrays of a Keras layer fit as they are, except
+        those of its GRU, which has z r n and, with reset_after, both biases in one array (2, 3 units); convert them by
 
             kernel, recurrent_kernel, bias = keras_layer.get_weights()
             ours = [np.concatenate([r, z, n], -1) for z, r, n in
@@ -36,10 +36,10 @@ class HasArrays:
         return [array.copy() for array in self.state().values()]
 
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
-        """Take arrays in the order of `get_weights`.
+        """Set all arrays, in the order of `get_weights`.
 
         Raises ShapeError where their number or a shape differs, TinynetError where one holds anything but real numbers
-        within float32; then none is taken. NaN and infinity are taken with a warning.
+        within float32; then nothing changes. NaN and infinity are accepted with a warning.
         """
         own = self.state()
         if isinstance(weights, (str, bytes, Mapping)) or not isinstance(weights, Iterable):
@@ -57,7 +57,7 @@ class HasArrays:
 
 
 class Below(MutableMapping):
-    """Parameters (or statistics) of the layers inside a layer as one mapping, under the names that the layer gives them."""
+    """Parameters (or statistics) of the layers inside a layer as one mapping, under the names that the outer layer uses."""
 
     def __init__(self, layer: Any, group: str) -> None:
         self._layer, self._group = layer, group
@@ -93,9 +93,9 @@ class Below(MutableMapping):
 
 
 def fill(own: Mapping[str, np.ndarray], given: Mapping[str, Any]) -> None:
-    """Copy arrays into those of the same names, once all are known to fit.
+    """Copy arrays into those of the same names, after checking that all fit.
 
-    Raises ShapeError for a missing, unknown or wrongly shaped one, TinynetError for one that holds no real numbers.
+    Raises ShapeError for a missing, unknown or wrongly shaped one, TinynetError for one that does not hold real numbers.
     """
     if not isinstance(given, Mapping):
         raise TinynetError(f"give the arrays as a dict by name, not as {type(given).__name__}")
@@ -116,7 +116,7 @@ def fill(own: Mapping[str, np.ndarray], given: Mapping[str, Any]) -> None:
 
 
 def _check_range(name: str, array: Any) -> None:
-    """Raise TinynetError where a number is beyond float32; warn where one is NaN or infinite, as in a broken model."""
+    """Raise TinynetError if a number is beyond float32; warn if one is NaN or infinite, as in a broken model."""
     numbers = _numbers(name, array)
     with np.errstate(over="ignore"):
         converted = numbers.astype(np.float32)
@@ -126,11 +126,11 @@ def _check_range(name: str, array: Any) -> None:
         found = f"{name} takes finite float32 numbers, but is given {numbers[place]} at index {place}"
         if np.isfinite(numbers).all():
             raise TinynetError(found)
-        warnings.warn(f"{found}: the model will compute no numbers with it", RuntimeWarning, stacklevel=3)
+        warnings.warn(f"{found}: the model's outputs will not be finite", RuntimeWarning, stacklevel=3)
 
 
 def _numbers(name: str, array: Any) -> np.ndarray:
-    """What is given as an array of real numbers, none of them masked."""
+    """The given values as an array of real numbers, none of them masked."""
     try:
         found = np.asarray(array)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What every layer has: settings, parameters, a forward and a backward pass, perhaps other layers inside.
+"""The base of all layers: settings, parameters, a forward and a backward pass, perhaps other layers inside.
 
 A network is a tree of layers. Parameters, statistics, names, states and settings of a whole network come from one walk over
 `children`. No layer keeps activations, and none knows its place: a name belongs to the network that holds the layer.
@@ -23,34 +23,34 @@ from .arrays import Below, HasArrays
 
 Gradients = dict[str, np.ndarray]
 State = dict[str, Any] | tuple[np.ndarray, ...]
-"""What is handed from one time step to the next: of a recurrent layer its arrays (n, units), of a layer with others inside a
+"""What passes from one time step to the next: for a recurrent layer its arrays (n, units), for a layer with others inside a
 dict with the state of each that has one, by name."""
 
 DEEPEST = 30
-"""Layers that lie within each other."""
+"""Deepest nesting of layers."""
 ACTIVATIONS = ("linear", "relu", "leaky_relu", "elu", "silu", "gelu", "sigmoid", "tanh", "softmax")
 
 
 class Context(NamedTuple):
-    """What a pass through a network needs to know besides the arrays."""
+    """What a pass through a network needs besides the arrays."""
 
     kernels: ModuleType
     """The back end."""
     training: bool = False
     """True where dropout drops and batch normalisation uses the batch."""
     seed: int = 0
-    """Everything random in this pass follows from it."""
+    """Seed of everything random in this pass."""
     gradients: bool = True
-    """False where nobody will call `backward`: forward need not keep what that needs."""
+    """False if `backward` will not be called: forward need not keep what that needs."""
     input_gradient: bool = True
-    """False where nobody asks for the gradient at a layer's input: backward may return None for it."""
+    """False if the gradient at the layer's input is not needed: backward may return None for it."""
     mask: np.ndarray | None = None
-    """Which time steps of the input are real, (n, t) bool; None: all. A recurrent layer passes over the others."""
+    """Which time steps of the input are real, (n, t) bool; None: all. A recurrent layer skips the others."""
     state: Any = None
-    """What recurrent layers start from, the layer's own `State`; None: zeros."""
+    """The `State` that the layer starts from; None: zeros."""
 
     def of_child(self, index: int) -> Context:
-        """The context of the layer at this index inside another, with a seed of its own. Mask and state are its parent's to say."""
+        """The context of the layer at this index inside another, with its own seed. Its parent sets mask and state."""
         return self._replace(seed=(self.seed * 1_000_003 + index) % 2**32, mask=None, state=None)
 
 
@@ -58,7 +58,7 @@ class Layer(HasArrays):
     """A function with parameters.
 
     Subclasses are dataclasses whose fields are their settings. `parameters` are trained, `statistics` are saved with them but not
-    trained; of a layer with others inside they are those of all of them. A layer never touches the contents of an array: each
+    trained; for a layer with others inside they are those of all of them. A layer never touches the contents of an array: each
     step is a kernel of the back end.
     """
 
@@ -66,9 +66,9 @@ class Layer(HasArrays):
     statistics: MutableMapping[str, np.ndarray]
 
     takes_ids = False
-    """True for a layer whose input is not numbers but ids, which only a network's first layer can be."""
+    """True for a layer that takes ids instead of numbers; it can only be a network's first layer."""
     streamable = False
-    """True where a step of the output depends on that step of a sequence alone, and on the state that steps before it left:
+    """True if a step of the output depends only on the same step of the input and the state that earlier steps left:
     the mask of the input is the mask of the output, and a sequence may come in pieces."""
 
     def __post_init__(self) -> None:
@@ -77,13 +77,13 @@ class Layer(HasArrays):
         inside = self.children()
         self._depth = 1 + max((child._depth for child in inside.values()), default=0)
         if self._depth > DEEPEST:
-            raise TinynetError(f"{self.kind}: more than {DEEPEST} layers lie within each other")
+            raise TinynetError(f"{self.kind}: layers are nested more than {DEEPEST} deep")
         self.parameters = Below(self, "parameters") if inside else {}
         self.statistics = Below(self, "statistics") if inside else {}
 
     @property
     def kind(self) -> str:
-        """What a layer is called where its place is not known: dense."""
+        """Its name if its position in a network is unknown: dense."""
         return snake_case(self.type_name())
 
     @classmethod
@@ -96,7 +96,7 @@ class Layer(HasArrays):
         return self.kind
 
     def check(self) -> None:
-        """Check the settings and bring them to their canonical form; raises TinynetError."""
+        """Check the settings and convert them to their canonical form; raises TinynetError."""
 
     # ---- the tree ----
 
@@ -105,11 +105,11 @@ class Layer(HasArrays):
         return {}
 
     def array_name(self, child: str, key: str) -> str:
-        """What an array of a layer inside is called here."""
+        """The name here of an array of a layer inside."""
         return under(child, key)
 
     def inside(self, input_shape: Shape) -> list[tuple[str, Layer, Shape]]:
-        """The layers of a container, by name, each with the shape of a sample that it is given."""
+        """The layers of a container by name, each with the shape of its input samples."""
         return []
 
     def walk(self) -> Iterator[tuple[str, Layer]]:
@@ -132,7 +132,7 @@ class Layer(HasArrays):
 
     @property
     def learns(self) -> bool:
-        """Whether training changes anything in here."""
+        """Whether training changes any of its parameters."""
         if children := self.children():
             return any(child.learns for child in children.values())
         return self.trainable and bool(self.parameters)
@@ -147,18 +147,18 @@ class Layer(HasArrays):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        """Freeze this layer and all inside, or let them learn again."""
+        """Freeze this layer and all inside it, or make them trainable again."""
         self._trainable = bool(value)
         for child in self.children().values():
             child.trainable = value
 
     @property
     def last(self) -> Layer | None:
-        """The layer inside whose output is the output of this one, if there is such a layer."""
+        """The layer inside whose output is that of this one, if there is one."""
         return None
 
     def with_last(self, layer: Layer) -> Layer:
-        """A twin with another one in the place of `last`."""
+        """A twin with another layer in the place of `last`."""
         raise NotImplementedError
 
     # ---- shapes and arrays ----
@@ -171,14 +171,14 @@ class Layer(HasArrays):
         """Create the parameters for an input shape without the batch axis; without a generator, zeros."""
 
     def create(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
-        """Create the parameters, or keep those that the layer has from another network; raises ShapeError where they do not fit."""
+        """Create the parameters, or keep those that it has from another network; raises ShapeError if they do not fit."""
         if self.children() or not self.state():
             try:
                 return self.build(input_shape, rng)
             except (MemoryError, OverflowError, ValueError) as error:
                 if isinstance(error, TinynetError):
                     raise
-                problem = "has more parameters than memory can hold; make it smaller"
+                problem = "has more parameters than fit into memory; make it smaller"
                 raise TinynetError(f"{self.kind} {problem}") from None
         needed = copy.copy(self)
         needed.parameters, needed.statistics = {}, {}
@@ -186,7 +186,7 @@ class Layer(HasArrays):
         for key, array in self.state().items():
             if array.shape != needed.state()[key].shape:
                 raise ShapeError(
-                    f"{self.kind} belongs to a network already, where its {key} has the shape {array.shape}; here it would "
+                    f"{self.kind} already belongs to a network, where its {key} has the shape {array.shape}; here it would "
                     f"need {needed.state()[key].shape}: make a new layer"
                 )
 
@@ -195,13 +195,13 @@ class Layer(HasArrays):
         return 0
 
     def size(self, input_shape: Shape) -> int:
-        """Numbers that one sample's forward pass holds at once, where that is more than input and output: what lies between."""
+        """Numbers that one sample's forward pass holds at once, intermediate results included."""
         return 0
 
     # ---- passes ----
 
     def take(self, x: Any) -> Any:
-        """Samples as the layer takes them where it is a network's first: C-contiguous float32."""
+        """Samples as the layer takes them as a network's first: C-contiguous float32."""
         return np.ascontiguousarray(x, np.float32)
 
     def forward(self, x: Any, context: Context) -> tuple[np.ndarray, Any]:
@@ -209,7 +209,7 @@ class Layer(HasArrays):
         raise NotImplementedError
 
     def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[Any, Gradients]:
-        """From the gradient at the output: the gradient at the input, and one for each parameter."""
+        """The gradient at the input, and one per parameter, from the gradient at the output."""
         raise NotImplementedError
 
     def output_mask(self, x: Any, saved: Any, context: Context) -> np.ndarray | None:
@@ -217,11 +217,11 @@ class Layer(HasArrays):
         return context.mask if self.streamable else None
 
     def zero_state(self, n: int) -> State:
-        """Where n sequences begin; empty for a layer that hands nothing from step to step."""
+        """The state that n sequences start from; empty for a layer without a state."""
         return ()
 
     def final_state(self, saved: Any) -> State:
-        """The state after the last step of a forward pass that began with one, from what that kept."""
+        """The state after the last step of a forward pass that began with one, from what the pass saved."""
         return ()
 
     # ---- settings ----
@@ -238,16 +238,16 @@ class Layer(HasArrays):
         return {"type": self.type_name(), **{k: _config(v) for k, v in self.settings().items()}, **frozen}
 
     def description(self) -> str:
-        """Type and settings as people read them."""
+        """Type and settings as text."""
         shown = (f"{key}={_described(value)}" for key, value in self.settings().items())
         return f"{self.type_name()}({', '.join(shown)})"
 
     def parameter_count(self) -> int:
-        """Number of parameters' values."""
+        """Number of parameters, counted by value."""
         return sum(value.size for value in self.parameters.values())
 
     def wrong_shape(self, expected: str, got: Shape) -> ShapeError:
-        """The error for an input of a shape that this layer does not take."""
+        """The error for an input whose shape does not fit."""
         return ShapeError(f"{self.kind} takes an input of shape {expected}, but is given {show_shape(got)}")
 
 
@@ -270,7 +270,7 @@ def under(name: str, key: str) -> str:
 
 @contextmanager
 def placed(name: str, layer: Layer) -> Iterator[None]:
-    """Errors of a layer say where in its network it stands: dense_1 takes …, sequential_1/dense_2 takes …"""
+    """Put a layer's position in its network into its errors: dense_1 takes …, sequential_1/dense_2 takes …"""
     try:
         yield
     except TinynetError as error:
@@ -290,12 +290,12 @@ def check_activation(owner: str, value: str | None) -> str:
 
 
 def as_rows(x: np.ndarray) -> np.ndarray:
-    """All steps of all sequences under one another: (n, t, d) → (n·t, d)."""
+    """All steps of all sequences as rows: (n, t, d) → (n·t, d)."""
     return x.reshape(x.shape[0] * x.shape[1], x.shape[2])
 
 
 def values(shape: Shape) -> int:
-    """Numbers of a sample of that shape, or of these shapes; an open size counts as 1."""
+    """Number of values in a sample of that shape, or of these shapes; an open size counts as 1."""
     if shape and isinstance(shape[0], tuple):
         return sum(map(values, shape))
     return math.prod(size or 1 for size in shape)
@@ -304,7 +304,7 @@ def values(shape: Shape) -> int:
 def activated(
     context: Context, kernel: Any, name: str, *arguments: Any
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Call a kernel that can fuse an activation. Returns the output, and the input of an activation that was not fused."""
+    """Call a kernel that can fuse an activation. Returns the output and, if the activation was not fused, its input."""
     k = context.kernels
     if name in k.FUSED:
         return kernel(*arguments, name), None
@@ -315,5 +315,5 @@ def activated(
 def activation_gradient(
     context: Context, dy: np.ndarray, y: np.ndarray, z: np.ndarray | None, name: str
 ) -> np.ndarray:
-    """Gradient at the input of a layer's own activation."""
+    """The gradient at the input of a layer's activation."""
     return dy if name == "linear" else context.kernels.activation_gradient(dy, y, name, z)

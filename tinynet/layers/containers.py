@@ -1,4 +1,4 @@
-"""Layers made of several: one after the other, beside each other, or round a shortcut.
+"""Layers made of several: in a chain, in parallel, or with a shortcut around them.
 
 A layer inside is named by its kind and its number among those of its kind, dense_1, dense_2, …, and its arrays by that name and
 their own: dense_1.kernel, two levels down sequential_1/dense_1.kernel.
@@ -26,18 +26,18 @@ MERGES = ("concat", "add", "mul", "prepend")
 
 
 class Kept(NamedTuple):
-    """What a pass through a chain keeps."""
+    """What a pass through a chain saves."""
 
     steps: list[tuple[Any, Context]]
-    """Of each step what its backward needs, and its context; empty where nobody will ask for gradients."""
+    """What each step's backward needs, and its context; empty if gradients are not needed."""
     mask: np.ndarray | None
     """Which time steps of the output are real."""
     state: dict[str, State]
-    """Where recurrent layers ended; without gradients only if the pass began with a state."""
+    """The final state of recurrent layers; without gradients only if the pass began with a state."""
 
 
 class Container(Layer):
-    """What layers with a list of others inside share."""
+    """The base of layers with a list of others inside."""
 
     layers: Sequence[Layer]
 
@@ -58,7 +58,7 @@ class Container(Layer):
 
     @property
     def streamable(self) -> bool:
-        """Where all layers inside are."""
+        """True if all layers inside are."""
         return all(layer.streamable for layer in self.layers)
 
     def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
@@ -85,7 +85,7 @@ def _named(layers: Sequence[Layer]) -> dict[str, Layer]:
 class Chain(Container):
     """y = fₙ(… f₂(f₁(x))): a `Sequential` inside another network.
 
-    Shapes: as the first layer takes, to what the last one gives. Raises TinynetError for what is no layer, ShapeError where one
+    Shapes: as the first layer takes, to what the last one gives. Raises TinynetError for anything but a layer, ShapeError if one
     layer's output does not fit the next.
     """
 
@@ -102,7 +102,7 @@ class Chain(Container):
         self.takes_several = bool(self.layers) and getattr(self.layers[0], "takes_several", False)
         for name, layer in self._children.items():
             if layer.takes_ids and layer is not self.layers[0]:
-                raise TinynetError(f"{name} takes ids, which no layer gives; make it the first layer")
+                raise TinynetError(f"{name} takes ids, which no other layer returns; make it the first layer")
 
     @property
     def last(self) -> Layer | None:
@@ -138,13 +138,13 @@ class Chain(Container):
         return sum(step.layer.flops(shapes[step.index]) for step in self.steps)
 
     def size(self, input_shape: Shape) -> int:
-        """The largest layer with its input and output."""
+        """That of the largest layer, with its input and output."""
         shapes = self.shapes_through(input_shape)
         layers = zip(self.layers, shapes, shapes[1:], strict=False)
         return max((values(a) + layer.size(a) + values(b) for layer, a, b in layers), default=0)
 
     def _contexts(self, context: Context) -> Iterator[tuple[Any, Context]]:
-        """Each step and its context: nobody asks for gradients below the lowest layer that learns."""
+        """Each step and its context: no gradients are needed below the lowest layer that learns."""
         first = next((step.index for step in self.steps if step.learns), len(self.layers))
         state = context.state or {}
         for step in self.steps:
@@ -185,9 +185,9 @@ class Chain(Container):
 class Residual(Container):
     """y = f(x) + x, f a chain of layers (He et al. 2016); where f changes the shape, y = f(x) + P(x).
 
-    P, `projection`, is made without bias: on pictures a convolution of 1×1 with the stride that brings x to the size of f(x), on
-    features a dense layer. Shapes: as the chain's. Raises TinynetError for what is no layer, ShapeError where f changes the shape
-    in a way that no projection follows.
+    P, `projection`, has no bias: on pictures it is a 1×1 convolution with the stride that brings x to the size of f(x), on
+    features a dense layer. Shapes: those of the chain. Raises TinynetError for anything but a layer, ShapeError if f changes the
+    shape in a way that no projection can match.
     """
 
     layers: Sequence[Layer]
@@ -197,7 +197,7 @@ class Residual(Container):
         self.chain, self.projection = Chain(self.layers), None
         if self.chain.takes_ids:
             raise TinynetError(
-                f"{self.kind} adds its input to what its layers make of it, and ids cannot be added"
+                f"{self.kind} adds its input to the output of its layers, and ids cannot be added"
             )
 
     def children(self) -> dict[str, Layer]:
@@ -210,7 +210,7 @@ class Residual(Container):
         return output
 
     def _projection(self, before: Shape, after: Shape) -> Layer | None:
-        """What brings x to the shape of f(x); None where it has it."""
+        """The layer that brings x to the shape of f(x); None if x already has it."""
         if before == after:
             return None
         if len(before) == len(after) == 3:
@@ -220,8 +220,8 @@ class Residual(Container):
             projection = Dense(after[-1] if after else 1, use_bias=False)
         if projection.compute_output_shape(before) != after:
             raise ShapeError(
-                f"{self.kind} cannot add its input of shape {show_shape(before)} to what its layers make of it, "
-                f"{show_shape(after)}: let them keep the size, or divide it as strides do"
+                f"{self.kind} cannot add its input of shape {show_shape(before)} to the output of its layers, "
+                f"{show_shape(after)}: let them keep the size, or divide it by strides"
             )
         return projection
 
@@ -274,11 +274,11 @@ class Residual(Container):
 
 @dataclass(eq=False)
 class Parallel(Container):
-    """y = merge(f₁(x), f₂(x), …): layers beside each other, which read the same input; as a network's first layer each its own.
+    """y = merge(f₁(x), f₂(x), …): layers in parallel on the same input, or, as a network's first layer, each on its own.
 
-    merge: "concat" along the last axis, "add", "mul", or "prepend", where the first is the first time step of the second. Shapes:
-    the branches' outputs are equal but for what is concatenated. Raises TinynetError for what is no layer and for another merge,
-    ShapeError where the outputs do not fit each other.
+    merge: "concat" along the last axis, "add", "mul", or "prepend", which puts the first in front of the second as a time step. Shapes:
+    the branches' outputs must be equal except for a concatenated axis. Raises TinynetError for anything but a layer and for
+    another merge, ShapeError if the outputs do not fit each other.
     """
 
     layers: Sequence[Layer]
@@ -295,7 +295,7 @@ class Parallel(Container):
 
     @property
     def takes_ids(self) -> bool:
-        """Where a branch does: then it must be the first layer."""
+        """True if a branch does; then it must be the first layer."""
         return any(layer.takes_ids for layer in self.layers)
 
     def take(self, x: Any) -> Any:
@@ -303,12 +303,12 @@ class Parallel(Container):
             return tuple(layer.take(own) for layer, own in zip(self.layers, x, strict=True))
         if self.takes_ids and not all(layer.takes_ids for layer in self.layers):
             raise TinynetError(
-                f"{self.kind} has branches that take ids and others that take numbers; give each its input"
+                f"{self.kind} has branches that take ids and others that take numbers; give each its own input"
             )
         return next(layer.take(x) for layer in self.layers) if self.takes_ids else super().take(x)
 
     def inputs(self, x: Any) -> list[Any]:
-        """What each branch is given of an input, a shape or an array, or of a tuple of one for each."""
+        """The input of each branch, from one shape or array for all, or a tuple of one each."""
         several = isinstance(x, tuple) and x and not isinstance(x[0], (int, type(None)))
         if several and len(x) != len(self.layers):
             raise ShapeError(f"{self.kind} has {len(self.layers)} branches, but {len(x)} inputs")
@@ -399,7 +399,7 @@ class Parallel(Container):
         return dx, gradients
 
     def output_mask(self, x: Any, saved: Any, context: Context) -> np.ndarray | None:
-        """Real is what is real in every branch; what is prepended is."""
+        """Steps are real that are real in every branch; a prepended one always is."""
         masks = [mask for *_, mask in saved[1]]
         if self.merge == "prepend":
             mask = masks[1]

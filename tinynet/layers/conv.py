@@ -46,7 +46,7 @@ def windows(
 def cropped_pads(
     sizes: Sizes, window: Sizes, strides: Sizes, padding: str, dilation: Sizes, wanted: Sizes
 ) -> tuple[tuple[int, int], ...]:
-    """The padding of each axis; less, or negative, by what an output of the size that is wanted does not read."""
+    """The padding of each axis, reduced, even below 0, by what an output cropped to the wanted size does not read."""
     pads = []
     for axis, (_, (before, after)) in enumerate(windows(sizes, window, strides, padding, dilation)):
         used = (wanted[axis] - 1) * strides[axis] + reaches(window, dilation)[axis]
@@ -55,40 +55,40 @@ def cropped_pads(
 
 
 def reaches(window: Sizes, dilation: Sizes) -> Sizes:
-    """Pixels from the first to the last that a dilated window reads, on each axis."""
+    """Extent of a dilated window on each axis, in pixels."""
     return tuple(d * (k - 1) + 1 for k, d in zip(window, dilation, strict=True))
 
 
 def padded_size(
     sizes: Sizes, window: Sizes, strides: Sizes, padding: str, dilation: Sizes, channels: int
 ) -> int:
-    """Numbers of a picture or sequence with its padding."""
+    """Number of values in a picture or sequence with its padding."""
     axes = windows(sizes, window, strides, padding, dilation)
     padded = (size + sum(pads) for size, (_, pads) in zip(sizes, axes, strict=True))
     return math.prod(padded) * channels
 
 
 def known(sizes: tuple[int | None, ...], window: Sizes, dilation: Sizes) -> Sizes:
-    """Sizes of which an open one counts as much as a window reads."""
+    """Sizes, with the extent of a window in place of an open one."""
     return tuple(
         reach if size is None else size for size, reach in zip(sizes, reaches(window, dilation), strict=True)
     )
 
 
 def windows_mask(context: Context, padding: str, reach: int, stride: int, count: int) -> np.ndarray | None:
-    """Which windows over a sequence are real: whose last step is with "valid", whose first that is no padding with "same"."""
+    """Which windows over a sequence are real: with "valid" those whose last step is, with "same" those whose first unpadded step is."""
     if context.mask is None:
         return None
     return context.kernels.every_step(context.mask, reach - 1 if padding == "valid" else 0, stride, count)
 
 
 def only_real(x: np.ndarray, rank: int, context: Context) -> np.ndarray:
-    """A sequence with zeros at the steps that the mask leaves out, as at those around it; a picture as it is."""
+    """A sequence with zeros at the steps that the mask leaves out, like padding; a picture unchanged."""
     return x if context.mask is None or rank == 2 else context.kernels.keep_steps(x, context.mask)
 
 
 def as_picture(x: np.ndarray, rank: int) -> np.ndarray:
-    """A sequence (n, t, c) is a picture one pixel high: (n, 1, t, c)."""
+    """A sequence (n, t, c) as a picture one pixel high: (n, 1, t, c)."""
     return x if rank == 2 else x[:, None]
 
 
@@ -105,7 +105,7 @@ class Convolution(Layer):
     use_bias: bool
     kernel_initializer: str
     crop: Callable[[Sizes], Sizes] | None = None
-    """From the spatial size of the output to that of the part that is read; only `fused` makes convolutions with one."""
+    """Maps the spatial size of the output to that of the part that is read; only `fused` sets it."""
 
     def check(self) -> None:
         self.filters = check_count(self.kind, "filters", self.filters)
@@ -163,12 +163,12 @@ class Convolution(Layer):
         return self.strides, pads, self.dilation_rate
 
     def spatial_output(self, sizes: Sizes) -> Sizes:
-        """Height and width (or length) of what `forward` returns."""
+        """Height and width (or length) of the output of `forward`."""
         whole = tuple(out for out, _ in self._windows(sizes))
         return self.crop(whole) if self.crop else whole
 
     def picture_kernel(self) -> np.ndarray:
-        """The kernel as that of a picture one pixel high, where it is one of a sequence."""
+        """The kernel; that of a sequence as one for pictures one pixel high."""
         kernel = self.parameters["kernel"]
         return kernel if self.rank == 2 else kernel[None]
 

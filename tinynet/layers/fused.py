@@ -1,7 +1,8 @@
-"""What a chain takes as one step: neighbours that together cost less than one after the other, and parts that nobody reads.
+"""Fused steps of a chain: neighbouring layers that cost less together, and parts of outputs that are not computed because
+no layer reads them.
 
-Nothing of it shows in the layers themselves. A fused step has the face of a layer and reads the arrays of those that it is made of;
-where one of them must behave otherwise, it has a twin of it, with the same arrays.
+The layers themselves do not know of it. A fused step has the interface of a layer and reads the arrays of those that it is made of;
+if one of them must behave differently, the step holds a twin of it, with the same arrays.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from .pooling import Pooling
 from .recurrent import Recurrent
 
 RISING = ("linear", "relu", "leaky_relu", "elu", "sigmoid", "tanh")
-"""Fused activations: they never fall, so that max f(x) = f(max x)."""
+"""Fused activations: they are monotonic, so that max f(x) = f(max x)."""
 LARGEST_WINDOW = 256
-"""Values in a window whose places fit one byte."""
+"""Largest window whose argmax fits into one byte."""
 OF_LOSSES = ("softmax", "sigmoid")
 """Activations that end a network and that a loss may contain."""
 
@@ -34,20 +35,20 @@ class Step(NamedTuple):
     """One step of a pass through a chain."""
 
     index: int
-    """The place of its first layer in the chain."""
+    """The index of its first layer in the chain."""
     name: str
-    """Of the layer whose arrays and state it has."""
+    """The name of the layer whose arrays and state it has."""
     layer: Layer
     parts: tuple[Layer, ...]
-    """The layers of the chain that it stands for."""
+    """The layers of the chain that it replaces."""
 
     @property
     def learns(self) -> bool:
-        """Whether training changes one of its layers."""
+        """Whether training changes any of its layers."""
         return any(part.learns for part in self.parts)
 
     def named(self, gradients: Gradients) -> Gradients:
-        """Its gradients, under the names that the chain has for them."""
+        """Its gradients, under the names that the chain uses."""
         if isinstance(self.layer, EmbeddingAndRecurrent):
             return gradients
         return {under(self.name, key): gradient for key, gradient in gradients.items()}
@@ -80,14 +81,14 @@ def _steps(layers: Sequence[tuple[str, Layer]]) -> Iterator[Step]:
 
 
 def _twin(layer: Kind, **changed: Any) -> Kind:
-    """The same layer, with the same arrays, but for some attributes."""
+    """The same layer on the same arrays, with some attributes changed."""
     twin = copy.copy(layer)
     vars(twin).update(changed)
     return twin
 
 
 def last_activation(layer: Layer) -> str | None:
-    """The activation that ends a layer, where a loss may contain it: "softmax", "sigmoid" or None."""
+    """The activation that ends a layer, if a loss may contain it: "softmax", "sigmoid" or None."""
     if layer.last is not None:
         return last_activation(layer.last)
     name = getattr(layer, "activation", None)
@@ -102,10 +103,10 @@ def without_activation(layer: Layer) -> Layer:
 
 
 class ConvolutionAndMaxPool(Layer):
-    """A convolution and the max-pooling behind it as one step: y = activation(max over the window of (x * W + b)).
+    """A convolution and the max-pooling after it as one step: y = activation(max over the window of (x * W + b)).
 
-    The maximum commutes with activations that rise, and most of what lies between is forgotten at once. Which values were the
-    largest is all that backward needs of it.
+    The maximum commutes with monotonic activations, and most of the convolution's output is never stored. Which values were the
+    largest is all that backward needs.
     """
 
     def __init__(self, convolution: Convolution, pooling: Pooling) -> None:
@@ -161,7 +162,7 @@ class ConvolutionAndMaxPool(Layer):
         return context.mask is not None and self.pooling.rank == 1
 
     def _forward_by_parts(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
-        """One after the other, since zeros go where the mask leaves out what lies between."""
+        """Run one after the other, since the steps between them that the mask leaves out must be zeros."""
         z, convolved = self.convolution.forward(x, context)
         told = context._replace(mask=self.convolution.output_mask(x, convolved, context))
         y, pooled = self.pooling.forward(z, told)
@@ -175,10 +176,10 @@ class ConvolutionAndMaxPool(Layer):
 
 
 class EmbeddingAndRecurrent(Layer):
-    """An embedding and the recurrent layer behind it as one step.
+    """An embedding and the recurrent layer after it as one step.
 
-    The cell meets an id as a row of E W + b. Where a batch holds more ids than the table E has rows, that product is made
-    once for each row and read by the ids, and its gradient is summed by row before it goes on to E, W and b.
+    The cell sees an id as a row of E W + b. If a batch holds more ids than the table E has rows, that product is computed
+    once per row and looked up by id, and its gradient is summed per row before it goes on to E, W and b.
     """
 
     def __init__(self, first: str, embedding: Embedding, second: str, recurrent: Recurrent) -> None:
@@ -188,7 +189,7 @@ class EmbeddingAndRecurrent(Layer):
 
     @staticmethod
     def fits(first: Embedding, second: Recurrent) -> bool:
-        """Whether the two can be one step: what reaches the cell must be rows of E, in the order of the ids."""
+        """Whether the two can be one step: the cell must read rows of E, in the order of the ids."""
         return not (first.mask_zero or second.dropout or second.go_backwards)
 
     def flops(self, input_shape: Shape) -> int:

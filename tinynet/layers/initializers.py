@@ -25,7 +25,7 @@ def glorot_uniform(shape: Shape, rng: np.random.Generator) -> np.ndarray:
 
 
 def he_normal(shape: Shape, rng: np.random.Generator) -> np.ndarray:
-    """Normal of deviation √(2 / fan in), for ReLU networks (He et al. 2015)."""
+    """Normal with standard deviation √(2 / fan in), for ReLU networks (He et al. 2015)."""
     return (rng.standard_normal(shape) * math.sqrt(2 / _fans(shape)[0])).astype(np.float32)
 
 
@@ -64,7 +64,7 @@ INITIALIZERS = {
 
 
 def initialise(name: str, shape: Shape, rng: np.random.Generator | None) -> np.ndarray:
-    """A parameter's starting values, from a cache line on; zeros without a generator, when a file is about to fill it."""
+    """A parameter's starting values, aligned to a cache line; zeros without a generator, for a file to fill."""
     array = aligned_zeros(shape)
     if rng is not None and name != "zeros":
         array[...] = INITIALIZERS[name](shape, rng)
@@ -72,9 +72,9 @@ def initialise(name: str, shape: Shape, rng: np.random.Generator | None) -> np.n
 
 
 def aligned_zeros(shape: Shape) -> np.ndarray:
-    """Zeros that begin at a cache line, of 64 bytes: the widest vectors are else read in two accesses each.
+    """Zeros that begin at a cache line of 64 bytes; otherwise each of the widest vectors would take two accesses.
 
-    They take no memory before they are written to, however many a file claims to hold.
+    They take no memory before they are written to, however large an array a file claims to hold.
     """
     size = math.prod(shape)
     buffer = np.zeros(size + 16, np.float32)

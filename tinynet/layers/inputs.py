@@ -1,4 +1,4 @@
-"""What a network is given, and what it answers: arrays of numbers, of the right shape."""
+"""Checks of a network's inputs and outputs: arrays of numbers, of the right shape."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .base import Shape
 
 
 def each(function: Callable, x: Any, *settings: Any) -> Any:
-    """A function of an array, or of each of a tuple of them."""
+    """Apply a function to an array, or to each of a tuple of arrays."""
     return tuple(function(part, *settings) for part in x) if isinstance(x, tuple) else function(x, *settings)
 
 
 def first_of(x: Any) -> np.ndarray:
-    """An array, or the first of a tuple of them: as many samples as all."""
+    """An array, or the first of a tuple of arrays, which all hold the same number of samples."""
     return x[0] if isinstance(x, tuple) else x
 
 
@@ -32,8 +32,8 @@ def fits(shape: tuple[int, ...], expected: Shape) -> bool:
 def as_samples(x: np.ndarray, expected: Shape, owner: str) -> np.ndarray:
     """x as a batch of samples of the expected shape.
 
-    A last axis of 1 may be missing where x can mean nothing else, and grey pictures may have one more than the rows that a
-    network reads. Raises ShapeError, naming the owner and what else x may stand for.
+    A last axis of 1 may be missing if x can mean nothing else, and grey pictures may have one more than the rows that a
+    network reads. Raises ShapeError, naming the owner and what else x could be.
     """
     if x.ndim == 4 and x.shape[-1] == 1 and len(expected) == 2:
         x = x[..., 0]
@@ -60,9 +60,9 @@ def as_samples(x: np.ndarray, expected: Shape, owner: str) -> np.ndarray:
 
 
 def check_finite_output(owner: str, outputs: np.ndarray) -> None:
-    """Raise TinynetError where a network answers with NaN or infinity, which is no answer."""
+    """Raise TinynetError if a network's outputs are NaN or infinite."""
     if not np.isfinite(outputs).all():
         raise TinynetError(
-            f"{owner} computes no finite numbers from this input: its weights are damaged, or much too large; "
+            f"{owner} does not compute finite numbers from this input: its weights are damaged, or much too large; "
             "train it again with a lower learning rate, or load another file"
         )

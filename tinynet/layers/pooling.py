@@ -1,4 +1,4 @@
-"""Pooling: the largest or the mean value of windows of a picture or a sequence, or of all of it, channels last."""
+"""Pooling: the largest or the mean value of windows of a picture or sequence, or of all of it, channels last."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .conv import PADDINGS, Pads, Sizes, as_picture, known, only_real, padded_si
 
 
 class Pooling(Layer):
-    """What all pooling layers with a window share; `rank` is the number of spatial axes, `largest` max or mean."""
+    """The base of pooling layers with a window; `rank` is the number of spatial axes, `largest` max or mean."""
 
     rank: int
     largest: bool
@@ -43,7 +43,7 @@ class Pooling(Layer):
         return (*out, input_shape[-1])
 
     def part_read(self, sizes: Sizes) -> Sizes:
-        """Of an input of this spatial size the part, from its first corner, that some window reads."""
+        """The part of an input of this spatial size, from its first corner, that windows read."""
         axes = zip(sizes, self.pool_size, self.strides, self._windows(sizes), strict=True)
         return tuple(min(size, (out - 1) * s + k - before) for size, k, s, (out, (before, _)) in axes)
 

@@ -1,7 +1,7 @@
-"""Recurrent layers: a state goes from step to step of a sequence, and each step changes it.
+"""Recurrent layers: a state passes from step to step of a sequence, and each step changes it.
 
-What the inputs bring is one matrix product for all steps; the cells' kernels add what the state brings. A pass starts from
-`context.state`, or zeros, and `final_state(saved)` is where it ended: so a sequence may come in pieces, forwards as well as in
+The product with the inputs is computed for all steps at once; the cells' kernels add the product with the state. A pass starts from
+`context.state`, or zeros, and `final_state(saved)` is its final state, so a sequence may come in pieces, in inference as well as in
 training (truncated back-propagation through time: no gradient flows from a piece into the one before it).
 """
 
@@ -20,7 +20,7 @@ CELL_ACTIVATIONS = ("tanh", "relu")
 
 
 class Recurrent(Layer):
-    """What RNN, LSTM and GRU share. `scan` returns what a cell's kernel does, and saves it; its first array is h (n, t + 1, units)."""
+    """The base of RNN, LSTM and GRU. What `scan` returns is saved; its first array is h (n, t + 1, units)."""
 
     units: int
     use_bias: bool
@@ -31,20 +31,20 @@ class Recurrent(Layer):
     return_state: bool
     go_backwards: bool
     gates: int
-    """Parts of units outputs each that the products with W and U have."""
+    """Number of gates: the products with W and U have this many parts of `units` outputs."""
     state_count: int = 1
-    """Arrays of a state; they come first in what `scan` returns."""
+    """Number of arrays in a state; they come first in what `scan` returns."""
 
     FLAGS = ("use_bias", "return_sequences", "return_state", "go_backwards")
 
     def scan(self, z: np.ndarray, state: tuple[np.ndarray, ...], context: Context) -> tuple[np.ndarray, ...]:
-        """What the cell's kernel returns for all steps, from the product with the inputs and the first state."""
+        """What the cell's kernel returns for all steps, from the product with the inputs and the initial state."""
         raise NotImplementedError
 
     def scan_gradient(
         self, dh: np.ndarray, scanned: tuple[np.ndarray, ...], context: Context
     ) -> tuple[np.ndarray, Gradients]:
-        """dz, and the gradients of the parameters that the state meets."""
+        """dz, and the gradients of the parameters that the state is multiplied by."""
         raise NotImplementedError
 
     def check(self) -> None:
@@ -57,7 +57,7 @@ class Recurrent(Layer):
 
     @property
     def streamable(self) -> bool:
-        """Not where the last step comes first."""
+        """False if the last step is read first."""
         return not self.go_backwards
 
     def zero_state(self, n: int) -> tuple[np.ndarray, ...]:
@@ -122,7 +122,7 @@ class Recurrent(Layer):
     def recur_gradient(
         self, dy: np.ndarray, scanned: tuple[np.ndarray, ...], context: Context
     ) -> tuple[np.ndarray, Gradients]:
-        """The gradients at z and of the parameters that the state meets, from that at the output."""
+        """The gradient at z and those of the recurrent parameters, from the gradient at the output."""
         return self.scan_gradient(
             context.kernels.state_gradient(dy, scanned[0].shape[1] - 1), scanned, context
         )
@@ -139,10 +139,10 @@ class RNN(Recurrent):
 
     Shapes: x (n, steps, inputs), steps may be open → the last h (n, units), or with `return_sequences` each (n, steps, units);
     W `kernel` (inputs, units), U `recurrent_kernel` (units, units), b `bias` (units,). State: h (n, units).
-    Steps that the mask leaves out carry the state over. `go_backwards` reads the last step first; `return_state` has the
-    network's `predict` hand back its state too; `dropout` drops, in training, the same inputs at all steps of a sequence.
+    Steps that the mask leaves out pass the state on unchanged. `go_backwards` reads the last step first; `return_state` makes the
+    network's `predict` return its state too; `dropout` drops, in training, the same inputs at all steps of a sequence.
     Defaults as in Keras: Glorot-uniform W, orthogonal U, zero b. Raises TinynetError for a bad setting, ShapeError for an
-    input that is no sequence.
+    input that is not a sequence.
     """
 
     units: int
@@ -186,7 +186,7 @@ class LSTM(Recurrent):
 
     Shapes, settings, mask and errors as in RNN; W `kernel` (inputs, 4 units), U `recurrent_kernel` (units, 4 units),
     b `bias` (4 units,), gates in the order i f g o. State: h and c (n, units). The bias of the forget gate begins at 1 with
-    `unit_forget_bias`, Keras's default (Jozefowicz et al. 2015).
+    `unit_forget_bias`, which is the default, as in Keras (Jozefowicz et al. 2015).
     """
 
     units: int
@@ -263,7 +263,7 @@ class GRU(Recurrent):
         dz, dr, _ = k.gru_gradient(dh, h, gates, inner, recurrent, context.mask, self.reset_after)
         if self.reset_after:
             gradients = {"recurrent_kernel": context.kernels.state_kernel_gradient(h, dr)}
-        else:  # U_n meets r h, which is `inner`
+        else:  # U_n multiplies r h, which is `inner`
             split = 2 * self.units
             met_h = k.state_kernel_gradient(h, dr[..., :split])
             met_inner = k.dense_kernel_gradient(as_rows(inner), as_rows(dr[..., split:]))

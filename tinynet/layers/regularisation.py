@@ -1,4 +1,4 @@
-"""Layers that behave otherwise in training: dropout and batch normalisation."""
+"""Layers that behave differently in training: dropout and batch normalisation."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Dropout(Layer):
 
 @dataclass(eq=False)
 class BatchNorm(Layer):
-    """y = γ (x − μ) / √(σ² + ε) + β, a mean and variance a channel (Ioffe & Szegedy 2015).
+    """y = γ (x − μ) / √(σ² + ε) + β, with one mean and variance per channel (Ioffe & Szegedy 2015).
 
     In training μ and σ² are the batch's, without the steps that a mask leaves out, and their moving averages follow:
-    m ← momentum · m + (1 − momentum) · batch. Otherwise the moving averages stand in. Shapes: (…, channels) → the same;
+    m ← momentum · m + (1 − momentum) · batch. Otherwise the moving averages are used. Shapes: (…, channels) → the same;
     γ `gamma`, β `beta`, `moving_mean`, `moving_variance` (channels,). Defaults as in Keras. Raises TinynetError for a bad
     setting, ShapeError for an open number of channels.
     """

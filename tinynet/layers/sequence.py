@@ -14,10 +14,10 @@ from .base import Context, Gradients, Layer, Shape
 
 @dataclass(eq=False)
 class Masking(Layer):
-    """y[t] = x[t], or zeros where every feature of x[t] is `mask_value`: such steps are padding, which recurrent layers pass over.
+    """y[t] = x[t], or zeros where every feature of x[t] is `mask_value`: such steps are padding, which recurrent layers skip.
 
     Shapes: (n, steps, features) → the same, steps may be open. Default as in Keras: 0. Raises TinynetError for a value
-    that is no finite number, ShapeError for an input that is no sequence.
+    that is not a finite number, ShapeError for an input that is not a sequence.
     """
 
     mask_value: float = 0.0
@@ -47,7 +47,7 @@ class Masking(Layer):
 class RepeatVector(Layer):
     """y[t] = x at each of n steps. Shapes: (batch, features) → (batch, n, features).
 
-    Raises TinynetError for a bad number, ShapeError for an input that is no vector.
+    Raises TinynetError for a bad number, ShapeError for an input that is not a vector.
     """
 
     n: int

@@ -1,4 +1,4 @@
-"""Layers that only rearrange: no kernel is called, no value copied."""
+"""Layers that only change the shape: no kernel is called, no value copied."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .base import Context, Gradients, Layer, Shape
 
 
 class Rearrangement(Layer):
-    """y is x with another shape."""
+    """The base of layers whose output is the input in another shape."""
 
     def check_fixed(self, input_shape: Shape) -> None:
         """Raise ShapeError where a size is open, as the length of a sequence may be."""
         if None in input_shape:
             raise ShapeError(
                 f"{self.kind} needs a fixed size, but is given {show_shape(input_shape)}: name it in input_shape, or "
-                "have a recurrent layer before it give its last step alone, with return_sequences=False"
+                "set return_sequences=False on the recurrent layer before it"
             )
 
     def forward(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
@@ -44,7 +44,7 @@ class Flatten(Rearrangement):
 class Reshape(Rearrangement):
     """The same values under another shape, row-major. Shapes: (n, …) → (n, *target_shape).
 
-    One size of `target_shape` may be −1, which takes what is left. Raises ShapeError where the numbers of values differ.
+    One size of `target_shape` may be −1 and then follows from the others. Raises ShapeError where the numbers of values differ.
     """
 
     target_shape: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""Layers made of another layer: the same one at each step of a sequence, or one that reads it both ways."""
+"""Layers made of another layer: the same one at each step of a sequence, or one that reads it in both directions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MERGE_MODES = ("concat", "sum", "mul", "ave")
 
 
 class Wrapper(Layer):
-    """A layer with another one inside, its setting `layer`; model files hold that as a layer of its own."""
+    """A layer with another one inside, its setting `layer`, which model files store as a layer too."""
 
     layer: Layer
 
@@ -30,8 +30,8 @@ class Wrapper(Layer):
 class TimeDistributed(Wrapper):
     """y[t] = layer(x[t]), the same layer at each step.
 
-    Shapes: (n, steps, …) → (n, steps, …), where the layer takes and gives the rest; steps may be open. Parameters: the
-    layer's. Raises TinynetError for what is no layer, ShapeError for an input that is no sequence or does not fit the layer.
+    Shapes: (n, steps, …) → (n, steps, …), where … is what the layer takes and returns; steps may be open. Parameters: the
+    layer's. Raises TinynetError for anything but a layer, ShapeError for an input that is not a sequence or does not fit the layer.
     """
 
     layer: Layer
@@ -45,7 +45,7 @@ class TimeDistributed(Wrapper):
         return key
 
     def inside(self, input_shape: Shape) -> list[tuple[str, Layer, Shape]]:
-        """The layers of a chain inside, which arrays are named after."""
+        """The layers of a chain inside, after which arrays are named."""
         return self.layer.inside(input_shape[1:])
 
     @property
@@ -86,9 +86,9 @@ def _unfold(x: np.ndarray) -> np.ndarray:
 
 @dataclass(eq=False)
 class Bidirectional(Wrapper):
-    """y = merge(a, b): a is what an RNN, LSTM or GRU gives, b what a second one gives that begins at the end (Schuster & Paliwal 1997).
+    """y = merge(a, b): a is the output of an RNN, LSTM or GRU, b that of a second one that reads backwards (Schuster & Paliwal 1997).
 
-    With `return_sequences` b is turned round again, so that a[t] and b[t] both belong to step t. `merge_mode`: concat
+    With `return_sequences` b is reversed again, so that a[t] and b[t] both belong to step t. `merge_mode`: concat
     (along the last axis), sum, mul or ave. Shapes: as the layer's, with "concat" twice its units. Parameters: the layer's,
     each as `forward_…` and `backward_…`. State: that of the first, then that of the second. Raises TinynetError for
     another layer, for one that goes backwards itself and for a bad mode, ShapeError as the layer does.
@@ -173,5 +173,5 @@ class Bidirectional(Wrapper):
         return context._replace(state=ahead), context_back
 
     def _turned(self, y: np.ndarray, context: Context) -> np.ndarray:
-        """What belongs to steps, in the opposite order; a last state as it is."""
+        """A sequence in reverse order; a final state unchanged."""
         return context.kernels.reverse_steps(y, context.mask) if self.return_sequences else y
