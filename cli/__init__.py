@@ -15,7 +15,7 @@ from tinynet.cli.process import fail
 from tinynet.errors import TinynetError, did_you_mean
 from tinynet.version import __version__
 
-if TYPE_CHECKING:  # imported when they are called; freezers must see them
+if TYPE_CHECKING:  # imported only when called; packagers such as PyInstaller must see them
     from . import classify, doctor, evaluate, forecast, generate, info, models, predict, train, warmup  # noqa: F401
 
 VERBS = {

@@ -96,7 +96,7 @@ def _vectors() -> dict[str, str]:
 
     arm = platform.machine().lower() in ("aarch64", "arm64")
     kind = {16: "AVX-512", 8: "AVX2", 4: "NEON" if arm else "SSE"}.get(simd.LANES, "narrow vectors")
-    asked = ", as TINYNET_LANES says" if os.environ.get("TINYNET_LANES") else ""
+    asked = ", set by TINYNET_LANES" if os.environ.get("TINYNET_LANES") else ""
     return {"vectors": f"{kind}, {simd.LANES} lanes of float32{asked}"}
 
 
@@ -108,7 +108,7 @@ def _data() -> dict[str, str]:
     given = os.environ.get("TINYNET_DATA")
     folder = Path(given) if given else data_folder()
     facts = {
-        "data folder": f"{folder}, {'as TINYNET_DATA says' if given else 'since TINYNET_DATA is not set'}"
+        "data folder": f"{folder}, {'set by TINYNET_DATA' if given else 'since TINYNET_DATA is not set'}"
     }
     for source in SOURCES.values():
         downloads = [] if given else [download.path for download in source.downloads]

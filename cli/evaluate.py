@@ -39,12 +39,12 @@ def _picture_file(context: click.Context, option: click.Parameter, path: str | N
 @device_options
 def command(model_name: str, data: str, save_errors: str | None, force: bool, as_json: bool) -> int:
     """Measure MODEL, or several as an ensemble (a,b,c), on DATA: digits, fashion or spoken-digits (their test sets), a folder
-    with a folder of pictures or .wav files per class, a .txt file, or shakespeare. Of shakespeare, and of a text that MODEL was
-    trained on, the last tenth is measured, which was not trained on.
+    with a folder of pictures or .wav files per class, a .txt file, or shakespeare. For shakespeare, and any text that MODEL was
+    trained on, this is the last tenth, which was not trained on.
 
-    For text prints the loss in nats and bits per character, and perplexity. For pictures and sounds prints loss and accuracy, a table
-    by class (precision: how often this answer is right; recall: how often this class is recognised), and the confusion matrix.
-    One in which MODEL finds nothing is a wrong answer; one that cannot be read is left out and named, and the exit
+    For text it prints the loss in nats and bits per character, and perplexity; for pictures and sounds loss and accuracy, a table
+    per class (precision: how often this answer is right; recall: how often this class is recognised), and the confusion matrix.
+    A sample in which MODEL finds nothing counts as wrong. One that cannot be read is named and left out, and the exit
     status is 1.
     """
     from tinynet.recipes import check_exists

@@ -26,14 +26,14 @@ from tinynet.terminal import print_json, write
 @click.option("--top-k", type=Count(0), default=0, show_default=True,
               help="Sample only from the K most probable characters; 0 means all.")  # fmt: skip
 @click.option("--top-p", type=Number(0, 1, min_open=True), default=1.0, show_default=True,
-              help="Sample only from the fewest characters that together have this probability.")  # fmt: skip
-@click.option("--random-seed", type=Count(0), help="The same number gives the same text.  [default: any]")
+              help="Sample only from the most probable characters that together reach this probability.")  # fmt: skip
+@click.option("--random-seed", type=Count(0), help="The same number gives the same text.  [default: random]")
 @click.option("--skip-unknown", is_flag=True, help="Ignore seed characters that the model does not know.")
 @json_option
 @device_options
 def command(seed: str, length: int, name: str, temperature: float, top_k: int, top_p: float,
             random_seed: int | None, skip_unknown: bool, as_json: bool) -> None:  # fmt: skip
-    """Print a seed, LENGTH characters more as the model writes them, and a line break."""
+    """Print the seed and LENGTH more characters as the model writes them, then a line break."""
     from tinynet.data.text.characters import as_text
     from tinynet.tasks import expect
     from tinynet.tasks.characters import Characters

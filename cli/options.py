@@ -84,7 +84,7 @@ def device_options(function: Callable) -> Callable:
 
 
 def _announce_compilation(compiled: list[str], kernel: str) -> None:
-    """Say before the first kernel why it takes its time; each is put on the list, since nobody knows yet how many there will be."""
+    """Say why there is a wait before the first kernel compiles, and list each one: their number is known only at the end."""
     from tinynet.kernels.cpu.compiler import cache
 
     if not compiled:

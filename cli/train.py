@@ -208,7 +208,7 @@ def _train(
             if history is not None:
                 trained.draw(history) if history.suffix == DRAWING else trained.save_csv(history)
         elif failure is None:
-            note("training was stopped before its first step; nothing is saved")
+            note("training was stopped before its first step; nothing was saved")
     if failure is not None:
         return fail(failure)
     return 128 + came[0] if came else 0
@@ -263,14 +263,14 @@ def _write(plan: Plan, output: Path) -> tuple[Path, TinynetError | None]:
 
 
 def _command_to_continue() -> str:
-    """The line that was typed, with --resume."""
+    """The command that was typed, with --resume."""
     given = [word for word in sys.argv[1:] if word not in ("--force", "--resume")]
     end = given.index("--") if "--" in given else len(given)
     return shlex.join(["tinynet", *given[:end], "--resume", *given[end:]])
 
 
 def _first_step() -> Callback:
-    """Says how long the user waited for the first step: loading, reading the data, compiling."""
+    """A callback that says how long the first step took: loading, reading the data, compiling."""
     from tinynet.training import Callback
 
     class FirstStep(Callback):

@@ -383,7 +383,7 @@ def test_summary_lists_layers_shapes_and_parameters():
     assert " ".join(lines[1].split()) == (
         "conv2d_1 Conv2D(filters=4, kernel_size=(3, 3), activation=relu) (6, 6, 4) 40"
     )
-    assert lines[-1] == f"225 parameters, {2 * 36 * 4 * 9 + 9 * 4 * 4 + 2 * 36 * 5:,} operations a sample"
+    assert lines[-1] == f"225 parameters, {2 * 36 * 4 * 9 + 9 * 4 * 4 + 2 * 36 * 5:,} operations per sample"
     assert len(lines) == 6
 
 

@@ -1,4 +1,4 @@
-"""The one way out for text."""
+"""Printing: what reaches a terminal, a pipe and a closed stream."""
 
 from __future__ import annotations
 

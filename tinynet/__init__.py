@@ -16,7 +16,9 @@ if (_root / "pyproject.toml").is_file():
     # In a checkout `cli` and `weights` lie beside this package; installed, they are inside it.
     __path__.append(str(_root))
 
-if TYPE_CHECKING:  # Nothing is imported before it is used, but editors and freezers must see what there is.
+if (
+    TYPE_CHECKING
+):  # Nothing is imported before it is used, but editors and packagers such as PyInstaller must see the names.
     from . import (
         cli,
         data,
@@ -163,7 +165,7 @@ _MODULES = (
 _HOMES = (
     "errors", "kernels.device", "layers", "sequential", "data.pictures.augment", "data.sounds.augment", "training",
 )  # fmt: skip
-"""Where the names of `__all__` are found, what costs least to import first."""
+"""Modules that hold the names of `__all__`, the cheapest to import first."""
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""`python -m tinynet`, and the command `tinynet`: the command line, which Ctrl-C ends quietly even while it is imported."""
+"""`python -m tinynet` and the command `tinynet`; Ctrl-C ends it quietly even while it is being imported."""
 
 import sys
 

@@ -1,8 +1,8 @@
 """The one reader of `.npz` files, and their writer: models, checkpoints and data sets. Reading runs no code and is bounded.
 
-An `.npz` is a ZIP whose entries `NAME.npy` are an array each. What `np.savez`, `np.savez_compressed`, `zip` and Python's
-zipfile write is read: entries stored or deflated, with plain names, each once, one after the other from the first byte to
-the directory that ends the file. Nothing else can stand in it.
+An `.npz` is a ZIP with one array per entry, `NAME.npy`. Files of `np.savez`, `np.savez_compressed`, `zip` and Python's
+zipfile are read: entries stored or deflated, with plain names, each once, back to back from the first byte to the
+directory at the end of the file. Anything else in it is refused.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ FREE_BYTES, EXPANSION = 64 << 20, 20
 LONG_TEXT = 1 << 16
 """Bytes of a text's entry from which it is deflated when it is written."""
 LONGEST_TEXT, TEXT_COST = 16 << 20, 12
-"""Bytes of a text's entry, and what each of them takes while the text is read and parsed."""
+"""Most bytes of a text entry, and the bytes of memory that each takes while the text is read and parsed."""
 MOST_ENTRIES, LONGEST_NAME, MOST_AXES = 50_000, 1_000, 32
 LONGEST_EXTRA = 64
-"""Bytes of an entry's extra fields: ZIP64's sizes, times and owners take fewer."""
+"""Most bytes of an entry's extra fields: ZIP64's sizes, times and owners take fewer."""
 LONGEST_HEADER = 4_096
-"""Bytes of an array's header; NumPy's take 64 to 256."""
+"""Most bytes of an array's header; NumPy's take 64 to 256."""
 MOST_VALUES = 1 << 48
 PIECE = 1 << 18
 DEEPEST = 100
@@ -41,9 +41,9 @@ TOO_DEEP = "its lists and tables are nested too deeply"
 STORED, DEFLATED = 0, 8
 DESCRIBED, UTF_8 = 1 << 3, 1 << 11
 HARMLESS = DESCRIBED | UTF_8 | 0b110
-"""Flags of an entry: a descriptor behind it, its name's encoding, how hard deflate tried. Others encrypt or patch."""
+"""Flags of an entry: a descriptor after it, its name's encoding, deflate's level. Others mean encryption or patches."""
 FULL_16, FULL = 0xFFFF, 0xFFFFFFFF
-"""What stands for a value that only fits into ZIP64's fields."""
+"""Mark a value that is in a ZIP64 field instead."""
 END, LOCATOR_64, END_64 = struct.Struct("<4s4H2LH"), struct.Struct("<4sLQL"), struct.Struct("<4sQ2H2L4Q")
 MEMBER, LOCAL = struct.Struct("<4s6H3L5H2L"), struct.Struct("<4s5H3L2H")
 NPY_HEADERS = {
@@ -52,7 +52,7 @@ NPY_HEADERS = {
 }
 
 Check = Callable[[tuple[int, ...], np.dtype], None]
-"""Sees an array's shape and type before its data is read; raises an error where they do not fit."""
+"""Checks an array's shape and type before its data is read; raises an error if they do not fit."""
 
 
 class _Damage(Exception):
@@ -75,8 +75,8 @@ class _Member(NamedTuple):
 class Archive:
     """The arrays of an `.npz` file by name, from a binary file with `read` and `seek`.
 
-    Opening reads the directory alone. Raises `error`, which calls the file `name` and a `kind`, for a file that is no
-    whole, plain `.npz`, or would unpack to more than `allowance` bytes.
+    Opening reads only the directory. Raises `error`, which calls the file `name` and its `kind`, unless it is a complete,
+    plain `.npz` that unpacks to at most `allowance` bytes.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Archive:
             raise self._error(f"{self._name}: the array {key!r} {damage}") from None
 
     def text(self, key: str) -> str:
-        """The string that an array of no axes holds. Raises as `array` does, and for what is no character."""
+        """The string in a 0-d array. Raises as `array` does, and for invalid characters."""
 
         def check(shape: tuple[int, ...], dtype: np.dtype) -> None:
             if shape != () or dtype.kind != "U":
@@ -170,7 +170,7 @@ class Archive:
         return members
 
     def _end(self) -> tuple[int, int, int]:
-        """Entries, bytes and place of the directory, from the record that ends the file."""
+        """Number of entries, size and offset of the directory, from the record at the end of the file."""
         tail = self._read(max(self.size - END.size - LOCATOR_64.size - END_64.size, 0), min(self.size, 98))
         signature, disk, first, *plain, remark = END.unpack(tail[-END.size :].rjust(END.size, b"\0"))
         if signature != b"PK\x05\x06" or remark:
@@ -185,30 +185,30 @@ class Archive:
                 raise _Damage("its two directories differ")
         here, count, size, offset = found
         if disk or first or here != count or offset + size + length != self.size:
-            raise _Damage("it is a part, or has something before or behind the ZIP")
+            raise _Damage("it is one part of a split ZIP, or has something before or after the ZIP")
         self._data_end = offset
         return count, size, offset
 
     def _laid_out(self, members: list[_Member]) -> dict[str, _Member]:
-        """The entries by name, after a look at each one's own header: they fill the file up to the directory."""
+        """The entries by name, once each one's own header is checked: together they must fill the file up to the directory."""
         found: dict[str, _Member] = {}
         place = 0
         in_file = sorted(members, key=lambda member: member.offset)
         for member, follower in zip_longest(in_file, in_file[1:]):
             if member.offset != place:
-                raise _Damage("something stands before or between its entries, or they overlap")
+                raise _Damage("there is data before or between its entries, or they overlap")
             start = place + self._header_length(member)
             place = follower.offset if follower else self._data_end
             behind = place - start - member.packed
             if behind and not (
                 0 < behind <= 24 and self._read(place - behind, behind) in _descriptors(member)
             ):
-                raise _Damage("something stands between its entries, or they overlap")
+                raise _Damage("there is data between its entries, or they overlap")
             if member.name in found:
                 raise _Damage(f"it holds the array {member.name!r} twice")
             found[member.name] = member._replace(start=start)
         if place != self._data_end:
-            raise _Damage("something stands before its directory")
+            raise _Damage("there is data before its directory")
         return {member.name: found[member.name] for member in members}
 
     def _header_length(self, member: _Member) -> int:
@@ -225,16 +225,16 @@ class Archive:
             or extra > LONGEST_EXTRA
             or _plain_name(raw, flags) != member.name
         ):
-            raise _Damage(f"the header of {member.name!r} is not what the directory says")
+            raise _Damage(f"the header of {member.name!r} does not match the directory")
         if flags & ~HARMLESS or method not in (STORED, DEFLATED):
-            raise _Damage(f"{member.name!r} is encrypted, or packed in another way than deflate")
+            raise _Damage(f"{member.name!r} is encrypted, or not packed with deflate")
         if method == STORED and member.packed != member.size:
             raise _Damage(f"{member.name!r} has two lengths")
         return LOCAL.size + named + extra
 
 
 def _plain_name(raw: bytes, flags: int) -> str:
-    """An array's name: what could be a file's path under a folder, without `.npy`."""
+    """An array's name: a relative path without `.npy`."""
     try:
         name = raw.decode("utf-8" if flags & UTF_8 else "ascii")
     except UnicodeDecodeError:
@@ -245,7 +245,7 @@ def _plain_name(raw: bytes, flags: int) -> str:
 
 
 def _zip64(extra: bytes, *values: int) -> tuple[int, ...]:
-    """Sizes and place of an entry; what is too large for its field stands in an extra field, in this order."""
+    """Sizes and offset of an entry; values too large for their fields are in an extra field, in this order."""
     if len(extra) > LONGEST_EXTRA:
         raise _Damage("an entry's extra fields are too long")
     large: list[int] = []
@@ -262,7 +262,7 @@ def _zip64(extra: bytes, *values: int) -> tuple[int, ...]:
 
 
 def _descriptors(member: _Member) -> list[bytes]:
-    """What may stand behind an entry that was written in one go."""
+    """Data descriptors that may follow an entry written as a stream."""
     if not member.flags & DESCRIBED:
         return []
     found = []
@@ -284,7 +284,7 @@ class _Stream:
         self.left = member.size
 
     def read(self, count: int) -> bytearray:
-        """Exactly so many bytes."""
+        """Exactly `count` bytes."""
         if count > self.left:
             raise _Damage("is cut off")
         found = bytearray(count)
@@ -317,7 +317,7 @@ class _Stream:
         return _exactly(self._file, count)
 
     def check_end(self) -> None:
-        """Raise _Damage where bytes are left or their sum is wrong."""
+        """Raise _Damage if bytes are left or the checksum is wrong."""
         if self._unpacker is not None:
             rest = self._unpacker.unconsumed_tail or self._more()
             try:
@@ -325,13 +325,13 @@ class _Stream:
             except zlib.error:
                 more = b"?"
             if more or not self._unpacker.eof or self._unpacker.unused_data or self._packed:
-                raise _Damage("has something behind its data")
+                raise _Damage("has something after its data")
         if self._sum != self._crc:
             raise _Damage("is damaged (its checksum is wrong); copy the file again")
 
 
 def _exactly(file: BinaryIO, count: int) -> bytes:
-    """So many bytes, or _Damage; a file object may give them in pieces."""
+    """`count` bytes, or _Damage; a file object may return them in pieces."""
     data = file.read(count)
     while len(data) < count:
         piece = file.read(count - len(data))
@@ -356,11 +356,11 @@ def _read_header(stream: _Stream) -> tuple[tuple[int, ...], bool, np.dtype]:
         raise _Damage("has a damaged header")
     try:
         shape, fortran, dtype = reader(io.BytesIO(length + header))
-    except Exception as error:  # NumPy, ast and the parser stumble in many ways over a header that is none
+    except Exception as error:  # NumPy, ast and the parser fail in many ways on an invalid header
         raise _Damage(f"has a damaged header: {str(error) or type(error).__name__}") from None
     sizes = [size for size in shape if type(size) is int and size >= 0]
     if sizes != list(shape) or len(shape) > MOST_AXES or math.prod(filter(None, sizes)) > MOST_VALUES:
-        raise _Damage("has a shape that no array has")
+        raise _Damage("has an impossible shape")
     return shape, fortran, dtype
 
 
@@ -382,10 +382,10 @@ def write_arrays(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def parse_json(text: str) -> Any:
-    """The value of a JSON text; raises ValueError also where readers could differ over it.
+    """The value of a JSON text; raises ValueError also where parsers disagree.
 
-    That is a key that stands twice, NaN and infinity, a number beyond float64, half a surrogate pair, and lists and tables
-    within each other more than DEEPEST times.
+    They disagree on duplicate keys, NaN and infinity, numbers beyond float64, lone surrogates, and lists and tables nested
+    more than DEEPEST deep.
     """
     try:
         text.encode()

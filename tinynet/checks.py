@@ -1,7 +1,7 @@
-"""Checks of what a user gives: each brings a value to its canonical form, or raises one sentence that names the setting.
+"""Checks of users' settings: each returns a value in its canonical form, or raises one sentence that names the setting.
 
 All take (owner, setting, value, bounds) and return the value as the library keeps it, an int, a float, a bool, a str or a
-tuple of them, whatever NumPy's types it came in.
+tuple of them, even if it came as a type of NumPy's.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 from .errors import DataError, ShapeError, TinynetError
 
 Shape = tuple[Any, ...]
-"""Sizes of a sample, whole numbers or None where one is open; of several inputs a shape for each."""
+"""Sizes of a sample, whole numbers or None for an open one; for several inputs one shape each."""
 
 MOST_AXES = 30
-"""Axes of a sample; NumPy's oldest arrays have 32."""
+"""Most axes of a sample; NumPy 1 allows 32."""
 LARGEST_COUNT = 2**31 - 1
 LARGEST_SEED = 2**128
 
@@ -51,7 +51,7 @@ def check_count(owner: str, setting: str, value: Any, least: int = 1, most: floa
 
 
 def check_seed(owner: str, setting: str, value: Any) -> int:
-    """What everything random follows from: a whole number of at least 0, or an error that names the setting."""
+    """A random seed: a whole number of at least 0, or an error that names the setting."""
     return check_count(owner, setting, value, least=0, most=LARGEST_SEED)
 
 
@@ -101,7 +101,7 @@ def check_number(
 
 
 def as_array(values: Any, what: str) -> np.ndarray:
-    """An array of what was given; raises DataError where some values are masked, ShapeError where parts differ in shape."""
+    """The values as an array; raises DataError where some values are masked, ShapeError where parts differ in shape."""
     if np.ma.is_masked(values):
         raise DataError(
             f"{what} has masked values, which are not numbers: fill them, or leave such samples out"

@@ -30,7 +30,7 @@ DOTS = 60
 GREY = (150, 150, 150)
 TICKS = 5
 LOG_RATIO = 30
-"""Values that fall by more than this factor have a logarithmic axis, or their end would be a flat line."""
+"""Values that fall by more than this factor get a logarithmic axis; on a linear one their end would be a flat line."""
 SMALLEST = 1e-300
 
 
@@ -38,9 +38,9 @@ SMALLEST = 1e-300
 class Chart:
     """Lines over whole numbers.
 
-    x numbers the values of every line, by whose label they are known; values that are not finite are left out.
-    logarithmic: the axis may be so, where the values ask for it. mark: a place on the x-axis, and what is said of it. band: from where
-    to where something lies, over the same x. x_name: what a number of the x-axis is called. size: in pixels.
+    x: the positions of every line's values; lines are keyed by label, and values that are not finite are left out.
+    logarithmic: use a logarithmic axis if the values fall far. mark: a position on the x-axis, and its label. band: the lower and
+    upper values of a shaded range over the same x. x_name: the label of a number on the x-axis. size: in pixels.
     """
 
     title: str
@@ -109,7 +109,7 @@ def _draw_chart(draw: ImageDraw, offset: int, chart: Chart) -> None:
 def _scale(
     low: float, high: float, first: float, last: float, form: Callable[[float], float] = float
 ) -> Callable[[float], float]:
-    """From values low…high to pixels first…last; what cannot be told apart lies in the middle."""
+    """Map values low…high to pixels first…last; equal bounds map to the middle."""
     start, length = form(low), form(high) - form(low)
     if not SMALLEST < length < math.inf:
         return lambda value: (first + last) / 2
@@ -127,7 +127,7 @@ def _steps(low: float, high: float, least: float = 0) -> Iterable[float]:
 
 
 def _powers(low: float, high: float) -> Iterable[float]:
-    """Powers of ten from low to high, and between them where they are few, no more than about TICKS."""
+    """Powers of ten from low to high, with steps between them if they are few; about TICKS at most."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     between = (1, 2, 5) if last - first <= 3 else (1,)
     every = -(-(last - first) // (2 * TICKS))
@@ -136,7 +136,7 @@ def _powers(low: float, high: float) -> Iterable[float]:
 
 
 def _pieces(points: Iterable[tuple[int, float]]) -> Iterator[list[tuple[int, float]]]:
-    """What lies between values that are not finite."""
+    """The runs of points between values that are not finite."""
     piece: list[tuple[int, float]] = []
     for x, value in points:
         if math.isfinite(value):
@@ -155,15 +155,15 @@ MOST = 400
 TILE = 84
 GAP = 8
 LINE = 12
-"""Pixels of a line of a caption."""
+"""Height of a caption's line in pixels."""
 
 
 def save_contact_sheet(
     path: str | os.PathLike, pictures: np.ndarray, captions: Sequence[Sequence[str]]
 ) -> int:
-    """Write pictures (n, h, w), of 1 or 3 channels or none, in 0…1 as one PNG, each over the lines of its caption.
+    """Write pictures (n, h, w), (n, h, w, 1) or (n, h, w, 3) in 0…1 as one PNG, each above its caption.
 
-    Returns how many it holds: at most 400 are shown, ten a row, in columns that are as wide as the longest caption.
+    Returns how many it shows: at most 400, ten per row, in columns as wide as the longest caption.
     Raises TinynetError where the file cannot be written.
     """
     from PIL import Image, ImageDraw, ImageFont
@@ -188,7 +188,7 @@ def save_contact_sheet(
 
 
 def _drawable(line: str) -> str:
-    """A line that the font can draw: it has the letters of Latin 1, and no use for a control character."""
+    """The line as the font can draw it: in Latin 1, without control characters."""
     return "".join(c if c.isprintable() else "?" for c in line).encode("latin-1", "replace").decode("latin-1")
 
 

@@ -1,4 +1,4 @@
-"""Errors that a user can mend. Each message is one sentence or two that say what to do next."""
+"""Errors that a user can fix. Each message says in one or two sentences what is wrong and what to do next."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TinynetError(ValueError):
 
 
 class UsageError(TinynetError):
-    """Settings, models or data that do not go together, whatever is in them; on the command line this is wrong usage."""
+    """Settings, models or data that do not fit together, whatever they contain; on the command line this is wrong usage."""
 
 
 class ShapeError(TinynetError):
@@ -45,11 +45,11 @@ class DataError(TinynetError):
 
 
 class UnknownNameError(TinynetError, AttributeError):
-    """An object has no such attribute, or keeps the one that it has; the message says what is meant instead."""
+    """An object has no such attribute, or does not let it change; the message says what to use instead."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """«did you mean …?» with the known names that look like one that is not; empty where none does."""
+    """A question, "did you mean …?", with the known names that look like an unknown one; empty if none does."""
     import difflib
 
     by_letters = {each.lower(): each for each in known}

@@ -21,11 +21,11 @@ except ImportError:  # Windows
 
 PIECE = 1 << 20
 TEMPORARY, FRESH = ".tinynet-{}.tmp", 60
-"""A file that is being written, and the seconds after its last change in which it certainly is somebody's."""
+"""Name of a file while it is written, and the seconds after its last change in which it is never taken for a leftover."""
 
 
 def _flags(*names: str) -> int:
-    """What this system has of these flags for opening a file."""
+    """Those of these flags for opening a file that this system has."""
     return sum(getattr(os, name, 0) for name in names)
 
 
@@ -43,7 +43,7 @@ UNREAD = {
 
 
 def path_text(path: Any, error: type[TinynetError] = TinynetError) -> str:
-    """The name of a file as text; raises `error` for what is no path, str or bytes, or has a NUL in it."""
+    """The name of a file as text; raises `error` for anything but a path, str or bytes without a NUL."""
     try:
         text = os.fsdecode(path)
     except TypeError:
@@ -57,10 +57,10 @@ def path_text(path: Any, error: type[TinynetError] = TinynetError) -> str:
 
 
 def open_file(path: str | os.PathLike) -> BinaryIO:
-    """Open a file, or a pipe that somebody writes to; never waits. Raises OSError, its `strerror` a clause, for all else."""
+    """Open a file, or a pipe that has a writer; never blocks. Raises OSError, its `strerror` a clause, for anything else."""
     if "\0" in os.fsdecode(path):
         raise OSError(errno.EINVAL, "its name has a NUL character", path)
-    _check_kind(os.stat(path), path)  # first of all, since opening a device may do something
+    _check_kind(os.stat(path), path)  # before it is opened: opening a device may have side effects
     descriptor = os.open(path, READING)
     try:
         _check_kind(os.fstat(descriptor), path)
@@ -87,9 +87,9 @@ def _check_kind(status: os.stat_result, path: str | os.PathLike) -> None:
 
 
 def read_file(source: str | os.PathLike | BinaryIO, limit: int) -> bytes:
-    """All bytes of a file, a pipe or an open file, of which there may be at most `limit`.
+    """All bytes of a file, a pipe or an open file, at most `limit`.
 
-    Raises OSError as `open_file` does, and for more bytes; no more than those are ever read.
+    Raises OSError as `open_file` does, and for a longer file, which is not read to its end.
     """
     if not isinstance(source, (str, bytes, os.PathLike)):
         return _read_all(source, limit, 0)
@@ -114,7 +114,7 @@ def _read_all(file: BinaryIO, limit: int, size: int) -> bytes:
 
 
 class _NoPlace(OSError):
-    """A place that takes no file; `strerror` says what to do as well."""
+    """A path where no file can be written; `strerror` says what to do as well."""
 
 
 def check_writable(path: str | os.PathLike) -> None:
@@ -135,8 +135,8 @@ def check_folder(folder: str | os.PathLike) -> None:
 def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path` and move it there once it is whole; on failure the old file stays.
 
-    A link stays a link: what it points to is replaced. A file that is replaced hands on its mode and, where that is allowed,
-    its owner and group; a new one follows the umask. What a killed process left of this kind is removed. Raises
+    A link stays a link: what it points to is replaced. A replaced file passes on its mode and, where that is allowed, its
+    owner and group; a new one follows the umask. Temporary files left by killed processes are removed. Raises
     TinynetError where the place cannot be written or the disk is full.
     """
     with _explained(path), replacing(path) as file:
@@ -155,7 +155,7 @@ def _explained(path: str | os.PathLike) -> Iterator[None]:
 
 
 def _target(path: str | os.PathLike) -> tuple[Path, os.stat_result | None]:
-    """The file that is written when `path` is, and what is there now, if anything; raises OSError where nothing can be."""
+    """The file that `path` leads to, and its status if it exists; raises OSError if it cannot be written."""
     text = os.fsdecode(path)
     if "\0" in text:
         raise OSError(errno.EINVAL, "its name has a NUL character", text)
@@ -184,7 +184,7 @@ def replacing(path: str | os.PathLike, mode: int = 0o666, durable: bool = True) 
     _remove_stale(target.parent)
     temporary = target.with_name(TEMPORARY.format(os.urandom(8).hex()))
     try:
-        # Private while it is written, or who may not read the old file could read this one.
+        # Private while it is written, or somebody who may not read the old file could read this one.
         with open(os.open(temporary, WRITING, 0o600 if old else mode), "wb") as file:
             with suppress(OSError):  # where a file system has no locks, nobody removes it
                 _claim(file)
@@ -212,7 +212,7 @@ def _remove_stale(folder: Path) -> None:
     """Remove what processes left that were killed while they wrote to this folder."""
     for path in folder.glob(TEMPORARY.format("*")):
         with suppress(OSError):
-            # One that is new may not be claimed yet, or not any more but on its way to its place.
+            # A recent one may not be locked yet, or no longer be locked but about to be renamed.
             if time.time() - path.lstat().st_mtime > FRESH:
                 with open(os.open(path, READING | _flags("O_NOFOLLOW")), "rb") as file:
                     _claim(file)
@@ -228,13 +228,13 @@ def _hand_on(old: os.stat_result, descriptor: int) -> None:
             os.fchown(descriptor, *owner)
     mode = stat.S_IMODE(old.st_mode) & 0o777
     if os.fstat(descriptor).st_gid != old.st_gid:
-        mode = mode & 0o707 | (mode & 0o007) << 3  # another group may do what all may
+        mode = mode & 0o707 | (mode & 0o007) << 3  # another group gets the rights that everybody has
     with suppress(OSError):
         os.fchmod(descriptor, mode)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the folder's new entry survive a loss of power, where the system can."""
+    """Make the folder's new entry survive a loss of power, where the system can."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     with suppress(OSError):
@@ -262,7 +262,7 @@ def user_folder(kind: str) -> Path | None:
         base = home / "Library" / {"data": "Application Support", "cache": "Caches"}[kind]
     else:
         base = Path(os.environ.get(f"XDG_{kind.upper()}_HOME", ""))
-        if not base.is_absolute():  # the standard has relative ones ignored
+        if not base.is_absolute():  # the standard says to ignore relative paths
             base = home / {"data": ".local/share", "cache": ".cache"}[kind]
     return base / "tinynet" if base.is_absolute() else None
 

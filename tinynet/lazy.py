@@ -1,4 +1,4 @@
-"""Packages whose modules are there without being imported: `tn.data.text` after `import tinynet as tn`."""
+"""Packages that import their modules on first use: `tn.data.text` after `import tinynet as tn`."""
 
 from __future__ import annotations
 

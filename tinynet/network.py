@@ -294,7 +294,7 @@ class Network(Chain):
 
 
 def _shares_memory(y: np.ndarray, x: Any) -> bool:
-    """Whether an output may lie in the memory of the input, as where no layer makes new numbers."""
+    """Whether an output may share the input's memory, as when no layer computes anything."""
     given = x if isinstance(x, tuple) else (x,)
     return (y.base is not None or any(y is array for array in given)) and any(
         np.may_share_memory(y, array) for array in given

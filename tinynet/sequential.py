@@ -172,7 +172,7 @@ def summary_lines(model: Network) -> Iterator[str]:
         yield f"{left:<{widths[0]}}  {shape:<{widths[1]}}  {count:>{widths[2]}}".rstrip()
     frozen = model.parameter_count() - sum(array.size for array in model.trained().values())
     counted = f"{model.parameter_count():,} parameters" + (f", {frozen:,} of them frozen" if frozen else "")
-    yield f"{counted}, {model.flops():,} operations a sample"
+    yield f"{counted}, {model.flops():,} operations per sample"
 
 
 def _summary_rows(layer: Layer, input_shape: Any, indent: str) -> Iterator[tuple[str, str, str]]:

@@ -1,6 +1,6 @@
-"""Settings that nothing knows are errors: in a call, in a constructor, and as attributes set afterwards.
+"""Unknown settings are errors: in a call, in a constructor, and as attributes set afterwards.
 
-Each is answered by one sentence that names what is close, or says where the thing lives that Keras gives this name.
+Each error is one sentence that suggests the closest name, or says where to find what Keras calls so.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ OTHER_NAMES = {
     "stride": "strides",
     "min_lr": "min_learning_rate",
 }
-"""Names that others use, and ours."""
+"""Names that other libraries use, and ours."""
 ELSEWHERE = {
     "name": "a network names its layers itself by kind and order, dense_1, dense_2, …: see children()",
     "input_shape": "the network takes it: Sequential([…], input_shape=…)",
@@ -45,8 +45,8 @@ ELSEWHERE = {
     "verbose": "only fit shows progress: net.fit(…, verbose=True)",
     "metrics": "fit and evaluate take it: net.fit(…, metrics=[…])",
     "validation_freq": "validation is measured after each epoch",
-    "validation_batch_size": "its batches follow from the size of the samples",
-    "initial_epoch": "a training that was stopped goes on with resume=…",
+    "validation_batch_size": "its batch size follows from the size of the samples",
+    "initial_epoch": "resume=… continues a training that was stopped",
     "steps_per_epoch": "an epoch is all samples once",
     "compile": "loss and optimizer are settings of fit: net.fit(x, y, loss=…, optimizer=…)",
     "add": "all layers are given at once: Sequential([…], input_shape=…)",
@@ -66,11 +66,11 @@ ELSEWHERE = {
     "save_weights": "use save(file)",
     "predict_classes": "use predict(x).argmax(axis=-1)",
 }
-"""Where the thing lives, or what is done instead."""
+"""Where to find it, or what to do instead."""
 
 
 def advice(name: str, known: Iterable[str]) -> str:
-    """What to do about an unknown name: the known one that was meant, where that thing is, or the list."""
+    """What to do about an unknown name: the known one that was meant, where to find it, or the list of all."""
     known = list(known)
     meant = OTHER_NAMES.get(name, name)
     if meant != name and meant in known:
@@ -82,7 +82,7 @@ def advice(name: str, known: Iterable[str]) -> str:
 
 
 def checked(function: Function) -> Function:
-    """The function, which answers settings that it does not know, or lacks, by a TinynetError."""
+    """Decorate a function so that unknown and missing settings raise a TinynetError."""
 
     @functools.wraps(function)
     def call(*arguments: Any, **settings: Any) -> Any:
@@ -97,7 +97,7 @@ def checked(function: Function) -> Function:
 
 
 def _misfit(function: Callable, arguments: tuple, settings: Mapping[str, Any]) -> str | None:
-    """What is wrong with a call, if its settings are: one unknown, missing, given twice, or too many without a name."""
+    """What is wrong with a call's settings, if anything: one unknown, missing, given twice, or too many without a name."""
     _, *parameters = inspect.signature(function).parameters.values()
     owner = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
     names = [parameter.name for parameter in parameters]
@@ -116,7 +116,7 @@ def _misfit(function: Callable, arguments: tuple, settings: Mapping[str, Any]) -
 
 
 class Elsewhere:
-    """A function of another module as a method, imported when it is first asked for: signature and docstring are its own."""
+    """A function of another module as a method, imported on first use, with its own signature and docstring."""
 
     def __init__(self, module: str) -> None:
         self.module = module
@@ -131,9 +131,9 @@ class Elsewhere:
 
 
 def sealed(kind: Kind) -> Kind:
-    """The class, whose settings are known: no other can be given or set, and a dataclass keeps those it was made with.
+    """Decorate a class so that unknown settings can neither be given nor set; those of a dataclass never change.
 
-    Subclasses that somebody else derives may hold whatever they like.
+    Subclasses that users derive are not restricted.
     """
     own = getattr(kind, "_FIXED", None)
     fixed = {field.name for field in dataclasses.fields(kind)} if own is None else {*own}
@@ -168,6 +168,6 @@ def _check_attribute(owner: Any, name: str, fixed: set[str]) -> None:
 
 
 def unknown_attribute(kind: type, name: str, known: Iterable[str]) -> UnknownNameError:
-    """The error for an attribute that a class has not, beside those that it has."""
+    """The error for an attribute that a class does not have; it lists those that it has."""
     public = sorted(key for key in known if not key.startswith("_"))
     return UnknownNameError(f"{kind.__name__} has no attribute {name}; {advice(name, public)}")

@@ -79,7 +79,7 @@ def check_file_name(path: str | bytes | os.PathLike) -> None:
     """Raise TinynetError for a name that `load` would not accept as a model file."""
     text = path_text(path)
     if not text.endswith(SUFFIX):
-        raise TinynetError(f"{text}: a model's file name ends in {SUFFIX}")
+        raise TinynetError(f"{text}: a model's file name must end in {SUFFIX}")
 
 
 def check_config(config: dict[str, Any]) -> None:
@@ -236,7 +236,7 @@ def _checked(key: str, expected: tuple[int, ...], file: str) -> Check:
             raise ModelFileError(f"{file}: the array {key!r} is {dtype}, not {' or '.join(DTYPES)}")
         if shape != expected:
             raise ModelFileError(
-                f"{file}: the array {key!r} has the shape {shape}, its layer needs {expected}"
+                f"{file}: the array {key!r} has the shape {shape}, but its layer needs {expected}"
             )
 
     return check

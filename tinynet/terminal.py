@@ -1,7 +1,7 @@
-"""The one way out for text: what strangers wrote commands no terminal, and no stream turns a line into a traceback.
+"""Printing: text from files cannot control the terminal, and no stream ends a command in a traceback.
 
 Labels, names, metadata and vocabularies come from files, file names from folders. Each line goes through `printable`, and
-a stream may be closed, full, broken off, or know fewer characters than Unicode has.
+a stream may be closed, full, broken, or unable to encode all of Unicode.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any, TextIO, cast
 from .errors import TinynetError
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206f\ud800-\udfff]")
-"""Control characters, separators of lines, what reorders text that runs both ways, and halves of characters."""
+"""Control characters, line separators, bidirectional controls and lone surrogates."""
 
 
 def printable(text: str, keep: str = "") -> str:
-    r"""The text with its control characters as escapes (\x1b, \n, \u202e), but those in `keep`.
+    r"""The text with its control characters as escapes (\x1b, \n, \u202e), except those in `keep`.
 
     A byte of a file name that is not UTF-8, 0xff, is shown as \udcff.
     """
@@ -33,7 +33,7 @@ def _escape(character: str) -> str:
 
 
 def table(rows: list[tuple[str, ...]], left: tuple[int, ...] = (0,)) -> Iterator[str]:
-    """Rows as lines of aligned columns: those with a number in `left` to the left, the others to the right."""
+    """Rows as aligned lines: the columns numbered in `left` flush left, the others flush right."""
     rows = [tuple(map(printable, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -48,9 +48,9 @@ def table(rows: list[tuple[str, ...]], left: tuple[int, ...] = (0,)) -> Iterator
 
 
 def echo(text: str = "", keep: str = "") -> None:
-    """Print one line of data, of whose control characters only those in `keep` stay.
+    """Print one line of data, its control characters as escapes except those in `keep`.
 
-    Raises TinynetError where stdout cannot take it, BrokenPipeError where nobody reads it any more.
+    Raises TinynetError if stdout cannot take it, BrokenPipeError if its reader is gone.
     """
     _print(f"{printable(text, keep)}\n", "backslashreplace")
 
@@ -70,8 +70,8 @@ def print_json(value: dict[str, Any]) -> None:
 def write(text: str) -> None:
     """Print text that is data itself, without a line break after it.
 
-    A terminal gets control characters as escapes, but line breaks and tabs; a file or a pipe gets the text as it is.
-    What cannot be encoded is a question mark. Raises as `echo` does.
+    A terminal gets control characters as escapes, except line breaks and tabs; a file or a pipe gets the text as it is.
+    What cannot be encoded becomes a question mark. Raises as `echo` does.
     """
     _print(printable(text, keep="\n\t") if is_terminal(sys.stdout) else text, "replace")
 
@@ -92,7 +92,7 @@ def _print(text: str, errors: str) -> None:
 
 
 def note(text: str, stream: TextIO | None = None, keep: str = "") -> None:
-    """Print a remark, on stderr unless a stream is given. One that nobody can read is no reason to stop: it is dropped."""
+    """Print a remark, on stderr unless a stream is given. One that cannot be written is dropped."""
     with suppress(OSError, ValueError):
         put(f"{printable(text, keep)}\n", stream or sys.stderr)
 
@@ -110,14 +110,14 @@ def put(text: str, stream: TextIO | None, errors: str = "backslashreplace") -> N
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether somebody watches a stream."""
+    """Whether a stream is a terminal."""
     with suppress(AttributeError, ValueError):
         return stream is not None and stream.isatty()
     return False
 
 
 def open_streams() -> None:
-    """Give a command its closed streams (cron's `<&- >&- 2>&-`) as empty ones, or a file opened later takes their numbers."""
+    """Open closed standard streams (`<&- >&- 2>&-`) on the null device, or a file opened later would take their numbers."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
@@ -127,7 +127,7 @@ def open_streams() -> None:
 
 
 def settle_streams() -> None:
-    """Flush what a command leaves; Python, which flushes once more when it ends, must not stumble over what cannot be."""
+    """Flush the streams and drop what cannot be written, so that Python's own flush at exit does not fail."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -136,6 +136,6 @@ def settle_streams() -> None:
 
 
 def discard(stream: TextIO) -> None:
-    """Let all that a stream still holds, and all that follows, go nowhere."""
+    """Drop what a stream still holds and all that is written to it later."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

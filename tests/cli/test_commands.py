@@ -332,7 +332,7 @@ def test_options_that_do_not_apply_are_wrong_usage(folder, tmp_path):
         "reads none",
         status=2,
     )
-    fails(run("generate", "--temperature", "nan"), "'nan' is not a number", status=2)
+    fails(run("generate", "--temperature", "nan"), "'nan' is not a finite number", status=2)
 
 
 def test_train_and_evaluate_say_what_is_wrong_with_the_data(tmp_path, folder):

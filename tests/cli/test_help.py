@@ -28,7 +28,7 @@ def test_a_misspelt_word_is_answered_with_the_one_that_was_meant(tmp_path):
         (["paint"], "no command 'paint'; tinynet --help lists the commands", 2),
         (["digit.png"], "tinynet classify digit.png", 2),
         (["shapes-cnn.npz"], "tinynet info shapes-cnn.npz", 2),
-        (["generate", "ROMEO:"], "unexpected 'ROMEO:'; give what the text begins with as --seed TEXT", 2),
+        (["generate", "ROMEO:"], "unexpected 'ROMEO:'; give the text to begin with as --seed TEXT", 2),
         (["train", "digits", "--arch", "ltsm"], "did you mean lstm?", 2),
         (["classify", DIGIT, "--device", "gpu"], "'gpu' is not one of 'auto', 'reference', 'cpu'", 2),
         (["classify", DIGIT, "--model", "digit"], "no model 'digit'; did you mean digits? Give a shipped", 1),
@@ -121,7 +121,7 @@ def test_completion_imports_nothing_slow():
 def test_doctor_names_the_processor_its_vectors_and_the_data_sets(tmp_path):
     (tmp_path / "mnist.npz").touch()
     facts = json.loads(run("doctor", "--json", TINYNET_DATA=str(tmp_path)).stdout)
-    assert facts["processor"] and facts["data folder"] == f"{tmp_path}, as TINYNET_DATA says"
+    assert facts["processor"] and facts["data folder"] == f"{tmp_path}, set by TINYNET_DATA"
     assert facts["digits"] == "there" and facts["fashion"].startswith("missing: put fashion_mnist.npz into")
     assert facts["one picture"].startswith("reference (NumPy), since ")
     elsewhere = {"TINYNET_DATA": "", "XDG_DATA_HOME": str(tmp_path)}

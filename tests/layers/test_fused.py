@@ -77,6 +77,6 @@ def test_an_embedding_and_a_recurrent_layer_give_the_same_as_one_step_and_as_two
     ],
     ids=["masking", "dropout inside", "backwards", "dropout between", "bidirectional"],
 )
-def test_what_is_no_table_of_ids_is_not_fused(layers):
+def test_embedding_is_not_fused_unless_plain(layers):
     made = layers()
     assert [step.layer for step in fused.fuse({str(i): layer for i, layer in enumerate(made)})] == made

@@ -279,7 +279,7 @@ def test_a_pickled_array_is_refused_and_runs_no_code(file):
 @pytest.mark.parametrize(
     "array, pattern",
     [
-        (np.zeros((27, 5), np.float32), r"has the shape \(27, 5\), its layer needs \(27, 4\)"),
+        (np.zeros((27, 5), np.float32), r"has the shape \(27, 5\), but its layer needs \(27, 4\)"),
         (np.zeros((4, 27), np.float32), r"has the shape \(4, 27\)"),
         (np.zeros(108, np.float32), "has the shape"),
         (np.zeros((27, 4)), "is float64, not float32 or float16"),

@@ -342,7 +342,7 @@ def test_a_name_without_the_ending_of_a_model_is_refused_at_saving_and_at_readin
     tmp_path, monkeypatch, file
 ):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(TinynetError, match=r"^x\.h5: a model's file name ends in \.npz$"):
+    with pytest.raises(TinynetError, match=r"^x\.h5: a model's file name must end in \.npz$"):
         tn.load(file).save("x.h5")
     assert not os.path.exists("x.h5")
     Path("poems.txt").write_text("To be")

@@ -215,7 +215,7 @@ def test_a_full_disk_at_a_checkpoint_ends_no_training(tmp_path, monkeypatch, cap
     history = net.fit(X, Y, epochs=5, checkpoint=file)
     assert len(history.epochs) == 5 and len(tries) == 5 and file.exists()
     told = capsys.readouterr().err
-    assert told.count("No space left on device") == 1 and "training goes on" in told
+    assert told.count("No space left on device") == 1 and "training continues" in told
     plain.fit(X, Y, epochs=5)
     assert equal(net.state(), plain.state())
 

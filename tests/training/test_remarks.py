@@ -45,7 +45,7 @@ def test_sorted_classes_that_validation_split_leaves_out_are_a_note(capsys):
 )  # fmt: skip
 def test_labels_that_are_all_the_same_are_a_note(units, settings, y, capsys):
     assert notes(capsys, network(units), X, y, **settings) == [
-        "note: all labels to train on are the same, so there is nothing to tell apart"
+        "note: all labels to train on are the same, so there is nothing to learn"
     ]
     assert notes(capsys, network(units), X, y, verbose=False, **settings) == []
 

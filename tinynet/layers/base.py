@@ -32,7 +32,7 @@ ACTIVATIONS = ("linear", "relu", "leaky_relu", "elu", "silu", "gelu", "sigmoid",
 
 
 class Context(NamedTuple):
-    """What a pass through a network needs to know besides the arrays."""
+    """What a pass through a network needs besides the arrays."""
 
     kernels: ModuleType
     """The back end."""
@@ -50,7 +50,7 @@ class Context(NamedTuple):
     """The layer's initial `State`; None: zeros."""
 
     def of_child(self, index: int) -> Context:
-        """The context of the layer at this index inside another, with a seed of its own. Mask and state are its parent's to say."""
+        """The context of the layer at this index inside another, with its own seed. Its parent sets mask and state."""
         return self._replace(seed=(self.seed * 1_000_003 + index) % 2**32, mask=None, state=None)
 
 
@@ -66,9 +66,9 @@ class Layer(HasArrays):
     statistics: MutableMapping[str, np.ndarray]
 
     takes_ids = False
-    """True for a layer whose input is not numbers but ids, which only a network's first layer can be."""
+    """True for a layer that takes ids instead of numbers; it can only be a network's first layer."""
     streamable = False
-    """True where a step of the output depends on that step of a sequence alone, and on the state that steps before it left:
+    """True if a step of the output depends only on the same step of the input and the state that earlier steps left:
     the mask of the input is the mask of the output, and a sequence may come in pieces."""
 
     def __post_init__(self) -> None:
@@ -178,7 +178,7 @@ class Layer(HasArrays):
             except (MemoryError, OverflowError, ValueError) as error:
                 if isinstance(error, TinynetError):
                     raise
-                problem = "has more parameters than memory can hold; make it smaller"
+                problem = "has more parameters than fit into memory; make it smaller"
                 raise TinynetError(f"{self.kind} {problem}") from None
         needed = copy.copy(self)
         needed.parameters, needed.statistics = {}, {}
@@ -209,7 +209,7 @@ class Layer(HasArrays):
         raise NotImplementedError
 
     def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[Any, Gradients]:
-        """From the gradient at the output: the gradient at the input, and one for each parameter."""
+        """The gradient at the input, and one per parameter, from the gradient at the output."""
         raise NotImplementedError
 
     def output_mask(self, x: Any, saved: Any, context: Context) -> np.ndarray | None:
@@ -243,7 +243,7 @@ class Layer(HasArrays):
         return f"{self.type_name()}({', '.join(shown)})"
 
     def parameter_count(self) -> int:
-        """Number of parameters' values."""
+        """Number of parameters, counted by value."""
         return sum(value.size for value in self.parameters.values())
 
     def wrong_shape(self, expected: str, got: Shape) -> ShapeError:
@@ -304,7 +304,7 @@ def values(shape: Shape) -> int:
 def activated(
     context: Context, kernel: Any, name: str, *arguments: Any
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Call a kernel that can fuse an activation. Returns the output, and the input of an activation that was not fused."""
+    """Call a kernel that can fuse an activation. Returns the output and, if the activation was not fused, its input."""
     k = context.kernels
     if name in k.FUSED:
         return kernel(*arguments, name), None
@@ -315,5 +315,5 @@ def activated(
 def activation_gradient(
     context: Context, dy: np.ndarray, y: np.ndarray, z: np.ndarray | None, name: str
 ) -> np.ndarray:
-    """Gradient at the input of a layer's own activation."""
+    """The gradient at the input of a layer's activation."""
     return dy if name == "linear" else context.kernels.activation_gradient(dy, y, name, z)

@@ -29,7 +29,7 @@ class Kept(NamedTuple):
     """What a pass through a chain saves."""
 
     steps: list[tuple[Any, Context]]
-    """Of each step what its backward needs, and its context; empty where nobody will ask for gradients."""
+    """What each step's backward needs, and its context; empty if gradients are not needed."""
     mask: np.ndarray | None
     """Which time steps of the output are real."""
     state: dict[str, State]
@@ -58,7 +58,7 @@ class Container(Layer):
 
     @property
     def streamable(self) -> bool:
-        """Where all layers inside are."""
+        """True if all layers inside are."""
         return all(layer.streamable for layer in self.layers)
 
     def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
@@ -138,13 +138,13 @@ class Chain(Container):
         return sum(step.layer.flops(shapes[step.index]) for step in self.steps)
 
     def size(self, input_shape: Shape) -> int:
-        """The largest layer with its input and output."""
+        """That of the largest layer, with its input and output."""
         shapes = self.shapes_through(input_shape)
         layers = zip(self.layers, shapes, shapes[1:], strict=False)
         return max((values(a) + layer.size(a) + values(b) for layer, a, b in layers), default=0)
 
     def _contexts(self, context: Context) -> Iterator[tuple[Any, Context]]:
-        """Each step and its context: nobody asks for gradients below the lowest layer that learns."""
+        """Each step and its context: no gradients are needed below the lowest layer that learns."""
         first = next((step.index for step in self.steps if step.learns), len(self.layers))
         state = context.state or {}
         for step in self.steps:
@@ -399,7 +399,7 @@ class Parallel(Container):
         return dx, gradients
 
     def output_mask(self, x: Any, saved: Any, context: Context) -> np.ndarray | None:
-        """Real is what is real in every branch; what is prepended is."""
+        """Steps are real that are real in every branch; a prepended one always is."""
         masks = [mask for *_, mask in saved[1]]
         if self.merge == "prepend":
             mask = masks[1]

@@ -69,21 +69,21 @@ def padded_size(
 
 
 def known(sizes: tuple[int | None, ...], window: Sizes, dilation: Sizes) -> Sizes:
-    """Sizes of which an open one counts as much as a window reads."""
+    """Sizes, with the extent of a window in place of an open one."""
     return tuple(
         reach if size is None else size for size, reach in zip(sizes, reaches(window, dilation), strict=True)
     )
 
 
 def windows_mask(context: Context, padding: str, reach: int, stride: int, count: int) -> np.ndarray | None:
-    """Which windows over a sequence are real: whose last step is with "valid", whose first that is no padding with "same"."""
+    """Which windows over a sequence are real: with "valid" those whose last step is, with "same" those whose first unpadded step is."""
     if context.mask is None:
         return None
     return context.kernels.every_step(context.mask, reach - 1 if padding == "valid" else 0, stride, count)
 
 
 def only_real(x: np.ndarray, rank: int, context: Context) -> np.ndarray:
-    """A sequence with zeros at the steps that the mask leaves out, as at those around it; a picture as it is."""
+    """A sequence with zeros at the steps that the mask leaves out, like padding; a picture unchanged."""
     return x if context.mask is None or rank == 2 else context.kernels.keep_steps(x, context.mask)
 
 
@@ -163,7 +163,7 @@ class Convolution(Layer):
         return self.strides, pads, self.dilation_rate
 
     def spatial_output(self, sizes: Sizes) -> Sizes:
-        """Height and width (or length) of what `forward` returns."""
+        """Height and width (or length) of the output of `forward`."""
         whole = tuple(out for out, _ in self._windows(sizes))
         return self.crop(whole) if self.crop else whole
 

@@ -1,4 +1,4 @@
-"""Ids become vectors: one for each step, or one for all together."""
+"""Embeddings: ids become vectors, one per step, or one for all together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .initializers import INITIALIZERS, initialise
 
 
 class Table(Layer):
-    """What layers share that read the rows of a table E `embeddings` (input_dim, output_dim) by their ids."""
+    """The base of layers that look up ids in the rows of a table E `embeddings` (input_dim, output_dim)."""
 
     input_dim: int
     output_dim: int
@@ -46,11 +46,11 @@ class Table(Layer):
 
 @dataclass(eq=False)
 class Embedding(Table):
-    """y[t] = E[x[t]]: each id is looked up in a table (Bengio et al. 2003). Only a network's first layer can be one.
+    """y[t] = E[x[t]]: each id is looked up in a table (Bengio et al. 2003). It can only be a network's first layer.
 
     Shapes: x (n, steps) whole numbers 0…input_dim-1, steps may be open → y (n, steps, output_dim); E `embeddings`
-    (input_dim, output_dim). With `mask_zero` the id 0 is padding: recurrent layers pass over it. Starting values as in
-    Keras: uniform in ±0.05. Raises TinynetError for a bad setting or id, ShapeError for an input that is no row of ids.
+    (input_dim, output_dim). With `mask_zero` the id 0 is padding, which recurrent layers skip. Starting values as in
+    Keras: uniform in ±0.05. Raises TinynetError for a bad setting or id, ShapeError for an input that is not a row of ids.
     """
 
     input_dim: int
@@ -81,12 +81,12 @@ class Embedding(Table):
 
 @dataclass(eq=False)
 class EmbeddingBag(Table):
-    """y = Σ over t of E[x[t]], where the id 0 is padding: a linear layer on a bag of ids, of which only those that are there cost.
+    """y = Σ over t of E[x[t]], where the id 0 is padding: a linear layer on a bag of ids that costs only as much as there are ids.
 
     With E the log-count ratios of a naive Bayes classifier, y are its log-odds (Wang & Manning 2012). In training `dropout` leaves out
-    each id with that probability and multiplies the sum of the others by 1 / (1 − dropout). Only a network's first layer can be one.
+    each id with that probability and multiplies the sum of the others by 1 / (1 − dropout). It can only be a network's first layer.
     Shapes: x (n, steps) whole numbers 0…input_dim-1, steps may be open → y (n, output_dim); E `embeddings` (input_dim, output_dim).
-    Starting values as in Embedding. Raises TinynetError for a bad setting or id, ShapeError for an input that is no row of ids.
+    Starting values as in Embedding. Raises TinynetError for a bad setting or id, ShapeError for an input that is not a row of ids.
     """
 
     input_dim: int

@@ -43,7 +43,7 @@ class Step(NamedTuple):
 
     @property
     def learns(self) -> bool:
-        """Whether training changes one of its layers."""
+        """Whether training changes any of its layers."""
         return any(part.learns for part in self.parts)
 
     def named(self, gradients: Gradients) -> Gradients:
@@ -161,7 +161,7 @@ class ConvolutionAndMaxPool(Layer):
         return context.mask is not None and self.pooling.rank == 1
 
     def _forward_by_parts(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
-        """One after the other, since zeros go where the mask leaves out what lies between."""
+        """Run one after the other, since the steps between them that the mask leaves out must be zeros."""
         z, convolved = self.convolution.forward(x, context)
         told = context._replace(mask=self.convolution.output_mask(x, convolved, context))
         y, pooled = self.pooling.forward(z, told)
@@ -177,8 +177,8 @@ class ConvolutionAndMaxPool(Layer):
 class EmbeddingAndRecurrent(Layer):
     """An embedding and the recurrent layer after it as one step.
 
-    The cell meets an id as a row of E W + b. Where a batch holds more ids than the table E has rows, that product is made
-    once for each row and read by the ids, and its gradient is summed by row before it goes on to E, W and b.
+    The cell sees an id as a row of E W + b. If a batch holds more ids than the table E has rows, that product is computed
+    once per row and looked up by id, and its gradient is summed per row before it goes on to E, W and b.
     """
 
     def __init__(self, first: str, embedding: Embedding, second: str, recurrent: Recurrent) -> None:

@@ -1,4 +1,4 @@
-"""Pooling: the largest or the mean value of windows of a picture or a sequence, or of all of it, channels last."""
+"""Pooling: the largest or the mean value of windows of a picture or sequence, or of all of it, channels last."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Recurrent layers: each step of a sequence updates a state.
 
-What the inputs bring is one matrix product for all steps; the cells' kernels add what the state brings. A pass starts from
-`context.state`, or zeros, and `final_state(saved)` is where it ended: so a sequence may come in pieces, forwards as well as in
+The product with the inputs is computed for all steps at once; the cells' kernels add the product with the state. A pass starts from
+`context.state`, or zeros, and `final_state(saved)` is its final state, so a sequence may come in pieces, in inference as well as in
 training (truncated back-propagation through time: no gradient flows from a piece into the one before it).
 """
 
@@ -20,7 +20,7 @@ CELL_ACTIVATIONS = ("tanh", "relu")
 
 
 class Recurrent(Layer):
-    """What RNN, LSTM and GRU share. `scan` returns what a cell's kernel does, and saves it; its first array is h (n, t + 1, units)."""
+    """The base of RNN, LSTM and GRU. What `scan` returns is saved; its first array is h (n, t + 1, units)."""
 
     units: int
     use_bias: bool
@@ -31,14 +31,14 @@ class Recurrent(Layer):
     return_state: bool
     go_backwards: bool
     gates: int
-    """Parts of units outputs each that the products with W and U have."""
+    """Number of gates: the products with W and U have this many parts of `units` outputs."""
     state_count: int = 1
-    """Arrays of a state; they come first in what `scan` returns."""
+    """Number of arrays in a state; they come first in what `scan` returns."""
 
     FLAGS = ("use_bias", "return_sequences", "return_state", "go_backwards")
 
     def scan(self, z: np.ndarray, state: tuple[np.ndarray, ...], context: Context) -> tuple[np.ndarray, ...]:
-        """What the cell's kernel returns for all steps, from the product with the inputs and the first state."""
+        """What the cell's kernel returns for all steps, from the product with the inputs and the initial state."""
         raise NotImplementedError
 
     def scan_gradient(
@@ -57,7 +57,7 @@ class Recurrent(Layer):
 
     @property
     def streamable(self) -> bool:
-        """Not where the last step comes first."""
+        """False if the last step is read first."""
         return not self.go_backwards
 
     def zero_state(self, n: int) -> tuple[np.ndarray, ...]:
@@ -122,7 +122,7 @@ class Recurrent(Layer):
     def recur_gradient(
         self, dy: np.ndarray, scanned: tuple[np.ndarray, ...], context: Context
     ) -> tuple[np.ndarray, Gradients]:
-        """The gradients at z and of the parameters that the state meets, from that at the output."""
+        """The gradient at z and those of the recurrent parameters, from the gradient at the output."""
         return self.scan_gradient(
             context.kernels.state_gradient(dy, scanned[0].shape[1] - 1), scanned, context
         )
@@ -263,7 +263,7 @@ class GRU(Recurrent):
         dz, dr, _ = k.gru_gradient(dh, h, gates, inner, recurrent, context.mask, self.reset_after)
         if self.reset_after:
             gradients = {"recurrent_kernel": context.kernels.state_kernel_gradient(h, dr)}
-        else:  # U_n meets r h, which is `inner`
+        else:  # U_n multiplies r h, which is `inner`
             split = 2 * self.units
             met_h = k.state_kernel_gradient(h, dr[..., :split])
             met_inner = k.dense_kernel_gradient(as_rows(inner), as_rows(dr[..., split:]))

@@ -45,7 +45,7 @@ class TimeDistributed(Wrapper):
         return key
 
     def inside(self, input_shape: Shape) -> list[tuple[str, Layer, Shape]]:
-        """The layers of a chain inside, which arrays are named after."""
+        """The layers of a chain inside, after which arrays are named."""
         return self.layer.inside(input_shape[1:])
 
     @property
@@ -173,5 +173,5 @@ class Bidirectional(Wrapper):
         return context._replace(state=ahead), context_back
 
     def _turned(self, y: np.ndarray, context: Context) -> np.ndarray:
-        """What belongs to steps, in the opposite order; a last state as it is."""
+        """A sequence in reverse order; a final state unchanged."""
         return context.kernels.reverse_steps(y, context.mask) if self.return_sequences else y

@@ -1,4 +1,4 @@
-"""Training: losses, optimizers, schedules, callbacks, checkpoints and the loop that brings them together."""
+"""Training: losses, optimizers, schedules, callbacks, checkpoints and the loop that runs them."""
 
 from .callbacks import Callback, EarlyStopping
 from .fitting import evaluate, fit

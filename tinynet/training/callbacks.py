@@ -1,4 +1,4 @@
-"""What may happen beside the training: early stopping, progress, and whatever a user adds."""
+"""Callbacks: early stopping, progress, and whatever a user adds."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SECONDS_BETWEEN_DRAWINGS = 0.1
 
 
 class TrainingView(Protocol):
-    """What a callback may look at and change of a training."""
+    """What a callback may read and change in a training."""
 
     model: Any
     history: History
     epoch: int
-    """Epochs done, counted from 0: at the end of one it is not counted before all callbacks were told."""
+    """Epochs done; an epoch is counted only after all callbacks have been called at its end."""
     epochs: int
     batch: int
     """Steps done in this epoch."""
@@ -37,9 +37,9 @@ class TrainingView(Protocol):
     unit: str
     """What samples are called: images, windows, samples."""
     restored: bool
-    """Whether the model was given back its best weights at the end."""
+    """Whether the best weights were restored at the end."""
     learning_rate: float
-    """Of the last step: a callback that sets it decides it from the next step on, in place of the optimizer's own."""
+    """That of the last step; a callback that sets it replaces the optimizer's own from the next step on."""
 
     @property
     def step(self) -> int:
@@ -79,9 +79,9 @@ class Callback:
 class EarlyStopping:
     """Stop when `monitor` has not improved by `min_delta` for `patience` epochs.
 
-    An accuracy improves upwards, everything else downwards, unless `mode` is "max" or "min", which a function among the
-    metrics needs. Of epochs with the same accuracy the best is the one with the lower loss, since a small validation set
-    is soon all right. Unlike in Keras the weights of the best epoch are restored unless `restore_best_weights=False`. It
+    An accuracy improves upwards, everything else downwards, unless `mode` is "max" or "min", which has to be given for a
+    metric that is a function. Of epochs with the same accuracy the one with the lower loss is best, since small validation
+    sets are soon all classified correctly. Unlike in Keras the best weights are restored unless `restore_best_weights=False`. It
     follows from the history alone, so it holds no state.
     """
 
@@ -125,7 +125,7 @@ class EarlyStopping:
 
 
 def check_monitor(watcher: EarlyStopping | ReduceOnPlateau, metrics: Sequence[str], validated: bool) -> None:
-    """Raise TinynetError unless the history will have what it monitors, and it is known which way that improves.
+    """Raise TinynetError unless the history will hold what it monitors, and it is known which way that improves.
 
     metrics: the loss's own, then those of functions.
     """
@@ -147,7 +147,7 @@ def check_monitor(watcher: EarlyStopping | ReduceOnPlateau, metrics: Sequence[st
 
 
 class Progress(Callback):
-    """A bar with loss, metric, speed and time left on a terminal; and one line an epoch."""
+    """A bar with loss, metric, speed and time left on a terminal, and one line per epoch."""
 
     def __init__(self, stream: TextIO | None = None, bar: bool | None = None) -> None:
         self.stream = stream or sys.stderr
@@ -161,7 +161,7 @@ class Progress(Callback):
     def on_batch_end(self, training: TrainingView) -> None:
         now = time.perf_counter()
         if training.batch == self.first or not self.began:
-            # The first step may have compiled kernels: the clock starts behind it.
+            # The first step may have compiled kernels: the clock starts after it.
             self.began = now
         elif self.bar and now - self.drawn >= SECONDS_BETWEEN_DRAWINGS:
             self.drawn = now
@@ -183,15 +183,15 @@ class Progress(Callback):
             kept = f", kept the weights of epoch {best}" if best else ""
             note(f"stopped: {history.stopped}{kept}", self.stream)
 
-    def _bar(self, training: TrainingView, seconds_a_step: float) -> str:
-        """The pieces of the bar that fit into the terminal: the time left is the last that is left out."""
+    def _bar(self, training: TrainingView, seconds_per_step: float) -> str:
+        """The parts of the bar that fit into the terminal; the time left is the last to be dropped."""
         done = int(BAR_WIDTH * training.batch / training.steps_per_epoch)
-        minutes, seconds = divmod(round((training.total_steps - training.step) * seconds_a_step), 60)
+        minutes, seconds = divmod(round((training.total_steps - training.step) * seconds_per_step), 60)
         pieces = {
             "epoch": f"epoch {training.epoch + 1}/{training.epochs}",
             "bar": f"[{'#' * done}{'-' * (BAR_WIDTH - done)}]",
             "means": show(training.logs),
-            "speed": f"{training.batch_size / seconds_a_step:,.0f} {training.unit}/s",
+            "speed": f"{training.batch_size / seconds_per_step:,.0f} {training.unit}/s",
             "left": f"{minutes}:{seconds:02} left",
         }
         for name in ("speed", "bar", "means", "epoch"):

@@ -1,4 +1,4 @@
-"""Checkpoints: all that a training needs to go on to the very bits it would have reached without a break.
+"""Checkpoints: all that a training needs to continue to the same bits as without a break.
 
 One `.npz`, read with `allow_pickle=False`: a 0-d string array `config` (JSON) and the arrays, "model/dense_1.kernel".
 """
@@ -31,14 +31,14 @@ VERSION = 3
 def save_checkpoint(
     path: str | os.PathLike, config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
 ) -> None:
-    """Write a checkpoint; the old file stays whole until the new one is. Raises TinynetError where it cannot."""
+    """Write a checkpoint; an old file is replaced only by a complete one. Raises TinynetError if it cannot be written."""
     text = json.dumps({"format": FORMAT, "version": VERSION, **config})
     with atomic_write(path) as file:
         write_arrays(file, {"config": np.array(text), **arrays})
 
 
 class Checkpoint:
-    """An open checkpoint: its `config`, and its arrays, which are unpacked only where they fit."""
+    """An open checkpoint: its `config`, and its arrays, which are unpacked only if they fit."""
 
     def __init__(self, archive: Archive, path: str | os.PathLike) -> None:
         self._archive, self._path = archive, path
@@ -95,21 +95,21 @@ def open_checkpoint(path: str | os.PathLike) -> Iterator[Checkpoint]:
 
 
 class _NoCheckpoint(TinynetError):
-    """What the reader of archives says of a file that is broken; who reads a checkpoint is told what to do."""
+    """The archive reader's error for a broken file, which is turned into one that says what to do about a checkpoint."""
 
 
 def _refuse(path: str | os.PathLike) -> NoReturn:
     raise TinynetError(f"{path} is not a checkpoint, or was cut off: start without resuming") from None
 
 
-# ---- whose a file is ----
+# ---- who writes a file ----
 
 
 @contextmanager
 def exclusive(path: str | os.PathLike | None) -> Iterator[None]:
-    """Inside, no other training writes to this checkpoint; raises TinynetError while one does.
+    """Keep other trainings from writing this checkpoint; raises TinynetError if one is doing so.
 
-    A lock in a file beside it says so, which ends with its process, however that ends. Where a file system has no locks, there
+    This is a lock on a file beside it, which ends with its process, however that ends. On a file system without locks there
     is none.
     """
     if path is None:
@@ -133,10 +133,10 @@ def exclusive(path: str | os.PathLike | None) -> Iterator[None]:
 
 
 def _lock(place: Path) -> int:
-    """Open and lock a file; raises BlockingIOError where another holds it."""
+    """Open and lock a file; raises BlockingIOError if another process holds it."""
     while True:
         if fcntl is None:
-            # Windows removes no file that somebody has open.
+            # Windows does not remove a file that is open.
             with suppress(FileNotFoundError):
                 try:
                     os.unlink(place)
@@ -155,20 +155,20 @@ def _lock(place: Path) -> int:
             if error.errno in (errno.EACCES, errno.EAGAIN):
                 raise BlockingIOError from None
             raise
-        os.close(handle)  # its last owner removed it meanwhile
+        os.close(handle)  # its last owner has removed it in the meantime
 
 
 def _unlock(handle: int, place: Path) -> None:
     if fcntl is None:
         os.close(handle)
         os.unlink(place)
-    else:  # while it is held, or it would be another's
+    else:  # removed while it is still locked, or it could be another's by then
         os.unlink(place)
         os.close(handle)
 
 
 def check_new(path: str | os.PathLike, resumed: str | os.PathLike | None) -> None:
-    """Raise TinynetError where a checkpoint would replace a file that is not the one which is continued."""
+    """Raise TinynetError if a checkpoint would replace a file other than the one that is resumed."""
     path = Path(path)
     if not path.is_file() or not path.stat().st_size:
         return

@@ -1,4 +1,4 @@
-"""Curves of a training as a picture: one chart for each value, with a mark at the kept epoch."""
+"""Curves of a training as a picture: one chart per value, with a mark at the kept epoch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Curve = Sequence[float]
 def draw_curves(epochs: Sequence[int], panels: Mapping[str, Sequence[Curve]], kept: int | None) -> Image:
     """A picture with a chart for each name: its training curve, and its validation curve where there is one.
 
-    epochs numbers the values of each curve; values that are not finite are left out; kept is the epoch that is marked.
+    epochs: the epoch of each value; values that are not finite are left out. kept: the epoch that is marked.
     """
     mark = (kept, f"kept: epoch {kept}") if kept is not None and kept in epochs else None
     return draw_charts(

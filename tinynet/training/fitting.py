@@ -64,39 +64,39 @@ def fit(
     """Train a model in place. The same seed gives the same bits, whatever the number of threads.
 
     Order and dropout follow from the seed and from how many epochs this network has trained since it was made or loaded
-    (`net.epochs_trained`), so a loop of `fit(epochs=1)` goes on as one `fit` would; but each call starts the optimizer and its
+    (`net.epochs_trained`), so a loop of `fit(epochs=1)` continues as one `fit` would; but each call starts the optimizer and its
     schedule anew.
 
     x: samples (n, *input_shape); y: labels as the loss takes them (see `losses`), or names out of `labels`
-    epochs, batch_size: the last batch of an epoch is as short as it falls
+    epochs, batch_size: the last batch of an epoch may be shorter
     loss: a name, a Loss or a function (see `losses.FunctionLoss`); cross_entropy and binary_cross_entropy are
         fused with the last softmax or sigmoid
-    metrics: functions f(labels, outputs) that give a number for each batch, whose mean by samples the history shows under the
-        function's name; labels (m, …) as the loss takes them, outputs (m, c) as `predict` returns them, one row a sample or
-        step. The loss's own metric, such as "accuracy", is there in any case
+    metrics: functions f(labels, outputs) that return a number for each batch; the history holds their mean over the samples, by
+        the function's name; labels (m, …) as the loss takes them, outputs (m, c) as `predict` returns them, one row per sample or
+        step. The loss's own metric, such as "accuracy", is always there
     optimizer: an Optimizer or its name, default Adam(1e-3); its learning rate may be a Schedule
     validation_data: (x, y) or (x, y, sample_weight), measured after each epoch; or validation_split, the last fraction
         of x and y
     class_weight: {class: weight}, 1 where not given, or "balanced", by which all classes count the same;
         sample_weight: (n,), or shaped like the labels
     shuffle: a new order every epoch; augment: an `Augment` or `SoundAugment`, changes the pictures or sounds of each batch
-    stateful: sample i of a batch goes on where sample i of the one before ended: recurrent layers start from the state that
-        they left there, from zeros at the begin of an epoch, and nothing is shuffled (see `data.text.characters.streams`);
-        reset_rate: chance that it begins with zeros instead, so that a network learns how to begin as well
+    stateful: sample i continues sample i of the previous batch, as with Keras's stateful=True: recurrent layers start from the
+        state that they ended with, at the beginning of an epoch from zeros; nothing is shuffled (`data.text.characters.streams`);
+        reset_rate: chance that a sample starts from zeros instead, so that the network also learns how to begin
     callbacks: see Callback; early_stopping: an EarlyStopping, or its patience
-    verbose: None shows progress on stderr where that is a terminal, and a line an epoch in a notebook; True shows at
-        least such lines everywhere, False nothing. Of odd samples (labels that are all the same, classes that
-        validation_split leaves out, constant columns) the first training of a network says a note on stderr
-    clip_norm: limit of the norm of all gradients together, in place of the optimizer's own
+    verbose: None shows progress on stderr if that is a terminal, and a line per epoch in a notebook; True shows at
+        least such lines everywhere, False nothing. The first training of a network also prints notes on odd samples (labels
+        that are all the same, classes that validation_split leaves out, constant columns)
+    clip_norm: limit of the norm of all gradients together, instead of the optimizer's own
     ema: decay, such as 0.999, of a moving average of the weights; validation and the final model use it
-    checkpoint: file that is written after each epoch and when training is stopped; one that exists is not replaced, unless it
-        is the one that is resumed; where the disk is full, training goes on without
-    resume: such a file; training goes on to the very bits that it would have reached without a break. It must have the same
+    checkpoint: file that is written after each epoch and when training is stopped; an existing one is not replaced unless it
+        is the one that is resumed; if the disk is full, training continues without one
+    resume: such a file; training continues to the same bits as without a break. It must have the same
         data and settings, epochs among them unless the learning rate does not depend on their number
     time_limit: seconds of training, compiling not counted; training ends after the step that passes them
 
-    Ctrl-C, SIGTERM and SIGHUP end training after the step (a second one at once); then, and at the time limit, what was
-    reached is measured and the model keeps the best weights, by val_loss or by what early_stopping watches.
+    Ctrl-C, SIGTERM and SIGHUP end training after the step (a second one at once); then, and at the time limit, the network
+    is measured once more and keeps the best weights, by val_loss or by what early_stopping watches.
 
     Raises DataError and ShapeError for x and y that do not fit, TinynetError for other settings that do not, all
     before training; DivergedError where the loss becomes NaN or infinite.
@@ -136,7 +136,7 @@ def fit(
 
 
 def _run(training: Loop, resume: Path | None, said: Iterable[str]) -> History:
-    """Train, beside nobody who writes the same checkpoint; `said` is what the user should know before."""
+    """Train while no other training writes the same checkpoint; `said` holds notes that are printed first."""
     checkpoint, metadata = training.checkpoint, training.model.metadata
     if checkpoint is not None:
         check_writable(checkpoint)
@@ -168,7 +168,7 @@ def evaluate(
 ) -> dict[str, float]:
     """Mean loss and metrics of a model on samples x (n, *input_shape) and labels y: {"loss": …, "accuracy": …}.
 
-    sample_weight: (n,), or shaped like the labels; batch_size: None lets it follow from the length of sequences
+    sample_weight: (n,), or shaped like the labels; batch_size: None chooses it by the length of sequences
     loss: by default the one that the model was trained with, else cross_entropy after a softmax,
     binary_cross_entropy after a sigmoid, mse after anything else; metrics: functions, as in `fit`. Raises as `fit` does.
     """
@@ -224,14 +224,14 @@ def _validation(
 
 
 def _clipped(optimizer: Optimizer, clip_norm: float | None) -> Optimizer:
-    """The optimizer, its limit of the gradients' norm replaced where another is given."""
+    """The optimizer, with its limit of the gradients' norm replaced if one is given."""
     return optimizer if clip_norm is None else replace(cast(Any, optimizer), clip_norm=clip_norm)
 
 
 def _split_callbacks(
     callbacks: Sequence[Callback | EarlyStopping], early_stopping: EarlyStopping | int | None
 ) -> tuple[list[Callback], EarlyStopping | None]:
-    """Keras' users give early stopping among the callbacks: the plain ones, and early stopping."""
+    """Split callbacks into plain ones and early stopping, which users of Keras give among them."""
     if not isinstance(callbacks, (list, tuple)):
         raise TinynetError(f"callbacks must be a list of tinynet.training.Callback, not {callbacks!r}")
     plain = [callback for callback in callbacks if isinstance(callback, Callback)]
@@ -249,7 +249,7 @@ def _split_callbacks(
 def _watch(
     early_stopping: EarlyStopping | None, optimizer: Optimizer, metrics: Sequence[str], validated: bool
 ) -> EarlyStopping:
-    """What tells the best epoch; where nobody asked, it stops nothing and restores nothing."""
+    """The EarlyStopping that tells the best epoch; unless asked for, it neither stops nor restores anything."""
     for watcher in (early_stopping, watching(optimizer.learning_rate)):
         if watcher is not None:
             check_monitor(watcher, metrics, validated)
@@ -258,7 +258,7 @@ def _watch(
 
 
 def _progress(verbose: bool | None) -> list[Callback]:
-    notebook = "ipykernel" in sys.modules  # its stderr is shown as if something were wrong
+    notebook = "ipykernel" in sys.modules  # it shows stderr as if something were wrong
     shown = notebook or is_terminal(sys.stderr) if verbose is None else verbose
     return [Progress(sys.stdout if notebook else sys.stderr)] if shown else []
 

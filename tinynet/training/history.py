@@ -1,4 +1,4 @@
-"""What happened in a training, epoch by epoch."""
+"""The history of a training, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .curves import draw_curves
 from .metrics import COLUMNS
 
 SHOWN = (3, 5)
-"""Epochs at the begin and at the end of a long table."""
+"""Epochs shown at the beginning and at the end of a long table."""
 
 
 @dataclass
 class History:
-    """One dict an epoch: epoch (from 1), loss, accuracy or mae, the same with val_, learning_rate, seconds.
+    """One dict per epoch: epoch (from 1), loss, accuracy or mae, the same with val_, learning_rate, seconds.
 
-    An epoch that was broken off is there too, with what it reached; there is none where no step was done.
-    `stopped` says why training ended before its last epoch ("early stopping", "time limit", "interrupted"), and is
-    empty where it did not; `best_epoch` is the epoch, from 1, that was best in the value watched, `kept_epoch` the one whose
-    weights the model holds, None where they are those that training began with; `signal` is the number of the
+    An epoch that was broken off is included with what it reached, unless no step was done.
+    `stopped` says why training ended before its last epoch ("early stopping", "time limit", "interrupted"), or is
+    empty; `best_epoch` is the epoch, from 1, that was best in the value watched, `kept_epoch` the one whose
+    weights the model holds, None if they are those that training began with; `signal` is the number of the
     signal that interrupted it: SIGINT, which is Ctrl-C, SIGTERM or SIGHUP. `broken_off`: the last epoch was stopped
     before its end.
     """
@@ -48,7 +48,7 @@ class History:
         }
 
     def save_csv(self, path: str | os.PathLike) -> None:
-        """Write one line an epoch under a line of names; raises TinynetError where that cannot be written."""
+        """Write one line per epoch under a line of names; raises TinynetError if the file cannot be written."""
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, list(self.history), lineterminator="\n")
         writer.writeheader()
@@ -59,8 +59,8 @@ class History:
     def draw(self, path: str | os.PathLike) -> None:
         """Draw loss and metric over the epochs into a picture (.png): training blue, validation red, the kept epoch marked.
 
-        A loss that falls far has a logarithmic axis; an epoch that was broken off is left out.
-        Raises TinynetError where that cannot be written.
+        A loss that falls far gets a logarithmic axis; an epoch that was broken off is left out.
+        Raises TinynetError if the file cannot be written.
         """
         whole = self.epochs[:-1] if self.broken_off else self.epochs
         panels = {
@@ -74,7 +74,7 @@ class History:
             image.save(file, "PNG")
 
     def __repr__(self) -> str:
-        """A table: a line an epoch, of many the first and the last."""
+        """A table with a line per epoch; if there are many, the first and the last."""
         lines = [list(self.history), *([_show(value) for value in row.values()] for row in self.epochs)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         table = ["  ".join(map(str.rjust, line, widths)) for line in lines]

@@ -1,4 +1,4 @@
-"""What makes a training the one it is: all that decides the bits which it reaches, as a checkpoint keeps it."""
+"""The identity of a training, kept in its checkpoint: everything that decides the bits of its result."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .schedules import needs_length
 from .state import Training
 
 PIECE = 1 << 24
-"""Bytes of an array that are hashed at once, so that one in a file or with gaps is never copied whole."""
+"""Bytes of an array that are hashed at a time, so that a memory-mapped or strided one is never copied whole."""
 SHOWN = 3
-"""Differences that an error names."""
+"""Differences that an error lists."""
 LONGEST_SHOWN = 60
 DATA = {
     "samples": "samples",
@@ -28,13 +28,13 @@ DATA = {
     "weights": "weights of samples or classes",
     "validation": "validation data",
 }
-"""Entries that are hashes, and what they are of."""
+"""Entries that are hashes, and what they are hashes of."""
 DEEPEST = 8
-"""Levels of settings within settings that are looked at."""
+"""Levels of nested settings that are compared."""
 
 
 def identity(training: Training) -> dict[str, Any]:
-    """Setting → value, as JSON holds it; data as hashes. The data come first: what else differs may follow from them."""
+    """Setting → value, as JSON holds it; data as hashes. Data come first, since other differences may follow from them."""
     model, stopping = training.model, training.early_stopping
     validation = training.validation
     return dict(
@@ -71,14 +71,14 @@ def identity(training: Training) -> dict[str, Any]:
 
 
 def differences(then: dict[str, Any], now: dict[str, Any], model: Any) -> str:
-    """What changed between two identities, as a user knows it; "" where nothing did."""
+    """What changed between two identities, in a user's words; "" if nothing did."""
     then, now = (
         {name.removesuffix(".type"): value for name, value in found.items()} for found in (then, now)
     )
     changed = [name for name in dict.fromkeys((*now, *then)) if then.get(name) != now.get(name)]
     if "samples" in changed:
         changed = [name for name in changed if name == "samples" or name not in DATA]
-    # The settings of another kind of thing are other ones.
+    # Another type has other settings, so they are not compared.
     changed = [name for name in changed if not any(name.startswith(f"{other}.") for other in changed)]
     told = [_tell(name, then.get(name), now.get(name), model) for name in changed]
     more = f", and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
@@ -93,7 +93,7 @@ def _tell(name: str, then: Any, now: Any, model: Any) -> str:
     if name in DATA:
         return f"the {DATA[name]} have changed since"
     if name.startswith("optimizer."):
-        name = name.rpartition(".")[2]  # of WarmUp(CosineDecay(3e-3)), too, the learning rate is one
+        name = name.rpartition(".")[2]  # WarmUp(CosineDecay(3e-3)) has one learning rate too
     return f"{_show(name)} was {_show(then)}, now {_show(now)}"
 
 
@@ -116,7 +116,7 @@ def _fingerprint_of(samples: Samples) -> str:
 
 
 def _fingerprint(array: Any) -> str | None:
-    """A hash of an array's type, shape and bytes, or of those of each of a tuple."""
+    """A hash of an array's type, shape and bytes, or of all of these for a tuple of arrays."""
     if array is None:
         return None
     if isinstance(array, tuple):
@@ -136,7 +136,7 @@ def _hash(value: Any) -> str | None:
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """The settings in a value, whatever it is made of: (name.setting, number or text or list of such)."""
+    """The settings in a nested value: (name.setting, number, text or list of these)."""
     value = _plain(value)
     if isinstance(value, dict) and name.count(".") < DEEPEST:
         for key, held in value.items():
@@ -160,7 +160,7 @@ def _plain(value: Any) -> Any:
         return repr(value)
     if isinstance(value, (dict, list, tuple, str, int, float, type(None))):
         return value
-    # A schedule or loss of the user's own: its class, and what it holds.
+    # A user's own schedule or loss: its class and attributes.
     named = value if callable(value) and hasattr(value, "__qualname__") else type(value)
     return {
         "type": named.__qualname__,

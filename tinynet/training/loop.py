@@ -1,4 +1,4 @@
-"""The training loop: batch, forward, loss, backward, optimizer, callbacks. Kernels compute, the loop only orders them."""
+"""The training loop: batch, forward, loss, backward, optimizer, callbacks. Kernels compute; the loop only says when."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from .state import Sums, Training, copied, passes
 
 EVALUATION_BATCH = 256
 MEASURED_WEIGHTS = 2048
-"""Samples that tell which of two sets of weights is better."""
+"""Samples on which two sets of weights are compared."""
 EVALUATION_ROWS = 8192
-"""Positions of sequences that are measured at once: what layers keep of each of them fills memory."""
+"""Positions of sequences that are measured at once; layers keep arrays for each, which fill memory."""
 
 
 class DivergedError(TinynetError):
-    """The loss became NaN or infinite. `history` is what was reached.
+    """The loss became NaN or infinite. `history` holds the epochs before.
 
-    The model holds the weights of `history.best_epoch`, or those that training began with where no epoch was better.
+    The model holds the weights of `history.best_epoch`, or those that training began with if no epoch was better.
     """
 
     def __init__(self, message: str, history: History) -> None:
@@ -47,14 +47,14 @@ class DivergedError(TinynetError):
 
 
 class Loop(Training):
-    """The steps of a training, in their order."""
+    """The steps of a training, in order."""
 
-    # ---- the way of a training ----
+    # ---- from first step to last ----
 
     def run(self) -> History:
-        """Train to the end; returns the history. Raises DivergedError where the loss is no number any more."""
+        """Train to the end; returns the history. Raises DivergedError if the loss becomes NaN or infinite."""
         self.began, self.compiled = time.monotonic(), devices.compile_seconds()
-        # Numbers too large for float32 end in the loss, which is watched: one error, and no warnings of NumPy before it.
+        # An overflow reaches the loss, which is checked: one error, and no NumPy warnings before it.
         with first_signal(self.interrupt), np.errstate(over="ignore", invalid="ignore"):
             self._tell("on_train_begin")
             try:
@@ -83,7 +83,7 @@ class Loop(Training):
         self._end_epoch(began)
 
     def _seconds(self) -> float:
-        """Since training began, without those in which kernels were compiled."""
+        """Seconds since training began, not counting the compilation of kernels."""
         return time.monotonic() - self.began - (devices.compile_seconds() - self.compiled)
 
     def _step(self, batch: Batch, seed: int, augment_seed: int) -> None:
@@ -109,7 +109,7 @@ class Loop(Training):
             self.average.update(self.kernels, self.arrays, self.step)
 
     def _end_epoch(self, began: float) -> None:
-        """Validate and write down an epoch, whole or broken off; a whole one before the checkpoint, to be in it."""
+        """Validate and record an epoch, complete or broken off; a complete one before the checkpoint, to be part of it."""
         whole = self.batch == self.steps_per_epoch
         if not whole:
             self._save_checkpoint()
@@ -151,7 +151,7 @@ class Loop(Training):
         return {f"val_{name}": value for name, value in found.items()}
 
     def _weights(self) -> Arrays:
-        """The weights that training is for: the moving average where there is one."""
+        """The weights that count: their moving average if there is one."""
         return self.average.arrays if self.average else self.arrays
 
     @contextmanager
@@ -167,7 +167,7 @@ class Loop(Training):
             self.model.set_state(trained)
 
     def _settle(self) -> None:
-        """Leave the model with its final weights: the best ones where training ended early or was asked for them."""
+        """Leave the model with its final weights: the best ones if training ended early or was asked for them."""
         early = self.history.stopped in ("interrupted", "time limit")
         self.restored = early or self.early_stopping.restore_best_weights
         self.model.set_state(self.best if self.restored else self._weights())
@@ -191,10 +191,10 @@ class Loop(Training):
         )
 
     def _is_better_than_start(self) -> bool:
-        """Whether there is a best epoch, whose weights beat those that training began with.
+        """Whether there is a best epoch whose weights beat those that training began with.
 
-        Each is measured anew, since the loss of an epoch is a mean over steps that came before its last weights; without
-        validation as training measures, since statistics of normalisation may not have settled.
+        Both are measured anew, since the loss of an epoch is a mean over steps before its final weights; without
+        validation in training mode, since the moving averages of normalisation may not have settled.
         """
         if self.history.best_epoch is None:
             return False
@@ -216,14 +216,14 @@ class Loop(Training):
             self.interrupt()
 
     def _save_checkpoint(self) -> None:
-        """Where it cannot be written now, training goes on: perhaps it can after the next epoch."""
+        """Write a checkpoint; if that fails, training continues, and the next epoch tries again."""
         if self.checkpoint is None or not self.step:
             return
         try:
             save(self, self.checkpoint)
         except TinynetError as error:
             if not self.checkpoint_failed:
-                note(f"note: no checkpoint for now: {error}; training goes on")
+                note(f"note: no checkpoint for now: {error}; training continues")
             self.checkpoint_failed = True
 
 
@@ -236,7 +236,7 @@ def measure(
     batch_size: int | None = None,
     training: bool = False,
 ) -> dict[str, float]:
-    """Mean loss and metrics on samples that are prepared already; by default in batches that fit into memory."""
+    """Mean loss and metrics on prepared samples, by default in batches that fit into memory."""
     if batch_size is None:
         batch_size = min(EVALUATION_BATCH, max(EVALUATION_ROWS // samples.rows_each, 1))
     chain, context = passes(loss, model), Context(kernels, training=training, gradients=False)
@@ -258,7 +258,7 @@ def measured(
     batch: Batch,
     context: Context,
 ) -> dict[str, float]:
-    """What functions find on a batch: they are given outputs as `predict` returns them, where the loss may be given logits."""
+    """The metrics of a batch: functions are given outputs as `predict` returns them, even if the loss takes logits."""
     if not metrics:
         return {}
     if chain is not model:
@@ -267,7 +267,7 @@ def measured(
 
 
 def _reset(state: Carried | None, rate: float, seed: int) -> Carried | None:
-    """A state where each sequence has this chance to begin with zeros."""
+    """A state in which each sequence is reset to zeros with this chance."""
     if not state or not rate:
         return state
     arrays = leaves(state)

@@ -1,7 +1,7 @@
-"""Losses: what a network's output is compared with, how wrong it is, and the gradient that says so.
+"""Losses: the labels that a loss takes, its value for a network's outputs, and the gradient.
 
 A loss checks the labels once (`targets`), then turns each batch of outputs into a loss and a gradient by a kernel.
-Outputs are (n, …, c): every position of a sequence or picture counts as one row, and `weights` (one number a row,
+Outputs are (n, …, c): every position of a sequence or picture counts as one row, and `weights` (one number per row,
 0 for a row that does not count) makes the mean a weighted one, `sum w loss / sum w`.
 """
 
@@ -22,18 +22,18 @@ Shape = tuple[int | None, ...]
 
 
 class Loss:
-    """One loss. `activation` is the last activation that its kernel contains; `metric` is what people read."""
+    """One loss. `activation` is the last activation that its kernel contains; `metric` is the figure shown beside it."""
 
     name: ClassVar[str]
     activation: ClassVar[str | None] = None
     metric: ClassVar[str] = "accuracy"
 
     def targets(self, y: Any, output_shape: Shape, samples: int) -> np.ndarray:
-        """Labels as the kernel takes them; raises DataError where they do not fit an output of this shape."""
+        """Labels as the kernel takes them; raises DataError if they do not fit an output of this shape."""
         raise NotImplementedError
 
     def labels(self, targets: np.ndarray) -> np.ndarray | None:
-        """The class of each row where there are classes, for class weights."""
+        """The class of each row, for class weights; None if the labels are not classes."""
         return None
 
     def __call__(
@@ -58,8 +58,8 @@ class CrossEntropy(Loss):
     """-log softmax(z)[label], fused with the softmax of the last layer; after any other output that is the logits z.
 
     Labels: integer classes shaped like the output without its last axis, or rows of probabilities that sum to 1, such as
-    one-hot rows; the loss is then the mean over the classes that a row names. `label_smoothing` e takes from each row the
-    part e and gives it to all classes alike (Szegedy et al. 2016). Metric: accuracy, of the most probable class.
+    one-hot rows; the loss is then the mean over the classes, weighted by the row. `label_smoothing` e takes from each row the
+    part e and spreads it evenly over all classes (Szegedy et al. 2016). Metric: accuracy, of the most probable class.
     """
 
     label_smoothing: float = 0.0
@@ -94,7 +94,7 @@ class CrossEntropy(Loss):
 class BinaryCrossEntropy(Loss):
     """-t log s(z) - (1-t) log(1-s(z)) for the sigmoid s, averaged over the outputs; fused with the last layer's sigmoid.
 
-    After any other output that is the logit z, except a softmax, which is refused. Targets: numbers from 0 to 1 in
+    Any other output is taken as the logit z, except a softmax, which is refused. Targets: numbers from 0 to 1 in
     the shape of the output, whose last axis may be missing where it is 1. Metric: accuracy at the threshold 0.5.
     """
 
@@ -163,11 +163,11 @@ class Huber(Regression):
 
 @dataclass(frozen=True)
 class FunctionLoss(Loss):
-    """A function of outputs p (m, c) and targets t (m, …), one row a sample or position, that returns the loss of each row,
-    (m,), and its gradient with respect to p, (m, c). Weights and means over the batch are left to training.
+    """A function of outputs p (m, c) and targets t (m, …), one row per sample or position, that returns the loss of each row,
+    (m,), and its gradient with respect to p, (m, c). Training applies the weights and takes the mean over the batch.
 
     p is the network's output, its last activation included. Targets: any numbers, as many as there are rows. Metric: the loss
-    without weights. Raises TinynetError for a function that returns something else.
+    without weights. Raises TinynetError if the function returns anything else.
     """
 
     function: Callable[[np.ndarray, np.ndarray], tuple[Any, Any]]
@@ -220,7 +220,7 @@ LOSSES: dict[str, Loss] = {
     "huber": Huber(),
     "mean_squared_error": MeanSquaredError(),
     "mean_absolute_error": MeanAbsoluteError(),
-    # Keras's names; the labels say themselves whether they are classes or one-hot.
+    # Keras's names; whether labels are classes or one-hot follows from their shape.
     "sparse_categorical_crossentropy": CrossEntropy(),
     "categorical_crossentropy": CrossEntropy(),
     "binary_crossentropy": BinaryCrossEntropy(),
@@ -230,7 +230,7 @@ LOSSES: dict[str, Loss] = {
 def get_loss(loss: str | Loss | Callable, activation: str | None = None) -> Loss:
     """The loss of that name, or a function as a FunctionLoss.
 
-    Raises TinynetError with the list, or where it cannot follow the last activation.
+    Raises TinynetError for an unknown name, with the list, and for a loss that does not fit the last activation.
     """
     chosen = loss if isinstance(loss, Loss) else LOSSES.get(loss) if isinstance(loss, str) else None
     if chosen is None and callable(loss) and not isinstance(loss, type):
@@ -252,7 +252,7 @@ def as_rows(outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def class_labels(y: Any, output_shape: Shape, samples: int) -> np.ndarray:
-    """Integer classes (n, …) as int64, from classes or one-hot rows; raises DataError with what was found and where.
+    """Integer classes (n, …) as int64, from classes or one-hot rows; raises DataError that says what was found and where.
 
     output_shape is the network's, without the batch axis: (…, c).
     """
@@ -281,7 +281,7 @@ def class_labels(y: Any, output_shape: Shape, samples: int) -> np.ndarray:
 
 
 def real_targets(y: Any, output_shape: Shape, samples: int, name: str) -> np.ndarray:
-    """Targets as float32 in the shape of the output; raises DataError where they are no numbers or do not fit."""
+    """Targets as float32 in the shape of the output; raises DataError if they are not numbers or do not fit."""
     y = as_array(y, "y")
     _check_length(y, samples)
     if y.dtype.kind not in "biuf":
@@ -304,7 +304,7 @@ def _in_range(y: np.ndarray, classes: int) -> np.ndarray:
             f"the label {y[tuple(place)]} at {_place(place)} is outside 0…{classes - 1}: "
             f"the network has {classes} outputs, one per class"
         )
-    # A copy: kernels find a place by it, so nobody may change it after this check.
+    # A copy: kernels index by it unchecked, so it must not change after this check.
     return np.array(y, np.int64, order="C")
 
 
@@ -322,14 +322,14 @@ def _from_rows(y: np.ndarray) -> np.ndarray:
 
 
 def _classes(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """The class of each row, (m,): of rows of probabilities the most probable."""
+    """The class of each row, (m,); for rows of probabilities the most probable."""
     if targets.dtype.kind == "f":
         targets = targets.reshape(-1, outputs.shape[-1]).argmax(axis=1)
     return targets.reshape(-1)
 
 
 def numbered(y: Any, names: Sequence[str] | None, loss: Loss) -> Any:
-    """Labels given by the names of a network's classes as their numbers; others as they are. Raises DataError for a name that
+    """Labels that are names of a network's classes as their numbers; others unchanged. Raises DataError for a name that
     the network does not know.
     """
     y = as_array(y, "y")
@@ -347,7 +347,7 @@ def numbered(y: Any, names: Sequence[str] | None, loss: Loss) -> Any:
 def _check_length(y: np.ndarray, samples: int) -> None:
     found = len(y) if y.ndim else 1
     if found != samples:
-        raise DataError(f"there are {samples} samples but {found} labels: each sample needs its label")
+        raise DataError(f"there are {samples} samples but {found} labels: each sample needs one label")
 
 
 def _check_finite(y: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""What a classifier gets right, class by class; and functions of a user's own that measure a network."""
+"""Metrics: confusion matrix, precision and recall of a classifier, and users' own functions."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ KERAS_NAMES = {
     "mean_absolute_error": "mae",
 }
 COLUMNS = ("epoch", "loss", "learning_rate", "seconds")
-"""What the history holds in any case."""
+"""What the history always holds."""
 
 
 def get_metrics(given: Any, loss: Loss) -> dict[str, Metric]:
-    """The functions in a list of metrics, by name. The loss's own metric is measured in any case, and may be named.
+    """The functions in a list of metrics, by name. The loss's own metric is always measured, and may be named.
 
-    Raises TinynetError for what is neither, and for a function whose name the history has already.
+    Raises TinynetError for anything else, and for a function whose name is already in the history.
     """
     if not isinstance(given, (list, tuple)):
         raise TinynetError(f"metrics must be a list, such as ['{loss.metric}', f], not {given!r}")
@@ -49,11 +49,11 @@ def get_metrics(given: Any, loss: Loss) -> dict[str, Metric]:
 def measured_by(
     metrics: dict[str, Metric], outputs: np.ndarray, targets: np.ndarray, counted: np.ndarray | None
 ) -> dict[str, float]:
-    """What each function finds on the rows of a batch, of which only the counted ones are shown to it."""
+    """What each function returns for the rows of a batch that have a weight above 0."""
     rows = outputs.reshape(-1, outputs.shape[-1])
     labels = targets.reshape(len(rows), *targets.shape[outputs.ndim - 1 :])
     rows, labels = (rows, labels) if counted is None else (rows[counted], labels[counted])
-    # Copies, since what it is shown is still needed.
+    # Copies, since a function might change the arrays, which are still needed.
     return {
         name: _number(name, f(labels.copy(), rows.copy())) if len(rows) else 0.0
         for name, f in metrics.items()
@@ -78,9 +78,9 @@ def confusion_matrix(predicted: np.ndarray, true: np.ndarray, classes: int) -> n
 
 
 def by_class(confusion: np.ndarray) -> list[dict[str, float]]:
-    """Precision (right among those given), recall (given among those right) and number of samples of each class.
+    """Precision (correct among those predicted), recall (predicted among those true) and number of samples of each class.
 
-    A class that was never given has precision 0, one without samples recall 0. Columns beyond the classes count answers that
+    A class that was never predicted has precision 0, one without samples recall 0. Columns beyond the classes count answers that
     name none.
     """
     right, samples = confusion.diagonal(), confusion.sum(axis=1)
@@ -92,6 +92,6 @@ def by_class(confusion: np.ndarray) -> list[dict[str, float]]:
 
 
 def misread(probabilities: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Indices of the samples whose most probable class is wrong, the least probable truth first."""
+    """Indices of the misclassified samples, those first whose true class got the lowest probability."""
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != true)
     return wrong[np.argsort(probabilities[wrong, true[wrong]], kind="stable")]

@@ -1,6 +1,6 @@
 """Optimizers: how gradients become new parameters.
 
-An optimizer holds settings only; what it remembers from step to step is a `State`, made by `start`, so one optimizer
+An optimizer holds settings only; what it keeps from step to step is a `State`, made by `start`, so one optimizer
 serves many trainings and each starts afresh. Names and defaults are those of Keras, except that clipping by global
 norm is `clip_norm` (Keras: global_clipnorm). Weight decay is decoupled (Loshchilov and Hutter 2019) and, as in Keras
 and PyTorch, applies to all parameters, biases too.
@@ -25,19 +25,19 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass
 class State:
-    """What an optimizer remembers: steps done, and for each slot (such as "moment") one array a parameter."""
+    """What an optimizer keeps from step to step: steps done, and per slot (such as "moment") one array per parameter."""
 
     slots: dict[str, Arrays]
     step: int = 0
 
 
 class Optimizer:
-    """Settings and equation of one optimizer. Subclasses are frozen dataclasses with these fields among theirs."""
+    """Settings and equation of an optimizer. Subclasses are frozen dataclasses that have these fields."""
 
     kernel: ClassVar[str]
     """Its name in the back ends."""
     slots: ClassVar[tuple[str, ...]]
-    """The arrays that it keeps beside each parameter, in the kernel's order."""
+    """The arrays that it keeps for each parameter, in the kernel's order."""
     learning_rate: float | Schedule
     weight_decay: float
     clip_norm: float | None
@@ -78,7 +78,7 @@ class Optimizer:
         return rate
 
     def numbers(self, step: int, rate: float) -> tuple[float, ...]:
-        """What the kernel takes after its arrays; step counts from 1."""
+        """The numbers that the kernel takes after its arrays; step counts from 1."""
         raise NotImplementedError
 
 
@@ -119,7 +119,7 @@ class RMSprop(Optimizer):
 @sealed
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """Adam (Kingma and Ba 2015), with weight decay decoupled from it where that is not 0.
+    """Adam (Kingma and Ba 2015), with decoupled weight decay unless that is 0.
 
     `m = b1 m + (1-b1) g; s = b2 s + (1-b2) g²; p -= lr m/(1-b1^t) / (sqrt(s/(1-b2^t)) + epsilon)` at step t = 1, 2, …
     """
@@ -186,7 +186,7 @@ def clip_by_global_norm(kernels: ModuleType, gradients: Arrays, limit: float) ->
 class MovingAverage:
     """Exponential moving average of a network's arrays (Polyak averaging): `a += (1-d) (p - a)` after each step.
 
-    d = min(decay, (1+t)/(10+t)) at step t, so that the first weights are soon forgotten (TensorFlow's rule).
+    d = min(decay, (1+t)/(10+t)) at step t, so that the initial weights soon stop counting (TensorFlow's rule).
     """
 
     decay: float
@@ -200,7 +200,7 @@ class MovingAverage:
         self.arrays = {name: array.copy() for name, array in arrays.items()}
 
     def update(self, kernels: ModuleType, arrays: Arrays, step: int) -> None:
-        """Take in the values after a step, counted from 1."""
+        """Update with the values after a step, counted from 1."""
         amount = 1 - min(self.decay, (1 + step) / (10 + step))
         for name, average in self.arrays.items():
             kernels.blend(average, arrays[name], amount)

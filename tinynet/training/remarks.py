@@ -1,4 +1,4 @@
-"""What a user should know of the samples before training on them: nothing of it is an error."""
+"""Notes on odd samples before training; none of them is an error."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .losses import Loss
 from .samples import Samples
 
 FEWEST = 10
-"""Samples from which it is no chance that a column has one value."""
+"""From this many samples on, a column with a single value is no coincidence."""
 PIECE = 1 << 22
-"""Numbers that are compared at once; the first of them already tell most columns from constant ones."""
+"""Numbers that are compared at once; the first of them already show most columns not to be constant."""
 SHOWN = 5
-"""Classes or columns that a remark names."""
+"""Most classes or columns that a remark names."""
 
 
 def remarks(model: Network, loss: Loss, samples: Samples, split: Samples | None) -> Iterator[str]:
-    """A sentence for each oddity of the samples to train on, and of the part that validation_split has `split` off."""
+    """A sentence on each oddity of the samples to train on, and of those that validation_split has `split` off."""
     if len(samples) > 1 and (samples.targets == samples.targets[:1]).all():
-        yield "all labels to train on are the same, so there is nothing to tell apart"
+        yield "all labels to train on are the same, so there is nothing to learn"
     elif split is not None:
         yield from _left_out(model.labels, loss.labels(samples.targets), loss.labels(split.targets))
     if columns := _constant_columns(model, samples.x):
@@ -31,7 +31,7 @@ def remarks(model: Network, loss: Loss, samples: Samples, split: Samples | None)
 
 
 def _left_out(names: Sequence[str] | None, *labels: Any) -> Iterator[str]:
-    """Classes that the samples to train on, or those to validate on, have and the others have not."""
+    """A sentence on classes that only the samples to train on have, and on those that only the validation samples have."""
     if any(own is None or own.ndim > 1 for own in labels):
         return
     for purpose, own, other in (("train", *labels), ("validate", *labels[::-1])):

@@ -1,4 +1,4 @@
-"""A training as a checkpoint keeps it, and back: all that it needs to go on to the very bits that it would have reached.
+"""Save a training to a checkpoint, and resume it to the same bits as without a break.
 
 A checkpoint is input like any other: each entry is checked before the training is changed.
 """
@@ -18,13 +18,13 @@ from .identity import differences
 from .state import Training
 
 LARGEST = 2**53
-"""No count of a training is larger."""
+"""Largest count that a checkpoint may hold."""
 HISTORY = "history"
-"""The array with one row an epoch."""
+"""The array with one row per epoch."""
 
 
 def save(training: Training, path: str | os.PathLike) -> None:
-    """Write a checkpoint of where a training stands; raises TinynetError where that cannot be done."""
+    """Write the state of a training to a checkpoint; raises TinynetError if it cannot be written."""
     config = {
         "identity": training.identity,
         "epoch": training.epoch,
@@ -44,9 +44,9 @@ def save(training: Training, path: str | os.PathLike) -> None:
 
 
 def resume(training: Training, path: str | os.PathLike) -> None:
-    """Bring a training to where a checkpoint was written.
+    """Bring a training to the state in a checkpoint.
 
-    Raises TinynetError, and leaves the training as it is, where the checkpoint belongs to another or is damaged.
+    Raises TinynetError, and leaves the training as it is, if the checkpoint belongs to another or is damaged.
     """
     with open_checkpoint(path) as file:
         config = file.config
@@ -77,7 +77,7 @@ def resume(training: Training, path: str | os.PathLike) -> None:
 
 
 def _arrays(training: Training) -> dict[str, np.ndarray]:
-    """The arrays that change as training goes on, the live ones."""
+    """The live arrays that change during training."""
     carried = named_leaves(training.carried or {})
     groups = {"model": training.arrays, "best": training.best, "carried": carried, **training.state.slots}
     if training.average:
@@ -119,7 +119,7 @@ def _check(training: Training, config: dict[str, Any], path: str | os.PathLike) 
 
 
 def _columns(training: Training) -> list[str]:
-    """What the history holds of an epoch beside its number."""
+    """What the history holds for an epoch beside its number."""
     means = ["loss", training.loss.metric, *training.metrics]
     validated = [f"val_{name}" for name in means] if training.validation else []
     return [*means, *validated, "learning_rate", "seconds"]

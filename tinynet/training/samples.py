@@ -24,16 +24,16 @@ class Batch(NamedTuple):
     targets: np.ndarray
     rows: int
     weights: np.ndarray | None
-    """What each row counts, (m,) float64; None: all the same."""
+    """Weight of each row, (m,) float64; None: all the same."""
 
     @property
     def total(self) -> float:
-        """What the batch counts in the mean of the epoch."""
+        """Weight of the batch in the mean of the epoch."""
         return self.rows if self.weights is None else float(self.weights.sum())
 
     @property
     def shares(self) -> np.ndarray:
-        """What each row counts in the mean of the batch, (m,) float32; they sum to 1, or all are 0."""
+        """Weight of each row in the mean of the batch, (m,) float32; they sum to 1, or all are 0."""
         if self.weights is None:
             return np.full(self.rows, 1 / (self.rows or 1), np.float32)
         return (self.weights / (self.total or 1)).astype(np.float32)
@@ -44,7 +44,7 @@ class Batch(NamedTuple):
         return None if self.weights is None else self.weights > 0
 
     def within(self, mask: np.ndarray | None) -> Batch:
-        """The batch where only the steps (n, t) of a mask count; None: all."""
+        """The batch with only the steps (n, t) of a mask counted; None: all."""
         if mask is None:
             return self
         real = np.repeat(mask.reshape(-1), self.rows // (mask.size or 1)).astype(np.float64)
@@ -62,9 +62,9 @@ class Samples:
     targets: np.ndarray
     weights: np.ndarray | None
     row_size: int
-    """Numbers of `targets` that belong to one row."""
+    """How many of the `targets` belong to one row."""
     numbers: Callable[[Any], Any]
-    """Makes of a batch of x what the network takes."""
+    """Turns a batch of x into what the network takes."""
 
     def __len__(self) -> int:
         return len(first_of(self.x))
@@ -75,7 +75,7 @@ class Samples:
         return self.targets.size // (self.row_size * len(self) or 1)
 
     def take(self, index: np.ndarray | slice) -> Batch:
-        """The samples of these indices."""
+        """The samples at these indices."""
         targets = self.targets[index]
         weights = None if self.weights is None else self.weights[index].reshape(-1)
         x = self.numbers(each(lambda array: array[index], self.x))
@@ -114,7 +114,7 @@ def prepare(
     if isinstance(x, tuple) or x.dtype.kind == "f" or model.takes_ids:
         x = model.numbers(x)
     if model.takes_ids:
-        x = each(np.copy, x)  # kernels find a place by ids, so nobody may change them after this check
+        x = each(np.copy, x)  # kernels index by ids unchecked, so they must not change after this check
     n = len(first_of(x))
     if not n:
         raise DataError("there are no samples: x has length 0")
@@ -141,7 +141,7 @@ def check_finite(x: np.ndarray) -> None:
     if x.dtype.kind != "f":
         return
     with np.errstate(over="ignore", invalid="ignore"):
-        # a sum is one quick pass and hides neither
+        # a sum is one quick pass and shows both
         if math.isfinite(x.sum(dtype=np.float32)):
             return
     for index, sample in enumerate(x):
@@ -212,7 +212,7 @@ def _class_weight(label: Any, weight: Any) -> float:
 
 
 def _check_weights(name: str, weights: np.ndarray) -> np.ndarray:
-    """Weights as `_scaled` has them; raises DataError where they are none."""
+    """Weights as `_scaled` returns them; raises DataError if they are invalid."""
     with np.errstate(over="ignore"):
         weights = weights.astype(np.float64)
     if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):

@@ -17,7 +17,7 @@ from ..settings import sealed
 
 
 class Position(NamedTuple):
-    """Where training stands when a step begins."""
+    """How far training is when a step begins."""
 
     step: int
     """Steps done."""
@@ -26,7 +26,7 @@ class Position(NamedTuple):
     epoch: int = 0
     """Epochs done."""
     epochs: Sequence[dict[str, Any]] = ()
-    """What the history holds of them."""
+    """Their entries in the history."""
 
 
 class Schedule:
@@ -38,7 +38,7 @@ class Schedule:
 
 
 def rate_at(learning_rate: float | Schedule, position: Position) -> float:
-    """The learning rate of a number, which is constant, or of a schedule."""
+    """The learning rate at a position; a number is a constant one."""
     return learning_rate.rate(position) if isinstance(learning_rate, Schedule) else float(learning_rate)
 
 
@@ -89,10 +89,10 @@ class CosineDecay(Schedule):
 @sealed
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Up and down once (Smith and Topin 2018), both along a cosine, the curve of PyTorch's OneCycleLR.
+    """Up and down once (Smith and Topin 2018), both along a cosine, as PyTorch's OneCycleLR.
 
     From learning_rate/div_factor up to learning_rate during the first `pct_start` of the steps, then down to
-    learning_rate/(div_factor · final_div_factor) at the last step. Momentum stays as it is. A training too short to rise
+    learning_rate/(div_factor · final_div_factor) at the last step. Momentum does not change. A training too short to rise
     begins with learning_rate.
     """
 
@@ -119,7 +119,7 @@ class OneCycle(Schedule):
 @sealed
 @dataclass(frozen=True)
 class WarmUp(Schedule):
-    """Linear from nearly 0 to the schedule's first rate in `steps` steps, then the schedule over the steps that are left.
+    """Rise linearly from nearly 0 to the schedule's first rate in `steps` steps, then follow it over the remaining steps.
 
     `rate · (step+1) / (steps+1)` while step < steps. A training of no more than `steps` steps rises for half of them.
     """
@@ -142,7 +142,7 @@ class WarmUp(Schedule):
 class ReduceOnPlateau(Schedule):
     """Multiply the rate by `factor` whenever `monitor` has not improved by `min_delta` for `patience` epochs.
 
-    The defaults are those of Keras' ReduceLROnPlateau. It follows from the history alone, so nothing has to be kept.
+    The defaults are those of Keras's ReduceLROnPlateau. It follows from the history alone, so it holds no state.
     Without validation give `monitor="loss"`. mode: as in `EarlyStopping`.
     """
 
@@ -175,13 +175,13 @@ class ReduceOnPlateau(Schedule):
 
 
 def check_mode(owner: str, mode: Any) -> None:
-    """Raise TinynetError unless this says which way a monitored value improves, or leaves it open."""
+    """Raise TinynetError unless a mode is "min", "max" or None."""
     if not (mode is None or (isinstance(mode, str) and mode in ("auto", "min", "max"))):
         raise TinynetError(f"{owner}: mode must be 'min' or 'max', or None, not {mode!r}")
 
 
 def rises(watcher: Any) -> bool:
-    """Whether what it monitors improves upwards: as its `mode` says, else an accuracy does and nothing else."""
+    """Whether what it monitors improves upwards: as its `mode` says, otherwise only an accuracy does."""
     return watcher.mode == "max" if watcher.mode in ("min", "max") else watcher.monitor.endswith("accuracy")
 
 
@@ -193,19 +193,19 @@ def improved(watcher: Any, value: float, best: float | None) -> bool:
 
 
 def watching(schedule: Any) -> ReduceOnPlateau | None:
-    """The schedule in this one that looks at the history, if any."""
+    """The ReduceOnPlateau in a schedule, if there is one."""
     if isinstance(schedule, WarmUp):
         return watching(schedule.schedule)
     return schedule if isinstance(schedule, ReduceOnPlateau) else None
 
 
 def needs_length(schedule: Any) -> bool:
-    """Whether a learning rate may follow from the length of the whole training; of a user's own schedule nobody knows."""
+    """Whether a learning rate may depend on the length of the training; a user's own schedule is assumed to."""
     return isinstance(schedule, Schedule) and not isinstance(schedule, (StepDecay, ReduceOnPlateau))
 
 
 def peak_rate(schedule: Any) -> float | None:
-    """The number that a learning rate was made with; None where a user's own schedule names none."""
+    """The number that a learning rate was made with; None if a user's own schedule has none."""
     while isinstance(schedule, Schedule):
         schedule = getattr(schedule, "learning_rate", getattr(schedule, "schedule", None))
     return schedule

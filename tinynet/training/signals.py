@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: the first one lets what runs come to a good end, a second one acts at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first one lets a training end in order, a second one acts at once."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SECOND_HANGUP = 1.0
 
 @contextmanager
 def first_signal(act: Callable[[int], None]) -> Iterator[None]:
-    """Inside, the first signal that asks to end calls `act` with its number; from then on they do what they did before.
+    """Have the first of these signals call `act` with its number; after that they do what they did before.
 
-    One that is ignored stays so, as SIGHUP under nohup does, and a program's own handler of SIGTERM or SIGHUP keeps its work.
+    A signal that is ignored, such as SIGHUP under nohup, stays so, and a program's own handler of SIGTERM or SIGHUP stays.
     Outside the main thread nothing changes.
     """
     usual = {number: signal.getsignal(number) for number in ENDING}

@@ -1,4 +1,4 @@
-"""A training under way: its settings, and where it stands. Callbacks, checkpoints and the loop share it."""
+"""A training in progress: its settings and its state. Callbacks, checkpoints and the loop share it."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Sums:
     score: float = 0.0
     rows: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
-    """Of functions, by name."""
+    """Sums of the functions among the metrics, by name."""
 
     def add(
         self, loss: Loss, value: float, outputs: np.ndarray, batch: Batch, found: dict[str, float]
     ) -> None:
-        """Take in one batch, and what functions found on it."""
+        """Add one batch, and what the functions returned for it."""
         score = loss.score(outputs, batch.targets)
         if batch.counted is not None:
             score = score[batch.counted]
@@ -51,14 +51,14 @@ class Sums:
             self.metrics[name] = self.metrics.get(name, 0.0) + number * len(score)
 
     def means(self, metric: str) -> dict[str, float]:
-        """{"loss": …, metric: …, and what functions found}."""
+        """{"loss": …, metric: …, and each function: …}."""
         own = {name: total / (self.rows or 1) for name, total in self.metrics.items()}
         return {"loss": self.loss / (self.weight or 1), metric: self.score / (self.rows or 1), **own}
 
 
 @dataclass
 class Training:
-    """One training under way: its settings, and where it stands. Callbacks are given it."""
+    """A training in progress: its settings and its state. Callbacks are given it."""
 
     model: Network
     kernels: ModuleType
@@ -66,7 +66,7 @@ class Training:
     validation: Samples | None
     loss: Loss
     metrics: dict[str, Metric]
-    """Functions that are measured beside the loss and its own metric."""
+    """Functions that are measured in addition to the loss and its own metric."""
     optimizer: Optimizer
     early_stopping: EarlyStopping
     average: MovingAverage | None
@@ -81,25 +81,25 @@ class Training:
     checkpoint: Path | None
     time_limit: float | None
     state: State
-    """What the optimizer remembers."""
+    """The optimizer's state."""
     identity: dict[str, Any] = field(default_factory=dict)
-    """What a checkpoint must share with this training to be continued by it."""
+    """What a checkpoint and this training must have in common for it to be resumed."""
     epoch: int = 0
-    """Epochs done: at the end of one, it is not counted before all callbacks were told."""
+    """Epochs done; an epoch is counted only after all callbacks have been called at its end."""
     batch: int = 0
     """Steps done in this epoch."""
     sums: Sums = field(default_factory=Sums)
     history: History = field(default_factory=History)
     best: Arrays = field(default_factory=dict)
-    """Copy of the best weights, at first of those that training began with."""
+    """Copy of the best weights, at first those that training began with."""
     restored: bool = False
-    """Whether the model was given back its best weights at the end."""
+    """Whether the best weights were restored at the end."""
     used_rate: float = math.nan
     """Learning rate of the last step."""
     chosen_rate: float | None = None
     """Learning rate that a callback has set, from the next step on."""
     carried: Carried | None = field(default_factory=dict)
-    """Where recurrent layers stood at the end of the last batch; empty unless `stateful`."""
+    """State of recurrent layers at the end of the last batch; empty unless `stateful`."""
 
     def __post_init__(self) -> None:
         self.chain = passes(self.loss, self.model)
@@ -118,7 +118,7 @@ class Training:
             self.average.start(self.arrays)
 
     def forget(self) -> None:
-        """An epoch begins with zeros as the state that batches hand on."""
+        """Reset to zeros the state that passes from batch to batch, at the beginning of an epoch."""
         if self.stateful:
             self.carried = self.model.zero_state(self.batch_size)
 
@@ -134,12 +134,12 @@ class Training:
 
     @property
     def learning_rate(self) -> float:
-        """Of the last step; set it, and all steps that follow use the new one."""
+        """That of the last step; once set, all later steps use the new one."""
         return self.used_rate
 
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
-        """Raises TinynetError for what is no number above 0."""
+        """Raises TinynetError for anything but a number above 0."""
         check_number("training", "learning_rate", rate, above=0)
         self.used_rate = self.chosen_rate = float(rate)
         self.optimizer = replace(cast(Any, self.optimizer), learning_rate=self.chosen_rate)
@@ -149,13 +149,13 @@ class Training:
         self.history.stopped = self.history.stopped or reason
 
     def interrupt(self, number: int = signal.SIGINT) -> None:
-        """End training after this step, as a signal asks; after the last one nothing is broken off."""
+        """End training after this step, as a signal asks; after the last step there is nothing to break off."""
         self.stop("interrupted" if self.step < self.total_steps else "")
         self.history.signal = int(number)
 
 
 def passes(loss: Loss, model: Network) -> Layer:
-    """What gives the loss its outputs: the network, without its last activation where the loss contains that."""
+    """The layer whose outputs the loss takes: the network, without its last activation if the loss contains that."""
     fused = loss.activation is not None and loss.activation == model.logits_activation
     return model.logits if fused else model
 
