@@ -1,11 +1,5 @@
-"""Text: as characters, which a network writes, and as words and n-grams, by which it tells texts apart."""
+"""Text: characters and words as ids, and texts with labels."""
 
-from typing import TYPE_CHECKING
+from .characters import decode, encode, read_text, streams, vocabulary_of, windows
 
-from ...lazy import door as _door
-
-if TYPE_CHECKING:
-    from . import characters, labelled, words
-
-__all__ = ["characters", "labelled", "words"]
-__getattr__, __dir__ = _door(__name__, __all__)
+__all__ = ["decode", "encode", "read_text", "streams", "vocabulary_of", "windows"]
