@@ -1,5 +1,11 @@
-"""Text: characters and words as ids, and texts with labels."""
+"""Text: as characters, which a network writes, and as words and n-grams, by which it tells texts apart."""
 
-from .characters import decode, encode, read_text, streams, vocabulary_of, windows
+from typing import TYPE_CHECKING
 
-__all__ = ["decode", "encode", "read_text", "streams", "vocabulary_of", "windows"]
+from ...lazy import door as _door
+
+if TYPE_CHECKING:
+    from . import characters, labelled, words
+
+__all__ = ["characters", "labelled", "words"]
+__getattr__, __dir__ = _door(__name__, __all__)
