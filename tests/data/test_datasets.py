@@ -333,7 +333,11 @@ def test_refuses_a_broken_idx_file(content):
 def test_sources_are_complete():
     for name, item in datasets.SOURCES.items():
         assert name == item.name
-        assert item.file and len(item.downloads) == {"shakespeare": 1, "spoken-digits": 0}.get(name, 4)
+        assert item.file and len(item.downloads) == {
+            "shakespeare": 1,
+            "sentence-polarity": 0,
+            "spoken-digits": 0,
+        }.get(name, 4)
         for each in item.downloads:
             assert len(each.sha256) == 64 and each.urls
             assert all(url.startswith("http") for url in each.urls)

@@ -7,10 +7,11 @@ import numpy as np
 from ..data.pictures.augment import DIGITS
 from ..data.sounds.prepare import Preparation
 from ..data.text.characters import streams
+from ..data.text.labelled import LabelledTexts
 from ..kernels.device import set_threads, threads
 from ..tasks.characters import AT_ONCE
 from ..training import AdamW
-from . import pictures, sounds, text
+from . import pictures, sentences, sounds, text
 from .base import RECURRENT, Choices
 
 
@@ -18,6 +19,7 @@ def warm_up() -> None:
     """Train, measure and run a small network of every kind."""
     _warm_up_pictures()
     _warm_up_text()
+    _warm_up_sentences()
     _warm_up_sounds()
     set_threads(threads())
 
@@ -42,6 +44,14 @@ def _warm_up_text() -> None:
         model.generate("a", 2 * AT_ONCE)
 
 
+def _warm_up_sentences() -> None:
+    texts = LabelledTexts([["a", "good", "film"], ["a", "bad", "film"]] * 32, np.arange(64) % 2, ["a", "b"])
+    for arch in ("gru", "lstm", "cnn-gru"):
+        made = sentences.plan("warmup", Choices(arch=arch, epochs=1), texts, texts, about="")
+        made.fit(verbose=False)
+        made.model.predict(tuple(ids[:1] for ids in made.x))
+
+
 def _warm_up_sounds() -> None:
     preparation, rng = Preparation(), np.random.default_rng(0)
     x = rng.integers(0, 255, (64, 8, *preparation.step_shape), np.uint8)
@@ -55,6 +65,6 @@ def _warm_up_sounds() -> None:
         preparation=preparation,
         about="",
     )
-    made.model.fit(made.x, made.y, verbose=False, **made.settings)
+    made.fit(verbose=False)
     for few in (x, x[:1]):
         made.model.predict(few)
