@@ -29,6 +29,8 @@ LEVEL = 90.0
 MOST_STEPS = 10_000
 SHOWN, LEAST_SHOWN = 4, 60
 """Times the length of a forecast that a drawing shows of the series before it, and the least."""
+TRUST, LOOKED_BACK, TINY = 10.0, 500, 1e-12
+"""Horizons after training whose errors count as much as those of all held-out windows, and values that are looked back at."""
 CHARTS, SIZE = 6, (800, 320)
 BACKTEST = 0.2
 """The part at the end of a series, from all of whose times a model is measured."""
@@ -122,8 +124,9 @@ class Forecasting(Task[History, ForecastMeasures]):
             raise DataError(f"{steps:,} steps are more than {MOST_STEPS:,}; ask for fewer")
         check_number("forecast", "level", level, above=0, below=100)
         values, first = self._history(given)
-        p, ahead, spread = self.preparation, [], self._spread(level)
+        p, ahead = self.preparation, []
         known, missed = p.even(values), np.zeros((2, 1, len(p.columns)))
+        spread = self._spread(level) * self._width(known, first)
         while len(ahead) * p.horizon < steps:
             mean = self._ahead(known, first, np.array([len(known)]))[0]
             offset = np.sign(spread) * np.sqrt(missed**2 + spread**2)
@@ -157,9 +160,10 @@ class Forecasting(Task[History, ForecastMeasures]):
             )
         even = p.even(values)
         mean = self._ahead(even, first, origins)
-        low, high = (p.uneven(mean + offset) for offset in self._spread(LEVEL))
-        came = np.concatenate([values, np.full((p.horizon, values.shape[1]), np.nan)])
-        came = came[origins[:, None] + np.arange(p.horizon)]
+        later = origins >= p.seen - first
+        widths = self._widths(even, mean[later], origins[later])[origins][:, None, None]
+        low, high = (p.uneven(mean + offset * widths) for offset in self._spread(LEVEL))
+        came = _after(values, origins, p.horizon)
         known = np.isfinite(came)
         unit = naive_error(values[:begin], p.naive)
 
@@ -245,6 +249,25 @@ class Forecasting(Task[History, ForecastMeasures]):
         check_finite_output(self.model.name, outputs)
         return base + outputs.reshape(base.shape) * np.array(p.scale)
 
+    def _width(self, even: np.ndarray, first: int) -> float:
+        """By how much intervals are wider than in training, from the values that came after it."""
+        begin = max(self.preparation.seen - first, self.preparation.window, len(even) - LOOKED_BACK)
+        if begin >= len(even):
+            return 1.0
+        origins = np.arange(begin, len(even))
+        return float(self._widths(even, self._ahead(even, first, origins), origins)[-1])
+
+    def _widths(self, even: np.ndarray, mean: np.ndarray, origins: np.ndarray) -> np.ndarray:
+        """The same after each number of values, (n + 1,), from the forecasts (k, horizon, c) at all origins since training."""
+        p = self.preparation
+        spread = np.array(p.spread)
+        usual = np.abs(spread[1:] + spread[:-1]).mean(axis=0) / 2 * np.array(p.scale)
+        missed = (np.abs(_after(even, origins, p.horizon) - mean) / np.maximum(usual, TINY)).mean(axis=-1)
+        known, when = np.isfinite(missed), origins[:, None] + np.arange(1, p.horizon + 1)
+        found = [np.bincount(when[known], weights, len(even) + 1) for weights in (missed[known], None)]
+        sums, counts = (np.cumsum(each) / p.horizon for each in found)
+        return (TRUST + sums) / (TRUST + counts)
+
     def _spread(self, level: float) -> np.ndarray:
         """How far below and above its forecast the interval of a level reaches, (2, horizon, c), in even values."""
         p, spread = self.preparation, np.array(self.preparation.spread)
@@ -253,6 +276,12 @@ class Forecasting(Task[History, ForecastMeasures]):
             [np.interp(tails, QUANTILES, column) for column in step.T] for step in spread.transpose(1, 0, 2)
         ]
         return np.moveaxis(np.array(at), -1, 0) * np.array(p.scale)
+
+
+def _after(values: np.ndarray, origins: np.ndarray, horizon: int) -> np.ndarray:
+    """What came after each origin, (k, horizon, c), NaN where it is not known yet."""
+    came = np.concatenate([values, np.full((horizon, values.shape[1]), np.nan)])
+    return came[origins[:, None] + np.arange(horizon)]
 
 
 TASK = Forecasting

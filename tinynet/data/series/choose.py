@@ -41,6 +41,8 @@ LONG, SHORT = 1000, 2
 HORIZONS = {MONTH: {1: 12, 3: 8, 12: 6}, WEEKDAY: {1: 20}}
 DAY_STEPS, LEAST_HORIZON, MOST_HORIZON = 30, 12, 96
 QUANTILES = np.linspace(0, 1, 41)
+FORGOTTEN = 0.5
+"""Part of the held-out windows after which one counts half as much in the quantiles."""
 GROWS, LINK = (0.25, 0.75), 0.4
 """Powers of the level with which the spread grows: below, it is left; between, the square root is taken; above, the logarithm; and
 the correlation from which that is believed."""
@@ -259,7 +261,8 @@ def _start(p: Preparation, strength: float, values: np.ndarray, n_before: int) -
     p = p.with_(
         scale=tuple(map(float, scale)),
         learnt=states[-1].tolist(),
-        spread=np.quantile(np.concatenate(missed), QUANTILES, axis=0).round(4).tolist(),
+        spread=_quantiles(np.concatenate(missed)).round(4).tolist(),
+        seen=n_before + len(values),
     )
     return Start(
         p,
@@ -270,6 +273,18 @@ def _start(p: Preparation, strength: float, values: np.ndarray, n_before: int) -
         plain[p.naive],
         plain[1],
     )
+
+
+def _quantiles(missed: np.ndarray) -> np.ndarray:
+    """Quantiles (p, horizon, c) of what windows in the order of time missed by, later ones counting more."""
+    n = len(missed)
+    order = np.argsort(missed, axis=0)
+    weights = 0.5 ** ((n - 1 - np.arange(n)) / (FORGOTTEN * n))[order]
+    at = (np.cumsum(weights, axis=0) - weights / 2) / weights.sum(axis=0)
+    missed = np.take_along_axis(missed, order, axis=0)
+    places = np.ndindex(missed.shape[1:])
+    columns = [np.interp(QUANTILES, at[:, i, j], missed[:, i, j]) for i, j in places]
+    return np.stack(columns, axis=-1).reshape(-1, *missed.shape[1:])
 
 
 def _lagged(values: np.ndarray, origins: np.ndarray, period: int, horizon: int) -> np.ndarray:

@@ -33,8 +33,9 @@ class Preparation:
     """horizon: steps at once; window: values read; power: of each column, 1 as it is, 0.5 its square root, 0 its logarithm; seasons:
     periods and harmonics; unit: the longest period, or what stands for it; half_life: of a value's weight, None for one that stays;
     slope: whether there is a trend; smoothing: of the level, 0 for none; begin: values before the first window; naive: the period of
-    the seasonal naive forecast; floor: the least value of each column whose logarithm is taken; scale: of each column; learnt: the last
-    coefficients, (q, c); spread: quantiles of what held-out windows missed by, (p, horizon, c), in units of the scale.
+    the seasonal naive forecast; floor: the least value of each column whose logarithm is taken; scale: of each column; seen: values
+    that were trained on; learnt: the last coefficients, (q, c); spread: quantiles of what held-out windows missed by, (p, horizon, c),
+    in units of the scale.
     """
 
     columns: tuple[str, ...]
@@ -51,6 +52,7 @@ class Preparation:
     naive: int
     floor: tuple[float, ...]
     scale: tuple[float, ...] = ()
+    seen: int = 0
     learnt: list[list[float]] = field(default_factory=list)
     spread: list[list[list[float]]] = field(default_factory=list)
 
