@@ -65,12 +65,12 @@ def measured(training: LabelledTexts, test: LabelledTexts, seed: int) -> dict[st
 
 def _readers(made: TextsPlan, arch: str) -> dict[str, float]:
     (x, y), name = made.settings["validation_data"], arch.upper().replace("-", ", then ")
-    deep, wide = np.moveaxis(made.apart.predict(x), 1, 0)
+    deep, wide = np.moveaxis(made.apart.answer(x)[0], 1, 0)
     answers = {
         "naive Bayes": naive_bayes(made.ratios, x[1]),
         "bag of words": wide.argmax(axis=1),
         f"{name} alone": deep.argmax(axis=1),
-        f"{name} beside the bag": made.model.predict(x).argmax(axis=1),
+        f"{name} beside the bag": made.model.answer(x)[0].argmax(axis=1),
     }
     return {reader: float(np.mean(given == y)) for reader, given in answers.items()}
 
@@ -83,10 +83,12 @@ def rows(kinds: tuple[str, ...], count: int = FOLDS) -> list[tuple[str, ...]]:
     for seed, (training, test) in enumerate(folds(load("sentence-polarity"))[:count]):
         for kind in kinds:
             began, rng = time.perf_counter(), np.random.default_rng(seed)
-            parts = training, test
+            learnt, held_out = training, test
             if kind == "documents":
-                parts = [documents(p, n, rng) for p, n in zip(parts, DOCUMENTS, strict=True)]
-            found = measured(*parts, seed)
+                learnt, held_out = (
+                    documents(p, n, rng) for p, n in zip((training, test), DOCUMENTS, strict=True)
+                )
+            found = measured(learnt, held_out, seed)
             for reader, accuracy in found.items():
                 reached[reader][kind].append(accuracy)
             shown = ", ".join(f"{reader} {100 * accuracy:.2f}" for reader, accuracy in found.items())
