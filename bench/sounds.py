@@ -107,7 +107,7 @@ def strangers(data: SpokenDigits, epochs: int) -> Iterator[tuple[str, ...]]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=25)
     epochs = parser.parse_args().epochs
     device.set_threads(THREADS)
     spoken = load("spoken-digits")
