@@ -6,6 +6,7 @@ NAMES = (
     "digits-lstm",
     "digits-rnn",
     "fashion",
+    "sentiment",
     "shakespeare",
     "shakespeare-gru",
     "shakespeare-rnn",

@@ -313,7 +313,7 @@ NUMBERS = {
 }
 NUMBERS |= {"sum_of_squares", "soft_cross_entropy", "argmax"}
 """Kernels that return a number, or whole ones."""
-MADE = {"asarray", "asnumpy", "zeros", "intersect_masks", "prepend_step"}
+MADE = {"asarray", "asnumpy", "zeros", "intersect_masks", "prepend_step", "every_step", "drop_ids"}
 IN_PLACE = {"sgd", "rmsprop", "adam", "scale", "blend"}
 
 
