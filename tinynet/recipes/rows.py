@@ -1,8 +1,8 @@
 """Rows of a table: `tinynet train TABLE.csv` with the column to predict, then `tinynet predict` with the model that this makes.
 
 The columns of a table have no order and no neighbours, so the network is a plain one: dense layers, and beside them a linear
-one, whose outputs are added («wide and deep»; Cheng et al. 2016). What is linear in a small table is then learnt at once, and the
-deep branch learns what is left.
+one, whose outputs are added («wide and deep»; Cheng et al. 2016). It begins as the best linear model, with a deep branch that says
+nothing yet, and learns what is left: so that few rows suffice.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from ..layers import Activation, Dense, Dropout, Parallel
 from ..sequential import Sequential
 from ..tasks.base import ROWS
 from ..tasks.rows import NumberMeasures, measure_numbers
-from ..training import Adam, AdamW, EarlyStopping, OneCycle
+from ..training import AdamW, EarlyStopping, OneCycle
 from .architectures import ARCHITECTURES
 from .base import Choices, Plan, Recipe
 
@@ -39,13 +39,16 @@ BATCH_SIZE = (16, 256)
 STEPS = 4000
 EPOCHS = (20, 100)
 PEAK_LEARNING_RATE = 3e-3
-WEIGHT_DECAY = 0.01
+WEIGHT_DECAY = {True: 0.01, False: 0.5}
 TELLS = 0.995
 """Part of the rows in which one column alone tells the target."""
 SAME = 0.9995
 """Correlation of a column and a target that say the same number."""
 FEW_VALUES = 20
-LINEAR_EPOCHS = 60
+LINEAR_EPOCHS, LINEAR_LEARNING_RATE, LINEAR_WEIGHT_DECAY = 60, 1e-2, 0.1
+"""Of logistic regression."""
+RIDGE = 1.0
+"""Penalty on the squares of the weights in linear regression; columns that say the same then share."""
 
 
 @dataclass
@@ -55,6 +58,8 @@ class RowsPlan(Plan):
     number: Number | None = None
     true: np.ndarray = field(default_factory=lambda: np.zeros(0))
     """The numbers of the validation rows, in their own unit."""
+    linear: Linear | None = None
+    """The linear model that the network begins as."""
 
     def record(self, best: dict[str, Any]) -> dict[str, Any]:
         """What the model file says about the data and the result."""
@@ -88,13 +93,14 @@ class RowsPlan(Plan):
         """A linear model, and the majority or the mean, learnt from the same rows and measured on the same."""
         x, y = self.settings["validation_data"]
         if self.number is None:
+            assert self.linear is not None
             most = np.bincount(self.y).argmax()
-            right = float((linear_classes(self.x, self.y, x) == y).mean())
+            right = float((self.linear.answer(x).argmax(axis=1) == y).mean())
             return [
                 f"for comparison: a linear model {100 * right:.2f} %, always the most frequent class {100 * (y == most).mean():.2f} %"
             ]
         values = self.number.value(self.y)
-        linear = linear_numbers(self.x, values, x)
+        linear = linear_numbers(self.x, values[:, None]).answer(x)[:, 0]
         found = [measure_numbers(each, self.true) for each in (linear, np.full(len(y), values.mean()))]
         named = zip(("a linear model", "always the mean"), found, strict=True)
         return ["for comparison: " + "; ".join(f"{name}: {measured.line()}" for name, measured in named)]
@@ -119,7 +125,7 @@ class Rows(Recipe):
         rows, fields = with_target(table, target)
         if len(rows) < LEAST_ROWS:
             raise DataError(
-                f"{data} has {len(rows)} rows with {target}, too few to learn from; give at least {LEAST_ROWS}"
+                f"{data} has {_counted(len(rows), 'row')} with {target}, too few to learn from; give at least {LEAST_ROWS}"
             )
         asked = choices.target_type
         numeric = asked == "number" or (asked is None and is_number(fields, table.decimal))
@@ -135,7 +141,8 @@ class Rows(Recipe):
             number = number_of([fields[i] for i in training], table.decimal, data, target)
             values = as_target_numbers(fields, table.decimal, data, target)
             true, y = values[validation], number.scaled(values)
-        model = network(preparation.size, labels, len(x), choices.seed, f"{Path(data).stem}-{choices.arch}")
+        linear = linear_numbers(x, y[training]) if numeric else linear_classes(x, y[training], len(index))
+        model = network(linear, labels, len(x), choices.seed, f"{Path(data).stem}-{choices.arch}")
         _describe(model, target, preparation, number)
         if missing := len(table) - len(rows):
             notes.insert(0, f"{missing} row{'s' * (missing > 1)} without {target} are left out")
@@ -144,12 +151,24 @@ class Rows(Recipe):
             if numeric
             else _tell_tales(rows, names, fields, target)
         )
+        learnt = "a number" if numeric else f"{len(index)} classes"
         reason = (
-            f"{len(rows):,} rows, {len(preparation.columns)} columns, {'a number' if numeric else f'{len(index)} classes'} "
-            f"to predict: training {ARCHITECTURES[choices.arch].title} with {model.parameter_count():,} parameters"
+            f"{_counted(len(rows), 'row')}, {_counted(len(preparation.columns), 'column')}, {learnt} to predict: "
+            f"training {ARCHITECTURES[choices.arch].title} with {model.parameter_count():,} parameters"
         )
         settings = _settings(choices, len(x), (xv, y[validation]))
-        return RowsPlan(model.name, reason, model, x, y[training], settings, notes, number=number, true=true)
+        return RowsPlan(
+            model.name,
+            reason,
+            model,
+            x,
+            y[training],
+            settings,
+            notes,
+            number=number,
+            true=true,
+            linear=linear,
+        )
 
 
 def _describe(model: Sequential, target: str, preparation: Preparation, number: Number | None) -> None:
@@ -160,25 +179,28 @@ def _describe(model: Sequential, target: str, preparation: Preparation, number: 
     model.metadata["about"] = f"predicts {target} from {names}"[:80]
 
 
-def network(features: int, labels: list[str] | None, rows: int, seed: int, name: str) -> Sequential:
-    """A deep branch and a linear one, added; a softmax for classes."""
-    many, outputs = rows >= MANY_ROWS, len(labels) if labels else 1
+def network(linear: Linear, labels: list[str] | None, rows: int, seed: int, name: str) -> Sequential:
+    """A deep branch and a linear one, added; a softmax for classes. At first the deep one gives 0, and the other is `linear`."""
+    many, (features, outputs) = rows >= MANY_ROWS, linear.kernel.shape
     deep: list = []
     for units in UNITS[many]:
         deep += [Dense(units, activation="relu"), *([Dropout(DROPOUT[many])] if DROPOUT[many] else [])]
-    branches = [Sequential([*deep, Dense(outputs)]), Dense(outputs)]
+    branches = [Sequential([*deep, Dense(outputs, kernel_initializer="zeros")]), Dense(outputs)]
     layers = [Parallel(branches, merge="add"), *([Activation("softmax")] if labels else [])]
-    return Sequential(layers, (features,), seed=seed, labels=labels, name=name)
+    model = Sequential(layers, (features,), seed=seed, labels=labels, name=name)
+    model.set_weights([*model.get_weights()[:-2], linear.kernel, linear.bias])
+    return model
 
 
 def _settings(choices: Choices, rows: int, validation: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
     batch_size = choices.batch_size or min(max(rows // 20, BATCH_SIZE[0]), BATCH_SIZE[1])
     epochs = min(max(STEPS * batch_size // rows, EPOCHS[0]), EPOCHS[1])
+    rate, decay = choices.learning_rate or PEAK_LEARNING_RATE, WEIGHT_DECAY[rows >= MANY_ROWS]
     return {
         "epochs": choices.epochs or epochs,
         "batch_size": batch_size,
         "loss": "cross_entropy" if validation[1].ndim == 1 else "mse",
-        "optimizer": AdamW(OneCycle(choices.learning_rate or PEAK_LEARNING_RATE), weight_decay=WEIGHT_DECAY),
+        "optimizer": AdamW(OneCycle(rate), weight_decay=decay),
         "validation_data": validation,
         "early_stopping": EarlyStopping("val_loss", patience=None),
         "seed": choices.seed,
@@ -246,18 +268,38 @@ def _tells(name: str, target: str) -> str:
     return f"the column {name} alone tells {target}: if it is known only afterwards, drop it"
 
 
-def linear_classes(x: np.ndarray, y: np.ndarray, xv: np.ndarray) -> np.ndarray:
-    """What multinomial logistic regression, learnt from rows x and classes y, says of other rows."""
-    model = Sequential([Dense(int(y.max()) + 1, activation="softmax")], x.shape[1:])
+def _counted(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'s' * (number != 1)}"
+
+
+# ---- the linear model: where the network begins, and what it is compared with ----
+
+
+class Linear(NamedTuple):
+    """x kernel + bias: numbers, or of classes the logits. kernel: (inputs, outputs); bias: (outputs,)."""
+
+    kernel: np.ndarray
+    bias: np.ndarray
+
+    def answer(self, x: np.ndarray) -> np.ndarray:
+        """What it says of rows (n, inputs): (n, outputs)."""
+        return x @ self.kernel + self.bias
+
+
+def linear_classes(x: np.ndarray, y: np.ndarray, classes: int) -> Linear:
+    """Multinomial logistic regression, learnt from rows x (n, inputs) and classes y (n,)."""
+    layer = Dense(classes, activation="softmax", kernel_initializer="zeros")
+    model = Sequential([layer], x.shape[1:])
     batch_size = min(max(len(x) // 20, BATCH_SIZE[0]), BATCH_SIZE[1])
-    model.fit(
-        x, y, epochs=LINEAR_EPOCHS, batch_size=batch_size, optimizer=Adam(OneCycle(3e-2)), verbose=False
-    )
-    return model.answer(xv)[0].argmax(axis=1)
+    optimizer = AdamW(OneCycle(LINEAR_LEARNING_RATE), weight_decay=LINEAR_WEIGHT_DECAY)
+    model.fit(x, y, epochs=LINEAR_EPOCHS, batch_size=batch_size, optimizer=optimizer, verbose=False)
+    return Linear(*model.get_weights())
 
 
-def linear_numbers(x: np.ndarray, y: np.ndarray, xv: np.ndarray) -> np.ndarray:
-    """What linear regression, learnt from rows x and numbers y by least squares, says of other rows."""
-    one = np.ones((len(x), 1))
-    weights = np.linalg.lstsq(np.hstack([x, one]), y, rcond=None)[0]
-    return xv @ weights[:-1] + weights[-1]
+def linear_numbers(x: np.ndarray, y: np.ndarray) -> Linear:
+    """Ridge regression, by its normal equations, from rows x (n, inputs) and numbers y (n, 1)."""
+    middle, mean = x.mean(axis=0, dtype=np.float64), y.mean(axis=0, dtype=np.float64)
+    centred = x - middle
+    penalty = RIDGE * np.eye(x.shape[1])
+    kernel = np.linalg.solve(centred.T @ centred + penalty, centred.T @ (y - mean))
+    return Linear(kernel.astype(np.float32), (mean - middle @ kernel).astype(np.float32))

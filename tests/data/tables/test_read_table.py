@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 
-from tinynet.data.tables.read import Table, as_numbers, read_table
+from tinynet.data.tables.read import Table, as_numbers, is_missing, read_table
 from tinynet.errors import DataError
 
 
@@ -30,6 +30,17 @@ def test_decimal_commas_are_told_from_points():
     assert table('a,b\n"1,5",x\n"2,25",y\n').decimal == ","
     np.testing.assert_array_equal(table("a;b\n1.234,5;x\n-2,25;y\n").numbers("a"), [1234.5, -2.25])
     np.testing.assert_array_equal(table('a,b\n"1,234.5",x\n2.25,y\n').numbers("a"), [1234.5, 2.25])
+
+
+def test_commas_that_separate_thousands_are_no_decimal_marks():
+    assert table('a,b\n"1,500",x\n"22,250",y\n').numbers("a").tolist() == [1500, 22250]
+    assert table("a;b\n1,500;x\n22,250;y\n").numbers("a").tolist() == [1.5, 22.25]
+
+
+def test_currencies_and_per_cent_are_numbers_and_infinite_ones_are_missing():
+    found = table("a,b\n$12.50,x\n-€3,y\n7 %,z\ninf,u\n1e400,v\n").numbers("a")
+    np.testing.assert_array_equal(found, [12.5, -3, 7, np.nan, np.nan])
+    assert is_missing("-Infinity")
 
 
 def test_quoted_fields_hold_delimiters_line_breaks_and_quotes():

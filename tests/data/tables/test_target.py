@@ -86,3 +86,19 @@ def test_rows_without_a_target_are_left_out():
 def test_a_damaged_description_is_refused(found):
     with pytest.raises(ModelFileError, match="does not say what number"):
         Number.from_json(found, "m")
+
+
+def test_none_is_a_class_among_words_but_missing_among_numbers():
+    words = Table("t.csv", ["c"], [["none"], ["mild"], ["NA"], ["severe"]])
+    assert with_target(words, "c")[1] == ["none", "mild", "severe"]
+    assert with_target(Table("t.csv", ["c"], [["1"], ["None"], ["2.5"]]), "c")[1] == ["1", "2.5"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_of_any_size_are_learnt_or_refused_in_a_sentence():
+    assert number_of(["1e38", "-1e38", "0"], ".", "t", "c").scale > 1e37
+    assert number_of(["1e-300", "1", "1e30"], ".", "t", "c").log
+    with pytest.raises(DataError, match="too small to tell apart"):
+        number_of(["1e-300", "2e-300"], ".", "t", "c")
+    with pytest.raises(DataError, match="'1e300' in the column c of t is not a number"):
+        number_of(["1", "1e300"], ".", "t", "c")

@@ -26,13 +26,18 @@ MOST_COLUMNS, MOST_CELLS = 4096, 50_000_000
 DELIMITERS = ",\t;|"
 LOOKED_AT = 50
 """Lines from which the delimiter is told."""
-MISSING = {"", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "?", "-", "--", "."}
+MISSING = {"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "nil", "?", "-", "--", "."}
+MISSING |= {sign + word for sign in ("", "+", "-") for word in ("inf", "infinity")}
 """What stands for a missing value, in small letters."""
+LARGEST_NUMBER = 1e38
+"""What is beyond is no number: a network could not hold it."""
 COMMA = re.compile(r"[-+]?(\d{1,3}(\.\d{3})+|\d+),\d+\s*%?")
 POINT = re.compile(r"[-+]?(\d{1,3}(,\d{3})+|\d+)\.\d+\s*%?")
 """Numbers with either decimal mark, thousands separated by the other or not at all."""
-SPACES = {ord(space): None for space in " \u00a0\u202f'"}
-"""What may separate thousands in any case."""
+GROUPED = re.compile(r"[-+]?\d{1,3}(,\d{3})+")
+"""A number whose commas may separate thousands."""
+LEFT_OUT = dict.fromkeys(map(ord, " \u00a0\u202f'$€£¥"))
+"""What may separate thousands in any case, and currencies."""
 
 
 @dataclass
@@ -73,15 +78,15 @@ def is_missing(field: str) -> bool:
 
 
 def as_numbers(fields: list[str], decimal: str = ".") -> np.ndarray:
-    """Fields as float64 (n,), NaN where one is missing or no finite number.
+    """Fields as float64 (n,), NaN where one is missing or no number, or one beyond ±1e38.
 
-    Thousands may be separated by spaces, apostrophes or the other mark; a per cent sign is left out.
+    Thousands may be separated by spaces, apostrophes or the other mark; per cent signs and currencies are left out.
     """
     other = "," if decimal == "." else "."
     grouped = re.compile(rf"[-+]?\d{{1,3}}(\{other}\d{{3}})+(\{decimal}\d*)?")
     numbers = np.full(len(fields), np.nan)
     for i, field in enumerate(fields):
-        text = field.translate(SPACES).removesuffix("%")
+        text = field.translate(LEFT_OUT).removesuffix("%")
         if grouped.fullmatch(text):
             text = text.replace(other, "")
         text = text.replace(",", ".") if decimal == "," and "." not in text else text
@@ -89,7 +94,7 @@ def as_numbers(fields: list[str], decimal: str = ".") -> np.ndarray:
             numbers[i] = float(text) if "_" not in text else np.nan
         except ValueError:
             continue
-    return np.where(np.isfinite(numbers), numbers, np.nan)
+    return np.where(np.abs(numbers) <= LARGEST_NUMBER, numbers, np.nan)
 
 
 def read_table(source: str | os.PathLike | BinaryIO) -> Table:
@@ -183,11 +188,14 @@ def _row(fields: list[str], columns: int, number: int, name: str) -> list[str]:
 
 
 def _decimal(rows: list[list[str]], delimiter: str) -> str:
-    """The decimal mark: a comma where numbers have one and none has a point."""
+    """The decimal mark: a comma where numbers have one and none has a point.
+
+    Beside commas that part fields, one before three digits separates thousands.
+    """
+    fields = [
+        field.translate(LEFT_OUT) for row in rows[:1000] for field in row if "," in field or "." in field
+    ]
     if delimiter == ",":
-        quoted = [field for row in rows[:1000] for field in row if "," in field]
-        if not quoted:
-            return "."
-    fields = [field.strip() for row in rows[:1000] for field in row]
-    commas = sum(map(bool, map(COMMA.fullmatch, fields)))
+        fields = [field for field in fields if not GROUPED.fullmatch(field)]
+    commas = any(map(COMMA.fullmatch, fields))
     return "," if commas and not any(map(POINT.fullmatch, fields)) else "."

@@ -19,6 +19,8 @@ FEW_VALUES = 20
 SKEWED = 0.5
 """Skewness of positive numbers from which their logarithm is learnt."""
 MOST_DIGITS = 12
+WORDS = {"none", "nil"}
+"""What stands for a missing number, but among words may be a class of its own."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,11 @@ def number_of(fields: Sequence[str], decimal: str, table: str, target: str) -> N
         raise DataError(
             f"the column {target} of {table} holds only {fields[0]}, so there is nothing to learn"
         )
-    centred = numbers - numbers.mean()
-    skewness = float((centred**3).mean() / numbers.std() ** 3)
+    if numbers.std() == 0:
+        raise DataError(
+            f"the numbers in the column {target} of {table} are too small to tell apart; scale them"
+        )
+    skewness = float((((numbers - numbers.mean()) / numbers.std()) ** 3).mean())
     log = bool(numbers.min() > 0 and skewness > SKEWED)
     learnt = np.log(numbers) if log else numbers
     places = max(len(match[1]) if (match := re.search(rf"\{decimal}(\d+)$", each)) else 0 for each in fields)
@@ -127,7 +132,10 @@ def as_target_numbers(fields: Sequence[str], decimal: str, table: str, target: s
 def with_target(table: Table, target: str) -> tuple[Table, list[str]]:
     """The rows in which the target is not missing, and what stands there; raises DataError where there are none."""
     fields = table.column(target)
-    kept = [i for i, each in enumerate(fields) if not is_missing(each)]
+    present = {each for each in fields if not is_missing(each)}
+    if np.isnan(as_numbers([*present], table.decimal)).any():
+        present |= {each for each in fields if each.lower() in WORDS}
+    kept = [i for i, each in enumerate(fields) if each in present]
     if not kept:
         raise DataError(f"the column {target} of {table.name} is empty; fill it in some rows")
     rows = [table.rows[i] for i in kept]
