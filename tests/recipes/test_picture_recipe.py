@@ -63,7 +63,7 @@ def test_a_class_that_is_never_answered_is_a_note():
         "light: never predicted on the validation set; more samples of such classes would help"
     ]
     made.model.set_weights([w * 0 for w in weights[:-1]] + [np.array([-9.0, 9.0])])
-    assert made.notes()[0].startswith("dark: never answered")
+    assert made.notes()[0].startswith("dark: never predicted")
 
 
 def test_of_many_classes_that_are_never_answered_a_note_names_a_few():
