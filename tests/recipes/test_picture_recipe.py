@@ -60,10 +60,10 @@ def test_a_class_that_is_never_answered_is_a_note():
     weights = made.model.get_weights()
     made.model.set_weights([w * 0 for w in weights[:-1]] + [np.array([9.0, -9.0])])
     assert made.notes() == [
-        "light: never answered on the validation set; more samples of such classes would help"
+        "light: never predicted on the validation set; more samples of such classes would help"
     ]
     made.model.set_weights([w * 0 for w in weights[:-1]] + [np.array([-9.0, 9.0])])
-    assert made.notes()[0].startswith("dark: never answered")
+    assert made.notes()[0].startswith("dark: never predicted")
 
 
 def test_of_many_classes_that_are_never_answered_a_note_names_a_few():
@@ -75,4 +75,4 @@ def test_of_many_classes_that_are_never_answered_a_note_names_a_few():
 
     made = plan(3)
     made.model, made.settings["validation_data"] = Never(), (np.zeros(300), np.arange(300))
-    assert made.notes()[0].startswith("1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 289 more: never answered")
+    assert made.notes()[0].startswith("1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 289 more: never predicted")

@@ -58,7 +58,7 @@ def test_machines_are_heard_though_they_are_steady(tmp_path):
     made = recipes.plan(str(tmp_path), Choices())
     assert made.model.metadata["input"]["steady"]
     assert len(made.x) + len(made.settings["validation_data"][0]) == 12
-    assert "nothing is heard in 2 sounds" in " ".join(made.warnings)
+    assert "nothing was heard in 2 sounds" in " ".join(made.warnings)
 
 
 def test_an_lstm_can_be_asked_for_and_a_plain_cnn_cannot(folder):
@@ -73,7 +73,7 @@ def test_what_is_odd_is_told(folder):
     (folder / "fall" / "notes.txt").write_text("hello")
     warnings = "\n".join(recipes.plan(str(folder), Choices()).warnings)
     assert "convert it first: ffmpeg -i" in warnings
-    assert "nothing is heard in 1 sounds" in warnings
+    assert "nothing was heard in 1 sounds" in warnings
     assert "skipped 1 file or folder" in warnings
 
 

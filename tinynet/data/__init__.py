@@ -1,4 +1,4 @@
-"""Data, in wings: pictures, sounds and text. Named data sets, downloads and folders of classes serve all of them."""
+"""Data, in wings: pictures, sounds and text. Named data sets, downloads and folders of classes are shared by all."""
 
 from typing import TYPE_CHECKING
 

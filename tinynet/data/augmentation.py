@@ -1,4 +1,4 @@
-"""What training does to the samples of each batch: random copies that mean the same. Each wing of data has its own kind."""
+"""Augmentation: random copies of the samples of a batch that mean the same. Each kind of data has its own."""
 
 from __future__ import annotations
 

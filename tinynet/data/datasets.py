@@ -1,4 +1,4 @@
-"""The data sets with names: found in one way, whatever is in them, and read by the wing of data that they belong to."""
+"""The named data sets: all are found the same way, and each is read by the code for its kind of data."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from .text.labelled import read_polarity
 
 @dataclass(frozen=True)
 class Download:
-    """One file as its authors offer it.
+    """One file to download.
 
-    path: where it is kept, within the folder of the data sets; sha256: of what is in it, unpacked where `check` unpacks it.
+    path: where it is kept in the data folder; sha256: of its content, unpacked if `check` unpacks it.
     """
 
     path: str
@@ -35,10 +35,10 @@ class Download:
 
 @dataclass(frozen=True)
 class Source:
-    """A data set: where it is found, and who reads it.
+    """A data set: where to find it, and the functions that read it.
 
-    file: its name within `$TINYNET_DATA`, which `read` reads; downloads: what it is downloaded as, whose contents `assemble`
-    takes in that order; none where it is only read from there.
+    file: its name in `$TINYNET_DATA`, which `read` reads; downloads: the files to download, whose contents `assemble`
+    takes in that order; none if it is only read from there.
     """
 
     name: str
@@ -136,9 +136,9 @@ def load(name: str | Source, cache: Path | None = None, pause: float = PAUSE) ->
 
     1. its file in `$TINYNET_DATA`, if that variable is set
     2. its downloads in cache, by default `data_folder()`; a file that is damaged there is fetched again
-    3. the places it is downloaded from, after which it is in 2; pause is the seconds before a second attempt
+    3. the URLs it is downloaded from, after which it is in 2; pause is the seconds before a second attempt
 
-    Raises DataError if none of them has it, naming every place that was tried and what to do.
+    Raises DataError if none of them has it, naming everything that was tried and what to do.
     """
     source = _source(name)
     given = os.environ.get("TINYNET_DATA")
@@ -173,7 +173,7 @@ def _from_file(source: Source, path: Path) -> Any:
 
 
 def _kept(source: Source, download: Download, folder: Path, pause: float) -> bytes:
-    """The content of a download, which is fetched first where it is missing or damaged."""
+    """The content of a download, which is fetched first if it is missing or damaged."""
     path = folder / download.path
     names = ", ".join(Path(each.path).name for each in source.downloads)
     hint = f"place {names} in {path.parent} by hand, or set TINYNET_DATA to a folder that holds {source.file}"

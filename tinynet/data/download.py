@@ -24,7 +24,7 @@ PAUSE = 1.0
 TIMEOUT = 20.0
 """Seconds without a byte after which a connection counts as cut off."""
 LARGEST = 200_000_000
-"""Bytes, packed or unpacked: no file that is asked for here is larger."""
+"""Most bytes of a file, packed or unpacked."""
 CHUNK = 1 << 16
 
 
@@ -33,11 +33,11 @@ class _Refused(Exception):
 
 
 class _CutOff(Exception):
-    """The transfer stopped or the server was busy; another attempt may go on from here."""
+    """The transfer stopped or the server was busy; another attempt may continue from here."""
 
 
 def unpack(packed: bytes) -> bytes:
-    """Content of a gzip file. Raises ValueError, with a reason that follows a name, if it is none or damaged."""
+    """Content of a gzip file. Raises ValueError, with a reason that follows a name, if it is not one or is damaged."""
     if packed[:2] != b"\x1f\x8b":
         page = packed.lstrip()[:1] == b"<"
         raise ValueError("is a web page, not the data" if page else "is not a gzip file")
@@ -71,9 +71,9 @@ def keep(
     pause: float = PAUSE,
     check: Callable[[bytes, str], bytes] = check_packed,
 ) -> bytes:
-    """What `check` makes of the file at path, which is fetched first if it is not there or not what it should be.
+    """What `check` returns for the file at path, which is fetched first if it is missing or wrong.
 
-    Raises DataError as `fetch` does, and where the file cannot be kept.
+    Raises DataError as `fetch` does, and if the file cannot be kept.
     """
     with contextlib.suppress(OSError, ValueError):
         return check(path.read_bytes(), sha256)
@@ -135,7 +135,7 @@ def _from_mirror(url: str, pause: float, timeout: float) -> bytes:
 
 
 def _transfer(url: str, content: bytearray, timeout: float) -> None:
-    """Append to content what it lacks of the file; starts over where the server does not resume."""
+    """Append the rest of the file to content; starts over if the server does not resume."""
     request = urllib.request.Request(url, headers={"User-Agent": "tinynet"})
     if content:
         request.add_header("Range", f"bytes={len(content)}-")
@@ -185,7 +185,7 @@ def _explain_network(reason: object) -> None:
 
 @contextlib.contextmanager
 def _progress(url: str, total: int | None, done: int) -> Iterator[Any]:
-    """A progress bar on stderr, or nothing where nobody would see it move."""
+    """A progress bar on stderr, or nothing if that is not a terminal."""
     import click
 
     if total is None or sys.stderr is None or not sys.stderr.isatty():

@@ -1,6 +1,6 @@
-"""A folder with one folder of samples a class, as training data; and the split into training and validation.
+"""A folder with one folder of samples per class, as training data; and the split into training and validation.
 
-What a sample is, and how it becomes an array, a wing of data says by its `Reader`.
+Each kind of data has a `Reader` that says what a sample is and how it becomes an array.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from ..checks import check_number
 from ..errors import DataError, TinynetError
 
 NO_CLASS = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found", "__pycache__"}
-"""Folders that systems and programs leave, in small letters."""
+"""Folders that systems and programs leave behind, in lower case."""
 PARTS = ("train", "training", "val", "valid", "validation", "test", "testing")
-"""What the parts of a data set are called, the one to train on first."""
+"""Usual names of the parts of a data set, the one to train on first."""
 DEEPEST = 3
-"""Folders within one another in which class folders are looked for, to say where they lie."""
+"""Depth to which class folders are searched for, to say where they are."""
 
 
 class Reader(Protocol):
-    """How a wing of data reads the samples of a folder."""
+    """How one kind of data reads the samples of a folder."""
 
     sample: str
-    """What one is called: "picture"."""
+    """What a sample is called: "picture"."""
 
     @property
     def preparation(self) -> dict[str, Any]:
@@ -43,11 +43,11 @@ class Reader(Protocol):
         ...
 
     def read(self, file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
-        """One sample in that shape, None where there is nothing in it; raises TinynetError where it cannot be read."""
+        """One sample in that shape, None if nothing is found in it; raises TinynetError if it cannot be read."""
         ...
 
     def finish(self, x: np.ndarray, path: Path) -> tuple[np.ndarray, list[str]]:
-        """What is handed on of all samples that were read, and a sentence for whatever the user should know of them."""
+        """The final array of all samples that were read, and a sentence for each thing that the user should know."""
         ...
 
 
@@ -61,9 +61,9 @@ class FolderData:
     files: the file of each row
     sample: what one is called
     preparation: how x was made of the files, JSON-able
-    skipped: number of entries that are hidden or no samples
+    skipped: number of entries that are hidden or not samples
     unreadable: a sentence for each sample that could not be read
-    blank: int64, the class of each sample in which the preparation finds nothing; such ones are not in x
+    blank: int64, the class of each sample in which the preparation finds nothing; these are not in x
     warnings: a sentence for each class without a sample, and whatever the reader says of all of them
     """
 
@@ -89,8 +89,8 @@ class FolderData:
 def load_folder(path: str | Path, reader: Reader, labels: Sequence[str] | None = None) -> FolderData:
     """Read a folder of class folders, whose samples the reader reads.
 
-    To evaluate a model, give the labels that are in its file, and a reader that prepares samples as the file says.
-    What systems leave in folders (hidden files, __MACOSX, Thumbs.db) and class folders without samples are passed over.
+    To evaluate a model, give the labels from its file, and a reader that prepares samples as the file says.
+    System files (hidden files, __MACOSX, Thumbs.db) and class folders without samples are skipped.
 
     Raises DataError if path is no folder, holds no class folders, or samples of a class that is not in labels, or if
     fewer than two classes (one, where labels are given) have a sample that can be read.
@@ -177,14 +177,14 @@ def _class_folders(path: Path, reader: Reader) -> tuple[list[Path], int]:
 
 
 def find_samples(folder: Path, is_sample: Callable[[Path], bool]) -> tuple[list[Path], int]:
-    """What should be samples, by name, and the number of other entries."""
+    """The files that should be samples, by name, and the number of other entries."""
     entries = _entries(folder)
     samples = list(filter(is_sample, entries))
     return samples, len(entries) - len(samples)
 
 
 def find_all_samples(folder: Path, is_sample: Callable[[Path], bool]) -> tuple[list[Path], int]:
-    """What should be samples in a folder and in those within it, by name, and the number of other files."""
+    """The files that should be samples in a folder and its subfolders, by name, and the number of other files."""
     samples, others = find_samples(folder, is_sample)
     for entry in filter(Path.is_dir, _entries(folder)):
         others -= 1
@@ -199,7 +199,7 @@ def _may_be_a_class(entry: Path) -> bool:
 
 
 def _classes_within(path: Path, is_sample: Callable[[Path], bool], depth: int = DEEPEST) -> Iterator[Path]:
-    """Folders within a folder, itself not, that hold class folders of samples; the nearest first."""
+    """Folders inside a folder that hold class folders of samples; the nearest first."""
     inner = [entry for entry in _entries(path) if _may_be_a_class(entry)]
     yield from (
         folder
@@ -238,7 +238,7 @@ def _read_all(files: list[Path], reader: Reader) -> tuple[np.ndarray, list[Path]
 def _too_few_classes(
     path: Path, names: set[str], reasons: list[str], labels: Sequence[str] | None, reader: Reader
 ) -> str:
-    """Why a folder cannot be used, and where its classes may be instead."""
+    """The error for a folder that cannot be used, which says where its classes may be instead."""
     if deeper := list(_classes_within(path, reader.is_sample)):
         return f"the classes of {path} lie deeper: give {_preferred(deeper, testing=bool(labels))}"
     only = f"only {next(iter(names))} has" if names else "no folder in it has"
@@ -249,6 +249,6 @@ def _too_few_classes(
 
 
 def _preferred(folders: list[Path], testing: bool) -> Path:
-    """The part of a data set that fits: to train on, or to test on; else the first folder."""
+    """The part of a data set to train on, or to test on; otherwise the first folder."""
     order = PARTS[::-1] if testing else PARTS
     return min(folders, key=lambda f: order.index(f.name.lower()) if f.name.lower() in order else len(order))

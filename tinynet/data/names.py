@@ -1,4 +1,4 @@
-"""What the data sets are called, apart from what reads them, so that a shell completes their names at once."""
+"""Names of the data sets, apart from the code that reads them, so that shell completion is fast."""
 
 DATASETS = ("digits", "fashion", "shakespeare", "sentence-polarity", "spoken-digits", "temperature")
 ALIASES = {"mnist": "digits", "fashion-mnist": "fashion"}

@@ -1,4 +1,4 @@
-"""Recipes, one object a system: which data it is for, which layers, which settings, and what the file says of it."""
+"""Recipes, one object per system: which data it is for, which layers and settings, and what the model's file says."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ DATA = (
     "and text, a .csv table with the column to predict, a .csv series of times and numbers, or a folder with one folder of pictures "
     "or .wav files per class"
 )
-"""What there are recipes for."""
+"""The data that there are recipes for, for messages."""
 TASKS = ("pictures", "characters", "rows", "text", "series", "sound")
-"""What networks are trained for: the names of `tasks.TASKS`, which would import more."""
+"""What networks are trained for: the names in `tasks.TASKS`, repeated here since importing that takes longer."""
 OPTIONS = {
     "units": "is the size of a recurrent layer, which {architecture} does not have; leave it out",
     "augment": "is for pictures and sounds, but DATA is {holds}; leave it out",
     "target": "is a column of a table, but DATA is {holds}; leave it out",
-    "target_type": "is of a column of a table, but DATA is {holds}; leave it out",
+    "target_type": "is for a column of a table, but DATA is {holds}; leave it out",
     "drop": "is for columns of a table, but DATA is {holds}; leave it out",
 }
-"""Settings that not every recipe and architecture takes, and what is said where one of them does not."""
+"""Settings that not every recipe and architecture takes, and the message for one that does not."""
 
 
 def recipes() -> tuple[Recipe, ...]:
-    """All recipes, in the order in which they are asked whether they match."""
+    """All recipes; the first that matches is used."""
     from .digits import Digits
     from .fashion import Fashion
     from .folder import Folder
@@ -53,7 +53,7 @@ def find(data: str, choices: Choices) -> Recipe | None:
 
 
 def plan(data: str, choices: Choices) -> Plan:
-    """The training that the recipe for DATA makes of it and of what the user chose.
+    """The training that the recipe for DATA plans, with the user's choices.
 
     Raises DataError for DATA that no recipe takes, TinynetError for an architecture that does not fit it, UsageError for other
     settings that do not.

@@ -1,4 +1,4 @@
-"""The one table behind `arch`: which networks fit which kind of data, and why. `auto` is the first that fits."""
+"""The table behind `arch`: which networks fit which kind of data, and why. `auto` is the first that fits."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from ..errors import Setting, TinynetError
 
 
 class Architecture(NamedTuple):
-    """A kind of network. title: as a sentence names it; options: settings that only such networks have."""
+    """A kind of network. title: its name in sentences; options: settings that only such networks have."""
 
     title: str
     options: frozenset[str] = frozenset()
 
 
 class Rule(NamedTuple):
-    """What fits one kind of data. architectures: the best first; reason: why these."""
+    """The architectures that fit one kind of data, the best first; reason: why these."""
 
     architectures: tuple[str, ...]
     reason: str
@@ -67,7 +67,7 @@ RULES = {
 
 
 def choose(kind: str, asked: str) -> str:
-    """The architecture for data of a kind; raises TinynetError, with the reason, for one that does not fit."""
+    """The architecture for a kind of data; raises TinynetError, with the reason, for one that does not fit."""
     fitting, reason = RULES[kind]
     if asked == "auto":
         return fitting[0]

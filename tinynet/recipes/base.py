@@ -1,4 +1,4 @@
-"""What a recipe is, what a user may decide, and what it hands over: a network, arrays, and how to train."""
+"""The base of recipes, the choices of a user, and the plan that a recipe makes: a network, arrays, and how to train."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ..training.schedules import peak_rate
 from ..version import __version__
 
 SHOWN = 10
-"""Classes that a note names."""
+"""Most classes that a note names."""
 ENOUGH_TO_JUDGE_BY = 1000
-"""Validation samples from which an accuracy is right to two or three points in a hundred."""
+"""From this many validation samples on, an accuracy is known to within two or three percentage points."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Choices:
 
     arch: str = "auto"
     task: str = "auto"
-    """What the network is to be for, where DATA alone does not say it."""
+    """What the network is for, if DATA alone does not say."""
     epochs: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
@@ -35,9 +35,9 @@ class Choices:
     augment: bool | None = None
     """Whether pictures are shifted, turned and bent at random."""
     units: int | None = None
-    """Of a recurrent layer."""
+    """Size of a recurrent layer."""
     target: str | None = None
-    """The column of a table that is to be predicted."""
+    """The column of a table to predict."""
     target_type: str | None = None
     """Whether the target's values are "classes" or a "number"."""
     drop: tuple[str, ...] | None = None
@@ -45,19 +45,19 @@ class Choices:
 
 
 class Recipe:
-    """How a system is made of DATA, which is a name or a path. A recipe is asked whether it matches, then for its plan."""
+    """How to build and train a system for DATA, a name or a path. First `matches` is called, then `plan`."""
 
     task: ClassVar[str]
     """What the trained network is for: the `task` of its file."""
     kind: ClassVar[str]
-    """Of data: what the table of architectures goes by."""
+    """Kind of data: the key of the table of architectures."""
     holds: ClassVar[str]
-    """What is in the data, in a sentence."""
+    """What the data holds, as a phrase for messages."""
     options: ClassVar[frozenset[str]] = frozenset()
-    """Settings that it takes beside those that every training has and those of the architecture."""
+    """Settings that it takes in addition to those of every training and of the architecture."""
 
     def matches(self, data: str, choices: Choices) -> bool:
-        """Whether it is for DATA, as far as a look at its name and its first lines tells, and for what the user chose."""
+        """Whether it fits DATA, judged by its name and first lines, and the user's choices."""
         raise NotImplementedError
 
     def plan(self, data: str, choices: Choices) -> Plan:
@@ -67,7 +67,7 @@ class Recipe:
 
 @dataclass
 class Plan:
-    """A training that only waits to be started: `plan.fit()`."""
+    """A training that is ready to start: `plan.fit()`."""
 
     name: str
     """The file's stem: DATA-ARCH."""
@@ -75,7 +75,7 @@ class Plan:
     """Why this network, in a sentence that is printed."""
     model: Sequential
     x: Any
-    """Samples: an array, or a tuple of them where the model has several inputs."""
+    """Samples: an array, or a tuple of arrays if the model has several inputs."""
     y: np.ndarray
     settings: dict[str, Any]
     """Settings of `fit`, the validation data among them."""
@@ -83,7 +83,7 @@ class Plan:
     callbacks: list[Callback] = field(default_factory=list)
 
     def fit(self, **settings: Any) -> History:
-        """Train the model; `settings` are those of `fit` that are no part of the plan, such as a time limit."""
+        """Train the model; `settings` are those of `fit` that are not part of the plan, such as a time limit."""
         return self.model.fit(self.x, self.y, **self.settings, **settings)
 
     def record(self, best: dict[str, Any]) -> dict[str, Any]:
@@ -91,7 +91,7 @@ class Plan:
         return {"samples": len(self.y), "validation accuracy": round(best["val_accuracy"], 5)}
 
     def training_record(self, data: str, history: History, best: dict[str, Any]) -> dict[str, Any]:
-        """What the model's file says of its training, a table that people read as well."""
+        """The training record in the model's file."""
         augment, optimizer = self.settings.get("augment"), self.settings["optimizer"]
         amounts = asdict(augment) if augment else {}
         return {
@@ -110,7 +110,7 @@ class Plan:
         }
 
     def result_line(self, best: dict[str, Any]) -> str:
-        """The result as people read it; of a small validation set with what new data may give."""
+        """The result in one sentence; after a small validation set with the range to expect on new data."""
         accuracy, labels = best["val_accuracy"], self.settings["validation_data"][1]
         right = f"{100 * accuracy:.2f} % of the validation set right"
         if len(labels) >= ENOUGH_TO_JUDGE_BY:
@@ -119,11 +119,11 @@ class Plan:
         return f"{right}, but that is only {len(labels)} of them: expect {100 * low:.0f} to {100 * high:.0f} % of new ones"
 
     def baselines(self) -> list[str]:
-        """What simpler ways reach on the same validation data, a sentence each."""
+        """What simpler methods reach on the same validation data, one sentence each."""
         return []
 
     def notes(self) -> list[str]:
-        """What the user should know of the trained model: classes of the validation set that it never answers."""
+        """Notes on the trained model: classes of the validation set that it never predicts."""
         x, y = self.settings["validation_data"][:2]
         answers = np.unique(self.model.answer(x)[0].argmax(axis=-1))
         labels = self.model.labels or []
@@ -132,12 +132,12 @@ class Plan:
             return []
         more = f" and {len(never) - SHOWN} more" if len(never) > SHOWN else ""
         return [
-            f"{', '.join(never[:SHOWN])}{more}: never answered on the validation set; more samples of such classes would help"
+            f"{', '.join(never[:SHOWN])}{more}: never predicted on the validation set; more samples of such classes would help"
         ]
 
 
 def likely_range(accuracy: float, samples: int) -> tuple[float, float]:
-    """Where the accuracy on new data lies, with 95 % confidence, after one on so few samples (Wilson 1927)."""
+    """The 95 % confidence interval of the accuracy on new data, from that on a few samples (Wilson 1927)."""
     z = 1.96
     middle, total = accuracy + z * z / (2 * samples), 1 + z * z / samples
     spread = z * math.sqrt(accuracy * (1 - accuracy) / samples + (z / (2 * samples)) ** 2)

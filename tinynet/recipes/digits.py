@@ -15,11 +15,11 @@ from . import picture_rows, pictures
 from .base import Choices, Plan, Recipe
 
 VALIDATION = 5000
-"""The last so many training pictures: settings and the best epoch are chosen on them, never on the test set."""
+"""Number of training pictures, the last, on which settings and the best epoch are chosen, never on the test set."""
 WEIGHT_DECAY = 0.15
-"""Of the CNN: without it the loss on the validation set rises as soon as the learning rate falls."""
+"""Weight decay of the CNN: without it the validation loss rises as soon as the learning rate falls."""
 EACH_STYLE, DIGIT_TIMES, LETTER_TIMES = 12, 2, 2
-"""Drawn pictures of each style of a printed digit or letter, and how often an epoch takes them."""
+"""Drawn pictures per style of a printed digit or letter, and how often an epoch repeats them."""
 SCANS = 10_000
 """Training digits that are also shown as small scans of them look."""
 
@@ -57,8 +57,8 @@ class Digits(Recipe):
 def with_prints_and_scans(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Handwritten pictures and labels with printed digits and letters and small scans added; labels become rows of probabilities.
 
-    Of a letter every digit is equally probable, so that the network learns not to be sure of what is none (Hendrycks, Mazeika &
-    Dietterich, «Deep anomaly detection with outlier exposure», 2019).
+    Letters are labelled with equal probabilities, so that the network learns not to be sure of what is no digit (Hendrycks, Mazeika &
+    Dietterich, "Deep anomaly detection with outlier exposure", 2019).
     """
     rng = np.random.default_rng(0)
     digits, labels = printed_digits(EACH_STYLE, rng)

@@ -1,4 +1,4 @@
-"""Your own pictures, one folder a class: `tinynet train FOLDER`, then `tinynet classify` with the model that this makes."""
+"""Your own pictures, one folder per class: `tinynet train FOLDER`, then `tinynet classify` with the model that this makes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from . import pictures
 from .base import Choices, Plan, Recipe
 
 VALIDATION = 0.15
-"""Fraction of each class that is kept for choosing the best epoch."""
+"""Fraction of each class that is held out to choose the best epoch."""
 STEPS = 2500
 """Training steps that are enough for a few thousand small pictures; fewer pictures are seen more often."""
 EPOCHS = (10, 100)

@@ -1,6 +1,6 @@
 """Pictures read row by row, as a sequence: one recurrent layer that has seen the whole picture after its last row.
 
-A CNN is the better reader of pictures; this is what recurrent networks are tried on (Le, Jaitly & Hinton 2015).
+A CNN reads pictures better; this is a common test of recurrent networks (Le, Jaitly & Hinton 2015).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def plan(
     ema: float | None = None,
     about: str = "",
 ) -> Plan:
-    """The plan for grey pictures (n, height, width, 1), as `pictures.plan` makes it: height steps of width numbers."""
+    """The plan for grey pictures (n, height, width, 1), like `pictures.plan`: height steps of width numbers."""
     arch = choices.arch
     (x, y), (xv, yv) = training, validation
     units = choices.units or UNITS

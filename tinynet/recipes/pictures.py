@@ -1,7 +1,7 @@
 """Pictures of one thing each: a small convolutional network.
 
 A picture is a grid whose neighbours belong together, and what it shows does not depend on where it stands: that is what a
-convolution assumes. Training follows one cycle of the learning rate (Smith & Topin 2018), weights averaged at the end.
+convolution assumes. Training takes one cycle of the learning rate (Smith & Topin 2018) and averages the weights at its end.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from .base import Choices, Plan
 BATCH_SIZE = 64
 PEAK_LEARNING_RATE = 3e-3
 FEW_PICTURES = 100
-"""For validation: below so many, the best epoch is the luckiest, and the last, at a rate near 0, reads more of new pictures."""
+"""With fewer validation pictures the best epoch is mere luck, and the last, at a rate near 0, does better on new pictures."""
 SMALLEST_MAP = 8
-"""Sides of the picture below which no further convolution and pooling is put on top."""
+"""Side of the map below which no further convolution and pooling is added."""
 
 
 def network(
@@ -49,7 +49,7 @@ def _dropout(rate: float) -> list[Dropout]:
 
 
 def _watch(validation_pictures: int) -> EarlyStopping:
-    """What tells the epoch that is kept; where training is broken off, the best one in any case."""
+    """The EarlyStopping that tells the epoch to keep; if training is broken off, that is always the best one."""
     if validation_pictures < FEW_PICTURES:
         return EarlyStopping("val_loss", patience=None, restore_best_weights=False)
     return EarlyStopping("val_accuracy", patience=None)
@@ -71,7 +71,7 @@ def plan(
     about: str = "",
     resized: bool = False,
 ) -> Plan:
-    """The plan for arrays of pictures, which the recipe may have `resized`; the user's choices go before the recipe's."""
+    """The plan for arrays of pictures, which the recipe may have `resized`; the user's choices override the recipe's."""
     x, y = training
     model = network(x.shape[1:], labels, dropout, seed=choices.seed, name=f"{name}-cnn")
     model.metadata.update(about=about, input=preparation)

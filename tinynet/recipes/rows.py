@@ -31,19 +31,19 @@ from .base import Choices, Plan, Recipe
 VALIDATION = 0.15
 LEAST_ROWS = 10
 MANY_ROWS = 5000
-"""From so many on, the network is larger and needs no dropout."""
+"""From this many rows on, the network is larger and needs no dropout."""
 UNITS = {True: (128, 64), False: (64, 32)}
 DROPOUT = {True: 0.0, False: 0.2}
 BATCH_SIZE = (16, 256)
-"""Smallest and largest; a twentieth of the rows between."""
+"""Smallest and largest; between them a twentieth of the rows."""
 STEPS = 4000
 EPOCHS = (20, 100)
 PEAK_LEARNING_RATE = 3e-3
 WEIGHT_DECAY = {True: 0.01, False: 0.5}
 TELLS = 0.995
-"""Part of the rows in which one column alone tells the target."""
+"""Fraction of the rows for which one column alone tells the target."""
 SAME = 0.9995
-"""Correlation of a column and a target that say the same number."""
+"""Correlation from which a column and a target are taken for the same number."""
 FEW_VALUES = 20
 LINEAR_EPOCHS, LINEAR_LEARNING_RATE, LINEAR_WEIGHT_DECAY = 60, 1e-2, 0.1
 """Of logistic regression."""
@@ -53,7 +53,7 @@ RIDGE = 1.0
 
 @dataclass
 class RowsPlan(Plan):
-    """A training on rows. What is learnt is a class, or where `number` is set a number."""
+    """A training on rows, for classes or, if `number` is set, a number."""
 
     number: Number | None = None
     true: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -78,7 +78,7 @@ class RowsPlan(Plan):
         return measure_numbers(self.number.value(outputs), self.true)
 
     def result_line(self, best: dict[str, Any]) -> str:
-        """The result as people read it."""
+        """The result in one sentence."""
         return (
             super().result_line(best)
             if self.number is None
@@ -86,7 +86,7 @@ class RowsPlan(Plan):
         )
 
     def notes(self) -> list[str]:
-        """Classes that are never answered."""
+        """Classes that are never predicted."""
         return super().notes() if self.number is None else []
 
     def baselines(self) -> list[str]:
@@ -115,11 +115,11 @@ class Rows(Recipe):
     options = frozenset({"target", "target_type", "drop"})
 
     def matches(self, data: str, choices: Choices) -> bool:
-        """A .csv or .tsv file; which column is to be predicted must be said."""
+        """A .csv or .tsv file; the column to predict must be given."""
         return data.lower().endswith((".csv", ".tsv")) and os.path.isfile(data)
 
     def plan(self, data: str, choices: Choices) -> RowsPlan:
-        """Rows without a target are left out; columns that tell nothing are, with a note each."""
+        """The plan; rows without a target are left out, and so are uninformative columns, with a note each."""
         table = read_table(data)
         target, left_out = _chosen_columns(table, choices)
         rows, fields = with_target(table, target)
@@ -172,7 +172,7 @@ class Rows(Recipe):
 
 
 def _describe(model: Sequential, target: str, preparation: Preparation, number: Number | None) -> None:
-    """Write into the model what its file says of its input and output."""
+    """Set the model's metadata on its input and output."""
     found = {"kind": "table", "target": target, "columns": preparation.as_json()}
     model.metadata["input"] = {**found, **({"number": number.as_json()} if number else {})}
     names = ", ".join(column.name for column in preparation.columns)
@@ -208,7 +208,7 @@ def _settings(choices: Choices, rows: int, validation: tuple[np.ndarray, np.ndar
 
 
 def _chosen_columns(table: Table, choices: Choices) -> tuple[str, set[str]]:
-    """The target, and columns that are to be left out; raises UsageError for such as the table has not."""
+    """The target, and columns that are to be left out; raises UsageError for one that the table does not have."""
     left_out = {*(choices.drop or ())}
     columns = ", ".join(table.columns)
     if choices.target is None:
@@ -252,7 +252,7 @@ def _tell_tales(table: Table, names: list[str], fields: list[str], target: str) 
 
 
 def _same_numbers(table: Table, names: list[str], fields: list[str], target: str) -> list[str]:
-    """A sentence for each column that grows with the number to predict as nothing but itself does."""
+    """A sentence for each column that correlates so closely with the number to predict that it may be the same."""
     y = as_target_numbers(fields, table.decimal, table.name, target)
     found = []
     for name in names:
@@ -265,7 +265,7 @@ def _same_numbers(table: Table, names: list[str], fields: list[str], target: str
 
 
 def _tells(name: str, target: str) -> str:
-    return f"the column {name} alone tells {target}: if it is known only afterwards, drop it"
+    return f"the column {name} alone tells {target}: if it is only known afterwards, drop it"
 
 
 def _counted(number: int, thing: str) -> str:

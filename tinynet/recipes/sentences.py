@@ -1,6 +1,6 @@
 """Texts of any length: `tinynet train TABLE.tsv` of labels and texts, then `tinynet classify` with the model that this makes.
 
-Two readers beside each other, whose outputs are averaged. The wide one adds up what each word, pair and piece of a word says for a
+Two readers in parallel, whose outputs are averaged. The wide one adds up what each word, pair and piece of a word says for a
 class, whatever its place: it begins as a naive Bayes classifier, and training corrects it (Wang & Manning 2012). The deep one reads the
 words in their order: a recurrent layer from both ends, since what a word means depends on what comes before and after it, of which
 the strongest signal counts, wherever it stands; in long texts behind a convolution, which takes neighbours together and leaves fewer
@@ -44,16 +44,16 @@ from .base import RECURRENT, Choices, Plan, Recipe
 
 VALIDATION = 0.1
 LONGEST = 400
-"""Words of a text that training reads in their order; the bag holds those behind them too."""
+"""Words of a text that training reads in order; the bag holds the later ones too."""
 EMBEDDING, UNITS, FILTERS, WINDOW, POOL = 24, 32, 48, 3, 4
 EMBEDDING_DROPOUT, DROPOUT, BAG_DROPOUT = 0.3, 0.5, 0.5
 CONFIDENCE = 0.2
-"""By what the weights of naive Bayes are multiplied: it counts words that go together as if each said something new."""
+"""Factor of the weights of naive Bayes, which counts words that occur together as if they were independent."""
 BATCH_SIZE, PEAK_LEARNING_RATE = 64, 1e-3
 STEPS, EPOCHS = 600, (4, 30)
 """Training steps that are enough, and fewest and most times that each text is read."""
 LEAST_RIGHT = 0.6
-"""Of the answers that are called neutral on the validation set fewer would be right."""
+"""Answers that are right less often than this on the validation set are called neutral."""
 POLES = {"negative", "positive"}
 """Classes between which there is a neutral answer."""
 
@@ -86,7 +86,7 @@ class Sentences(Recipe):
 def plan(
     name: str, choices: Choices, training: LabelledTexts, validation: LabelledTexts, *, about: str
 ) -> TextsPlan:
-    """The plan for labelled texts; the user's choices go before the recipe's."""
+    """The plan for labelled texts; the user's choices override the recipe's."""
     arch, labels = choices.arch, training.labels
     vocabulary = Vocabulary.learn(training.texts, name)
     x, xv = (_encoded(vocabulary, part) for part in (training, validation))
@@ -144,7 +144,7 @@ def deep_reader(vocabulary: Vocabulary, classes: int, arch: str, units: int | No
 
 
 def network(both: Parallel, vocabulary: Vocabulary, labels: list[str], **identity: Any) -> Sequential:
-    """The mean of what the two readers say."""
+    """The mean of the two readers' outputs."""
     layers = [both, GlobalAveragePool1D(), Activation("softmax")]
     return Sequential(
         layers, ((None,), (None,)), labels=labels, vocabulary=list(vocabulary.terms), **identity
@@ -153,7 +153,7 @@ def network(both: Parallel, vocabulary: Vocabulary, labels: list[str], **identit
 
 @dataclass
 class TextsPlan(Plan):
-    """A training on texts, beside which naive Bayes stands."""
+    """A training on texts, with naive Bayes for comparison."""
 
     apart: Sequential = field(kw_only=True)
     """The same readers, each with an answer of its own (n, 2, classes): what is trained."""

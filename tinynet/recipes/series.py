@@ -1,7 +1,7 @@
 """Series: `tinynet train SERIES.csv`, then `tinynet forecast` with the model that this makes.
 
 A network reads a window of what trend and seasons leave, and gives all steps of the horizon at once. It has two branches, whose
-outputs are added: a linear one, which begins as the least-squares forecast, and a recurrent one, which begins as nothing and
+outputs are added: a linear one, which starts as the least-squares forecast, and a recurrent one, which starts at zero and
 learns what is not linear. A series is short, and what a network finds in it is partly chance: at the end three quarters of what
 was learnt are taken back, which makes the forecast a mean of the first and the last one (Bates & Granger 1969 on such means).
 """
@@ -54,12 +54,12 @@ class SeriesPlan(Plan):
         return f"mean absolute error {best['mae']:.3f} in training, in units of the windows' scale"
 
     def baselines(self) -> list[str]:
-        """The errors on held-out windows: of the linear forecast that training begins with, and of two that know nothing."""
+        """The errors on held-out windows: of the linear forecast that training starts from, and of two naive ones."""
         assert self.start is not None
         naive = f"seasonal naive {self.start.naive:.3f}, last value {self.start.last:.3f}"
         steps = self.start.preparation.horizon
         return [
-            f"MASE on held-out windows, {steps} steps ahead: linear forecast, where it began, {self.start.mase:.3f}; {naive}"
+            f"MASE on held-out windows, {steps} steps ahead: linear forecast, its starting point, {self.start.mase:.3f}; {naive}"
         ]
 
     def notes(self) -> list[str]:
@@ -118,7 +118,7 @@ def plan_for(series: Series, choices: Choices, stem: str) -> SeriesPlan:
 
 
 def _without(series: Series, drop: tuple[str, ...]) -> Series:
-    """The series without some columns; raises DataError for one that it has not."""
+    """The series without some columns; raises DataError for one that it does not have."""
     for name in drop:
         if name not in series.columns:
             close = did_you_mean(name, series.columns)
@@ -133,7 +133,7 @@ def _without(series: Series, drop: tuple[str, ...]) -> Series:
 
 
 def network(arch: str, start: Start, units: int | None = None, **identity: Any) -> Sequential:
-    """A linear branch that is the least-squares forecast, and beside it one that begins as nothing."""
+    """A linear branch that starts as the least-squares forecast, and a recurrent one that starts at zero."""
     window, outputs = start.x.shape[1:], start.y.shape[1]
     branch: list[Layer]
     if arch == "cnn":

@@ -1,8 +1,8 @@
 """Sounds: `tinynet train FOLDER` of class folders of .wav files, then `tinynet classify` with the model that this makes.
 
 What a moment sounds like is a small picture, bands by time, whose neighbours belong together: a CNN reads it, the same at each
-step, and pools over bands, since no two voices are equally high. How moments follow each other is a sequence of any length:
-a GRU carries along what came before, in a clip as well as in a stream (Sainath, Vinyals, Senior & Sak 2015).
+step, and pools over bands, since no two voices have the same pitch. The moments follow each other in a sequence of any length:
+a GRU keeps what came before in its state, in a clip as well as in a stream (Sainath, Vinyals, Senior & Sak 2015).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .architectures import ARCHITECTURES
 from .base import RECURRENT, Choices, Plan, Recipe
 
 VALIDATION = 0.15
-"""Fraction of each class of a folder that is kept to measure on."""
+"""Fraction of each class of a folder that is held out to measure on."""
 BATCH_SIZE = 64
 PEAK_LEARNING_RATE, WEIGHT_DECAY, CLIP_NORM = 4e-3, 0.02, 1.0
 FILTERS, FEATURES, UNITS = (24, 48), 96, 96
@@ -68,7 +68,7 @@ class Sounds(Recipe):
             preparation=Preparation.from_settings(found.preparation),
             about=f"tells apart {', '.join(found.labels)}"[:80],
         )
-        blank = [f"nothing is heard in {len(found.blank)} sounds of {data}"] if len(found.blank) else []
+        blank = [f"nothing was heard in {len(found.blank)} sounds of {data}"] if len(found.blank) else []
         made.warnings += found.notes(data) + found.unreadable + blank
         return made
 
@@ -131,7 +131,7 @@ def plan(
     preparation: Preparation,
     about: str,
 ) -> Plan:
-    """The plan for sounds (n, steps, 2 · step, mels, 1); the user's choices go before the recipe's."""
+    """The plan for sounds (n, steps, 2 · step, mels, 1); the user's choices override the recipe's."""
     arch, (x, y) = choices.arch, training
     name = f"{name}-{arch}"
     model = network(preparation, labels, arch, choices.units, seed=choices.seed, name=name)
@@ -148,7 +148,7 @@ def plan(
         ),
         "validation_data": validation,
         "augment": SoundAugment() if choices.augment is False else SPOKEN,
-        # the last epoch, at a rate near 0, is the best of new voices, whatever a few sounds of known ones say
+        # the last epoch, at a rate near 0, does best on new voices, whatever a few sounds of known voices say
         "early_stopping": EarlyStopping("val_loss", patience=None, restore_best_weights=False),
         "ema": 0.99,
         "seed": choices.seed,
@@ -161,7 +161,7 @@ def plan(
 
 @dataclass
 class SoundPlan(Plan):
-    """A training on sounds, beside which a linear model stands."""
+    """A training on sounds, with a linear model for comparison."""
 
     def baselines(self) -> list[str]:
         """What a linear model reaches on the same validation set."""

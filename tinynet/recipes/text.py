@@ -1,6 +1,6 @@
 """Text: `tinynet train FILE.txt`, then `tinynet generate` with the model that this makes.
 
-What comes next in a text depends on what came before it, near and far: a recurrent layer carries that along, here from
+What comes next in a text depends on what came before, near and far: a recurrent layer keeps that in its state, here from
 window to window through the whole text (truncated back-propagation through time; Karpathy 2015).
 """
 
@@ -32,9 +32,9 @@ STREAMS, STEPS = {"lstm": 50, "gru": 50, "rnn": 16}, 100
 A plain RNN learns less from a step, and a step costs less: it takes more of them, and needs no dropout.
 """
 WINDOWS = 10
-"""A stream of a short text is at least so many windows long, so there are fewer of them."""
+"""Least number of windows in a stream; short texts have fewer streams."""
 UNITS = {20_000: 64, 100_000: 128, 500_000: 256, math.inf: 512}
-"""Of the recurrent layer, for texts up to so many characters."""
+"""Size of the recurrent layer, by the most characters of a text."""
 DROPOUT = {100_000: 0.2, math.inf: 0.5}
 EMBEDDING = 64
 TRAINING_STEPS = {"lstm": 3200, "gru": 3200, "rnn": 9600}
@@ -43,13 +43,13 @@ EPOCHS = (3, 60)
 """Fewest and most times that a text is read."""
 PEAK_LEARNING_RATE = {"lstm": 3e-3, "gru": 3e-3, "rnn": 4e-3}
 WARM_UP = 0.05
-"""Of all training steps, at most WARM_UP_STEPS of them."""
+"""Fraction of all training steps, at most WARM_UP_STEPS."""
 WARM_UP_STEPS = 200
 RESET_RATE = {"lstm": 0.0, "gru": 0.0, "rnn": 0.1}
 """A plain RNN can get stuck on one character when it starts from zeros it rarely saw in training; LSTM and GRU do not."""
 CLIP_NORM = 1.0
 SAMPLE, SECONDS_BETWEEN_SAMPLES = 200, 20.0
-"""Characters that are shown while a network learns, and how often at most."""
+"""Length of the samples shown during training, and the least seconds between them."""
 
 
 @dataclass
@@ -57,7 +57,7 @@ class TextPlan(Plan):
     """A training on text. The loss is in nats per character."""
 
     characters: int = 0
-    """What it trains on."""
+    """How many characters it trains on."""
 
     def record(self, best: dict[str, Any]) -> dict[str, Any]:
         return {"characters": self.characters, "validation loss": round(best["val_loss"], 5)}
@@ -99,18 +99,18 @@ class Text(Recipe):
 
 
 def _check_length(data: str, length: int, batch_size: int) -> None:
-    """Raise DataError unless what is learnt from fills a batch, and one character follows it."""
+    """Raise DataError unless the training part fills a batch and one more character."""
     batch = batch_size * STEPS
     needed = next(n for n in itertools.count(int(batch / (1 - HELD_OUT))) if n - held_out_of(n) > batch)
     if length < needed:
         raise DataError(
             f"{data} is too short: it has {length:,} characters, but batches of {batch_size} × {STEPS} need {needed:,}, "
-            f"of which a tenth is kept for validation; give a longer text{' or a smaller batch size' * (batch_size > 1)}"
+            f"of which a tenth is held out for validation; give a longer text{' or a smaller batch size' * (batch_size > 1)}"
         )
 
 
 def network(arch: str, vocabulary: str, length: int, units: int | None = None, **identity: Any) -> Sequential:
-    """Embedding, one recurrent layer, dropout, softmax, for a text of so many characters."""
+    """Embedding, one recurrent layer, dropout and softmax, sized for the length of the text."""
     layers = [
         Embedding(len(vocabulary), EMBEDDING),
         RECURRENT[arch](units or _by_length(UNITS, length), return_sequences=True),
@@ -121,7 +121,7 @@ def network(arch: str, vocabulary: str, length: int, units: int | None = None, *
 
 
 class Sample(Callback):
-    """Prints what the network would write, after an epoch, but not more often than every so many seconds."""
+    """Print a sample of what the network writes after an epoch, at most once in `seconds`."""
 
     def __init__(self, stream: TextIO | None = None, seconds: float = SECONDS_BETWEEN_SAMPLES) -> None:
         self.stream, self.seconds, self.shown = stream or sys.stderr, seconds, time.monotonic()

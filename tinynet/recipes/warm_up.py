@@ -1,4 +1,4 @@
-"""Compile what the recipes need: short trainings with everything that theirs use, and what is done afterwards."""
+"""Compile what the recipes need, by short trainings with everything that they use, and by using the results."""
 
 from __future__ import annotations
 

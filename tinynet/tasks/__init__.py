@@ -1,7 +1,7 @@
-"""What a trained network is for: one file a task, named as the `task` of a model's file names it, with a class `TASK`.
+"""Tasks, what trained networks are for: one file per task, named after the `task` in a model's file, with its class as `TASK`.
 
-A task has one network, or several that vote, and three words: `answer` makes of one input, as people hold it, the answers;
-`evaluate` makes of data, as `read` reads them, measures; `show` makes of either what people read.
+A task has one network, or several that vote, and three main methods: `answer` turns one input, such as a picture file, into
+answers; `evaluate` turns data, as `read` returns it, into measures; `show` turns either into lines of text.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ Kind = TypeVar("Kind", bound=Task)
 
 
 def of(*models: Network) -> Task:
-    """The task of a model, or of several that vote; one that says nothing of it is taken to name classes."""
+    """The task of a model, or of several that vote; a model that does not say is taken to name classes."""
     name = name_of(models[0]) or PICTURES
     return import_module(f".{name}", __name__).TASK(*models)
 
 
 def expect(kind: type[Kind], *models: Network) -> Kind:
-    """The task of this kind with these models; raises TinynetError for a model of another, naming the verb that fits."""
+    """The task of this kind with these models; raises TinynetError for a model for another task, with the verb that fits."""
     for model in models:
         check_task(model, kind.name)
     return kind(*models)

@@ -1,4 +1,4 @@
-"""What every task has, and which task a model is for."""
+"""The base of all tasks, and which task a model is for."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ..network import Network
 
 
 def reads_pictures(model: Network) -> bool:
-    """Whether a model says how a picture becomes its input, and answers with one row of numbers."""
+    """Whether a model says how a picture becomes its input, and its output is one row of numbers."""
     return "input" in model.metadata and len(model.output_shape) == 1
 
 
 def reads_ids(model: Network) -> bool:
-    """Whether what a model reads are ids, as of characters."""
+    """Whether a model reads ids, such as those of characters."""
     return model.takes_ids
 
 
@@ -78,19 +78,19 @@ TASKS = {
 
 
 class Examples(Protocol):
-    """What models are measured on, as `read` reads it."""
+    """Data that models are measured on, as `read` returns it."""
 
     remarks: Sequence[str]
-    """What the user should know before the figures, line by line."""
+    """Notes to print before the figures, line by line."""
     unreadable: Sequence[str]
     """A sentence for each sample that could not be read."""
 
 
 class Measures(Protocol):
-    """What `evaluate` found."""
+    """The result of `evaluate`."""
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, as programs read it."""
+        """All measures as JSON values."""
         ...
 
 
@@ -106,14 +106,14 @@ class Task(Generic[Given, Found]):
     def __init__(self, *models: Network) -> None:
         self.models = models
         self.model = models[0]
-        """Speaks for all."""
+        """The first model, which stands for all in messages and labels."""
 
     def answer(self, given: Any) -> Any:
-        """The answers to one input, as people hold it."""
+        """The answers to one input, such as a file."""
         raise NotImplementedError
 
     def read(self, data: str) -> Given:
-        """The data of that name, or in that file or folder, prepared to measure the models on."""
+        """The data set of that name, or the data in that file or folder, prepared to measure the models on."""
         raise NotImplementedError
 
     def evaluate(self, data: Given) -> Found:
@@ -126,7 +126,7 @@ class Task(Generic[Given, Found]):
 
 
 def name_of(model: Network) -> str | None:
-    """The task that a model's file names, or else the one that a model with such an input is for; None: it says nothing."""
+    """The task that a model's file names, or the one that its input suggests; None if neither tells."""
     return _name(model.metadata, model.vocabulary)
 
 
@@ -140,7 +140,7 @@ def _name(metadata: Mapping[str, Any], vocabulary: Sequence[str] | None) -> str 
 
 
 def check_task(model: Network, name: str) -> None:
-    """Raise TinynetError unless a model can do a task, with the verb that it is for."""
+    """Raise TinynetError unless a model can do a task; the message names the verb that fits the model."""
     model.check_begun()
     found = name_of(model)
     if found in (name, None) and TASKS[name].fits(model):

@@ -1,4 +1,4 @@
-"""Write text: a network reads the seed, then each character that it draws is what it reads next.
+"""Write text: a network reads the seed, and then each character that it has sampled.
 
 There is one way to write a character: a step of the network, replayed where that pays, then `sample`.
 """
@@ -26,16 +26,16 @@ from .base import CHARACTERS, Task, check_task, was_trained_on
 PIECE = 256
 """Characters of the seed that are read at once."""
 AT_ONCE = 32
-"""Characters that are written without Python in between: so few that they still look live, and that Ctrl-C is soon heard."""
+"""Characters written per replay, without Python in between: few enough to appear live and to react to Ctrl-C."""
 HELD_OUT = 0.1
-"""The last so much of a text: settings and the best epoch are chosen on it."""
+"""Fraction of a text, at its end, on which settings and the best epoch are chosen."""
 PRIMER = "\n"
-"""What stands for an empty seed, so that a line begins; where the vocabulary lacks it, its first character does."""
+"""Stands for an empty seed, so that a new line begins; if the vocabulary lacks it, its first character does."""
 
 
 @dataclass
 class Text:
-    """What a model is measured on: ids of characters, (n,)."""
+    """Text that a model is measured on: ids of characters, (n,)."""
 
     ids: np.ndarray
     remarks: Sequence[str] = ()
@@ -51,7 +51,7 @@ class TextMeasures:
     characters: int
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, as programs read it."""
+        """All measures as JSON values."""
         more = {"bits_per_character": bits(self.loss), "perplexity": math.exp(self.loss)}
         return {"loss": self.loss, "accuracy": self.accuracy, **more, "characters": self.characters}
 
@@ -70,7 +70,7 @@ class Characters(Task[Text, TextMeasures]):
         self.alphabet = alphabet_of(self.model)
 
     def answer(self, given: str, length: int = 200, **settings: Any) -> Iterator[str]:
-        """The `length` characters that follow a seed, one by one; settings as `generate` has them."""
+        """The `length` characters that follow a seed, one by one; settings as in `generate`."""
         return characters(self.model, given, length, **settings)
 
     def read(self, data: str) -> Text:
@@ -104,7 +104,7 @@ TASK = Characters
 
 
 def text_of(data: str) -> str:
-    """The text that DATA stands for: "shakespeare", or what is in the file of that name."""
+    """The text that DATA names: "shakespeare", or the content of a file."""
     if data == "shakespeare":
         from ..data.datasets import load_shakespeare
 
@@ -113,13 +113,13 @@ def text_of(data: str) -> str:
 
 
 def split(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What is trained on, and the last tenth, which is measured on."""
+    """The part to train on, and the last tenth, to measure on."""
     held_out = held_out_of(len(ids))
     return ids[:-held_out], ids[-held_out:]
 
 
 def held_out_of(length: int) -> int:
-    """Characters of a text of that length which are not trained on."""
+    """How many characters of a text of that length are not trained on."""
     return max(round(length * HELD_OUT), 1)
 
 
@@ -129,7 +129,7 @@ def bits(nats: float) -> float:
 
 
 def show_loss(nats: float) -> str:
-    """A loss in the three units that people read."""
+    """A loss in three units: nats, bits and perplexity."""
     return f"{nats:.4f} nats, {bits(nats):.4f} bits per character, perplexity {math.exp(nats):.2f}"
 
 
@@ -146,14 +146,14 @@ def generate(
     skip_unknown: bool = False,
     on_text: Callable[[str], object] | None = None,
 ) -> str:
-    """The seed and exactly `length` characters more.
+    """The seed and exactly `length` more characters.
 
     seed: of any length; an empty one is read as a line break, which is not part of the answer
-    temperature: below 1 the likely becomes likelier, 0 is always the most probable character
-    top_k: draw from the so many most probable characters, 0: from all; top_p: from the fewest that together have this
+    temperature: below 1 makes likely characters likelier; 0 always takes the most probable one
+    top_k: sample only from the k most probable characters, 0: from all; top_p: only from the most probable that together reach this
         probability (see the kernel `sample`)
     random_seed: the same one gives the same text; None: another text each time
-    skip_unknown: pass over characters of the seed that the vocabulary lacks, rather than refuse them
+    skip_unknown: ignore characters of the seed that the vocabulary lacks instead of refusing them
     on_text: called with each character as it comes
 
     Raises TinynetError for a model that writes no text, a bad setting, or a seed with unknown characters.
@@ -221,7 +221,7 @@ def alphabet_of(model: Network) -> str:
 
 
 def _seed_ids(alphabet: str, seed: str, skip_unknown: bool) -> np.ndarray:
-    """What the network reads first, at least one id."""
+    """The ids that the network reads first, at least one."""
     if not isinstance(seed, str):
         raise TinynetError(f"generate takes a seed of text, not {type(seed).__name__}")
     try:
@@ -241,7 +241,7 @@ def _draw(
     settings: tuple[float, int, float],
     rng: np.random.Generator,
 ) -> Iterator[int]:
-    """Read the ids, and draw, hand out and read one id after the other; `index` is the one that is read next."""
+    """Read the ids, then sample, yield and read one id after another; `index` is the one to read next."""
     if model.logits_activation != "softmax":
         model = Network([*model.layers, Activation("softmax")], model.input_shape, name=model.name)
     k = device.backend(0)
@@ -264,7 +264,7 @@ def _draw(
 
 
 def _read(model: Network, ids: np.ndarray) -> State:
-    """The state after some ids."""
+    """The state after reading the ids."""
     state = model.zero_state(1)
     for start in range(0, len(ids), PIECE):
         _, state = model.answer(ids[None, start : start + PIECE], state=state)

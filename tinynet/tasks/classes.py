@@ -1,4 +1,4 @@
-"""Name classes: what every task shares whose networks say which of several classes a sample belongs to."""
+"""Name classes: the base of tasks whose networks say which of several classes a sample belongs to."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..terminal import table
 from .base import PICTURES, TASKS, Task, check_task, name_of, reads_pictures, was_trained_on
 
 SHORT = 8
-"""Characters of a class in the head of a table."""
+"""Characters of a class name in a table's header."""
 
 Ranking = list[tuple[str, float]]
 """(class, probability), the most probable first; empty where there is nothing to name."""
@@ -28,8 +28,8 @@ Ranking = list[tuple[str, float]]
 class LabelledSamples:
     """Samples that models are measured on, and their classes.
 
-    xs: for each model, the samples as it reads them; y: index into its labels, (n,); blank: the classes of samples in which
-    nothing is found, for which no answer can be right.
+    xs: for each model, the samples as it reads them; y: indices into the labels, (n,); blank: the classes of samples in which
+    nothing is found, which count as wrong.
     """
 
     xs: Sequence[Any]
@@ -41,7 +41,7 @@ class LabelledSamples:
 
 @dataclass
 class ClassMeasures:
-    """How well classes are told apart.
+    """How well classes are recognised.
 
     measured: loss of the answers given, and accuracy of all; confusion: how often class i (row) was read as class j (column),
     with a last column for samples in which nothing was found, where there are any; wrong: for each misread sample, the worst
@@ -62,7 +62,7 @@ class ClassMeasures:
         return list(zip(self.labels, by_class(self.confusion), strict=True))
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, as programs read it."""
+        """All measures as JSON values."""
         return {
             **self.measured,
             "samples": int(self.confusion.sum()),
@@ -73,7 +73,7 @@ class ClassMeasures:
         }
 
     def lines(self) -> Iterator[str]:
-        """All of it, as people read it: the accuracy, a table by class, the confusion matrix."""
+        """All measures as text: the accuracy, a table per class, the confusion matrix."""
         measured, confusion = self.measured, self.confusion
         wrong = int(confusion.sum() - confusion.trace())
         yield f"accuracy {percent(measured['accuracy'])} ({wrong} of {confusion.sum()} wrong), loss {measured['loss']:.4f}"
@@ -82,7 +82,7 @@ class ClassMeasures:
         for label, row in self.by_class():
             cells.append((label, percent(row["precision"]), percent(row["recall"]), str(row["samples"])))
         yield from table(cells)
-        yield from ("", "confusion matrix: rows: true class, columns: predicted class", "")
+        yield from ("", "confusion matrix (rows: true class, columns: predicted class)", "")
         short = [label[:SHORT] for label in self.labels]
         head = ("", *[*short, "nothing"][: confusion.shape[1]])
         yield from table(
@@ -94,27 +94,27 @@ class NamesClasses(Task[LabelledSamples, ClassMeasures]):
     """Networks that name the class of one sample, each from the sample as its own file prepares it; several vote."""
 
     sample: ClassVar[str]
-    """What one is called: "picture"."""
+    """What a sample is called: "picture"."""
     nothing: ClassVar[str] = "nothing found"
-    """What is said of a sample in which there is nothing to name."""
+    """The answer for a sample in which nothing is found."""
     options: ClassVar[frozenset[str]] = frozenset()
     """Settings of `answer`."""
 
     def answer(self, given: Any, **options: Any) -> Sequence[Any]:
-        """The answers to what is in a file, in bytes or an array: of most samples one. Each has a `ranking` and a `note`."""
+        """The answers to a file, bytes or an array, usually one. Each has a `ranking` and a `note`."""
         raise NotImplementedError
 
     def answers(self, given: Any, **options: Any) -> Iterator[Sequence[Any]]:
-        """The answers to what is in a file as they come, in one piece unless it comes bit by bit or holds several samples."""
+        """The answers to a file as they arrive, all at once unless it is a stream or holds several samples."""
         raise NotImplementedError
 
     def as_json(self, answers: Sequence[Any], top: int = 1, **options: Any) -> Iterator[dict[str, Any]]:
-        """Answers as programs read them, an object each with label, probability and top."""
+        """Answers as JSON objects with label, probability and top."""
         for answer in answers:
             yield ranking_as_json(answer.ranking, top)
 
     def check_options(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The settings of `answer` that are on, or have a value; raises UsageError for one that the models do not take."""
+        """The settings of `answer` that are on or have a value; raises UsageError for one that the models do not take."""
         chosen = {name: value for name, value in given.items() if value not in (False, None)}
         for name in chosen:
             if name not in self.options:
@@ -133,7 +133,7 @@ class NamesClasses(Task[LabelledSamples, ClassMeasures]):
         raise NotImplementedError
 
     def show(self, found: Sequence[Any] | ClassMeasures, top: int = 1) -> Iterator[str]:
-        """Each answer in a line, its `top` likeliest classes; measures as tables."""
+        """One line per answer with its `top` likeliest classes; measures as tables."""
         if isinstance(found, ClassMeasures):
             yield from found.lines()
             return
@@ -141,7 +141,7 @@ class NamesClasses(Task[LabelledSamples, ClassMeasures]):
             yield ranking_line(answer.ranking[:top], self.nothing)
 
     def evaluate(self, data: LabelledSamples) -> ClassMeasures:
-        """Loss and accuracy, and what was taken for what. A sample in which nothing is found is a wrong answer."""
+        """Loss, accuracy and confusion matrix. A sample in which nothing is found counts as wrong."""
         return measure_classes(self.models, data, self.sample)
 
 
@@ -149,13 +149,13 @@ class NamesClasses(Task[LabelledSamples, ClassMeasures]):
 
 
 def ranking_as_json(ranking: Ranking, top: int = 1) -> dict[str, Any]:
-    """{"label", "probability", "top"}, as programs read it; null where nothing was found."""
+    """{"label", "probability", "top"} for JSON; null if nothing was found."""
     labelled = [{"label": label, "probability": round(p, 6)} for label, p in ranking[:top]]
     return {**(labelled[0] if labelled else {"label": None, "probability": None}), "top": labelled}
 
 
 def ranking_line(ranking: Ranking, nothing: str) -> str:
-    """Classes and their probabilities in a line, or what stands for none."""
+    """Classes and their probabilities in one line, or `nothing` if there are none."""
     return ", ".join(f"{label} ({percent(p)})" for label, p in ranking) or nothing
 
 
@@ -170,8 +170,8 @@ def percent(fraction: float) -> str:
 def read_folder(
     models: Sequence[Network], data: str, reader_of: Callable[[Network], Reader]
 ) -> LabelledSamples:
-    """A folder with a folder of samples per class, read for each model as its file says, numbered as the models number them."""
-    loaded: dict[str, FolderData] = {}  # once for models that prepare samples alike
+    """A folder with a folder of samples per class, prepared for each model as its file says, its classes numbered as in the models."""
+    loaded: dict[str, FolderData] = {}  # read once for models that prepare samples alike
     keys = [str((model.input_shape, model.metadata["input"])) for model in models]
     for key, model in zip(keys, models, strict=True):
         if key not in loaded:
@@ -196,7 +196,7 @@ def read_folder(
 
 
 def measure_classes(models: Sequence[Network], data: LabelledSamples, sample: str) -> ClassMeasures:
-    """Loss and accuracy of networks that vote, and what was taken for what."""
+    """Loss, accuracy and confusion matrix of networks that vote."""
     from ..training.metrics import confusion_matrix, misread
 
     y, blank = data.y, data.blank
@@ -218,7 +218,7 @@ def measure_classes(models: Sequence[Network], data: LabelledSamples, sample: st
 
 
 def measure(models: Sequence[Network], xs: Sequence[Any], y: Any) -> dict[str, float]:
-    """{"loss": …, "accuracy": …} of networks, each with samples x of its own: of several, of the mean of their probabilities."""
+    """{"loss": …, "accuracy": …} of one network, or of the mean of several networks' probabilities, each with its own samples x."""
     from ..kernels import device
     from ..training import CrossEntropy, evaluate
     from ..training.samples import prepare
@@ -241,10 +241,10 @@ def measure(models: Sequence[Network], xs: Sequence[Any], y: Any) -> dict[str, f
 def classify(model: Network, given: Any, top: int | None = None) -> Ranking | list[Ranking]:
     """Read and prepare a picture, a text or a sound as the model's file says, and name its class.
 
-    given: a path, bytes, an open file, a picture of Pillow or an array, as the wing of data that reads it takes it
+    given: a path, bytes, an open file, a Pillow image or an array, as the reader for that kind of data takes it
         (`tinynet.data.pictures.read.read_image`).
-    Returns (label, probability), the most probable first, an empty list where nothing is found; for a list, a list.
-    Raises TinynetError for the first sample that cannot be read, and for a model that names no classes.
+    Returns (label, probability), the most probable first, or an empty list if nothing is found; for a list, a list of these.
+    Raises TinynetError for the first sample that cannot be read, and for a model that does not name classes.
     """
     return classify_by([model], given, top)
 

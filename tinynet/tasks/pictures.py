@@ -27,9 +27,9 @@ from .classes import (
 
 
 class Answer(NamedTuple):
-    """The classes of one thing in a picture; none where there is nothing to read.
+    """The classes of one thing in a picture; empty if nothing is found.
 
-    views: what each network was given, as far as there was anything; note: what the user should know, if anything. Of digits:
+    views: what each network was given, if anything; note: what the user should know, if anything. For digits:
     how many there are in the picture, and left, top, right, bottom of this one.
     """
 
@@ -50,7 +50,7 @@ class Pictures(NamesClasses):
     def answer(self, given: Any, every: bool = False) -> list[Answer]:
         """What is in a picture, from the mean of the models' probabilities: one thing, or every digit in reading order.
 
-        given: what `data.pictures.read.read_image` takes. Raises ImageError for what is no picture.
+        given: what `data.pictures.read.read_image` takes. Raises ImageError for anything but a picture.
         """
         picture = read_image(given)
         things = zip(*(_views(model, picture, every) for model in self.models), strict=True)
@@ -70,7 +70,7 @@ class Pictures(NamesClasses):
         return Answer(self.model.rank(np.mean(votes, axis=0)), seen, first.note, first.count, first.box)
 
     def check_options(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The settings that are on; raises UsageError, of `every` where a model has no digits to read one by one."""
+        """The settings that are on; raises UsageError for `every` if a model does not read digits."""
         chosen = super().check_options(given)
         for model in self.models:
             if "every" in chosen and model.metadata["input"] != DIGIT:
@@ -81,14 +81,14 @@ class Pictures(NamesClasses):
         return chosen
 
     def views(self, answer: Answer) -> Iterator[str]:
-        """What each network was given, in shades of the terminal's colour."""
+        """What each network was given, as shades of text."""
         from ..drawing import shades
 
         for pixels in answer.views:
             yield shades(to_grey(pixels))
 
     def as_json(self, answers: list[Answer], top: int = 1, every: bool = False) -> Iterator[dict[str, Any]]:
-        """What is in a picture, as programs read it, in one object; of several digits the largest is its answer."""
+        """What is in a picture, as one JSON object; of several digits the largest is the answer."""
         main = max(answers, key=lambda answer: _area(answer.box), default=Answer([], count=0))
         found = ranking_as_json(main.ranking, top)
         if main.count is not None:
@@ -125,7 +125,7 @@ class Pictures(NamesClasses):
         yield ", ".join(f"{label} ({100 * p:.2f} %)" for label, p in shown) or f"no {thing} found"
 
     def save_misread(self, path: str, data: LabelledSamples, found: ClassMeasures) -> int:
-        """Tile the misread pictures, the worst first, into one picture; returns how many are in it."""
+        """Save the misread pictures, the worst first, as one picture; returns how many it shows."""
         from ..drawing import save_contact_sheet
 
         captions = [
@@ -139,7 +139,7 @@ TASK = Pictures
 
 
 def _views(model: Network, picture: np.ndarray, every: bool) -> list[Prepared]:
-    """What a network is to read of a picture."""
+    """The inputs that a network reads from a picture."""
     if every:
         return prepare_digits(picture, model.input_shape)
     return [prepare_noted(picture, model.metadata["input"], model.input_shape)]

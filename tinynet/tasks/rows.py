@@ -18,7 +18,7 @@ from .base import ROWS, Task, check_task, was_trained_on
 from .classes import ClassMeasures, LabelledSamples, measure_classes, percent
 
 COLUMN = "prediction"
-"""What the column is called that predictions stand in."""
+"""Name of the column of predictions."""
 
 
 @dataclass
@@ -33,7 +33,7 @@ class LabelledRows:
 
 @dataclass(frozen=True)
 class NumberMeasures:
-    """How near predicted numbers come, in the target's own unit; r2 is the part of its variance that is explained."""
+    """Errors of predicted numbers, in the target's own unit; r2 is the share of its variance that is explained."""
 
     mae: float
     rmse: float
@@ -41,18 +41,18 @@ class NumberMeasures:
     samples: int
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, as programs read it."""
+        """All measures as JSON values."""
         return {"mae": self.mae, "rmse": self.rmse, "r2": self.r2, "samples": self.samples}
 
     def line(self) -> str:
-        """All of it, as people read it."""
+        """All measures in one line."""
         errors = f"mean absolute error {self.mae:.4g}, root mean square error {self.rmse:.4g}, R² {round(self.r2, 3) + 0.0:.3f}"
         return f"{errors} ({self.samples:,} rows)"
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a row is predicted to be, as the table would write it, and of a class how probable it is."""
+    """The prediction for a row, as the table would write it, and for a class its probability."""
 
     value: str
     probability: float | None = None
@@ -81,7 +81,7 @@ class Rows(Task[LabelledRows, "ClassMeasures | NumberMeasures"]):
             )
 
     def answer(self, given: Table) -> list[Prediction]:
-        """The predictions for the rows of a table, in their order; its target, where it is there, is not read."""
+        """The predictions for the rows of a table, in order; a target column in it is ignored."""
         x = self.preparation.apply(given)
         if not len(x):
             return []
@@ -93,7 +93,7 @@ class Rows(Task[LabelledRows, "ClassMeasures | NumberMeasures"]):
         return [Prediction(labels[row.argmax()], float(row.max())) for row in outputs]
 
     def notes(self, given: Table) -> list[str]:
-        """What the user should know of a table that is predicted."""
+        """Notes on a table to predict."""
         return self.preparation.notes(given)
 
     def read(self, data: str) -> LabelledRows:
@@ -102,7 +102,7 @@ class Rows(Task[LabelledRows, "ClassMeasures | NumberMeasures"]):
         rows, fields = with_target(table, self.target)
         remarks = [f"note: {note}" for note in self.notes(rows)]
         if left_out := len(table) - len(rows):
-            remarks.append(f"note: {left_out} rows without {self.target} do not count")
+            remarks.append(f"note: {left_out} rows without {self.target} are not counted")
         if was_trained_on(self.model, data):
             remarks.append("note: it was trained on some of these rows, so this is too optimistic")
         return LabelledRows(self.preparation.apply(rows), self._targets(rows, fields), remarks)
@@ -119,13 +119,13 @@ class Rows(Task[LabelledRows, "ClassMeasures | NumberMeasures"]):
         return np.array([index[each] for each in fields], np.int64)
 
     def evaluate(self, data: LabelledRows) -> ClassMeasures | NumberMeasures:
-        """Accuracy and what was taken for what, or how near the numbers come."""
+        """Accuracy and confusion matrix, or the errors of numbers."""
         if self.number is None:
             return measure_classes(self.models, LabelledSamples([data.x], data.y, data.y[:0]), "row")
         return measure_numbers(self.number.value(self.model.answer(data.x)[0]), data.y)
 
     def show(self, found: ClassMeasures | NumberMeasures | list[Prediction]) -> Iterator[str]:
-        """Measures, or each prediction in a line."""
+        """Measures, or one line per prediction."""
         if isinstance(found, ClassMeasures):
             yield from found.lines()
         elif isinstance(found, NumberMeasures):

@@ -1,7 +1,7 @@
 """Forecast: a network reads the last window of a series and gives the steps that follow, all at once.
 
-Beyond its horizon it goes on from its own forecasts. Intervals come from what held-out windows of the training missed by, step by
-step; after each horizon the squares of those add up, as those of independent errors do.
+Beyond its horizon it continues from its own forecasts. Intervals come from the errors on held-out windows of the training, step by
+step; beyond each horizon their squares add up, as those of independent errors do.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class History:
 
 @dataclass(frozen=True)
 class ForecastMeasures:
-    """How near forecasts come, over all origins of a backtest. mase: the mean absolute error in units of the seasonal naive one before
+    """Errors of forecasts over all origins of a backtest. mase: the mean absolute error in units of the seasonal naive one before
     the first origin (Hyndman & Koehler 2006); coverage: part of the values inside intervals of 90 %.
     """
 
@@ -100,7 +100,7 @@ class Forecasting(Task[History, ForecastMeasures]):
         super().__init__(*models)
         if len(models) > 1:
             raise UsageError(
-                "several models vote on pictures, text and sounds, but a series is for one model; give one"
+                "several models can vote on pictures, text and sounds, but only one can forecast; give one"
             )
         check_task(self.model, SERIES)
         try:
@@ -116,7 +116,7 @@ class Forecasting(Task[History, ForecastMeasures]):
     def answer(self, given: Series, steps: int = 12, level: float = LEVEL) -> Forecast:
         """The steps that follow a series, with intervals that hold `level` per cent of what comes.
 
-        The series may be longer than the one that was trained on, or another that goes on in the same steps. Raises DataError for one
+        The series may be longer than the one that was trained on, or another with the same step. Raises DataError for one
         with other steps or columns, or with fewer values than a window.
         """
         steps = check_count("forecast", "steps", steps)
@@ -231,7 +231,7 @@ class Forecasting(Task[History, ForecastMeasures]):
             first = p.calendar.place_of(series.calendar)
         except ValueError as error:
             raise DataError(
-                f"{series.name} does not go with {self.model.name}: {error}, and the model's {p.calendar.step()} apart; "
+                f"{series.name} does not fit {self.model.name}: {error}, and the model's {p.calendar.step()} apart; "
                 "give such a series, or train on this one"
             ) from None
         if len(values) < p.window:

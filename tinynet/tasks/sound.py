@@ -1,4 +1,4 @@
-"""Name what is said or heard: a .wav file → the classes, the most probable first; a stream of sound → an answer after each word."""
+"""Classify sounds: a .wav file → the classes, the most probable first; a stream of sound → an answer after each word."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from .base import SOUND, check_task
 from .classes import LabelledSamples, NamesClasses, Ranking, ranking_as_json, read_folder
 
 PIECE = 4096
-"""Bytes of a stream that are read at once, where so many are there."""
+"""Most bytes of a stream that are read at once."""
 
 
 class Answer(NamedTuple):
-    """The classes of a sound; none where nothing is said in it.
+    """The classes of a sound; empty if nothing is said in it.
 
     views: what each network was given; note: what the user should know, if anything. In a stream: from when to when, in seconds.
     """
@@ -54,7 +54,7 @@ class Sounds(NamesClasses):
         """What is said in a clip, from the mean of the models' probabilities.
 
         given: what `data.sounds.wav.read_wav` takes, or an array of samples (n,) at the rate that the first model hears. Raises
-        SoundError for what is no sound.
+        SoundError for anything but a sound.
         """
         is_array = isinstance(given, np.ndarray)
         sound = check_sound(given, self.preparations[0].rate) if is_array else read_wav(given)
@@ -70,7 +70,7 @@ class Sounds(NamesClasses):
     def answers(
         self, given: Any, stream: bool = False, rate: int | None = None, **options: Any
     ) -> Iterator[list[Answer]]:
-        """The answer to a clip; or those to a stream of raw samples as they come, one after each word."""
+        """The answer to a clip, or those to a stream of raw samples as they arrive, one after each word."""
         if stream:
             yield from self._follow(given, cast(int, rate))
         else:
@@ -87,15 +87,13 @@ class Sounds(NamesClasses):
         if "stream" in chosen and not RATES[0] <= chosen["rate"] <= RATES[1]:
             raise UsageError(Setting("rate"), f" is {RATES[0]:,} to {RATES[1]:,} samples per second")
         if "stream" in chosen and len(set(self.preparations)) > 1:
-            raise UsageError(
-                Setting("stream"), " needs models that hear alike; these prepare sounds in different ways"
-            )
+            raise UsageError(Setting("stream"), " needs models that prepare sounds alike, which these do not")
         for model in self.models if "stream" in chosen else ():
             model.check_streamable()
         return chosen
 
     def _follow(self, given: Any, rate: int) -> Iterator[list[Answer]]:
-        """Answers while sound comes: the state of the networks goes from step to step, and begins anew with each word."""
+        """Answers while sound arrives: the state of the networks passes from step to step, and starts from zeros with each word."""
         stream = SpeechStream(rate, self.preparations[0])
         outputs: list[np.ndarray] = []
         states: list[Any] = []
@@ -117,7 +115,7 @@ class Sounds(NamesClasses):
             yield [Answer([])]
 
     def as_json(self, answers: Sequence[Answer], top: int = 1, **options: Any) -> Iterator[dict[str, Any]]:
-        """What was said, as programs read it; in a stream with the seconds from when to when."""
+        """Answers as JSON objects; in a stream with their start and end in seconds."""
         for answer in answers:
             times = {} if answer.start is None else {"start": answer.start, "end": answer.end}
             yield {**ranking_as_json(answer.ranking, top), **times}

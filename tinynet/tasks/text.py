@@ -1,4 +1,4 @@
-"""Name the class of a text: its words → the classes, the most probable first, or neutral where the network is not sure."""
+"""Classify texts: words → the classes, the most probable first, or neutral if the network is not sure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ AT_ONCE = 256
 
 
 class Answer(NamedTuple):
-    """The classes of a text; none where it holds no word that is known.
+    """The classes of a text; empty if it has no known word.
 
     is_sure: whether the likeliest class is the answer, or neutral; line: which line of a file it is, from 1; note: what the user
     should know, if anything.
@@ -54,12 +54,12 @@ class Texts(NamesClasses):
     def answer(self, given: Any, lines: bool = False, **options: Any) -> list[Answer]:
         """The answer to the text in a file, in bytes, or on standard input, "-"; with `lines` one to each line.
 
-        Raises DataError for what cannot be read or is no text.
+        Raises DataError for what cannot be read or is not text.
         """
         return [answer for some in self.answers(given, lines) for answer in some]
 
     def answers(self, given: Any, lines: bool = False, **options: Any) -> Iterator[list[Answer]]:
-        """The answers to what is in a file, some lines at a time."""
+        """The answers to a file, some lines at a time."""
         text = _read(given)
         if not lines:
             cut = (
@@ -87,7 +87,7 @@ class Texts(NamesClasses):
         return [Answer(ranking, not ranking or ranking[0][1] >= least) for ranking in rankings]
 
     def as_json(self, answers: Sequence[Answer], top: int = 1, **options: Any) -> Iterator[dict[str, Any]]:
-        """Answers as programs read them; the label may be neutral, which `top` never holds."""
+        """Answers as JSON objects; the label may be neutral, which `top` never holds."""
         for answer in answers:
             line = {} if answer.line is None else {"line": answer.line}
             label = {} if answer.is_sure else {"label": NEUTRAL}
@@ -115,7 +115,10 @@ class Texts(NamesClasses):
         for model in self.models:
             check_task(model, TEXT)
         if data in DATASETS:
-            found, remarks = _held_out(data), [f"note: measured on the tenth of {data} that no training sees"]
+            found, remarks = (
+                _held_out(data),
+                [f"note: measured on the tenth of {data} that is never trained on"],
+            )
         else:
             found, remarks = read_labelled(data), []
             if any(was_trained_on(model, data) for model in self.models):
@@ -133,10 +136,10 @@ TASK = Texts
 
 
 def vocabulary_of(model: Network) -> Vocabulary:
-    """What a model knows of texts; raises TinynetError where its file does not say it."""
+    """The vocabulary of a model; raises TinynetError if its file has none."""
     words, terms = model.metadata.get("input", {}).get("words"), model.vocabulary
     if not (isinstance(words, int) and isinstance(terms, list) and 0 <= words <= len(terms) - 2):
-        raise TinynetError(f"{model.name} does not say which words it knows; train it anew")
+        raise TinynetError(f"{model.name} does not say which words it knows; train it again")
     return Vocabulary(terms, words)
 
 
@@ -157,7 +160,7 @@ def _read(given: Any) -> str:
 
 
 def _held_out(data: str) -> LabelledTexts:
-    """The part of a data set of labelled texts that no training sees; raises DataError for one of another kind."""
+    """The part of a data set of labelled texts that is never trained on; raises DataError for other data."""
     from ..data.datasets import load
     from ..data.text.labelled import LabelledTexts
 

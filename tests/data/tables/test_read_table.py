@@ -75,7 +75,7 @@ def test_empty_lines_trailing_delimiters_and_a_column_of_row_numbers_are_no_faul
     ("content", "told"),
     [
         (b"", "is empty"),
-        (b"\n\n  \n", "holds no line"),
+        (b"\n\n  \n", "has no lines"),
         (b"a,b\n1,\x002\n", "binary file"),
         ("a,b\n1,ü\n".encode("utf-16"), "not UTF-8"),
         ("a,b\n1,ü\n".encode("latin-1"), "not UTF-8"),

@@ -13,7 +13,7 @@ from ...settings import sealed
 from ..augmentation import Augmentation
 
 GRID = 7
-"""Coefficients a side of the elastic field: smoothed like a Gaussian of 1/7 of the side, Simard's 4 of 28 pixels."""
+"""Coefficients per side of the elastic field: smoothed like a Gaussian of 1/7 of the side, Simard's 4 of 28 pixels."""
 GRID_RMS = 0.277
 """Root mean square of a field whose coefficients are uniform in ±1: sqrt(1/3) · 151/315, the B-spline's ∫ b²."""
 
@@ -68,11 +68,11 @@ def augment(
 ) -> np.ndarray:
     """Changed copies of images (n, h, w, c) or (n, h, w) float32, by the back end's `warp`.
 
-    0 comes in from outside the picture.
+    Outside the picture everything is 0.
 
     The changes depend on rng, a generator or a seed, and nothing else. `Augment()` returns the images themselves.
-    Affine distortions and elastic fields as in Simard, Steinkraus & Platt, «Best practices for convolutional neural
-    networks applied to visual document analysis», 2003.
+    Affine distortions and elastic fields as in Simard, Steinkraus & Platt, "Best practices for convolutional neural
+    networks applied to visual document analysis", 2003.
     """
     if settings == Augment():
         return images

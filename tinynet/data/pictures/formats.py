@@ -1,8 +1,8 @@
-"""Picture files: which kinds are opened, and what one may cost, known before a pixel of it is unpacked.
+"""Picture files: which kinds are opened, and what one may cost, which is checked before a pixel is unpacked.
 
 Pillow reads many kinds. Those that start another program (PostScript), that are drawn by the system (WMF) or that
 another package registered are not opened, whatever their names say. For the others the header says how much memory
-the pixels take; whatever it says, a file's bytes are given out only so often and only so long.
+the pixels take; and whatever the header says, a file's bytes are only read for a limited time and number of times.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ FORMATS = (
 )  # fmt: skip
 """What Pillow decodes itself, by its names for them."""
 MAX_FILE = 128 << 20
-"""Bytes of a file; the largest photographs have a quarter of it."""
+"""Most bytes of a file; the largest photographs have a quarter of this."""
 MAX_MEMORY = 480 << 20
-"""Bytes that reading may take, as estimated; together with what is not counted it stays below 512 MB."""
+"""Most bytes that reading may take by estimate; with what is not counted it stays below 512 MB."""
 MAX_SECONDS = 5.0
 MAX_PIXELS = 200_000_000
 """The largest phone cameras; more is a mistake or an attack."""
 MAX_SCANS = 2_500_000_000
 """Values that the scans of a JPEG may pass over, some nanosecond each; a progressive photo passes 10 times over each."""
 MAX_HEADER = 32 << 20
-"""Bytes before the pixels of a JPEG begin."""
+"""Most bytes before the pixels of a JPEG."""
 MAX_NUMBERS, MAX_ENTRIES = 1_000_000, 4096
 """In one entry of a TIFF directory, and entries of one."""
 MAX_ICON = 1 << 24
@@ -62,7 +62,7 @@ FOREIGN = (
     (b"gimp xcf", "a GIMP file (XCF)"),
     (b"PK\x03\x04", "a ZIP archive or a document"),
 )
-"""How files begin that people take for pictures."""
+"""First bytes of files that are taken for pictures."""
 ORIENTATION = 0x0112  # the EXIF tag
 TIFF_START = re.compile(rb"II\*\0|MM\0\*")
 TIFF_TYPE_SIZES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)
@@ -75,7 +75,7 @@ def is_picture(path: Path) -> bool:
 
 
 class TooCostly(Exception):
-    """A picture takes more time or memory than it may; the text says how."""
+    """A picture takes more time or memory than allowed; the text says which."""
 
 
 class Content(io.BytesIO):
@@ -108,7 +108,7 @@ def opened(name: str, data: bytes, max_side: int | None = None) -> Iterator[Imag
     from PIL import Image, UnidentifiedImageError
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's remarks on odd files mean nothing to who gave the file
+        warnings.simplefilter("ignore")  # Pillow's warnings on odd files mean nothing to users
         try:
             exif, scans = b"", (0, 0)
             if data[:3] == b"\xff\xd8\xff":
@@ -134,7 +134,7 @@ def opened(name: str, data: bytes, max_side: int | None = None) -> Iterator[Imag
             raise ImageError(f"{name} does not fit into memory; make it smaller first.") from None
         except UnidentifiedImageError:
             raise ImageError(f"{name} {_what_it_is(data)}") from None
-        except Exception:  # each of Pillow's readers has its own way to stumble over a bad file
+        except Exception:  # each of Pillow's readers fails in its own way on a bad file
             raise ImageError(f"{name} is damaged or cut off; copy it or save it again.") from None
 
 
@@ -169,7 +169,7 @@ def _what_it_is(data: bytes) -> str:
         return "is a sound, not a picture; choose a model that hears, such as spoken-digits."
     for beginning, kind in FOREIGN:
         if start.startswith(beginning):
-            return f"is {kind}, which is not read here; save it as PNG."
+            return f"is {kind}, which cannot be read; save it as PNG."
     return "is not a picture; give a PNG, JPEG, GIF, BMP, TIFF or WebP file."
 
 
@@ -258,7 +258,7 @@ def _bare_jpeg(data: bytes) -> tuple[bytes, bytes]:
 
 
 def _check_icons(data: bytes) -> None:
-    """Pillow unpacks an icon while it opens the file, so that its pictures are looked at before."""
+    """Check the pictures of an icon file before Pillow opens it, since it unpacks them on opening."""
     for index in range(int.from_bytes(data[4:6], "little")):
         (at,) = struct.unpack_from("<I", data, 6 + 16 * index + 12)
         if data[at : at + 8] == b"\x89PNG\r\n\x1a\n":

@@ -1,4 +1,4 @@
-"""Pictures with their classes as MNIST and its kin come: in the format of their authors, IDX, or as one .npz."""
+"""MNIST and data sets like it: pictures with their classes, in the original format, IDX, or as one .npz."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PARTS = {
     "x_test": "t10k-images-idx3-ubyte",
     "y_test": "t10k-labels-idx1-ubyte",
 }
-"""Each array's file in the data sets' own format, IDX, in the order they are fetched."""
+"""Each array's IDX file, in the order in which they are fetched."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A picture into what a model takes, as the model's own file says: whole, or the digit that is in it."""
+"""Prepare a picture for a model as the model's file says: as a whole, or the digit in it."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def prepare_image(
         image: (h, w, c) as `read_image` gives it.
         input_shape: (height, width) or (height, width, 1) for grey, (height, width, 3) for colour.
         background: "dark" or "light" inverts a picture whose border is of the other kind, for models trained on
-            things cut out before a black or a white background. None leaves it as it is.
+            objects cut out on a black or a white background. None leaves it unchanged.
         trim: cut off a border of one colour first.
-        transparent: what transparent parts are taken for, "white" or, as `backdrop` finds it, a "contrast" to the rest.
+        transparent: the colour of transparent parts, "white" or, as `backdrop` finds it, a "contrast" to the rest.
 
     Returns:
-        float32 input_shape, 0…1. A picture that has this shape and background already comes through unchanged.
+        float32 input_shape, 0…1. A picture that already has this shape and background is returned unchanged.
 
     Raises:
-        ImageError: input_shape is of another kind, or a setting is none of those.
+        ImageError: for any other input_shape or setting.
     """
     if len(input_shape) not in (2, 3) or input_shape[2:] not in ((), (1,), (3,)) or None in input_shape:
         raise ImageError(f"pictures need an input of height × width × 1 or 3, not {input_shape}.")
@@ -60,7 +60,7 @@ def _border_colour(image: np.ndarray) -> np.ndarray:
 
 
 def _trimmed(image: np.ndarray, edge: np.ndarray, tolerance: float = 0.1) -> np.ndarray:
-    """Without the rows and columns at the border that differ nowhere from its colour."""
+    """The picture without the rows and columns at the border that have only its colour."""
     differs = np.abs(image - edge).max(axis=2) > tolerance
     rows, columns = np.flatnonzero(differs.any(axis=1)), np.flatnonzero(differs.any(axis=0))
     if not rows.size:
@@ -82,9 +82,9 @@ DIGIT = {"kind": "digit"}
 
 
 class Prepared(NamedTuple):
-    """A model's input, or None where there is nothing to read, and what the user should know about it, if anything.
+    """A model's input, or None if nothing is found, and a note for the user, if there is one.
 
-    Of digits: how many seem to be in the picture, and left, top, right, bottom of this one in its pixels.
+    For digits: how many seem to be in the picture, and left, top, right, bottom of this one in its pixels.
     """
 
     pixels: np.ndarray | None
@@ -101,7 +101,7 @@ def prepare_noted(image: np.ndarray, spec: dict, input_shape: tuple[int, ...]) -
     input_shape.
 
     Raises:
-        ImageError: an unknown kind or setting, as from a file of a newer version, or a shape that is no picture's.
+        ImageError: an unknown kind or setting, as from a file of a newer version, or a shape that is not a picture's.
     """
     if spec == DIGIT:
         return _prepared_digit(image, input_shape)
@@ -114,7 +114,7 @@ def prepare_noted(image: np.ndarray, spec: dict, input_shape: tuple[int, ...]) -
 
 
 def prepare(image: np.ndarray, spec: dict, input_shape: tuple[int, ...]) -> np.ndarray | None:
-    """The pixels of `prepare_noted`: float32 input_shape, or None where there is nothing to read."""
+    """The pixels of `prepare_noted`: float32 input_shape, or None if nothing is found."""
     return prepare_noted(image, spec, input_shape).pixels
 
 

@@ -1,4 +1,4 @@
-"""Any picture file, picture of Pillow or array into an array. Pillow is imported when the first is read, not before."""
+"""Read any picture file, Pillow image or array into an array. Pillow is imported when the first is read."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ BIT_DEPTHS = (1, 255, 1023, 4095, 16383, 65535)  # largest values of what scanne
 BLOCK = 1 << 20  # pixels that are converted at once, so that a large picture is never there as floats
 Source = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO
 """A picture file as people have it."""
-KINDS = "a picture is a path, bytes, an open binary file, a picture of Pillow or an array"
+KINDS = "a picture is a path, bytes, an open binary file, a Pillow image or an array"
 
 
 def read_image(source: Source | np.ndarray | Any, max_side: int = MAX_SIDE) -> np.ndarray:
     """Read a picture of any kind that Pillow decodes itself: PNG, JPEG, GIF, WebP, BMP, TIFF, AVIF, ….
 
     Args:
-        source: a path, "-" for standard input, the bytes of a file, an open binary file, a picture of Pillow, or an
+        source: a path, "-" for standard input, the bytes of a file, an open binary file, a Pillow image, or an
             array (h, w), (h, w, 1), (h, w, 3) or (h, w, 4) of uint8, uint16, bool, or floats 0…1.
         max_side: a longer picture is reduced, while it is read, by the smallest whole factor that brings its
             longer side to this many pixels; the mean of each block is taken.
@@ -38,7 +38,7 @@ def read_image(source: Source | np.ndarray | Any, max_side: int = MAX_SIDE) -> n
 
     Raises:
         ImageError: missing, unreadable, empty, not a picture, damaged, or one that would take more than 512 MB or 5 s
-            to unpack, which is known before.
+            to unpack, which is estimated first.
     """
     if isinstance(source, np.ndarray):
         return _from_array(source, max_side)
@@ -58,7 +58,7 @@ def read_size(source: Source) -> tuple[int, int]:
 
 
 def _content(source: Source) -> tuple[str, bytes]:
-    """(how to call it in a message, the bytes of the file)."""
+    """(its name in messages, the bytes of the file)."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         name, data = "the picture", bytes(source)
     elif isinstance(source, (str, os.PathLike)) and os.fspath(source) != "-":
@@ -119,7 +119,7 @@ def _from_array(array: np.ndarray, max_side: int) -> np.ndarray:
 
 
 def _from_pillow(image: Any, max_side: int) -> np.ndarray:
-    """A picture that Pillow has opened or made, which stays as it is."""
+    """Read a Pillow image, which is not changed."""
     if image.format is not None and image.format not in (*FORMATS, "MPO"):
         raise ImageError(f"the picture is {image.format}, which tinynet does not read; save it as PNG.")
     try:
@@ -130,7 +130,7 @@ def _from_pillow(image: Any, max_side: int) -> np.ndarray:
         raise ImageError(f"the picture {error}; make it smaller first.") from None
     except ImageError as error:
         raise ImageError(f"the picture {error}") from None
-    except Exception:  # as when it is a file that was opened and not yet unpacked
+    except Exception:  # such as for an opened file that is not yet unpacked
         raise ImageError("the picture is damaged or cut off; read or save it again.") from None
 
 
@@ -187,7 +187,7 @@ def _deep_blocks(image: Any, factor: int) -> Block:
     def values(rows: slice, columns: slice) -> np.ndarray:
         found = np.asarray(
             _crop(image, rows, columns), dtype=np.float64
-        )  # the range of float32 overflows in itself
+        )  # the range of float32 overflows in float32
         return np.nan_to_num(found, posinf=0.0, neginf=0.0)
 
     parts = (values(*place) for place in _blocks((image.height, image.width), factor))
@@ -221,7 +221,7 @@ def _block_means(values: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _without_idle_opacity(array: np.ndarray) -> np.ndarray:
-    """Without a fourth channel that hides nothing."""
+    """The array without an alpha channel that hides nothing."""
     return array[..., :3] if array.shape[2] == 4 and array[..., 3].min() == 1 else array
 
 
@@ -242,6 +242,6 @@ def _plain(image: Any) -> Any:
         return image.convert("RGBA")
     if image.mode in ("1", "L"):
         return image.convert("L")
-    if image.mode == "LAB":  # Pillow has no plain conversion; lightness carries what a model needs
+    if image.mode == "LAB":  # Pillow cannot convert it to RGB; lightness is what a model needs
         return image.getchannel(0)
     return image.convert("RGB")

@@ -1,4 +1,4 @@
-"""Pictures as the samples of a folder: which files they are, the size that suits them, and what may be odd about them."""
+"""Pictures as the samples of a folder: which files they are, the size that suits them, and notes on odd ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .read import read_image, read_size
 PREPARATION = {"kind": "image", "transparent": "contrast"}
 """How pictures of a folder become inputs of its model; the model's file says so."""
 LONG_SIDE = 64
-"""Pixels of the longer side of the model's input unless it is asked for; small networks learn little from more."""
+"""Most pixels of the longer side of the model's input by default; small networks learn little from more."""
 
 
 @dataclass
@@ -27,7 +27,7 @@ class PictureReader:
 
     By default the input_shape (height, width, channels) suits the pictures: the median of their heights and widths,
     reduced until neither exceeds long_side, and one channel if none has colour; each is fitted in whole, its aspect
-    kept. To evaluate a model, give the input_shape and the preparation that are in its file.
+    kept. To evaluate a model, give the input_shape and the preparation from its file.
     """
 
     input_shape: tuple[int, ...] | None = None
@@ -49,7 +49,7 @@ class PictureReader:
         return None if pixels is None else np.round(pixels * 255)
 
     def finish(self, x: np.ndarray, path: Path) -> tuple[np.ndarray, list[str]]:
-        """The pictures, in one channel if none has colour; a sentence where they show nothing."""
+        """The pictures, in one channel if none has colour; a sentence if they show nothing."""
         if self.input_shape is None and (x[..., :1] == x).all():
             x = np.ascontiguousarray(x[..., :1])
         return x, _plain_pictures(x, path)
@@ -58,7 +58,7 @@ class PictureReader:
         """Median (height, width) of the pictures, reduced until neither exceeds long_side."""
         sizes = []
         for file in files:
-            with suppress(ImageError):  # which `read` will tell
+            with suppress(ImageError):  # `read` will report it
                 sizes.append(read_size(file))
         if not sizes:
             return self.long_side, self.long_side
@@ -68,7 +68,7 @@ class PictureReader:
 
 
 def _plain_pictures(x: np.ndarray, path: Path) -> list[str]:
-    """A sentence where pictures show nothing: the same in all of them, or one colour."""
+    """A sentence if pictures show nothing: all look the same, or are of one colour."""
     if len(x) > 1 and (x == x[0]).all():
         return [
             f"all {len(x)} pictures of {path} look the same once they are prepared: there is nothing to learn from"

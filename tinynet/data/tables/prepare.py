@@ -18,18 +18,18 @@ from ...errors import DataError, ModelFileError
 from .read import Table, as_numbers, is_missing
 
 MOST_VALUES = 100
-"""Values of a category that are told apart, the most frequent."""
+"""Most values of a category that are distinguished, the most frequent ones."""
 DISTINCT = 0.5
-"""A text column of which a larger part is distinct is taken for names."""
+"""A text column with a larger fraction of distinct values is taken for names."""
 NUMBERS = 0.9
-"""Part of the fields that must be numbers for a column of numbers."""
+"""Least fraction of numeric fields in a column of numbers."""
 FAR = 8.0
 """Deviations from the mean at which a number is cut off: a wrong entry must not outweigh all others."""
 DATE = re.compile(
     r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(:\d{2})?|\d{4}-\d{1,2}"
 )
 CODE = re.compile(r"0\d+")
-"""A number that begins with a zero is the name of something, as a postal code."""
+"""A number with a leading zero is an identifier, such as a postal code."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Column:
 
     @property
     def size(self) -> int:
-        """Numbers that it becomes."""
+        """How many numbers it becomes."""
         return max(len(self.values), 1) + self.missing
 
     def apply(self, table: Table) -> np.ndarray:
@@ -63,20 +63,20 @@ class Column:
         return np.hstack([numbers, absent[:, None]]) if self.missing else numbers
 
     def unseen(self, fields: Iterable[str]) -> int:
-        """Fields with a value that the training rows had not."""
+        """How many fields have a value that the training rows did not have."""
         known = {*self.values}
         return sum(each not in known and not is_missing(each) for each in fields) if self.values else 0
 
 
 @dataclass
 class Preparation:
-    """How rows become inputs. `apply` takes any table with these columns, in any order and among others."""
+    """How rows become inputs. `apply` takes any table that has these columns, in any order."""
 
     columns: list[Column]
 
     @property
     def size(self) -> int:
-        """Numbers of a row."""
+        """How many numbers a row becomes."""
         return sum(column.size for column in self.columns)
 
     def apply(self, table: Table) -> np.ndarray:
@@ -92,7 +92,7 @@ class Preparation:
         )
 
     def notes(self, table: Table) -> list[str]:
-        """Values that the training rows had not, counted per column."""
+        """Sentences on values that the training rows did not have, per column."""
         unseen = {column.name: column.unseen(table.column(column.name)) for column in self.columns}
         return [
             f"{count} row{'s have a value' if count > 1 else ' has a value'} of {name} that was not seen in training"
@@ -101,7 +101,7 @@ class Preparation:
         ]
 
     def as_json(self) -> list[dict[str, Any]]:
-        """What a model's file says."""
+        """The form in which a model's file stores it."""
         return [asdict(column) for column in self.columns]
 
     @classmethod
@@ -125,7 +125,7 @@ def _text(given: Any) -> str:
 
 
 def learn(table: Table, names: Sequence[str]) -> tuple[Preparation, list[str]]:
-    """The preparation that suits the columns of these names, and a sentence for each that is ignored.
+    """The preparation that suits these columns, and a sentence for each that is ignored.
 
     Raises DataError where no column is left.
     """

@@ -1,6 +1,6 @@
 """Read a table: a file of comma-, semicolon- or tab-separated values whose first line names the columns.
 
-The one bounded reader for all that comes as a table: rows to predict, labelled texts, series.
+The one reader, with bounds, for all tables: rows to predict, labelled texts, series.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ...files import path_text, read_file
 from ..text.characters import as_text
 
 LARGEST = 1 << 28
-"""Bytes of a file."""
+"""Most bytes of a file."""
 MOST_COLUMNS, MOST_CELLS = 4096, 50_000_000
 DELIMITERS = ",\t;|"
 LOOKED_AT = 50
@@ -42,9 +42,9 @@ LEFT_OUT = dict.fromkeys(map(ord, " \u00a0\u202f'$€£¥"))
 
 @dataclass
 class Table:
-    """What a file holds, as it is written there.
+    """The content of a file, as it is written there.
 
-    name: of the file, for messages; columns: their names; rows: as many fields each; decimal: the mark of its numbers.
+    name: the file's, for messages; columns: their names; rows: one field per column each; decimal: the mark in its numbers.
     """
 
     name: str
@@ -57,18 +57,18 @@ class Table:
         return len(self.rows)
 
     def column(self, name: str) -> list[str]:
-        """The fields of one column, without the space around them; raises DataError where there is none of that name."""
+        """The fields of one column, without the space around them; raises DataError if there is none of that name."""
         index = self.index(name)
         return [row[index].strip() for row in self.rows]
 
     def index(self, name: str) -> int:
-        """Where a column stands; raises DataError where there is none of that name."""
+        """The index of a column; raises DataError if there is none of that name."""
         if name not in self.columns:
             raise DataError(f"{self.name} has no column {name!r}; its columns are {', '.join(self.columns)}")
         return self.columns.index(name)
 
     def numbers(self, name: str) -> np.ndarray:
-        """A column as float64 (n,), NaN where a field is missing or no number."""
+        """A column as float64 (n,), NaN where a field is missing or not a number."""
         return as_numbers(self.column(name), self.decimal)
 
 
@@ -100,7 +100,7 @@ def as_numbers(fields: list[str], decimal: str = ".") -> np.ndarray:
 def read_table(source: str | os.PathLike | BinaryIO) -> Table:
     """Read the table in a file, or in an open binary one: UTF-8, with or without a byte-order mark.
 
-    The delimiter and the decimal mark are told from the file; fields may be quoted and hold line breaks; empty lines are
+    The delimiter and the decimal mark are recognised; fields may be quoted and hold line breaks; empty lines are
     left out. Raises DataError for a file that cannot be read, is empty, no text or too large, for a line with more or fewer
     fields than there are columns, and for columns without or with the same name.
     """
@@ -113,7 +113,7 @@ def read_table(source: str | os.PathLike | BinaryIO) -> Table:
     lines = _lines(text, delimiter, name)
     first = next(lines, None)
     if first is None:
-        raise DataError(f"{name} holds no line; give a table whose first line names the columns")
+        raise DataError(f"{name} has no lines; give a table whose first line names the columns")
     columns = _names([field.strip() for field in first[1]], name)
     rows = [_row(fields, len(columns), number, name) for number, fields in lines]
     return Table(name, columns, rows, delimiter, _decimal(rows, delimiter))
@@ -149,7 +149,7 @@ def _is_quoted(text: str, delimiter: str) -> bool:
 
 
 def _delimiter(text: str) -> str:
-    """The one by which most lines have as many fields as the first, and that has more than one."""
+    """The delimiter that gives most lines as many fields as the first, and more than one."""
     lines = text.split("\n", LOOKED_AT)[:LOOKED_AT]
 
     def fitting(delimiter: str) -> tuple[float, int]:
@@ -161,11 +161,11 @@ def _delimiter(text: str) -> str:
     try:
         return max(DELIMITERS, key=fitting)
     except csv.Error:
-        return ","  # which reading it will tell
+        return ","  # reading it will report the error
 
 
 def _names(names: list[str], table: str) -> list[str]:
-    """The names of the columns; a first one without a name holds the numbers of the rows, as some programs write."""
+    """The names of the columns; a first one without a name holds row numbers, as some programs write them."""
     names = [
         "index" if not name and i == 0 and "index" not in names else name for i, name in enumerate(names)
     ]

@@ -1,4 +1,4 @@
-"""The column of a table that is to be predicted: classes or a number, as the table writes them."""
+"""The column of a table to predict: classes or a number, as the table writes them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .read import Table, as_numbers, is_missing
 
 MOST_CLASSES = 1000
 FEW_VALUES = 20
-"""Whole numbers with at most so many different values are classes."""
+"""Whole numbers with at most this many different values are classes."""
 SKEWED = 0.5
-"""Skewness of positive numbers from which their logarithm is learnt."""
+"""From this skewness on, the logarithm of positive numbers is learnt."""
 MOST_DIGITS = 12
 WORDS = {"none", "nil"}
 """What stands for a missing number, but among words may be a class of its own."""
@@ -25,7 +25,7 @@ WORDS = {"none", "nil"}
 
 @dataclass(frozen=True)
 class Number:
-    """A number as the network learns it: (x − mean) / scale, of log x where `log`; printed with so many decimals."""
+    """A number as the network learns it: (x − mean) / scale, of log x if `log`; printed with `decimals` decimals."""
 
     mean: float
     scale: float
@@ -43,11 +43,11 @@ class Number:
         return np.exp(np.minimum(learnt, 700.0)) if self.log else learnt
 
     def written(self, value: float, decimal: str = ".") -> str:
-        """A value, plainly, with the table's decimal mark."""
+        """A value as text, with the table's decimal mark."""
         return f"{value:.{self.decimals}f}".replace(".", decimal)
 
     def as_json(self) -> dict[str, Any]:
-        """What a model's file says."""
+        """The form in which a model's file stores it."""
         return asdict(self)
 
     @classmethod
@@ -68,7 +68,7 @@ class Number:
 def is_number(fields: Sequence[str], decimal: str) -> bool:
     """Whether a target, without missing fields, is a number rather than classes.
 
-    It is where all fields are numbers, and some have a fraction or there are many different ones.
+    It is a number if all fields are numbers, and some have a fraction or there are many different ones.
     """
     numbers = as_numbers([*fields], decimal)
     if np.isnan(numbers).any():
@@ -79,9 +79,9 @@ def is_number(fields: Sequence[str], decimal: str) -> bool:
 
 
 def classes_of(fields: Sequence[str], table: str, target: str) -> list[str]:
-    """The classes that stand in a target, as they are written: numbers by size, others by letter.
+    """The classes in a target, as they are written: numbers by size, others in alphabetical order.
 
-    Raises DataError where there are fewer than two, or so many that they are no classes.
+    Raises DataError if there are fewer than two, or too many to be classes.
     """
     different = {*fields}
     if len(different) < 2:
@@ -90,7 +90,7 @@ def classes_of(fields: Sequence[str], table: str, target: str) -> list[str]:
     if len(different) > MOST_CLASSES or (len(different) > 20 and 2 * len(different) > len(fields)):
         raise DataError(
             f"the column {target} of {table} has {len(different):,} different values in {len(fields):,} rows, too many for "
-            "classes; give the column that is to be predicted (",
+            "classes; give the column to predict (",
             Setting("target"),
             ")",
         )
@@ -100,7 +100,7 @@ def classes_of(fields: Sequence[str], table: str, target: str) -> list[str]:
 
 
 def number_of(fields: Sequence[str], decimal: str, table: str, target: str) -> Number:
-    """How the numbers of a target are learnt; raises DataError for other fields, and where all are the same."""
+    """How the numbers of a target are learnt; raises DataError for other fields, and if all are the same."""
     numbers = as_target_numbers(fields, decimal, table, target)
     if np.ptp(numbers) == 0:
         raise DataError(
@@ -119,7 +119,7 @@ def number_of(fields: Sequence[str], decimal: str, table: str, target: str) -> N
 
 
 def as_target_numbers(fields: Sequence[str], decimal: str, table: str, target: str) -> np.ndarray:
-    """The numbers in a target, (n,) float64; raises DataError for a field that is none."""
+    """The numbers in a target, (n,) float64; raises DataError for a field that is not a number."""
     numbers = as_numbers([*fields], decimal)
     if np.isnan(numbers).any():
         wrong = fields[int(np.isnan(numbers).argmax())]
@@ -130,7 +130,7 @@ def as_target_numbers(fields: Sequence[str], decimal: str, table: str, target: s
 
 
 def with_target(table: Table, target: str) -> tuple[Table, list[str]]:
-    """The rows in which the target is not missing, and what stands there; raises DataError where there are none."""
+    """The rows whose target is not missing, and their targets; raises DataError if there are none."""
     fields = table.column(target)
     present = {each for each in fields if not is_missing(each)}
     if np.isnan(as_numbers([*present], table.decimal)).any():
