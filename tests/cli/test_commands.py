@@ -195,9 +195,13 @@ def test_several_models_are_measured_as_an_ensemble(folder, tmp_path):
     assert both["samples"] == 24 and both["loss"] < (one["loss"] + other["loss"]) / 2
     same = json.loads(run("evaluate", f"{made[0]},{made[0]}", folder, "--json").stdout)
     assert same["confusion"] == one["confusion"] and abs(same["loss"] - one["loss"]) < 1e-5
-    fails(run("evaluate", f"{made[0]},digits", folder), "know different classes", status=2)
+    fails(run("evaluate", f"{made[0]},digits", folder), "have different classes", status=2)
     fails(run("classify", DIGIT, "--model", "digits", "--model", "fashion"), "cannot be averaged", status=2)
-    fails(run("evaluate", "shakespeare,shakespeare-gru", "shakespeare"), "text is for one model", status=2)
+    fails(
+        run("evaluate", "shakespeare,shakespeare-gru", "shakespeare"),
+        "not for writing text; give one",
+        status=2,
+    )
 
 
 def test_classify_on_both_back_ends_agrees():
@@ -329,7 +333,7 @@ def test_options_that_do_not_apply_are_wrong_usage(folder, tmp_path):
     fails(run("train", folder, "--learning-rate", "inf"), "not a finite number", status=2)
     fails(
         run("evaluate", "shakespeare", tmp_path / "poem.txt", "--save-errors", "e.png"),
-        "reads none",
+        "does not read pictures",
         status=2,
     )
     fails(run("generate", "--temperature", "nan"), "'nan' is not a finite number", status=2)

@@ -124,7 +124,7 @@ def test_each_model_of_an_ensemble_prepares_a_picture_its_own_way(tmp_path):
 
 
 def test_models_that_know_other_classes_make_no_ensemble():
-    with pytest.raises(UsageError, match="digits-cnn and fashion-cnn know different classes"):
+    with pytest.raises(UsageError, match="digits-cnn and fashion-cnn have different classes"):
         tn.Ensemble(["digits", "fashion"])
     with pytest.raises(TinynetError, match="shakespeare-rnn does not read pictures"):
         tn.Ensemble(["digits", tn.load("shakespeare-rnn")])

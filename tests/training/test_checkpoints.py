@@ -404,7 +404,7 @@ def test_places_that_cannot_be_written_are_found_before_training(tmp_path):
 def test_a_pipe_is_no_checkpoint(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(
-        TinynetError, match=r"^cannot read the checkpoint .*it is a pipe, not a file; save what"
+        TinynetError, match=r"^cannot read the checkpoint .*it is a pipe, not a file; save its"
     ):
         network().fit(X, Y, resume=tmp_path / "pipe")
 

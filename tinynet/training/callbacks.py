@@ -35,7 +35,7 @@ class TrainingView(Protocol):
     steps_per_epoch: int
     total_steps: int
     unit: str
-    """What samples are called: images, windows, samples."""
+    """The word for samples: images, windows, samples."""
     restored: bool
     """Whether the best weights were restored at the end."""
     learning_rate: float
@@ -48,7 +48,7 @@ class TrainingView(Protocol):
 
     @property
     def logs(self) -> dict[str, float]:
-        """The epoch's running means and, at its end, what validation found."""
+        """The epoch's running means and, at its end, the results of validation."""
         ...
 
     def stop(self, reason: str) -> None:
@@ -56,7 +56,7 @@ class TrainingView(Protocol):
 
 
 class Callback:
-    """Subclass and override what you need; each is given the training, whose `stop(reason)` ends it (see `TrainingView`)."""
+    """Subclass and override what you need; each method gets the training, whose `stop(reason)` ends it (see `TrainingView`)."""
 
     def on_train_begin(self, training: TrainingView) -> None:
         """Before the first step."""
@@ -99,7 +99,7 @@ class EarlyStopping:
         check_number("EarlyStopping", "min_delta", self.min_delta)
 
     def best(self, epochs: Sequence[dict[str, Any]]) -> int | None:
-        """Index of the best epoch so far: of equal accuracies the one with the lower loss, then the earlier."""
+        """Index of the best epoch so far: if accuracies are equal, the one with the lower loss, then the earlier."""
         best = self._last_improvement(epochs)
         if best is None or not rises(self):
             return best
@@ -109,7 +109,7 @@ class EarlyStopping:
         return min(tied, key=lambda index: epochs[index][loss])
 
     def is_over(self, epochs: Sequence[dict[str, Any]]) -> bool:
-        """Whether it is time to stop: an equal accuracy with a lower loss is better, but no improvement to wait for."""
+        """Whether it is time to stop. An equal accuracy with a lower loss does not count as an improvement here."""
         last = self._last_improvement(epochs)
         if last is None or self.patience is None:
             return False
@@ -211,7 +211,7 @@ class Progress(Callback):
 
 
 def show(values: dict[str, float]) -> str:
-    """Names and values as a line shows them: accuracies in percent."""
+    """Names and values for a line, accuracies in percent."""
     return "  ".join(
         f"{name} {100 * value:.2f} %" if name.endswith("accuracy") else f"{name} {value:.4f}"
         for name, value in values.items()

@@ -81,7 +81,7 @@ class Checkpoint:
 
 @contextmanager
 def open_checkpoint(path: str | os.PathLike) -> Iterator[Checkpoint]:
-    """A checkpoint to read; raises TinynetError for a file that is none."""
+    """Open a checkpoint for reading; raises TinynetError for any other file."""
     path = Path(path)
     try:
         with open_seekable(path) as file:

@@ -14,7 +14,7 @@ Curve = Sequence[float]
 
 
 def draw_curves(epochs: Sequence[int], panels: Mapping[str, Sequence[Curve]], kept: int | None) -> Image:
-    """A picture with a chart for each name: its training curve, and its validation curve where there is one.
+    """A picture with one chart per name: its training curve, and its validation curve if there is one.
 
     epochs: the epoch of each value; values that are not finite are left out. kept: the epoch that is marked.
     """

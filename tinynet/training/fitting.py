@@ -77,7 +77,7 @@ def fit(
     optimizer: an Optimizer or its name, default Adam(1e-3); its learning rate may be a Schedule
     validation_data: (x, y) or (x, y, sample_weight), measured after each epoch; or validation_split, the last fraction
         of x and y
-    class_weight: {class: weight}, 1 where not given, or "balanced", by which all classes count the same;
+    class_weight: {class: weight}, 1 where not given, or "balanced", so that all classes count the same;
         sample_weight: (n,), or shaped like the labels
     shuffle: a new order every epoch; augment: an `Augment` or `SoundAugment`, changes the pictures or sounds of each batch
     stateful: sample i continues sample i of the previous batch, as with Keras's stateful=True: recurrent layers start from the
@@ -98,8 +98,8 @@ def fit(
     Ctrl-C, SIGTERM and SIGHUP end training after the step (a second one at once); then, and at the time limit, the network
     is measured once more and keeps the best weights, by val_loss or by what early_stopping watches.
 
-    Raises DataError and ShapeError for x and y that do not fit, TinynetError for other settings that do not, all
-    before training; DivergedError where the loss becomes NaN or infinite.
+    Raises DataError and ShapeError for x and y that do not fit, TinynetError for wrong settings, all before training;
+    DivergedError if the loss becomes NaN or infinite.
     """
     _check_learns(model)
     loss = get_loss(loss, model.logits_activation)
@@ -130,7 +130,7 @@ def fit(
         time_limit=_check_time_limit(time_limit),
         state=optimizer.start(model.trained()),
     )
-    first = verbose is not False and not (model.epochs_trained or resume)  # once, also in a loop of calls
+    first = verbose is not False and not (model.epochs_trained or resume)  # once, even in a loop of calls
     said = remarks(model, loss, samples, validation if validation_split else None) if first else ()
     return _run(training, _file(resume), said)
 
@@ -186,7 +186,7 @@ def evaluate(
 
 
 def _check_learns(model: Network) -> None:
-    """Raise TinynetError where every layer is frozen, or one is a softmax over one unit, whose output is always 1."""
+    """Raise TinynetError if every layer is frozen, or one is a softmax over one unit, whose output is always 1."""
     model.check_begun()
     if model.parameters and not model.learns:
         raise TinynetError(
@@ -209,7 +209,7 @@ def _check_softmax(layer: Layer, input_shape: Shape) -> None:
 def _validation(
     model: Network, loss: Loss, samples: Samples, data: tuple[Any, ...] | None, fraction: float
 ) -> tuple[Samples, Samples | None]:
-    """Samples to train on, and those to validate on."""
+    """The samples to train on and the samples to validate on."""
     check_number("fit", "validation_split", fraction, below=1)
     if data is not None and fraction:
         raise TinynetError("fit takes validation_data or validation_split, not both")

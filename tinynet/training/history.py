@@ -42,7 +42,7 @@ class History:
 
     @property
     def history(self) -> dict[str, list[Any]]:
-        """The same as one list for each name, as Keras has it."""
+        """The same as one list per name, as in Keras."""
         return {
             name: [epoch[name] for epoch in self.epochs] for name in (self.epochs[0] if self.epochs else ())
         }

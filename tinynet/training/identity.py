@@ -98,7 +98,7 @@ def _tell(name: str, then: Any, now: Any, model: Any) -> str:
 
 
 def _show(value: Any) -> str:
-    """A value of a checkpoint, which may be anything that JSON holds."""
+    """A value from a checkpoint as text; it may be any JSON value."""
     if isinstance(value, list) and all(isinstance(item, (str, int, float)) for item in value):
         text = " ".join(map(str, value))
     elif isinstance(value, str):
@@ -148,7 +148,7 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON can hold it, its parts as they are."""
+    """A value ready for JSON, its parts unchanged."""
     if is_dataclass(value):
         settings = {field.name: getattr(value, field.name) for field in fields(value)}
         return {"type": getattr(value, "name", type(value).__name__), **settings}

@@ -55,7 +55,7 @@ class Loss:
 @sealed
 @dataclass(frozen=True)
 class CrossEntropy(Loss):
-    """-log softmax(z)[label], fused with the softmax of the last layer; after any other output that is the logits z.
+    """-log softmax(z)[label], fused with the softmax of the last layer; any other output is taken as the logits z.
 
     Labels: integer classes shaped like the output without its last axis, or rows of probabilities that sum to 1, such as
     one-hot rows; the loss is then the mean over the classes, weighted by the row. `label_smoothing` e takes from each row the
@@ -119,7 +119,7 @@ class BinaryCrossEntropy(Loss):
 
 
 class Regression(Loss):
-    """Losses on numbers. Targets: the shape of the output, whose last axis may be missing where it is 1."""
+    """Losses on numbers. Targets: the shape of the output, whose last axis may be missing if it is 1."""
 
     metric = "mae"
 
@@ -175,7 +175,7 @@ class FunctionLoss(Loss):
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        """The function's own."""
+        """The function's name."""
         return getattr(self.function, "__name__", type(self.function).__name__)
 
     def targets(self, y: Any, output_shape: Shape, samples: int) -> np.ndarray:

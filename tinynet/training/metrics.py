@@ -11,7 +11,7 @@ from ..errors import TinynetError
 from .losses import Loss
 
 Metric = Callable[[np.ndarray, np.ndarray], Any]
-"""f(labels, outputs) → a number, or one for each row."""
+"""f(labels, outputs) → one number, or one per row."""
 KERAS_NAMES = {
     "acc": "accuracy",
     "binary_accuracy": "accuracy",
@@ -73,7 +73,7 @@ def _number(name: str, found: Any) -> float:
 
 
 def confusion_matrix(predicted: np.ndarray, true: np.ndarray, classes: int) -> np.ndarray:
-    """How often class i (row) was read as class j (column): predicted and true (n,) integers → (classes, classes)."""
+    """How often class i (row) was predicted as class j (column): predicted and true (n,) integers → (classes, classes)."""
     return np.bincount(true * classes + predicted, minlength=classes * classes).reshape(classes, classes)
 
 

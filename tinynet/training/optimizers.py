@@ -1,4 +1,4 @@
-"""Optimizers: how gradients become new parameters.
+"""Optimizers: they update the parameters from the gradients.
 
 An optimizer holds settings only; what it keeps from step to step is a `State`, made by `start`, so one optimizer
 serves many trainings and each starts afresh. Names and defaults are those of Keras, except that clipping by global
@@ -156,7 +156,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "rmsprop": RMSprop, "adam"
 
 
 def get_optimizer(optimizer: str | Optimizer | None) -> Optimizer:
-    """An optimizer, or the one of that name with its defaults; None is Adam(1e-3)."""
+    """The optimizer itself, or the one of that name with its defaults; None is Adam(1e-3)."""
     if isinstance(optimizer, Optimizer):
         return optimizer
     name = "adam" if optimizer is None else optimizer
@@ -171,7 +171,7 @@ def global_norm(kernels: ModuleType, gradients: Arrays) -> float:
 
 
 def clip_by_global_norm(kernels: ModuleType, gradients: Arrays, limit: float) -> float:
-    """Where the norm of all gradients together is above `limit`, scale them in place so that it equals the limit.
+    """If the norm of all gradients together is above `limit`, scale them in place so that it equals the limit.
 
     Returns the norm before (Pascanu et al. 2013).
     """
@@ -196,7 +196,7 @@ class MovingAverage:
         check_number("ema", "decay", self.decay, above=0, below=1)
 
     def start(self, arrays: Arrays) -> None:
-        """Begin at these values."""
+        """Start from these values."""
         self.arrays = {name: array.copy() for name, array in arrays.items()}
 
     def update(self, kernels: ModuleType, arrays: Arrays, step: int) -> None:

@@ -1,6 +1,6 @@
 """Save a training to a checkpoint, and resume it to the same bits as without a break.
 
-A checkpoint is input like any other: each entry is checked before the training is changed.
+A checkpoint is untrusted input: each entry is checked before the training is changed.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def resume(training: Training, path: str | os.PathLike) -> None:
             )
         _check(training, config, path)
         own, columns = _arrays(training), _columns(training)
-        table = np.broadcast_to(np.float64(0), (config["epoch"], len(columns)))  # which takes no memory
+        table = np.broadcast_to(np.float64(0), (config["epoch"], len(columns)))  # a view that takes no memory
         found = file.arrays({**own, HISTORY: table})
     rows = [dict(zip(columns, row, strict=True)) for row in found[HISTORY].tolist()]
     rows = [{"epoch": number, **row} for number, row in enumerate(rows, 1)]

@@ -53,7 +53,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Samples:
-    """x (n, …), or a tuple of such arrays, as the network takes them, or whole numbers until a batch is taken; targets as the loss does.
+    """x (n, …), or a tuple of such arrays, as the network takes them (integers are converted per batch); targets as the loss takes them.
 
     weights are shaped like the labels, and none is above 1; None: all count the same.
     """
@@ -71,7 +71,7 @@ class Samples:
 
     @property
     def rows_each(self) -> int:
-        """Rows of one sample: 1, or the positions of a sequence or picture."""
+        """The number of rows per sample: 1, or the positions of a sequence or picture."""
         return self.targets.size // (self.row_size * len(self) or 1)
 
     def take(self, index: np.ndarray | slice) -> Batch:
@@ -82,7 +82,7 @@ class Samples:
         return Batch(x, targets, targets.size // self.row_size, weights)
 
     def split(self, fraction: float) -> tuple[Samples, Samples]:
-        """The first samples, and the last `fraction` of them."""
+        """The first samples, and the last `fraction` of the samples."""
         first = len(self) - max(1, round(len(self) * fraction))
         if first < 1:
             raise DataError(f"validation_split={fraction} of {len(self)} samples leaves none to train on")
@@ -96,7 +96,7 @@ class Samples:
         return parts
 
     def part(self, part: slice) -> Samples:
-        """Some of the samples."""
+        """A subset of the samples."""
         weights = None if self.weights is None else self.weights[part]
         x = each(lambda array: array[part], self.x)
         return replace(self, x=x, targets=self.targets[part], weights=weights)

@@ -1,7 +1,7 @@
-"""Learning rates that change as training goes on: functions of the step.
+"""Schedules: learning rates that are functions of the step.
 
-Give one to an optimizer in place of a number: `Adam(OneCycle(3e-3))`. A number is the constant schedule. `fit` fills
-in the total number of steps.
+Give one to an optimizer instead of a number: `Adam(OneCycle(3e-3))`. A number is a constant schedule. `fit` fills in
+the total number of steps.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Schedule:
     """A learning rate as a function of the position."""
 
     def rate(self, position: Position) -> float:
-        """The learning rate of the step that begins here."""
+        """The learning rate of the step at this position."""
         raise NotImplementedError
 
 
@@ -121,7 +121,7 @@ class OneCycle(Schedule):
 class WarmUp(Schedule):
     """Rise linearly from nearly 0 to the schedule's first rate in `steps` steps, then follow it over the remaining steps.
 
-    `rate · (step+1) / (steps+1)` while step < steps. A training of no more than `steps` steps rises for half of them.
+    `rate · (step+1) / (steps+1)` while step < steps. A training of at most `steps` steps rises for half of them.
     """
 
     schedule: float | Schedule
@@ -186,7 +186,7 @@ def rises(watcher: Any) -> bool:
 
 
 def improved(watcher: Any, value: float, best: float | None) -> bool:
-    """Whether the value that it monitors beats the best so far by more than its min_delta."""
+    """Whether the monitored value beats the best so far by more than min_delta."""
     if best is None:
         return math.isfinite(value)
     return value > best + watcher.min_delta if rises(watcher) else value < best - watcher.min_delta

@@ -11,7 +11,7 @@ from typing import Any
 
 ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 SECOND_HANGUP = 1.0
-"""Seconds in which another SIGHUP belongs to the first: a closing terminal sends one itself, and its shell another."""
+"""Seconds in which another SIGHUP counts as the same: a closing terminal sends one, and its shell another."""
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from .samples import Batch, Samples
 
 @dataclass
 class Sums:
-    """Running sums of an epoch, from which its means follow; a checkpoint in the middle of an epoch keeps them."""
+    """Running sums of an epoch, for its means; a checkpoint in the middle of an epoch stores them."""
 
     loss: float = 0.0
     weight: float = 0.0
@@ -97,7 +97,7 @@ class Training:
     used_rate: float = math.nan
     """Learning rate of the last step."""
     chosen_rate: float | None = None
-    """Learning rate that a callback has set, from the next step on."""
+    """Learning rate that a callback has set for the following steps."""
     carried: Carried | None = field(default_factory=dict)
     """State of recurrent layers at the end of the last batch; empty unless `stateful`."""
 
