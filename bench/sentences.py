@@ -82,13 +82,10 @@ def rows(kinds: tuple[str, ...], count: int = FOLDS) -> list[tuple[str, ...]]:
     reached: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for seed, (training, test) in enumerate(folds(load("sentence-polarity"))[:count]):
         for kind in kinds:
-            began, rng = time.perf_counter(), np.random.default_rng(seed)
-            learnt, held_out = training, test
+            began, rng, parts = time.perf_counter(), np.random.default_rng(seed), (training, test)
             if kind == "documents":
-                learnt, held_out = (
-                    documents(p, n, rng) for p, n in zip((training, test), DOCUMENTS, strict=True)
-                )
-            found = measured(learnt, held_out, seed)
+                parts = documents(training, DOCUMENTS[0], rng), documents(test, DOCUMENTS[1], rng)
+            found = measured(*parts, seed)
             for reader, accuracy in found.items():
                 reached[reader][kind].append(accuracy)
             shown = ", ".join(f"{reader} {100 * accuracy:.2f}" for reader, accuracy in found.items())
@@ -103,4 +100,4 @@ def rows(kinds: tuple[str, ...], count: int = FOLDS) -> list[tuple[str, ...]]:
 if __name__ == "__main__":
     given = [word for word in sys.argv[1:] if not word.isdigit()]
     counts = [int(word) for word in sys.argv[1:] if word.isdigit()]
-    print(table(HEAD, rows(tuple(given) or HEAD[1:], *counts)))
+    print(table(HEAD, rows(tuple(given) or HEAD[1:], counts[0] if counts else FOLDS)))
