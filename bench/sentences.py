@@ -1,4 +1,4 @@
-"""How well texts are told apart: naive Bayes, the bag of words, the recurrent reader alone, and both, on sentences and on documents.
+"""How well texts are told apart: naive Bayes, the bag of words, the recurrent reader alone, both, and a CNN before it.
 
 Sentences are those of the polarity data set, in ten-fold cross-validation. Documents are put together of them, several a half: both
 halves in favour, both against, or first one and then the other, so that what a document says hangs on its order as well. Settings were
@@ -19,7 +19,7 @@ from tinynet.data.datasets import load
 from tinynet.data.text.labelled import LabelledTexts
 from tinynet.kernels import device
 from tinynet.recipes.base import Choices
-from tinynet.recipes.sentences import TextsPlan, naive_bayes, plan
+from tinynet.recipes.sentences import TextsPlan, plan
 
 from .measure import THREADS, table
 
@@ -65,14 +65,20 @@ def measured(training: LabelledTexts, test: LabelledTexts, seed: int) -> dict[st
 
 def _readers(made: TextsPlan, arch: str) -> dict[str, float]:
     (x, y), name = made.settings["validation_data"], arch.upper().replace("-", ", then ")
+
+    def right(probabilities: np.ndarray) -> float:
+        return float(np.mean(probabilities.argmax(axis=1) == y))
+
+    found, answers = {"naive Bayes": made.naive_bayes}, made.model.answer(x)[0]
+    if made.apart is None:
+        return {**found, name: right(answers)}
     deep, wide = np.moveaxis(made.apart.answer(x)[0], 1, 0)
-    answers = {
-        "naive Bayes": naive_bayes(made.ratios, x[1]),
-        "bag of words": wide.argmax(axis=1),
-        f"{name} alone": deep.argmax(axis=1),
-        f"{name} beside the bag": made.model.answer(x)[0].argmax(axis=1),
+    return {
+        **found,
+        "bag of words": right(wide),
+        f"{name} alone": right(deep),
+        f"{name} beside the bag": right(answers),
     }
-    return {reader: float(np.mean(given == y)) for reader, given in answers.items()}
 
 
 def rows(kinds: tuple[str, ...], count: int = FOLDS) -> list[tuple[str, ...]]:
@@ -82,13 +88,10 @@ def rows(kinds: tuple[str, ...], count: int = FOLDS) -> list[tuple[str, ...]]:
     reached: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for seed, (training, test) in enumerate(folds(load("sentence-polarity"))[:count]):
         for kind in kinds:
-            began, rng = time.perf_counter(), np.random.default_rng(seed)
-            learnt, held_out = training, test
+            began, rng, parts = time.perf_counter(), np.random.default_rng(seed), (training, test)
             if kind == "documents":
-                learnt, held_out = (
-                    documents(p, n, rng) for p, n in zip((training, test), DOCUMENTS, strict=True)
-                )
-            found = measured(learnt, held_out, seed)
+                parts = documents(training, DOCUMENTS[0], rng), documents(test, DOCUMENTS[1], rng)
+            found = measured(*parts, seed)
             for reader, accuracy in found.items():
                 reached[reader][kind].append(accuracy)
             shown = ", ".join(f"{reader} {100 * accuracy:.2f}" for reader, accuracy in found.items())
@@ -103,4 +106,4 @@ def rows(kinds: tuple[str, ...], count: int = FOLDS) -> list[tuple[str, ...]]:
 if __name__ == "__main__":
     given = [word for word in sys.argv[1:] if not word.isdigit()]
     counts = [int(word) for word in sys.argv[1:] if word.isdigit()]
-    print(table(HEAD, rows(tuple(given) or HEAD[1:], *counts)))
+    print(table(HEAD, rows(tuple(given) or HEAD[1:], counts[0] if counts else FOLDS)))

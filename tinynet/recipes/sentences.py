@@ -1,11 +1,11 @@
 """Texts of any length: `tinynet train TABLE.tsv` of labels and texts, then `tinynet classify` with the model that this makes.
 
 Two readers in parallel, whose outputs are averaged. The wide one adds up what each word, pair and piece of a word says for a
-class, whatever its place: it begins as a naive Bayes classifier, and training corrects it (Wang & Manning 2012). The deep one reads the
-words in their order: a recurrent layer from both ends, since what a word means depends on what comes before and after it, of which
-the strongest signal counts, wherever it stands; in long texts behind a convolution, which takes neighbours together and leaves fewer
-steps to carry along. Each learns from its own mistakes: the wide one is so soon right of all that it trains on that beside it, with
-one loss for both, the deep one would learn nothing.
+class, whatever its place: it begins as a naive Bayes classifier, and training corrects it (Wang & Manning 2012). The deep one reads
+the words in their order: a recurrent layer from both ends, since what a word means depends on what comes before and after it, of
+which the strongest signal counts, wherever it stands. Each learns from its own mistakes: the wide one is so soon right of all that
+it trains on that beside it, with one loss for both, the deep one would learn nothing. In documents, with cnn-gru, the deep reader
+stands alone, behind a convolution that takes neighbours together and leaves fewer steps to carry along.
 """
 
 from __future__ import annotations
@@ -88,11 +88,18 @@ def plan(
 ) -> TextsPlan:
     """The plan for labelled texts; the user's choices override the recipe's."""
     arch, labels = choices.arch, training.labels
+    identity = {"seed": choices.seed, "name": f"{name}-{arch}"}
     vocabulary = Vocabulary.learn(training.texts, name)
-    x, xv = (_encoded(vocabulary, part) for part in (training, validation))
-    ratios = log_count_ratios(x[1], training.y, len(labels), len(vocabulary.terms))
-    both = readers(vocabulary, ratios, arch, choices.units)
-    model = network(both, vocabulary, labels, seed=choices.seed, name=f"{name}-{arch}")
+    (x, bags), (xv, bags_v) = (_encoded(vocabulary, part) for part in (training, validation))
+    ratios = log_count_ratios(bags, training.y, len(labels), len(vocabulary.terms))
+    apart = None
+    if "-" in arch:
+        vocabulary = vocabulary.words_alone()
+        model = document_reader(vocabulary, labels, arch, choices.units, **identity)
+    else:
+        both = readers(vocabulary, ratios, arch, choices.units)
+        model = network(both, vocabulary, labels, **identity)
+        apart, x, xv = Sequential([both, Activation("softmax")], model.input_shape), (x, bags), (xv, bags_v)
     model.metadata.update(about=about, input=settings(vocabulary))
     batch_size = choices.batch_size or BATCH_SIZE
     epochs = min(max(STEPS // -(-len(training) // batch_size), EPOCHS[0]), EPOCHS[1])
@@ -106,11 +113,11 @@ def plan(
         "seed": choices.seed,
     }
     reason = (
-        f"{len(training):,} texts, {vocabulary.words:,} different words: training {ARCHITECTURES[arch].title} "
-        f"beside a bag of words, with {model.parameter_count():,} parameters"
+        f"{len(training):,} texts, {vocabulary.words:,} different words: training {ARCHITECTURES[arch].title}"
+        f"{' beside a bag of words' if apart else ''}, with {model.parameter_count():,} parameters"
     )
-    apart = Sequential([both, Activation("softmax")], model.input_shape, name=model.name)
-    return TextsPlan(model.name, reason, model, x, training.y, fit, apart=apart, ratios=ratios)
+    reached = float(np.mean(naive_bayes(ratios, bags_v) == validation.y))
+    return TextsPlan(model.name, reason, model, x, training.y, fit, apart=apart, naive_bayes=reached)
 
 
 def _encoded(vocabulary: Vocabulary, part: LabelledTexts) -> tuple[np.ndarray, np.ndarray]:
@@ -143,6 +150,14 @@ def deep_reader(vocabulary: Vocabulary, classes: int, arch: str, units: int | No
     ]
 
 
+def document_reader(
+    vocabulary: Vocabulary, labels: list[str], arch: str, units: int | None = None, **identity: Any
+) -> Sequential:
+    """The deep reader alone: what a long text says hangs on its order, of which a bag knows nothing and yet is sure."""
+    layers = [*deep_reader(vocabulary, len(labels), arch, units), Activation("softmax")]
+    return Sequential(layers, (None,), labels=labels, vocabulary=list(vocabulary.terms), **identity)
+
+
 def network(both: Parallel, vocabulary: Vocabulary, labels: list[str], **identity: Any) -> Sequential:
     """The mean of the two readers' outputs."""
     layers = [both, GlobalAveragePool1D(), Activation("softmax")]
@@ -155,13 +170,15 @@ def network(both: Parallel, vocabulary: Vocabulary, labels: list[str], **identit
 class TextsPlan(Plan):
     """A training on texts, with naive Bayes for comparison."""
 
-    apart: Sequential = field(kw_only=True)
-    """The same readers, each with an answer of its own (n, 2, classes): what is trained."""
-    ratios: np.ndarray = field(kw_only=True)
-    """The weights of naive Bayes."""
+    naive_bayes: float = field(kw_only=True)
+    """What naive Bayes on the same words, pairs and pieces reaches on the validation set."""
+    apart: Sequential | None = None
+    """Of two readers, both with answers of their own (n, 2, classes): what is trained."""
 
     def fit(self, **settings: Any) -> History:
-        """Train the two readers, each on the same labels."""
+        """Train the model, or its two readers, each on the same labels."""
+        if self.apart is None:
+            return super().fit(**settings)
         xv, yv = self.settings["validation_data"]
         own = {**self.settings, "validation_data": (xv, _for_both(yv)), **settings}
         return self.apart.fit(self.x, _for_both(self.y), **own)
@@ -176,7 +193,8 @@ class TextsPlan(Plan):
 
     def result_line(self, best: dict[str, Any]) -> str:
         """As of any training; the history has the mean of what each reader reaches alone."""
-        return f"both readers together: {super().result_line(self._together(best))}"
+        together = "both readers together: " if self.apart else ""
+        return f"{together}{super().result_line(self._together(best))}"
 
     def training_record(self, data: str, history: History, best: dict[str, Any]) -> dict[str, Any]:
         """As of any training; where there is a neutral answer, settles first when it is given."""
@@ -186,10 +204,8 @@ class TextsPlan(Plan):
         return super().training_record(data, history, best)
 
     def baselines(self) -> list[str]:
-        """What naive Bayes on the same bags reaches on the same validation set."""
-        (_, bags), y = self.settings["validation_data"]
-        reached = np.mean(naive_bayes(self.ratios, bags) == y)
-        return [f"{100 * reached:.2f} % by naive Bayes on the same words, pairs and pieces"]
+        """What naive Bayes reaches on the same validation set."""
+        return [f"{100 * self.naive_bayes:.2f} % by naive Bayes on the same words, pairs and pieces"]
 
 
 def _for_both(y: np.ndarray) -> np.ndarray:

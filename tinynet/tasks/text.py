@@ -78,7 +78,8 @@ class Texts(NamesClasses):
         """The answer to each of some texts, from the mean of the models' probabilities."""
         words = [split(text) for text in texts]
         ids = [vocabulary.encode(words) for vocabulary in self.vocabularies]
-        probabilities = np.mean([m.answer(x)[0] for m, x in zip(self.models, ids, strict=True)], axis=0)
+        xs = [_inputs(model, own) for model, own in zip(self.models, ids, strict=True)]
+        probabilities = np.mean([m.answer(x)[0] for m, x in zip(self.models, xs, strict=True)], axis=0)
         is_known = np.any([bags.any(axis=1) for _, bags in ids], axis=0)
         least = self.model.metadata.get(NEUTRAL, 0.0)
         rankings = [
@@ -128,7 +129,7 @@ class Texts(NamesClasses):
         labels = self.model.labels or found.labels
         check_classes(found.labels, labels, data)
         y = np.array([labels.index(label) for label in found.labels])[found.y]
-        xs = [vocabulary.encode(found.texts) for vocabulary in self.vocabularies]
+        xs = [_inputs(m, v.encode(found.texts)) for m, v in zip(self.models, self.vocabularies, strict=True)]
         return LabelledSamples(xs, y, y[:0], remarks=remarks)
 
 
@@ -141,6 +142,11 @@ def vocabulary_of(model: Network) -> Vocabulary:
     if not (isinstance(words, int) and isinstance(terms, list) and 0 <= words <= len(terms) - 2):
         raise TinynetError(f"{model.name} does not say which words it knows; train it again")
     return Vocabulary(terms, words)
+
+
+def _inputs(model: Network, ids: tuple[np.ndarray, np.ndarray]) -> Any:
+    """Of words in order and bags what a model reads: both, or the first alone."""
+    return ids if len(model.inputs) > 1 else ids[0]
 
 
 def _read(given: Any) -> str:

@@ -111,6 +111,10 @@ class Vocabulary:
         ]
         return cls(["", "?", *known, *more[: max(MOST_TERMS - len(known), 0)]], len(known))
 
+    def words_alone(self) -> Vocabulary:
+        """The same without pairs and pieces."""
+        return Vocabulary(self.terms[: self._first], self.words)
+
     def encode(self, texts: Iterable[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
         """The ids of texts, each a list of words: words in order (n, longest), and bags (n, largest), int32, padded behind."""
         orders, bags = [], []
