@@ -44,6 +44,8 @@ def command(model_name: str, data: str, save_errors: str | None, force: bool, as
 
     For text it prints the loss in nats and bits per character, and perplexity; for pictures and sounds loss and accuracy, a table
     per class (precision: how often this answer is right; recall: how often this class is recognised), and the confusion matrix.
+    For a series it forecasts from each time of the last fifth, and prints the error in units of the seasonal naive one (MASE) beside
+    those of the naive forecasts, and how many values the 90 % intervals hold.
     A sample in which MODEL finds nothing counts as wrong. One that cannot be read is named and left out, and the exit
     status is 1.
     """

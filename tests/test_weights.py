@@ -24,6 +24,8 @@ GOALS = {
 }
 LOSSES = {"shakespeare": 1.47, "shakespeare-gru": 1.52, "shakespeare-rnn": 1.56}
 """Nats a character of the held-out tenth, in windows of 512 characters from a zero state."""
+MASES = {"temperature": 0.7}
+"""Of forecasts from all days of the last fifth, in units of the seasonal naive error before it."""
 NAMES = sorted(shipped_models())
 shipped = pytest.mark.parametrize("name", NAMES)
 
@@ -64,8 +66,19 @@ def test_the_loss_on_the_card_is_reached(name):
     assert abs(loss - said) < 0.002
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name in MASES])
+@pytest.mark.skipif("TINYNET_DATA" not in os.environ, reason="TINYNET_DATA is not set: no series here")
+def test_the_error_on_the_card_is_reached(name):
+    model = tn.load(name)
+    task = tasks.of(model)
+    found = task.evaluate(task.read(model.metadata["training"]["data"]))
+    said = float(re.search(r"all days \| MASE ([\d.]+)", card(name)).group(1))
+    assert found.mase <= MASES[name]
+    assert abs(found.mase - said) < 0.002
+
+
 def test_every_shipped_model_has_a_goal():
-    assert set(NAMES) <= GOALS.keys() | LOSSES.keys()
+    assert set(NAMES) <= GOALS.keys() | LOSSES.keys() | MASES.keys()
 
 
 def test_all_shipped_models_are_small():

@@ -131,7 +131,7 @@ class Preparation:
         c, spread = len(self.columns), np.array(self.spread, float)
         if not all(isinstance(name, str) for name in self.columns):
             raise ValueError("its columns have no names")
-        limits = {"horizon": 10_000, "window": 10_000, "naive": 1_000_000, "begin": LONGEST}
+        limits = {"horizon": 10_000, "window": 10_000, "naive": 1_000_000, "begin": LONGEST, "seen": 1 << 40}
         for name, most in limits.items():
             if not 0 < int(getattr(self, name)) <= most:
                 raise ValueError(f"{name} is not between 1 and {most:,}")
