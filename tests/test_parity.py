@@ -449,9 +449,20 @@ def test_recurrent_gradients_at_the_input(cell, backwards, device, dtype):
 
 
 @ON
-def test_embedding(device, dtype):
-    kernels, layer = back_end(device), tn.Embedding(11, 6)
-    rng = np.random.default_rng(0)
+@pytest.mark.parametrize(
+    "layer, peer, tolerance",
+    [
+        (tn.Embedding(11, 6), F.embedding, 0),
+        (
+            tn.EmbeddingBag(11, 6),
+            lambda ids, table: F.embedding_bag(ids, table, mode="sum", padding_idx=0),
+            1e-6,
+        ),
+    ],
+    ids=["embedding", "bag"],
+)
+def test_embedding(layer, peer, tolerance, device, dtype):
+    kernels, rng = back_end(device), np.random.default_rng(0)
     layer.build((None,), rng)
     randomise(layer, rng, dtype)
     ids = rng.integers(0, 11, (4, 9)).astype(np.int32)
@@ -459,9 +470,9 @@ def test_embedding(device, dtype):
     y, saved = layer.forward(ids, context)
     dy = rng.standard_normal(y.shape).astype(dtype)
     table = torch.tensor(layer.parameters["embeddings"], requires_grad=True)
-    ty = F.embedding(torch.tensor(ids), table)
+    ty = peer(torch.tensor(ids), table)
     ty.backward(torch.tensor(dy))
-    close(y, ty.detach().numpy(), 0)
+    close(y, ty.detach().numpy(), tolerance)
     close(layer.backward(dy, saved, context)[1]["embeddings"], table.grad.numpy(), TOLERANCES[dtype])
 
 

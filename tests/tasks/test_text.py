@@ -87,7 +87,7 @@ def test_what_is_no_text_is_refused_in_a_sentence(model, content, problem):
 
 def test_an_enormous_line_is_read_from_its_beginning_and_that_is_said(model):
     (answer,) = Texts(model).answer(b"good " * 200_000)
-    assert answer.ranking[0][0] == "positive" and answer.note == "only the first 500,000 characters are read"
+    assert answer.ranking[0][0] == "positive" and answer.note == "only the first 100,000 characters are read"
 
 
 def test_several_models_vote(model):

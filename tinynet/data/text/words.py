@@ -29,8 +29,8 @@ SHORT = 3
 """Words of up to so many characters are no more than themselves."""
 MOST_TERMS = 150_000
 """In a vocabulary: the words, and of the rest what is in most texts."""
-MOST_WORDS, MOST_CHARACTERS = 20_000, 500_000
-"""Of a text: what comes behind is not read."""
+MOST_CHARACTERS = 100_000
+"""Of a text: the rest is not read."""
 TOKEN = re.compile(r"[^\W_]+(?:'[^\W_]+)*|[^\w\s]")
 """A word, with apostrophes within it, or one other sign."""
 APOSTROPHES = str.maketrans("’‘ʼ`´", "'''''")
@@ -41,7 +41,7 @@ LONG_RUN = re.compile(r"(\w)\1{2,}")
 def split(text: str) -> list[str]:
     """The words of a text, in small letters, and its other signs; contractions are taken apart: do n't, it 's.
 
-    What comes behind MOST_CHARACTERS or MOST_WORDS is left out.
+    What comes behind MOST_CHARACTERS is left out.
     """
     text = unicodedata.normalize("NFKC", text[:MOST_CHARACTERS]).lower().translate(APOSTROPHES)
     words: list[str] = []
@@ -54,9 +54,7 @@ def split(text: str) -> list[str]:
             words += [part for part in re.split(r"(?=')", token) if part]
         else:
             words.append(token)
-        if len(words) >= MOST_WORDS:
-            break
-    return words[:MOST_WORDS]
+    return words
 
 
 def terms(words: Sequence[str]) -> Iterator[str]:
