@@ -1,8 +1,8 @@
 """Rows of a table: `tinynet train TABLE.csv` with the column to predict, then `tinynet predict` with the model that this makes.
 
 The columns of a table have no order and no neighbours, so the network is a plain one: dense layers, and beside them a linear
-one, whose outputs are added («wide and deep»; Cheng et al. 2016). It begins as the best linear model, with a deep branch that says
-nothing yet, and learns what is left: so that few rows suffice.
+one, whose outputs are added («wide and deep»; Cheng et al. 2016). On few rows it begins as the best linear model, with a deep
+branch that says nothing yet, and learns what is left.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class RowsPlan(Plan):
     true: np.ndarray = field(default_factory=lambda: np.zeros(0))
     """The numbers of the validation rows, in their own unit."""
     linear: Linear | None = None
-    """The linear model that the network begins as."""
+    """The linear model of what is learnt."""
 
     def record(self, best: dict[str, Any]) -> dict[str, Any]:
         """What the model file says about the data and the result."""
@@ -180,7 +180,10 @@ def _describe(model: Sequential, target: str, preparation: Preparation, number: 
 
 
 def network(linear: Linear, labels: list[str] | None, rows: int, seed: int, name: str) -> Sequential:
-    """A deep branch and a linear one, added; a softmax for classes. At first the deep one gives 0, and the other is `linear`."""
+    """A deep branch and a linear one, added; a softmax for classes.
+
+    At first the deep one gives 0, and the other, unless there are many rows, is `linear`.
+    """
     many, (features, outputs) = rows >= MANY_ROWS, linear.kernel.shape
     deep: list = []
     for units in UNITS[many]:
@@ -188,7 +191,8 @@ def network(linear: Linear, labels: list[str] | None, rows: int, seed: int, name
     branches = [Sequential([*deep, Dense(outputs, kernel_initializer="zeros")]), Dense(outputs)]
     layers = [Parallel(branches, merge="add"), *([Activation("softmax")] if labels else [])]
     model = Sequential(layers, (features,), seed=seed, labels=labels, name=name)
-    model.set_weights([*model.get_weights()[:-2], linear.kernel, linear.bias])
+    if not many:
+        model.set_weights([*model.get_weights()[:-2], linear.kernel, linear.bias])
     return model
 
 
