@@ -47,7 +47,7 @@ def path_text(path: Any, error: type[TinynetError] = TinynetError) -> str:
     try:
         text = os.fsdecode(path)
     except TypeError:
-        raise error(f"give the name of a file, not {path!r}") from None
+        raise error(f"give a file name, not {path!r}") from None
     if "\0" in text:
         raise error(f"{text!r} is not a file name: it has a NUL character")
     return text

@@ -320,7 +320,7 @@ def test_output_is_checked_before_training(folder, tmp_path):
 
 def test_options_that_do_not_apply_are_wrong_usage(folder, tmp_path):
     (tmp_path / "poem.txt").write_text("To be or not to be. " * 20)
-    fails(run("train", folder, "--output", "m.h5"), "m.h5: a model's file name ends in .npz", status=2)
+    fails(run("train", folder, "--output", "m.h5"), "m.h5: a model's file name must end in .npz", status=2)
     fails(run("train", folder, "--history", "h.txt"), "must end in .csv or .png", status=2)
     fails(run("train", folder, "--arch", "transformer"), "'auto', 'cnn', 'lstm', 'gru', 'rnn'", status=2)
     fails(

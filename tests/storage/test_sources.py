@@ -81,9 +81,9 @@ def test_an_open_file_gives_its_name_to_errors(tmp_path):
 
 @pytest.mark.parametrize("source", [None, 5, 1.5, [], object(), "a\0b.npz"])
 def test_what_cannot_be_a_model_is_a_sentence(source):
-    with pytest.raises(ModelFileError, match="is not a file name"):
+    with pytest.raises(ModelFileError, match="file name"):
         tn.load(source)
-    with pytest.raises(TinynetError, match="is not a file name"):
+    with pytest.raises(TinynetError, match="file name"):
         small_net().save(source)
 
 

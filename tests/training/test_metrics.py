@@ -99,7 +99,9 @@ def test_a_function_is_watched_in_the_direction_that_is_said():
     assert (history.best_epoch, len(history.epochs)) == (1, 3)
     for watcher in ({"early_stopping": tn.EarlyStopping("f")},
                     {"optimizer": tn.Adam(tn.ReduceOnPlateau(0.1, monitor="val_f"))}):  # fmt: skip
-        with pytest.raises(TinynetError, match=r"watches (val_)?f: give mode='max' or mode='min'"):
+        with pytest.raises(
+            TinynetError, match=r"watches (val_)?f: give mode='max' if higher is better, or mode='min'"
+        ):
             network().fit(X, Y, **settings, **watcher)
     with pytest.raises(TinynetError, match="EarlyStopping: mode must be 'min' or 'max', or None, not 'up'"):
         tn.EarlyStopping(mode="up")
