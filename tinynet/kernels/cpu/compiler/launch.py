@@ -102,7 +102,7 @@ def on_threads(function: Callable[..., None], *arguments: Any) -> bool:
 def _only_serial_in_child() -> None:
     global _inside_parallel
     _inside_parallel = threading.Lock()
-    _inside_parallel.acquire()  # for ever: every kernel of this process finds it taken and runs serially
+    _inside_parallel.acquire()  # forever: every kernel of this process finds it taken and runs serially
 
 
 if hasattr(os, "register_at_fork"):
