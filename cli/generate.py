@@ -39,9 +39,7 @@ def command(seed: str, length: int, name: str, temperature: float, top_k: int, t
     from tinynet.tasks.characters import Characters
 
     if extra := click.get_current_context().args:
-        raise click.UsageError(
-            f"unexpected {' '.join(extra)!r}; give what the text begins with as --seed TEXT"
-        )
+        raise click.UsageError(f"unexpected {' '.join(extra)!r}; give the text to begin with as --seed TEXT")
     # Bytes of the command line that are not UTF-8 arrive as surrogates; turned back into bytes, they are read like a file.
     given = sys.stdin.buffer.read() if seed == "-" else seed.encode("utf-8", "surrogateescape")
     seed = as_text(given, "the seed") if given else ""

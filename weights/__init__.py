@@ -11,4 +11,5 @@ NAMES = (
     "shakespeare-gru",
     "shakespeare-rnn",
     "spoken-digits",
+    "temperature",
 )
