@@ -50,7 +50,7 @@ def command(
 
     if plot is not None:
         if plot.suffix.lower() != ".png":
-            raise click.BadParameter(f"{plot}: a drawing's file name ends in .png", param_hint="--plot")
+            raise click.BadParameter(f"{plot}: a drawing's file name must end in .png", param_hint="--plot")
         check_new(plot, "--plot", force)
     given = read_series(sys.stdin.buffer) if series == "-" else series_of(series)
     for remark in given.remarks:

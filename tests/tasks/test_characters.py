@@ -346,7 +346,7 @@ def test_characters_are_written_by_one_model_that_reads_them():
         TinynetError, match=r"digits-cnn neither .* trained on a .txt file; digits-cnn is for classify$"
     ):
         tn.load("digits").generate("a")
-    with pytest.raises(tn.errors.UsageError, match="only one can write text"):
+    with pytest.raises(tn.errors.UsageError, match="not for writing text"):
         of(writer(), writer())
     assert (
         "".join(of(writer()).answer("ab", 9, random_seed=1)) == writer().generate("ab", 9, random_seed=1)[2:]
