@@ -103,7 +103,7 @@ def writing(characters: int = 1000, units: int = 256) -> Row:
 
     ours, theirs = alternate([lambda: net.generate("h", characters, random_seed=0), peer], 15, blocks=3)
     job = f"writing {characters:,} characters, LSTM of {units} units, against a loop in PyTorch"
-    result = f"{faster(ours, theirs)} faster, {1e6 * ours / characters:.0f} µs a character"
+    result = f"{faster(ours, theirs)} faster, {1e6 * ours / characters:.0f} µs per character"
     return Row(job, milliseconds(ours), milliseconds(theirs), result, "≥ 8×, < 50 µs")
 
 
@@ -123,7 +123,7 @@ def costs() -> list[Row]:
         (seconds,) = alternate([step_function("LSTM", units, batch, steps)], 24, blocks=3)
         operations = 6 * batch * steps * (4 * units * (units + EMBEDDING) + units * CHARACTERS)
         job = f"LSTM of {units} units, training step, batch {batch} × {steps} steps"
-        rate = f"{operations / seconds / 1e9:.0f} GF/s, {1e6 * seconds / batch / steps:.1f} µs a character"
+        rate = f"{operations / seconds / 1e9:.0f} GF/s, {1e6 * seconds / batch / steps:.1f} µs per character"
         rows.append(Row(job, milliseconds(seconds), "–", rate, ""))
     return rows
 

@@ -1,7 +1,7 @@
 """Rows of a table: `tinynet train TABLE.csv` with the column to predict, then `tinynet predict` with the model that this makes.
 
 The columns of a table have no order and no neighbours, so the network is a plain one: dense layers, and beside them a linear
-one, whose outputs are added («wide and deep»; Cheng et al. 2016). On few rows it begins as the best linear model, with a deep
+one, whose outputs are added ("wide and deep"; Cheng et al. 2016). On few rows it begins as the best linear model, with a deep
 branch that says nothing yet, and learns what is left.
 """
 

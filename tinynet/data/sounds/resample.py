@@ -19,7 +19,7 @@ class Resampler:
     """y[m] = Σ_k x[k] h(m · rate / target − k), h a sinc in a Kaiser window: pieces of samples in, pieces at another rate out.
 
     h cuts off what the lower of the two rates cannot hold. As many phases of h as the ratio of the rates has are made once
-    (a polyphase filter). However the samples are cut into pieces, the output is the same. Smith, «Digital Audio Resampling», 2002.
+    (a polyphase filter). However the samples are cut into pieces, the output is the same. Smith, "Digital Audio Resampling", 2002.
     """
 
     def __init__(self, rate: int, target: int) -> None:

@@ -1,4 +1,4 @@
-"""Spoken digits: 3,000 clips of six people who say 0 to 9 (Jackson, «Free spoken digit dataset», 2018)."""
+"""Spoken digits: 3,000 clips of six people who say 0 to 9 (Jackson, "Free spoken digit dataset", 2018)."""
 
 from __future__ import annotations
 
