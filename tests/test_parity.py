@@ -19,15 +19,11 @@ ON = pytest.mark.parametrize(
     [("reference", np.float64), ("reference", np.float32), ("cpu", np.float32)],
     ids=["reference-float64", "reference-float32", "cpu-float32"],
 )
+SAME_NAME = ("relu", "elu", "silu", "gelu", "sigmoid", "tanh")
 APPLY = {
+    **{name: getattr(torch if hasattr(torch, name) else F, name) for name in SAME_NAME},
     "linear": lambda z: z,
-    "relu": torch.relu,
     "leaky_relu": lambda z: F.leaky_relu(z, 0.2),
-    "elu": F.elu,
-    "silu": F.silu,
-    "gelu": F.gelu,
-    "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh,
     "softmax": lambda z: torch.softmax(z, -1),
 }
 

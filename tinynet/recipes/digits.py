@@ -20,7 +20,7 @@ WEIGHT_DECAY = 0.15
 """Weight decay of the CNN: without it the validation loss rises as soon as the learning rate falls."""
 EACH_STYLE, DIGIT_TIMES, LETTER_TIMES = 12, 2, 2
 """Drawn pictures per style of a printed digit or letter, and how often an epoch repeats them."""
-SCANS = 10_000
+SCANS = 4_000
 """Training digits that are also shown as small scans of them look."""
 
 
