@@ -140,7 +140,7 @@ def test_an_open_text_file_is_refused_with_a_hint():
 
 @pytest.mark.parametrize("name", [None, 5, 1.5, [], object(), True])
 def test_what_is_no_name_of_a_file_is_a_sentence(name):
-    with pytest.raises(TinynetError, match="give the name of a file"):
+    with pytest.raises(TinynetError, match="give a file name"):
         path_text(name)
 
 

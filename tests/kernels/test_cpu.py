@@ -106,7 +106,7 @@ WITHOUT_LOOPS = {
     "rmsprop",
     "scale",
 }
-WITHOUT_LOOPS |= {"sequence_dropout", "sgd", "sum_of_squares", "zeros"}
+WITHOUT_LOOPS |= {"drop_ids", "sequence_dropout", "sgd", "sum_of_squares", "zeros"}
 """Kernels of an element at a time, which other tests hold to their equation."""
 
 

@@ -52,11 +52,13 @@ def test_classes_are_numbered_as_the_model_numbers_them(y):
 
 
 def test_a_model_is_for_what_its_file_names_or_else_for_what_it_has():
-    assert of(tn.load("digits")).name == "pictures" and of(tn.load("shakespeare-rnn")).name == "characters"
+    assert (
+        of(tn.load("digits-lstm")).name == "pictures" and of(tn.load("shakespeare-rnn")).name == "characters"
+    )
     assert of(reader(None)).name == "pictures"
     named = reader("0123456789")
     named.metadata.update(task="characters", input={"kind": "digit"})
-    assert tn.load("digits").metadata.get("task") is None
+    assert tn.load("digits-lstm").metadata.get("task") is None
     with pytest.raises(TinynetError):
         of(named)
     named.metadata["task"] = ["of", "somebody"]

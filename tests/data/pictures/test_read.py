@@ -228,7 +228,7 @@ def test_no_permission_for_anyone(tmp_path, monkeypatch):
 def test_what_is_no_picture(tmp_path):
     path = tmp_path / "notes.png"
     path.write_text("not a picture at all")
-    assert str(path) in refused(path) and "is not a picture" in refused(path)
+    assert str(path) in refused(path) and "is a text, not a picture" in refused(path)
     assert "is not a picture" in refused(b"\0" * 100)
     assert "HEIC" in refused(b"\0\0\0\x18ftypheic" + bytes(100))
 

@@ -7,6 +7,7 @@ the pixels take; and whatever the header says, a file's bytes are only read for 
 
 from __future__ import annotations
 
+import codecs
 import io
 import re
 import struct
@@ -170,10 +171,18 @@ def _what_it_is(data: bytes) -> str:
     for beginning, kind in FOREIGN:
         if start.startswith(beginning):
             return f"is {kind}, which cannot be read; save it as PNG."
+    if _is_text(data[:1024]):
+        return "is a text, not a picture; choose a model that reads texts, such as sentiment."
     return "is not a picture; give a PNG, JPEG, GIF, BMP, TIFF or WebP file."
 
 
-# ---- what it costs
+def _is_text(beginning: bytes) -> bool:
+    """Whether bytes, which may end within a character, are UTF-8 without control characters."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(beginning)
+    except UnicodeDecodeError:
+        return False
+    return bool(text) and not re.search(r"[\x00-\x08\x0e-\x1f]", text)
 
 
 def check_cost(image: Image, length: int, max_side: int, passed: int = 0, kept: int = 0) -> None:
