@@ -92,7 +92,7 @@ def build(folder, names, picture):
         (["cat/", "dog/"], "no folder in it has pictures that can be read .*cat has no picture"),
         (
             ["cat/0.png", "dog/broken.png"],
-            "only cat has pictures that can be read .*broken.png is not a picture",
+            "only cat has pictures that can be read .*broken.png is a text, not a picture",
         ),
         (["train/cat/0.png", "train/dog/0.png"], "lie deeper: give .*train$"),
     ],

@@ -167,12 +167,12 @@ def _what_it_is(data: bytes) -> str:
     if data[4:8] == b"ftyp":
         return "is a HEIC, AVIF or video file, which cannot be read here; save it as JPEG or PNG."
     if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
-        return "is a sound, not a picture; choose a model that hears, such as spoken-digits."
+        return "is a sound, not a picture; sounds are heard by models such as spoken-digits."
     for beginning, kind in FOREIGN:
         if start.startswith(beginning):
             return f"is {kind}, which cannot be read; save it as PNG."
     if _is_text(data[:1024]):
-        return "is a text, not a picture; choose a model that reads texts, such as sentiment."
+        return "is a text, not a picture; texts are read by models such as sentiment."
     return "is not a picture; give a PNG, JPEG, GIF, BMP, TIFF or WebP file."
 
 
