@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinynet.recipes.rows import MANY_ROWS, linear_classes, linear_numbers, network
+from tinynet.recipes.base import Choices
+from tinynet.recipes.rows import MANY_ROWS, Rows, linear_classes, linear_numbers, network
 
 
 def test_on_few_rows_the_network_begins_as_the_linear_model():
@@ -32,3 +33,11 @@ def test_logistic_regression_parts_what_a_line_parts():
     x = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)
     y = (x[:, 0] > x[:, 1]).astype(int)
     assert (linear_classes(x, y, 2).answer(x).argmax(axis=1) == y).mean() > 0.97
+
+
+@pytest.mark.parametrize(("asked", "noted"), [(None, True), ("classes", False), ("number", False)])
+def test_a_few_whole_numbers_are_taken_as_classes_and_that_is_said(asked, noted, tmp_path):
+    lines = ["a,years"] + [f"{i % 9},{10 + i % 4}" for i in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    plan = Rows().plan(str(tmp_path / "t.csv"), Choices(arch="mlp", target="years", target_type=asked))
+    assert any("the 4 numbers in years are taken as classes" in each for each in plan.warnings) is noted

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..data.folders import stratified_split
 from ..data.tables.prepare import Preparation, learn
-from ..data.tables.read import Table, read_table
+from ..data.tables.read import Table, as_numbers, read_table
 from ..data.tables.target import Number, as_target_numbers, classes_of, is_number, number_of, with_target
 from ..errors import DataError, Setting, UsageError, did_you_mean
 from ..layers import Activation, Dense, Dropout, Parallel
@@ -151,6 +151,10 @@ class Rows(Recipe):
             if numeric
             else _tell_tales(rows, names, fields, target)
         )
+        if asked is None and len(index) > 2 and np.isfinite(as_numbers([*index], table.decimal)).all():
+            notes.append(
+                f"the {len(index)} numbers in {target} are taken as classes; target type number predicts a number"
+            )
         learnt = "a number" if numeric else f"{len(index)} classes"
         reason = (
             f"{_counted(len(rows), 'row')}, {_counted(len(preparation.columns), 'column')}, {learnt} to predict: "
