@@ -150,3 +150,19 @@ def _check_float32(
     for name, value in {"output": y, **gradients}.items():
         assert found[name].dtype == np.float32, name
         close(found[name], value, 1e-5)
+
+
+def run_here(*arguments, given=None):
+    """(status, stdout, stderr) of a command in this process."""
+    from click.testing import CliRunner
+
+    from tinynet.cli import group, process
+    from tinynet.errors import TinynetError
+
+    done = CliRunner().invoke(group, [*map(str, arguments)], input=given, standalone_mode=False)
+    error = done.exception
+    if isinstance(error, TinynetError):
+        return 1, done.stdout, process.sentence(error)
+    if error is not None and not isinstance(error, SystemExit):
+        return getattr(error, "exit_code", 1), done.stdout, str(getattr(error, "message", error))
+    return done.return_value, done.stdout, done.stderr

@@ -8,22 +8,9 @@ import json
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from helpers import run_here as run
 
 import tinynet as tn
-from tinynet.cli import group, process
-from tinynet.errors import TinynetError
-
-
-def run(*arguments, given=None):
-    """(status, stdout, stderr) of a command in this process."""
-    done = CliRunner().invoke(group, [*map(str, arguments)], input=given, standalone_mode=False)
-    error = done.exception
-    if isinstance(error, TinynetError):
-        return 1, done.stdout, process.sentence(error)
-    if error is not None and not isinstance(error, SystemExit):
-        return getattr(error, "exit_code", 1), done.stdout, str(getattr(error, "message", error))
-    return done.return_value, done.stdout, done.stderr
 
 
 def monthly(n, columns=1, start=2000, seed=0):

@@ -100,7 +100,7 @@ class Forecasting(Task[History, ForecastMeasures]):
         super().__init__(*models)
         if len(models) > 1:
             raise UsageError(
-                "several models can vote on pictures, text and sounds, but only one can forecast; give one"
+                "several models can be averaged for pictures, text and sounds, but not for series; give one"
             )
         check_task(self.model, SERIES)
         try:

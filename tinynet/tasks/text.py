@@ -138,7 +138,8 @@ TASK = Texts
 
 def vocabulary_of(model: Network) -> Vocabulary:
     """The vocabulary of a model; raises TinynetError if its file has none."""
-    words, terms = model.metadata.get("input", {}).get("words"), model.vocabulary
+    preparation, terms = model.metadata.get("input"), model.vocabulary
+    words = preparation.get("words") if isinstance(preparation, dict) else None
     if not (isinstance(words, int) and isinstance(terms, list) and 0 <= words <= len(terms) - 2):
         raise TinynetError(f"{model.name} does not say which words it knows; train it again")
     return Vocabulary(terms, words)

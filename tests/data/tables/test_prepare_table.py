@@ -83,6 +83,8 @@ def test_the_preparation_survives_json_and_a_damaged_one_is_refused():
         [{**found[0], "scale": 0}],
         [{**found[0], "values": [1]}],
         [{**found[0], "mean": "x"}],
+        [{**found[0], "mean": "3"}],
+        [{**found[0], "missing": []}],
     ):
         with pytest.raises(ModelFileError, match="m does not say how rows"):
             Preparation.from_json(damaged, "m")

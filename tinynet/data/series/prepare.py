@@ -114,8 +114,11 @@ class Preparation:
         """As a model's file has it; raises DataError for what no training writes."""
         try:
             kept = {name: found[name] for name in cls.__dataclass_fields__}
-            for name in ("columns", "power", "floor", "scale"):
-                kept[name] = tuple(kept[name])
+            kept["columns"] = tuple(kept["columns"])
+            for name in ("power", "floor", "scale"):
+                kept[name] = tuple(map(float, kept[name]))
+            for name in ("learnt", "spread"):
+                kept[name] = np.array(kept[name], float).tolist()
             kept["seasons"] = tuple((float(period), int(harmonics)) for period, harmonics in kept["seasons"])
             kept["calendar"] = Calendar(**kept["calendar"])
             made = cls(**kept)
@@ -131,10 +134,13 @@ class Preparation:
         c, spread = len(self.columns), np.array(self.spread, float)
         if not all(isinstance(name, str) for name in self.columns):
             raise ValueError("its columns have no names")
+        if not isinstance(self.slope, bool):
+            raise ValueError("slope is neither true nor false")
         limits = {"horizon": 10_000, "window": 10_000, "naive": 1_000_000, "begin": LONGEST, "seen": 1 << 40}
         for name, most in limits.items():
-            if not 0 < int(getattr(self, name)) <= most:
-                raise ValueError(f"{name} is not between 1 and {most:,}")
+            value = getattr(self, name)
+            if type(value) is not int or not 0 < value <= most:
+                raise ValueError(f"{name} is not a whole number between 1 and {most:,}")
         if (
             not all(period >= 2 and 0 < count <= period for period, count in self.seasons)
             or len(self.seasons) > 8

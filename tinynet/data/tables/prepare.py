@@ -111,9 +111,12 @@ class Preparation:
             columns = [Column(**{**each, "values": [*map(_text, each["values"])]}) for each in found]
             for column in columns:
                 _text(column.name)
+                numbers = isinstance(column.mean, (int, float)) and isinstance(column.scale, (int, float))
+                if not (numbers and isinstance(column.missing, bool)):
+                    raise TypeError
                 if not (np.isfinite(float(column.mean)) and float(column.scale) > 0):
                     raise ValueError
-        except (TypeError, KeyError, ValueError):
+        except (TypeError, KeyError, ValueError, OverflowError):
             raise ModelFileError(f"{owner} does not say how rows become its input; train it again") from None
         return cls(columns)
 
