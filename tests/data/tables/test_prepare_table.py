@@ -68,6 +68,10 @@ def test_a_missing_column_is_named_and_more_columns_are_no_fault():
     preparation, _ = learn(table(a=["1", "2", "4", "5"], b=["x", "y", "x", "y"]), ["a", "b"])
     with pytest.raises(DataError, match=r"^t\.csv lacks the column b, which the model was trained with"):
         preparation.apply(table(a=["1"]))
+    with pytest.raises(
+        DataError, match=r"lacks the columns a, b, .*; add them, empty where they are not known$"
+    ):
+        preparation.apply(table(c=["1"]))
     assert preparation.apply(table(c=["?"], b=["y"], a=["1"])).shape == (1, 3)
 
 

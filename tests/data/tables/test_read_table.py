@@ -24,6 +24,17 @@ def test_the_delimiter_is_told_from_the_file(delimiter, end, mark):
     assert found == Table("the table", ["name", "size"], [["a", "1.5"], ["b", "2.5"]], delimiter)
 
 
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "SEP=; ", "\ufeffsep=;"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_first_line_for_excel_names_the_delimiter(first, end):
+    assert table(end.join([first, "a;b,c", "1;2,5"])) == Table(
+        "the table", ["a", "b,c"], [["1", "2,5"]], ";", ","
+    )
+    with pytest.raises(DataError, match="line 3: 3 fields"):
+        table(end.join([first, "a;b", "1;2;3"]))
+    assert table("sep=,size\nx,2\n").columns == ["sep=", "size"]
+
+
 def test_decimal_commas_are_told_from_points():
     assert table("a;b\n1,5;x\n2,25;y\n").decimal == ","
     assert table("a;b\n1.5;x, y\n2.25;y\n").decimal == "."

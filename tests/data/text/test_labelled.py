@@ -23,6 +23,12 @@ def test_columns_are_found_by_their_names_wherever_they_stand(tmp_path):
     assert found.texts == [["good", ",", "really"], ["bad"]]
 
 
+def test_a_first_line_for_excel_names_the_delimiter(tmp_path):
+    path = table(tmp_path, "\ufeffsep=;\r\nlabel;text\r\nyes;good, really\r\nno;bad\r\n", "texts.csv")
+    assert holds_labelled_texts(path)
+    assert read_labelled(path).texts == [["good", ",", "really"], ["bad"]]
+
+
 def test_two_columns_without_a_header_are_label_and_text(tmp_path):
     path = table(tmp_path, '1\ta good film\n0\t"a "" bad "" film"\n1\tgood\n')
     found = read_polarity(path)

@@ -83,9 +83,10 @@ class Preparation:
         """The rows (n, size) float32; raises DataError where a column is missing."""
         lacking = [column.name for column in self.columns if column.name not in table.columns]
         if lacking:
+            one = len(lacking) == 1
             raise DataError(
-                f"{table.name} lacks {'the column' if len(lacking) == 1 else 'columns'} {', '.join(lacking)}, "
-                "which the model was trained with; add it, empty where it is not known"
+                f"{table.name} lacks {'the column' if one else 'the columns'} {', '.join(lacking)}, which the model was trained with; "
+                f"add {'it' if one else 'them'}, empty where {'it is' if one else 'they are'} not known"
             )
         return np.ascontiguousarray(
             np.hstack([column.apply(table) for column in self.columns]).astype(np.float32)

@@ -24,6 +24,8 @@ LARGEST = 1 << 28
 """Most bytes of a file."""
 MOST_COLUMNS, MOST_CELLS = 4096, 50_000_000
 DELIMITERS = ",\t;|"
+DECLARED = re.compile(r'\A"?sep=([,;|\t])"?[ \t]*(?=[\r\n]|$)', re.IGNORECASE)
+"""A first line that names the delimiter, as Excel reads it; the columns come after it."""
 LOOKED_AT = 50
 """Lines from which the delimiter is told."""
 MISSING = {"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "nil", "?", "-", "--", "."}
@@ -100,16 +102,19 @@ def as_numbers(fields: list[str], decimal: str = ".") -> np.ndarray:
 def read_table(source: str | os.PathLike | BinaryIO) -> Table:
     """Read the table in a file, or in an open binary one: UTF-8, with or without a byte-order mark.
 
-    The delimiter and the decimal mark are recognised; fields may be quoted and hold line breaks; empty lines are
-    left out. Raises DataError for a file that cannot be read, is empty, no text or too large, for a line with more or fewer
-    fields than there are columns, and for columns without or with the same name.
+    The delimiter and the decimal mark are recognised, or a first line "sep=;" names the delimiter; fields may be quoted and hold
+    line breaks; empty lines are left out. Raises DataError for a file that cannot be read, is empty, no text or too large, for a line
+    with more or fewer fields than there are columns, and for columns without or with the same name.
     """
     name = path_text(source, DataError) if isinstance(source, (str, bytes, os.PathLike)) else "the table"
     try:
         text = as_text(read_file(source, LARGEST), name)
     except OSError as error:
         raise DataError(f"cannot read {name}: {error.strerror or error}; give the name of a table") from None
-    delimiter = _delimiter(text)
+    declared = DECLARED.match(text)
+    if declared:
+        text = text[declared.end() :]  # the end of the line stays, so that lines keep their numbers
+    delimiter = declared[1] if declared else _delimiter(text)
     lines = _lines(text, delimiter, name)
     first = next(lines, None)
     if first is None:

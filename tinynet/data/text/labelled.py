@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import DataError
-from ..tables.read import Table, read_table
+from ..tables.read import DECLARED, Table, read_table
 from .words import split
 
 LABEL, TEXT = "label", "text"
@@ -52,7 +52,9 @@ def holds_labelled_texts(path: str | os.PathLike) -> bool:
         return False
     try:
         with open(path, "rb") as file:
-            lines = file.read(LOOKED_AT).decode("utf-8-sig", "replace").splitlines()
+            lines = DECLARED.sub(
+                "", file.read(LOOKED_AT).decode("utf-8-sig", "replace"), count=1
+            ).splitlines()
     except OSError:
         return False
     first = next((line for line in lines if line.strip()), "")
