@@ -67,7 +67,6 @@ def trained(series: Series, arch: str, epochs: bool = True) -> tuple[Forecasting
     """The forecasts of a network that is trained on a series, and the seconds that took; without epochs, of the linear start."""
     start = time.perf_counter()
     plan = plan_for(series, Choices(arch=arch), series.name)
-    plan.model.metadata["task"] = Forecasting.name
     if epochs:
         plan.model.fit(plan.x, plan.y, **plan.settings, callbacks=plan.callbacks, verbose=False)
     return Forecasting(plan.model), time.perf_counter() - start

@@ -82,7 +82,6 @@ def _task(name: str | None, given: Series) -> Forecasting:
     plan = plan_for(given, Choices(), "series")
     note(plan.reason)
     plan.model.fit(plan.x, plan.y, **plan.settings, callbacks=plan.callbacks, verbose=False)
-    plan.model.metadata["task"] = Forecasting.name
     for line in plan.baselines():
         note(line)
     return Forecasting(plan.model)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -30,6 +31,8 @@ def trained(tmp_path_factory):
     status, printed, said = run("train", folder / "sold.csv", "--epochs", 3, "-o", folder / "sold.npz")
     assert status == 0 and printed.strip() == str(folder / "sold.npz")
     assert "season of 12 steps" in said and "seasonal naive" in said and "tinynet forecast" in said
+    held_out = re.search(r"MASE (\S+) on the last fifth of the values, and (\d+) % of them", said)
+    assert held_out and 0 < float(held_out[1]) < 0.8 and 60 <= int(held_out[2]) <= 100
     return folder
 
 

@@ -9,9 +9,9 @@ was learnt are taken back, which makes the forecast a mean of the first and the 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,9 @@ from ..errors import DataError, did_you_mean
 from ..layers import Conv1D, Dense, Dropout, Flatten, Layer, Parallel
 from ..sequential import Sequential
 from ..tasks.base import SERIES
-from ..tasks.series import series_of
-from ..training import AdamW, Callback, CosineDecay
+from ..tasks.series import Forecasting, ForecastMeasures, first_origin, series_of
+from ..tasks.series import History as Measured
+from ..training import AdamW, Callback, CosineDecay, History
 from ..training.callbacks import TrainingView
 from .architectures import ARCHITECTURES
 from .base import RECURRENT, Choices, Plan, Recipe
@@ -42,20 +43,52 @@ KEPT = 0.25
 class SeriesPlan(Plan):
     """A training on a series. The error (MASE) is in units of the seasonal naive forecast's within the series."""
 
-    start: Start | None = None
+    start: Start = field(kw_only=True)
+    series: Series = field(kw_only=True)
+    choices: Choices = field(kw_only=True)
+    held_out: HeldOut | None = None
+
+    def fit(self, **settings: Any) -> History:
+        """Train the model on all values, and another on the first ones, since only that one can be measured on the last."""
+        history = super().fit(**settings)
+        if not history.stopped:
+            self.held_out = self._held_out(settings.get("time_limit"))
+        return history
+
+    def _held_out(self, time_limit: float | None) -> HeldOut | None:
+        """What the same training on the first four fifths of the series reaches on the last; None where they are too short."""
+        known = replace(self.series, values=self.series.values[: first_origin(len(self.series))])
+        try:
+            earlier = plan_for(known, replace(self.choices, drop=None), self.name)
+            given = Measured(self.series)
+            start = Forecasting(earlier.model).evaluate(given)
+            history = Plan.fit(earlier, callbacks=earlier.callbacks, time_limit=time_limit, verbose=False)
+            return None if history.stopped else HeldOut(Forecasting(earlier.model).evaluate(given), start)
+        except DataError:
+            return None
 
     def record(self, best: dict[str, Any]) -> dict[str, Any]:
         """What the model file says about the data and the result."""
-        assert self.start is not None
-        return {"windows": len(self.x), "MASE on held-out windows, linear": round(self.start.mase, 4)}
+        found = {"windows": len(self.x), "MASE on held-out windows, linear": round(self.start.mase, 4)}
+        measured = {"MASE on the last fifth": round(self.held_out.network.mase, 4)} if self.held_out else {}
+        return {**found, **measured}
 
     def result_line(self, best: dict[str, Any]) -> str:
-        """What the training ended with."""
-        return f"mean absolute error {best['mae']:.3f} in training, in units of the windows' scale"
+        """What the training reaches on values that it has not seen."""
+        if self.held_out is None:
+            return f"mean absolute error {best['mae']:.3f} in training, in units of the windows' scale"
+        found = self.held_out.network
+        return (
+            f"MASE {found.mase:.3f} on the last fifth of the values, and {100 * found.coverage:.0f} % of them inside the 90 % intervals, "
+            "after the same training on the others"
+        )
 
     def baselines(self) -> list[str]:
-        """The errors on held-out windows: of the linear forecast that training starts from, and of two naive ones."""
-        assert self.start is not None
+        """What errs how much on the same values: the linear forecast that training starts from, and two naive ones."""
+        if self.held_out is not None:
+            found, linear = self.held_out
+            naive = f"seasonal naive {found.seasonal_naive:.3f}, last value {found.persistence:.3f}"
+            return [f"for comparison: linear forecast, its starting point, {linear.mase:.3f}; {naive}"]
         naive = f"seasonal naive {self.start.naive:.3f}, last value {self.start.last:.3f}"
         steps = self.start.preparation.horizon
         return [
@@ -65,6 +98,15 @@ class SeriesPlan(Plan):
     def notes(self) -> list[str]:
         """Nothing beside."""
         return []
+
+
+class HeldOut(NamedTuple):
+    """Errors on the last fifth of a series: of a network that was trained on what comes before, and of the linear forecast that it
+    started from.
+    """
+
+    network: ForecastMeasures
+    linear: ForecastMeasures
 
 
 class SeriesRecipe(Recipe):
@@ -98,7 +140,7 @@ def plan_for(series: Series, choices: Choices, stem: str) -> SeriesPlan:
     model.metadata["about"] = (
         f"forecasts {', '.join(series.columns)}, {p.horizon} steps of {p.calendar.step()} at once"
     )
-    model.metadata["input"] = p.as_json()
+    model.metadata.update(task=SERIES, input=p.as_json())
     seasons = " and ".join(f"{period:g}" for period, _ in p.seasons)
     reason = (
         f"{len(series):,} values {p.calendar.step()} apart, {f'with a season of {seasons} steps' if seasons else 'without a season'}: "
@@ -114,7 +156,19 @@ def plan_for(series: Series, choices: Choices, stem: str) -> SeriesPlan:
         "seed": choices.seed,
     }
     callbacks: list[Callback] = [KeepPart(model)]
-    return SeriesPlan(name, reason, model, start.x, start.y, settings, remarks, callbacks, start=start)
+    return SeriesPlan(
+        name,
+        reason,
+        model,
+        start.x,
+        start.y,
+        settings,
+        remarks,
+        callbacks,
+        start=start,
+        series=series,
+        choices=choices,
+    )
 
 
 def _without(series: Series, drop: tuple[str, ...]) -> Series:

@@ -152,7 +152,7 @@ class Forecasting(Task[History, ForecastMeasures]):
         p, series = self.preparation, data.series
         values, first = self._history(series)
         n = len(values)
-        begin = max(math.ceil((1 - BACKTEST) * n), p.window, p.naive + 1)
+        begin = max(first_origin(n), p.window, p.naive + 1)
         origins = np.arange(begin, n)
         if not len(origins):
             raise DataError(
@@ -285,6 +285,11 @@ def _after(values: np.ndarray, origins: np.ndarray, horizon: int) -> np.ndarray:
 
 
 TASK = Forecasting
+
+
+def first_origin(n: int) -> int:
+    """How many of n values come before the last fifth."""
+    return math.ceil((1 - BACKTEST) * n)
 
 
 def series_of(data: str) -> Series:
