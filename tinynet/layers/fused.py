@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from .base import Context, Gradients, Layer, Shape, under
-from .conv import Convolution, Sizes, as_picture
+from .conv import Convolution, FullConvolution, Sizes, as_picture
 from .embedding import Embedding
 from .pooling import Pooling
 from .recurrent import Recurrent
@@ -66,7 +66,7 @@ def _steps(layers: Sequence[tuple[str, Layer]]) -> Iterator[Step]:
         step, parts = first, (first,)
         if isinstance(first, Convolution) and isinstance(second, Pooling) and first.rank == second.rank:
             step = cropped = _twin(first, crop=second.part_read)
-            if ConvolutionAndMaxPool.fits(first, second):
+            if isinstance(cropped, FullConvolution) and ConvolutionAndMaxPool.fits(cropped, second):
                 step, parts = ConvolutionAndMaxPool(cropped, second), (first, second)
         elif (
             isinstance(first, Embedding)
@@ -108,12 +108,12 @@ class ConvolutionAndMaxPool(Layer):
     position of the largest one in each window.
     """
 
-    def __init__(self, convolution: Convolution, pooling: Pooling) -> None:
+    def __init__(self, convolution: FullConvolution, pooling: Pooling) -> None:
         self.convolution, self.pooling = convolution, pooling
         self.parameters = convolution.parameters
 
     @staticmethod
-    def fits(first: Convolution, second: Pooling) -> bool:
+    def fits(first: FullConvolution, second: Pooling) -> bool:
         """Whether the two layers can be one step."""
         return second.largest and first.activation in RISING and math.prod(second.pool_size) <= LARGEST_WINDOW
 
