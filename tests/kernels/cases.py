@@ -185,6 +185,8 @@ def elements(table=SHAPES):
         c = shape[-1]
         vectors = normal(c), positive(c), positive(c), normal(c)
         yield Case("batch_norm", label, (z, *vectors, 1e-3))
+        for kind, bias in (("bias", normal(c)), ("plain", None)):
+            yield Case("fold_batch_norm", f"{label}-{kind}", (z, bias, *vectors, 1e-3))
         if z.size:
             for kind, mask in masks(*shape[:2]).items() if z.ndim > 2 else [("whole", None)]:
                 yield Case("batch_norm_statistics", f"{label}-{kind}", (z + 2, mask))

@@ -8,7 +8,7 @@ import pytest
 import tinynet as tn
 from tinynet.recipes import blocks
 
-NETWORKS = {"residual": blocks.residual, "inception": blocks.inception}
+NETWORKS = {"residual": blocks.residual, "inception": blocks.inception, "mobile": blocks.mobile}
 each_network = pytest.mark.parametrize("make", NETWORKS.values(), ids=NETWORKS.keys())
 
 
@@ -40,3 +40,11 @@ def test_an_inception_module_shares_its_channels_as_module_3a():
         [layer.filters for layer in branch.layers if layer.kind == "conv2d"] for branch in module.layers
     ]
     assert filters == [[64], [96, 128], [16, 32], [32]]
+
+
+def test_an_inverted_residual_widens_between_its_ends_and_adds_what_keeps_its_shape():
+    (kept,), halved = blocks.inverted_residual(8, 8, 1, 6), blocks.inverted_residual(8, 12, 2, 6)
+    assert kept.kind == "residual" and kept.compute_output_shape((7, 7, 8)) == (7, 7, 8)
+    net = tn.Sequential(halved, (7, 7, 8))
+    assert [shape[-1] for shape in net.shapes] == [8, *6 * [48], 12, 12] and net.output_shape == (4, 4, 12)
+    assert halved[-1].kind == "batch_norm", "the last convolution is linear"

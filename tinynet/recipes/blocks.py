@@ -13,6 +13,7 @@ from ..layers import (
     Chain,
     Conv2D,
     Dense,
+    DepthwiseConv2D,
     Dropout,
     GlobalAveragePool2D,
     Layer,
@@ -91,6 +92,44 @@ def inception_module(filters: int) -> Layer:
     five_by_five = convolution(share(1), 1) + convolution(share(2), 5)
     pooled = [MaxPool2D(3, 1, "same"), *convolution(share(2), 1)]
     return Parallel([Chain(branch) for branch in (one_by_one, three_by_three, five_by_five, pooled)])
+
+
+def mobile(
+    input_shape: tuple[int, int, int],
+    classes: int,
+    width: int = 16,
+    blocks_per_stage: int = 2,
+    stages: int | None = None,
+    dropout: float = 0.0,
+    expansion: int = 4,
+) -> list[Layer]:
+    """A small MobileNet: few weights and few operations (Howard et al., "MobileNets", 2017; Sandler et al., "MobileNetV2", 2018).
+
+    The first stage has `width` channels, every other twice as many; inside a block there are `expansion` times as many.
+    """
+    layers, channels = convolution(width, 3), width
+    for stage in range(stages or count_stages(input_shape)):
+        for block in range(blocks_per_stage):
+            strides = 2 if stage and not block else 1
+            layers += inverted_residual(channels, width << stage, strides, expansion)
+            channels = width << stage
+    return layers + convolution(expansion * channels, 1) + classifier(classes, dropout)
+
+
+def inverted_residual(channels: int, filters: int, strides: int, expansion: int) -> list[Layer]:
+    """Few channels, many, few: 1×1 convolutions mix channels, between them a depthwise one the pixels (Sandler et al. 2018, figure 4b).
+
+    The last is linear, since a ReLU of few channels would lose too much. x is added where the shape stays.
+    """
+    block = [
+        *convolution(expansion * channels, 1),
+        DepthwiseConv2D(3, strides, "same", use_bias=False),
+        BatchNorm(MOMENTUM),
+        Activation("relu"),
+        Conv2D(filters, 1, use_bias=False, kernel_initializer="he_normal"),
+        BatchNorm(MOMENTUM),
+    ]
+    return [Residual(block)] if strides == 1 and channels == filters else block
 
 
 def convolution(filters: int, size: int, strides: int = 1) -> list[Layer]:

@@ -22,7 +22,7 @@ from .loss import (
     soft_cross_entropy,
 )
 from .lstm import lstm, lstm_gradient
-from .norm import batch_norm, batch_norm_gradient, batch_norm_statistics
+from .norm import batch_norm, batch_norm_gradient, batch_norm_statistics, fold_batch_norm
 from .optimizer import adam, blend, rmsprop, scale, sgd, sum_of_squares
 from .pooling import avg_pool2d, avg_pool2d_gradient, max_pool2d, max_pool2d_gradient
 from .recurrent import state_kernel_gradient

@@ -17,7 +17,7 @@ from .loss import (
     mean_squared_error,
     soft_cross_entropy,
 )
-from .norm import batch_norm, batch_norm_gradient, batch_norm_statistics
+from .norm import batch_norm, batch_norm_gradient, batch_norm_statistics, fold_batch_norm
 from .optimizer import adam, blend, rmsprop, scale, sgd, sum_of_squares
 from .pooling import avg_pool2d, avg_pool2d_gradient, max_pool2d, max_pool2d_gradient
 from .recurrent import gru, gru_gradient, lstm, lstm_gradient, rnn, rnn_gradient, state_kernel_gradient
@@ -78,6 +78,7 @@ __all__ = [
     "embedding_bag_gradient",
     "embedding_gradient",
     "every_step",
+    "fold_batch_norm",
     "gru",
     "gru_gradient",
     "huber",
