@@ -72,6 +72,33 @@ def convolutions(table=CONVOLUTIONS):
         yield Case("conv2d_kernel_gradient", label, (x, dz, kernel.shape, *geometry))
 
 
+# input (n, h, w, c), kernel (kh, kw, depth multiplier), strides, pads, dilation
+DEPTHWISE = [
+    ((1, 1, 1, 1), (1, 1, 1), (1, 1), NONE, (1, 1)),
+    ((3, 14, 14, 32), (3, 3, 1), (1, 1), ((1, 1), (1, 1)), (1, 1)),
+    ((9, 7, 7, 17), (3, 3, 1), (2, 2), ((0, 1), (0, 1)), (1, 1)),
+    ((2, 9, 8, 3), (3, 2, 3), (2, 1), ((1, 1), (2, 1)), (1, 2)),
+    ((1, 7, 6, 2), (2, 3, 17), (1, 1), ((-1, -2), (0, -1)), (1, 1)),
+    ((2, 8, 9, 4), (3, 3, 2), (3, 2), ((2, -1), (-1, 2)), (2, 1)),
+    ((2, 5, 5, 33), (5, 5, 1), (1, 1), ((2, 2), (2, 2)), (1, 1)),
+    ((1, 2, 2, 8), (3, 3, 1), (1, 1), ((4, 3), (3, 4)), (3, 2)),
+    ((0, 5, 5, 3), (3, 3, 1), (1, 1), NONE, (1, 1)),
+    ((2, 2, 2, 3), (3, 3, 2), (1, 1), NONE, (1, 1)),
+]
+
+
+def depthwise(table=DEPTHWISE):
+    for shape, (kh, kw, m), *geometry in table:
+        label, c = f"{shape}*{kh}x{kw}x{m}", shape[3]
+        x, kernel, bias = normal(*shape), normal(kh, kw, c, m), normal(c * m)
+        for name in reference.FUSED if shape[0] == 3 else ("relu",):
+            yield Case("depthwise_conv2d", f"{label}-{name}", (x, kernel, bias, *geometry, name))
+        yield Case("depthwise_conv2d", f"{label}-plain", (x, kernel, None, *geometry))
+        dz = normal(*reference.depthwise_conv2d(x, kernel, None, *geometry).shape)
+        yield Case("depthwise_conv2d_input_gradient", label, (dz, kernel, shape, *geometry))
+        yield Case("depthwise_conv2d_kernel_gradient", label, (x, dz, kernel.shape, *geometry))
+
+
 def _convolutions_and_pools():
     """Few pictures take the two kernels one after the other, many the one."""
     for n, size, channels, filters in [
@@ -158,6 +185,8 @@ def elements(table=SHAPES):
         c = shape[-1]
         vectors = normal(c), positive(c), positive(c), normal(c)
         yield Case("batch_norm", label, (z, *vectors, 1e-3))
+        for kind, bias in (("bias", normal(c)), ("plain", None)):
+            yield Case("fold_batch_norm", f"{label}-{kind}", (z, bias, *vectors, 1e-3))
         if z.size:
             for kind, mask in masks(*shape[:2]).items() if z.ndim > 2 else [("whole", None)]:
                 yield Case("batch_norm_statistics", f"{label}-{kind}", (z + 2, mask))
@@ -330,6 +359,7 @@ FAMILIES = {
     family.__name__: family
     for family in (
         convolutions,
+        depthwise,
         convolutions_and_pools,
         matrices,
         pools,

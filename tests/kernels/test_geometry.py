@@ -58,6 +58,11 @@ def convolution(rng):
     return shape, (*window, one(rng, EDGES)), strides, around, dilation
 
 
+def depthwise(rng):
+    shape, (kh, kw, _), *geometry = convolution(rng)
+    return (*shape[:3], one(rng, EDGES)), (kh, kw, one(rng, (1, 1, 1, 2, 3))), *geometry
+
+
 def pool(rng, shape=None):
     """Windows that meet a pixel each."""
     shape = shape or (one(rng, BATCHES), *rng.integers(1, 10, 2).tolist(), one(rng, EDGES))
@@ -88,6 +93,7 @@ def array(rng):
 
 DRAWN = {
     "convolutions": (convolution, 800),
+    "depthwise": (depthwise, 600),
     "convolutions_and_pools": (convolution_and_pool, 600),
     "matrices": (some((0, *EDGES, 64), EDGES, (*EDGES, 64)), 300),
     "pools": (pool, 700),

@@ -45,6 +45,14 @@ class Draw:
         settings = {"activation": activation, "use_bias": self.one(True, False), **self.window(rank)}
         return (tn.Conv1D, tn.Conv2D)[rank - 1](self.one(*UNITS), size, dilation_rate=dilation, **settings)
 
+    def depthwise(self):
+        conv = self.conv(2)
+        settings = conv.settings() | {"depth_multiplier": self.one(1, 1, 2, 3)}
+        if self.one(True, False):
+            return tn.SeparableConv2D(**settings)
+        del settings["filters"]
+        return tn.DepthwiseConv2D(**settings)
+
     def pool(self, rank):
         kinds = ((tn.MaxPool1D, tn.AvgPool1D), (tn.MaxPool2D, tn.MaxPool2D, tn.AvgPool2D))[rank - 1]
         return self.one(*kinds)(self.some(rank, 1, 2, 2, 3, 4), **self.window(rank))
@@ -65,7 +73,7 @@ class Draw:
         return self.one([self.dense()], [activation], [tn.Dropout(0.3)], [tn.BatchNorm()])
 
     def behind_a_picture(self):
-        conv, pool = self.conv(2), self.pool(2)
+        conv, pool = self.one(self.conv(2), self.conv(2), self.depthwise()), self.pool(2)
         small = tn.Flatten(), tn.GlobalAveragePool2D(), tn.GlobalMaxPool2D(), tn.Reshape((-1, 1))
         return self.one([conv], [pool], [conv, pool], [self.one(*small, tn.TimeDistributed(self.conv(1)))])
 

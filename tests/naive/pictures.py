@@ -80,6 +80,40 @@ def conv2d_kernel_gradient(x, dz, kernel_shape, strides, pads, dilation):
     return dkernel
 
 
+def depthwise_conv2d(x, kernel, bias, strides, pads, dilation, activation="linear"):
+    kh, kw, channels, m = kernel.shape
+    y = np.zeros(_output_shape(x.shape, (kh, kw), strides, pads, dilation, channels * m))
+    for i, j, met in meetings(x.shape, (kh, kw), strides, pads, dilation):
+        for n, c, q in np.ndindex(x.shape[0], channels, m):
+            total = 0.0 if bias is None else float(bias[c * m + q])
+            for u, v, row, column in met:
+                total += float(x[n, row, column, c]) * float(kernel[u, v, c, q])
+            y[n, i, j, c * m + q] = scalar_activation(total, activation)
+    return y
+
+
+def depthwise_conv2d_input_gradient(dz, kernel, input_shape, strides, pads, dilation):
+    dx = np.zeros(input_shape)
+    for i, j, met in meetings(input_shape, kernel.shape[:2], strides, pads, dilation):
+        for u, v, row, column in met:
+            for n, c, q in np.ndindex(input_shape[0], *kernel.shape[2:]):
+                dx[n, row, column, c] += float(dz[n, i, j, c * kernel.shape[3] + q]) * float(
+                    kernel[u, v, c, q]
+                )
+    return dx
+
+
+def depthwise_conv2d_kernel_gradient(x, dz, kernel_shape, strides, pads, dilation):
+    dkernel = np.zeros(kernel_shape)
+    for i, j, met in meetings(x.shape, kernel_shape[:2], strides, pads, dilation):
+        for u, v, row, column in met:
+            for n, c, q in np.ndindex(x.shape[0], *kernel_shape[2:]):
+                dkernel[u, v, c, q] += float(x[n, row, column, c]) * float(
+                    dz[n, i, j, c * kernel_shape[3] + q]
+                )
+    return dkernel
+
+
 def max_pool2d(x, window, strides, pads):
     y = np.zeros(_output_shape(x.shape, window, strides, pads, (1, 1), x.shape[3]))
     for i, j, met in meetings(x.shape, window, strides, pads):

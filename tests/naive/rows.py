@@ -148,6 +148,16 @@ def batch_norm(x, mean, variance, gamma, beta, epsilon):
     return y
 
 
+def fold_batch_norm(kernel, bias, mean, variance, gamma, beta, epsilon):
+    folded, shift = np.zeros(kernel.size), np.zeros(gamma.size)
+    for c in range(gamma.size):
+        factor = float(gamma[c]) / math.sqrt(float(variance[c]) + epsilon)
+        shift[c] = float(beta[c]) + ((0.0 if bias is None else float(bias[c])) - float(mean[c])) * factor
+        for row in range(kernel.size // gamma.size):
+            folded[row * gamma.size + c] = float(kernel.reshape(-1)[row * gamma.size + c]) * factor
+    return folded.reshape(kernel.shape), shift
+
+
 def batch_norm_gradient(dy, x, mean, variance, gamma, epsilon, mask):
     dx, dgamma, dbeta = np.zeros(x.shape), np.zeros(x.shape[-1]), np.zeros(x.shape[-1])
     places = list(np.ndindex(*x.shape[:-1]))

@@ -61,6 +61,8 @@ def every_layer():
         (9, 2),
     )
     yield [tn.Conv2D(3, (1, 2), (2, 1), activation="leaky_relu"), tn.AvgPool2D((1, 2), 1, "same")], (6, 6, 2)
+    yield [tn.DepthwiseConv2D((1, 2), (2, 1), "same", 2, 1, "relu", False, "he_normal")], (6, 6, 2)
+    yield [tn.SeparableConv2D(3, 2, 1, "same", 2, 2, "elu", False, "he_normal", "he_uniform")], (6, 6, 2)
     yield [tn.Activation("tanh"), tn.GlobalAveragePool2D()], (3, 3, 2)
     yield [tn.MaxPool2D(), tn.GlobalMaxPool2D(), tn.Dense(3, use_bias=False)], (4, 4, 2)
     yield [tn.Reshape((-1, 2)), tn.BatchNorm(0.5, 0.1), tn.Dropout(0.2), tn.Flatten()], (3, 4)

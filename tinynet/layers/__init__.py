@@ -10,6 +10,7 @@ from .base import Context, Layer
 from .containers import Chain, Parallel, Residual
 from .conv import Conv1D, Conv2D
 from .dense import Dense
+from .depthwise import DepthwiseConv2D, SeparableConv2D
 from .embedding import Embedding, EmbeddingBag
 from .pooling import (
     AvgPool1D,
@@ -39,6 +40,7 @@ LAYERS = {
         Conv1D,
         Conv2D,
         Dense,
+        DepthwiseConv2D,
         Dropout,
         Embedding,
         EmbeddingBag,
@@ -57,6 +59,7 @@ LAYERS = {
         RepeatVector,
         Reshape,
         Residual,
+        SeparableConv2D,
         TimeDistributed,
     )
 }
@@ -64,6 +67,7 @@ LAYERS = {
 
 BatchNormalization, SimpleRNN = BatchNorm, RNN
 Convolution1D, Convolution2D = Conv1D, Conv2D
+DepthwiseConvolution2D, SeparableConvolution2D = DepthwiseConv2D, SeparableConv2D
 MaxPooling1D, MaxPooling2D, AveragePooling1D, AveragePooling2D = MaxPool1D, MaxPool2D, AvgPool1D, AvgPool2D
 GlobalAveragePooling1D, GlobalMaxPooling1D = GlobalAveragePool1D, GlobalMaxPool1D
 GlobalAveragePooling2D, GlobalMaxPooling2D = GlobalAveragePool2D, GlobalMaxPool2D

@@ -97,7 +97,7 @@ class Chain(Container):
 
     def check(self) -> None:
         super().check()
-        self.steps = fuse(self._children)
+        self.steps, self.inference_steps = fuse(self._children), fuse(self._children, inference=True)
         self.takes_ids = bool(self.layers) and self.layers[0].takes_ids
         self.takes_several = bool(self.layers) and getattr(self.layers[0], "takes_several", False)
         for name, layer in self._children.items():
@@ -145,9 +145,10 @@ class Chain(Container):
 
     def _contexts(self, context: Context) -> Iterator[tuple[Any, Context]]:
         """Each step and its context: no gradients are needed below the lowest layer that learns."""
+        steps = self.steps if context.gradients or context.training else self.inference_steps
         first = next((step.index for step in self.steps if step.learns), len(self.layers))
         state = context.state or {}
-        for step in self.steps:
+        for step in steps:
             asked = context.input_gradient or step.index > first
             child_context = context.of_child(step.index)
             yield step, child_context._replace(input_gradient=asked, state=state.get(step.name))

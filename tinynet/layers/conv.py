@@ -93,28 +93,28 @@ def as_picture(x: np.ndarray, rank: int) -> np.ndarray:
 
 
 class Convolution(Layer):
-    """The base class of Conv1D and Conv2D; `rank` is the number of spatial axes."""
+    """The base class of all convolutions; `rank` is the number of spatial axes."""
 
     rank: int
-    filters: int
     kernel_size: Any
     strides: Any
     padding: str
     dilation_rate: Any
     activation: str
     use_bias: bool
-    kernel_initializer: str
     crop: Callable[[Sizes], Sizes] | None = None
     """Maps the output's spatial size to that of the part that is read; only `fused` makes convolutions with a crop."""
 
     def check(self) -> None:
-        self.filters = check_count(self.kind, "filters", self.filters)
         for setting in ("kernel_size", "strides", "dilation_rate"):
             setattr(self, setting, check_counts(self.kind, setting, getattr(self, setting), self.rank))
         self.activation = check_activation(self.kind, self.activation)
         check_choice(self.kind, "padding", self.padding, PADDINGS)
         self.use_bias = check_flag(self.kind, "use_bias", self.use_bias)
-        check_choice(self.kind, "kernel_initializer", self.kernel_initializer, INITIALIZERS)
+
+    def output_channels(self, channels: int) -> int:
+        """The number of channels of the output."""
+        raise NotImplementedError
 
     def _windows(self, sizes: Sizes) -> tuple:
         return windows(sizes, self.kernel_size, self.strides, self.padding, self.dilation_rate)
@@ -123,24 +123,29 @@ class Convolution(Layer):
         expected = ("(length, channels)", "(height, width, channels)")[self.rank - 1]
         if len(input_shape) != self.rank + 1 or None in input_shape[1 if self.rank == 1 else 0 :]:
             raise self.wrong_shape(expected, input_shape)
+        filters = self.output_channels(input_shape[-1])
         if input_shape[0] is None:
-            return (None, self.filters)
+            return (None, filters)
         out = tuple(size for size, _ in self._windows(input_shape[:-1]))
         if min(out) < 1:
             reach = reaches(self.kernel_size, self.dilation_rate)
             raise self.wrong_shape(f"{expected} of at least {reach}", input_shape)
-        return (*out, self.filters)
+        return (*out, filters)
 
     def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
-        kernel_shape = (*self.kernel_size, input_shape[-1], self.filters)
-        self.parameters["kernel"] = initialise(self.kernel_initializer, kernel_shape, rng)
+        for name, (initializer, shape) in self.kernels(input_shape[-1]).items():
+            self.parameters[name] = initialise(initializer, shape, rng)
         if self.use_bias:
-            self.parameters["bias"] = np.zeros(self.filters, np.float32)
+            self.parameters["bias"] = np.zeros(self.output_channels(input_shape[-1]), np.float32)
+
+    def kernels(self, channels: int) -> dict[str, tuple[str, Shape]]:
+        """The initializer and the shape of each kernel, by name; every one meets each output position once."""
+        raise NotImplementedError
 
     def flops(self, input_shape: Shape) -> int:
         sizes = known(input_shape[:-1], self.kernel_size, self.dilation_rate)
         positions = math.prod(self.spatial_output(sizes))
-        return 2 * positions * self.filters * input_shape[-1] * math.prod(self.kernel_size)
+        return 2 * positions * sum(math.prod(shape) for _, shape in self.kernels(input_shape[-1]).values())
 
     def size(self, input_shape: Shape) -> int:
         *sizes, channels = input_shape
@@ -166,6 +171,24 @@ class Convolution(Layer):
         """Height and width (or length) of the output of `forward`."""
         whole = tuple(out for out, _ in self._windows(sizes))
         return self.crop(whole) if self.crop else whole
+
+
+class FullConvolution(Convolution):
+    """The base class of Conv1D and Conv2D: each filter reads all channels."""
+
+    filters: int
+    kernel_initializer: str
+
+    def check(self) -> None:
+        self.filters = check_count(self.kind, "filters", self.filters)
+        super().check()
+        check_choice(self.kind, "kernel_initializer", self.kernel_initializer, INITIALIZERS)
+
+    def output_channels(self, channels: int) -> int:
+        return self.filters
+
+    def kernels(self, channels: int) -> dict[str, tuple[str, Shape]]:
+        return {"kernel": (self.kernel_initializer, (*self.kernel_size, channels, self.filters))}
 
     def picture_kernel(self) -> np.ndarray:
         """The kernel for pictures; that of a sequence becomes one pixel high."""
@@ -194,7 +217,7 @@ class Convolution(Layer):
 
 
 @dataclass(eq=False)
-class Conv2D(Convolution):
+class Conv2D(FullConvolution):
     """y[i, j, o] = activation(b[o] + Σ_{u, v, c} x[i·s + u·d, j·s + v·d, c] W[u, v, c, o]), s strides, d dilation.
 
     Shapes: x (n, height, width, channels) → y (n, height', width', filters); W `kernel` (kh, kw, channels, filters),
@@ -215,7 +238,7 @@ class Conv2D(Convolution):
 
 
 @dataclass(eq=False)
-class Conv1D(Convolution):
+class Conv1D(FullConvolution):
     """y[t, o] = activation(b[o] + Σ_{u, c} x[t·s + u·d, c] W[u, c, o]), s strides, d dilation.
 
     Shapes: x (n, length, channels) → y (n, length', filters); W `kernel` (k, channels, filters), b `bias` (filters,).

@@ -9,15 +9,19 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
+from .activation import Activation
 from .base import Context, Gradients, Layer, Shape, under
-from .conv import Convolution, Sizes, as_picture
+from .conv import Conv1D, Conv2D, Convolution, FullConvolution, Sizes, as_picture
+from .dense import Dense
+from .depthwise import DepthwiseConv2D, SeparableConv2D
 from .embedding import Embedding
 from .pooling import Pooling
 from .recurrent import Recurrent
+from .regularisation import BatchNorm
 
 RISING = ("linear", "relu", "leaky_relu", "elu", "sigmoid", "tanh")
 """Activations that can be fused with max-pooling: they never decrease, so max f(x) = f(max x)."""
@@ -25,7 +29,14 @@ LARGEST_WINDOW = 256
 """The largest window whose positions fit in one byte."""
 OF_LOSSES = ("softmax", "sigmoid")
 """Last activations that a loss can compute itself."""
-
+FOLDED_INTO = {
+    Conv1D: "kernel",
+    Conv2D: "kernel",
+    Dense: "kernel",
+    DepthwiseConv2D: "depthwise_kernel",
+    SeparableConv2D: "pointwise_kernel",
+}
+"""Linear layers, and the kernel of each whose last axes are the output's channels."""
 
 Kind = TypeVar("Kind", bound=Layer)
 
@@ -53,30 +64,46 @@ class Step(NamedTuple):
         return {under(self.name, key): gradient for key, gradient in gradients.items()}
 
 
-def fuse(layers: dict[str, Layer]) -> list[Step]:
-    """The steps of a pass through these layers."""
-    return list(_steps(list(layers.items())))
+def fuse(layers: dict[str, Layer], inference: bool = False) -> list[Step]:
+    """The steps of a pass through these layers; at inference batch normalisation is a part of the layer before it."""
+    return list(_steps(list(layers.items()), inference))
 
 
-def _steps(layers: Sequence[tuple[str, Layer]]) -> Iterator[Step]:
+def _steps(layers: Sequence[tuple[str, Layer]], inference: bool) -> Iterator[Step]:
     index = 0
-    parts: tuple[Layer, ...]
     while index < len(layers):
-        (name, first), (follower, second) = layers[index], (layers[index + 1 : index + 2] or [("", None)])[0]
-        step, parts = first, (first,)
-        if isinstance(first, Convolution) and isinstance(second, Pooling) and first.rank == second.rank:
-            step = cropped = _twin(first, crop=second.part_read)
-            if ConvolutionAndMaxPool.fits(first, second):
-                step, parts = ConvolutionAndMaxPool(cropped, second), (first, second)
-        elif (
-            isinstance(first, Embedding)
-            and isinstance(second, Recurrent)
-            and EmbeddingAndRecurrent.fits(first, second)
-        ):
-            step, parts = EmbeddingAndRecurrent(name, first, follower, second), (first, second)
-            name = follower
-        yield Step(index, name, step, parts)
-        index += len(parts)
+        name, first = layers[index]
+        followers = [layer for _, layer in layers[index + 1 : index + 4]]
+        step, count = first, 1
+        if isinstance(first, Embedding) and followers and isinstance(followers[0], Recurrent):
+            if EmbeddingAndRecurrent.fits(first, followers[0]):
+                follower, _ = layers[index + 1]
+                step, count = EmbeddingAndRecurrent(name, first, follower, followers[0]), 2
+                name = follower
+        elif isinstance(first, tuple(FOLDED_INTO)):
+            step, count = _linear(first, followers, inference)
+        yield Step(index, name, step, tuple(layer for _, layer in layers[index : index + count]))
+        index += count
+
+
+def _linear(first: Any, followers: list[Layer], inference: bool) -> tuple[Layer, int]:
+    """A dense layer or convolution, with the batch normalisation, the activation and the pooling behind it; and how many layers that is."""
+    step, norm, count = first, None, 1
+
+    def follows(kind: type[Layer]) -> bool:
+        return count <= len(followers) and isinstance(followers[count - 1], kind)
+
+    if inference and first.activation == "linear" and follows(BatchNorm):
+        norm, count = followers[count - 1], count + 1
+    if first.activation == "linear" and follows(Activation):
+        step, count = _twin(first, activation=followers[count - 1].activation), count + 1
+    pooling = followers[count - 1] if follows(Pooling) else None
+    if not isinstance(first, Convolution) or pooling is None or pooling.rank != first.rank:
+        return (Folded(step, norm) if norm else step), count
+    step = _twin(step, crop=pooling.part_read)
+    if isinstance(first, FullConvolution) and ConvolutionAndMaxPool.fits(step, pooling):
+        step, count = ConvolutionAndMaxPool(step, pooling), count + 1
+    return (Folded(step, norm) if norm else step), count
 
 
 def _twin(layer: Kind, **changed: Any) -> Kind:
@@ -101,6 +128,39 @@ def without_activation(layer: Layer) -> Layer:
     return _twin(layer, activation="linear")
 
 
+class Folded(Layer):
+    """A linear layer and the batch normalisation behind it as one linear layer, with moving averages (Jacob et al. 2018, section 3.2).
+
+    γ (x W + b − μ) / √(σ² + ε) + β = x (W f) + (β + (b − μ) f) with f = γ / √(σ² + ε). The product W f is computed in every pass,
+    which takes no longer than one row of the input: so it is never older than the weights.
+    """
+
+    def __init__(self, step: Layer, norm: BatchNorm) -> None:
+        self.step, self.norm = step, norm
+        self.parameters = step.parameters
+
+    def flops(self, input_shape: Shape) -> int:
+        return self.step.flops(input_shape)
+
+    def forward(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
+        folded = self._folded(self.step, context)
+        y, saved = folded.forward(x, context)
+        return y, (folded, saved)
+
+    def _folded(self, step: Any, context: Context) -> Layer:
+        """A copy of the step whose weights are multiplied."""
+        if isinstance(step, ConvolutionAndMaxPool):
+            return ConvolutionAndMaxPool(cast(Any, self._folded(step.convolution, context)), step.pooling)
+        own, norm, name = step.parameters, self.norm, FOLDED_INTO[type(step)]
+        vectors = *norm.statistics.values(), *norm.parameters.values()
+        kernel, bias = context.kernels.fold_batch_norm(own[name], own.get("bias"), *vectors, norm.epsilon)
+        return _twin(step, parameters={**own, name: kernel, "bias": bias}, use_bias=True)
+
+    def output_mask(self, x: np.ndarray, saved: Any, context: Context) -> np.ndarray | None:
+        folded, own = saved
+        return folded.output_mask(x, own, context)
+
+
 class ConvolutionAndMaxPool(Layer):
     """A convolution and the max-pooling after it as one step: y = activation(max over the window of (x * W + b)).
 
@@ -108,12 +168,12 @@ class ConvolutionAndMaxPool(Layer):
     position of the largest one in each window.
     """
 
-    def __init__(self, convolution: Convolution, pooling: Pooling) -> None:
+    def __init__(self, convolution: FullConvolution, pooling: Pooling) -> None:
         self.convolution, self.pooling = convolution, pooling
         self.parameters = convolution.parameters
 
     @staticmethod
-    def fits(first: Convolution, second: Pooling) -> bool:
+    def fits(first: FullConvolution, second: Pooling) -> bool:
         """Whether the two layers can be one step."""
         return second.largest and first.activation in RISING and math.prod(second.pool_size) <= LARGEST_WINDOW
 

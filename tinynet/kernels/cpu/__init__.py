@@ -8,6 +8,7 @@ from .arrays import asarray, asnumpy, zeros
 from .captured import capture
 from .conv import conv2d, conv2d_input_gradient, conv2d_kernel_gradient
 from .dense import bias_gradient, dense, dense_input_gradient, dense_kernel_gradient
+from .depthwise import depthwise_conv2d, depthwise_conv2d_input_gradient, depthwise_conv2d_kernel_gradient
 from .dropout import dropout
 from .embedding import drop_ids, embedding, embedding_bag, embedding_bag_gradient, embedding_gradient
 from .fusion import conv2d_max_pool2d, conv2d_max_pool2d_gradient, conv2d_max_pool2d_with_argmax
@@ -21,7 +22,7 @@ from .loss import (
     soft_cross_entropy,
 )
 from .lstm import lstm, lstm_gradient
-from .norm import batch_norm, batch_norm_gradient, batch_norm_statistics
+from .norm import batch_norm, batch_norm_gradient, batch_norm_statistics, fold_batch_norm
 from .optimizer import adam, blend, rmsprop, scale, sgd, sum_of_squares
 from .pooling import avg_pool2d, avg_pool2d_gradient, max_pool2d, max_pool2d_gradient
 from .recurrent import state_kernel_gradient

@@ -65,6 +65,12 @@ def where_negative(x, yes, no):
     return choose(x < 0.0, yes, no)
 
 
+@elementwise
+def rectified(z, slope):
+    """z where ≥ 0, elsewhere slope · z, 0 ≤ slope ≤ 1: slope 1 is the identity, and 0 is ReLU, of -inf too; NaN stays NaN."""
+    return choose(z < 0.0, choose(slope > 0.0, z * slope, 0.0), z)
+
+
 def polynomial(x: Value, coefficients) -> Value:
     """c₀ xⁿ + … + cₙ, by Horner's rule."""
     result = x.lift(coefficients[0])

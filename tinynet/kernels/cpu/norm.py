@@ -13,6 +13,7 @@ import numpy as np
 from . import memory
 from .compiler.jit import jit
 from .compiler.simd import LANES, load_until, splat, store_until
+from .contraction import no_bias
 from .definition import as_defined
 from .flat import flat, row_tasks
 from .functions import square_root
@@ -61,6 +62,20 @@ def _normalise(task, x, mean, variance, gamma, beta, epsilon, y, c, rows):
         for row in range(task * rows, min(x.size // c, (task + 1) * rows)):
             difference = load_until(x, row * c + channel, row * c + c) - load_until(mean, channel, c)
             store_until(y, row * c + channel, row * c + c, difference * factor + shift)
+
+
+@jit
+def _fold(task, kernel, bias, mean, variance, gamma, beta, epsilon, folded, shift, c, rows):
+    """folded = f kernel and, in the first task, shift = β + (bias - mean) f, with f = γ / √(σ² + ε)."""
+    for channel in range(0, c, LANES):
+        spread = square_root(load_until(variance, channel, c) + splat(epsilon))
+        factor = load_until(gamma, channel, c) / spread
+        if task == 0:
+            difference = load_until(bias, channel, c) - load_until(mean, channel, c)
+            store_until(shift, channel, c, difference * factor + load_until(beta, channel, c))
+        for row in range(task * rows, min(kernel.size // c, (task + 1) * rows)):
+            at, stop = row * c + channel, row * c + c
+            store_until(folded, at, stop, load_until(kernel, at, stop) * factor)
 
 
 @jit
@@ -180,6 +195,25 @@ def batch_norm(
         vectors = flat(mean), flat(variance), flat(gamma), flat(beta)
         _normalise(tasks, source.size, source, *vectors, np.float32(epsilon), y, c, rows)
     return y.reshape(x.shape)
+
+
+@as_defined
+def fold_batch_norm(
+    kernel: np.ndarray,
+    bias: np.ndarray | None,
+    mean: np.ndarray,
+    variance: np.ndarray,
+    gamma: np.ndarray,
+    beta: np.ndarray,
+    epsilon: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    c = gamma.size
+    folded, shift = memory.empty(kernel.shape), memory.empty((c,))
+    tasks, rows = row_tasks(kernel.size // max(c, 1), c)
+    own = no_bias(c) if bias is None else flat(bias)
+    vectors = own, flat(mean), flat(variance), flat(gamma), flat(beta), np.float32(epsilon)
+    _fold(max(tasks, 1), kernel.size, flat(kernel), *vectors, folded.reshape(-1), shift, c, rows)
+    return folded, shift
 
 
 @as_defined

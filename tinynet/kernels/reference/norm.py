@@ -31,6 +31,24 @@ def batch_norm(
     return x * factor + (beta - mean * factor)
 
 
+def fold_batch_norm(
+    kernel: np.ndarray,
+    bias: np.ndarray | None,
+    mean: np.ndarray,
+    variance: np.ndarray,
+    gamma: np.ndarray,
+    beta: np.ndarray,
+    epsilon: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(W f, β + (b − μ) f), f = γ / √(σ² + ε): the kernel and bias of one linear layer that does what two do.
+
+    kernel W and bias b (c,), or None, are those of the layer before the normalisation; W's last axes are the c outputs.
+    """
+    factor = gamma / np.sqrt(variance + variance.dtype.type(epsilon))
+    folded = (kernel.reshape(-1, len(factor)) * factor).reshape(kernel.shape)
+    return folded, beta + ((0 if bias is None else bias) - mean) * factor
+
+
 def batch_norm_gradient(
     dy: np.ndarray,
     x: np.ndarray,

@@ -1,0 +1,216 @@
+"""How fast are residual, Inception and mobile networks: a training step beside PyTorch, inference beside ONNX Runtime?
+
+The networks of recipes/blocks.py, for pictures of clothes (28×28×1) and of flowers (64×64×3). The peers have the same layers and weights,
+and their outputs must agree. PyTorch trains on pictures in its faster memory format, channels last.
+
+    python -m bench.blocks [--rounds N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import tinynet as tn
+from tinynet.kernels import device
+from tinynet.recipes import blocks
+
+from .cnn import step_function
+from .measure import THREADS, alternate, faster, machine, milliseconds, table
+
+HEAD = ("network", "parameters", "training step, batch 64", "PyTorch", "result", "inference, batch 256", "ONNX Runtime", "result",
+        "inference, batch 1", "ONNX Runtime", "result")  # fmt: skip
+CLASSES = 10
+NETWORKS: dict[str, Callable[..., list]] = {
+    "residual": blocks.residual,
+    "inception": blocks.inception,
+    "mobile": blocks.mobile,
+}
+SHAPES = (28, 28, 1), (64, 64, 3)
+
+
+def network(name: str, shape: tuple[int, int, int]) -> tn.Sequential:
+    """One of the networks, its moving averages set, so that folding them is not trivial; the larger pictures with half the width."""
+    width = {} if shape[0] < 64 else {"width": 16}
+    net = tn.Sequential(NETWORKS[name](shape, CLASSES, stages=3, **width), shape)
+    rng = np.random.default_rng(0)
+    for _, layer in net.walk():
+        if isinstance(layer, tn.BatchNorm):
+            layer.statistics["moving_variance"][...] = rng.uniform(0.5, 2, layer.parameters["gamma"].shape)
+    return net
+
+
+def torch_of(layer: Any, in_shape: tuple[int, ...]) -> Any:
+    """The layer as a PyTorch module, pictures channels first, with copies of its arrays; a softmax at the end is left to the loss."""
+    import torch
+    from torch import nn
+
+    class Sum(nn.Module):
+        """x + f(x)."""
+
+        def __init__(self, inner: Any, projection: Any) -> None:
+            super().__init__()
+            self.inner, self.projection = inner, projection
+
+        def forward(self, x: Any) -> Any:
+            """The output."""
+            return self.inner(x) + self.projection(x)
+
+    class Concat(nn.Module):
+        """Branches side by side."""
+
+        def __init__(self, branches: list[Any]) -> None:
+            super().__init__()
+            self.branches = nn.ModuleList(branches)
+
+        def forward(self, x: Any) -> Any:
+            """The output."""
+            return torch.cat([branch(x) for branch in self.branches], 1)
+
+    class Mean(nn.Module):
+        """Over the whole map."""
+
+        def forward(self, x: Any) -> Any:
+            """The output."""
+            return x.mean(dim=(2, 3))
+
+    def chain(layers: list[Any], shape: tuple[int, ...]) -> Any:
+        made = []
+        for inner in layers:
+            made.append(torch_of(inner, shape))
+            shape = inner.compute_output_shape(shape)
+        return nn.Sequential(*made)
+
+    arrays = {name: torch.tensor(value) for name, value in {**layer.parameters, **layer.statistics}.items()}
+    if isinstance(layer, tn.Residual):
+        projection = torch_of(layer.projection, in_shape) if layer.projection else nn.Identity()
+        return Sum(chain(list(layer.layers), in_shape), projection)
+    if isinstance(layer, tn.Parallel):
+        return Concat([torch_of(branch, in_shape) for branch in layer.layers])
+    if hasattr(layer, "layers"):
+        return chain(list(layer.layers), in_shape)
+    if isinstance(layer, (tn.Conv2D, tn.DepthwiseConv2D)):
+        return _convolution(layer, arrays, in_shape)
+    if isinstance(layer, tn.BatchNorm):
+        made = nn.BatchNorm2d(in_shape[-1], layer.epsilon, 1 - layer.momentum)
+        made.load_state_dict(
+            {
+                "weight": arrays["gamma"], "bias": arrays["beta"], "running_mean": arrays["moving_mean"],
+                "running_var": arrays["moving_variance"], "num_batches_tracked": torch.tensor(0),
+            }
+        )  # fmt: skip
+        return made
+    if isinstance(layer, tn.MaxPool2D):
+        ahead, behind = (window // 2 for window in layer.pool_size), layer.strides
+        if layer.strides == (1, 1) or in_shape[0] % 2:
+            return nn.MaxPool2d(layer.pool_size, behind, tuple(ahead))
+        return nn.Sequential(
+            nn.ZeroPad2d((0, 1, 0, 1)), nn.MaxPool2d(layer.pool_size, behind)
+        )  # behind a ReLU
+    if isinstance(layer, tn.Dense):
+        made = nn.Linear(in_shape[-1], layer.units)
+        made.load_state_dict({"weight": arrays["kernel"].T.contiguous(), "bias": arrays["bias"]})
+        return made
+    return Mean() if isinstance(layer, tn.GlobalAveragePool2D) else nn.ReLU()
+
+
+def _convolution(layer: Any, arrays: dict[str, Any], in_shape: tuple[int, ...]) -> Any:
+    """A convolution; where "same" pads more behind than ahead, the padding is a module of its own."""
+    from torch import nn
+
+    channels = in_shape[-1]
+    ((top, bottom), (left, right)), strides = layer.geometry(in_shape[:2])[1], layer.strides
+    even = top == bottom and left == right
+    groups = channels if isinstance(layer, tn.DepthwiseConv2D) else 1
+    kernel = arrays["kernel"] if groups == 1 else arrays["depthwise_kernel"].movedim(2, 3)
+    made = nn.Conv2d(
+        channels, layer.output_channels(channels), layer.kernel_size, strides,
+        (max(top, 0), max(left, 0)) if even else 0, groups=groups, bias=layer.use_bias,
+    )  # fmt: skip
+    made.load_state_dict({"weight": kernel.permute(3, 2, 0, 1).contiguous()})
+    return made if even else nn.Sequential(nn.ZeroPad2d((left, right, top, bottom)), made)
+
+
+def onnx_session(module: Any, shape: tuple[int, int, int]) -> Any:
+    """An ONNX Runtime session of the module, exported by PyTorch, on the bench's threads."""
+    import onnxruntime
+    import torch
+
+    module.eval()
+    file = io.BytesIO()
+    x = torch.zeros((2, shape[2], *shape[:2]))
+    names = {"input_names": ["x"], "output_names": ["y"], "dynamic_axes": {"x": {0: "n"}, "y": {0: "n"}}}
+    torch.onnx.export(module, (x,), file, dynamo=False, opset_version=17, **names)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = THREADS
+    return onnxruntime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
+
+
+def training(net: tn.Sequential, module: Any, rounds: int) -> list[float]:
+    """Medians of one step with Adam: forward, cross-entropy, backward, update, on a batch of 64."""
+    import torch
+
+    module.train().to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(module.parameters(), 1e-3)
+    rng = np.random.default_rng(0)
+    x, y = rng.random((64, *net.input_shape), dtype=np.float32), rng.integers(0, CLASSES, 64)
+    tx, ty = torch.from_numpy(x).permute(0, 3, 1, 2), torch.from_numpy(y)
+
+    def peer() -> None:
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(module(tx), ty).backward()
+        optimizer.step()
+
+    return alternate([step_function(net, x, y), peer], rounds)
+
+
+def inference(net: tn.Sequential, session: Any, batch: int, rounds: int) -> list[float]:
+    """Medians of one call on the same batch; the outputs must agree."""
+    x = np.random.default_rng(0).random((batch, *net.input_shape), dtype=np.float32)
+    channels_first = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+
+    def peer() -> np.ndarray:
+        return session.run(None, {"x": channels_first})[0]
+
+    logits = peer()
+    expected = np.exp(logits - logits.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(
+        np.asarray(net.predict(x)), expected / expected.sum(axis=1, keepdims=True), atol=1e-4
+    )
+    return alternate([lambda: net.predict(x), peer], rounds)
+
+
+def row(name: str, shape: tuple[int, int, int], rounds: int) -> tuple[str, ...]:
+    """One network, measured."""
+    import torch
+
+    torch.set_num_threads(THREADS)
+    net = network(name, shape)
+    module = torch_of(net, shape)
+    session = onnx_session(module, shape)
+    many, one = (
+        inference(net, session, 256, max(rounds // 4, 1)),
+        inference(net, session, 1, 4 * rounds),
+    )
+    step = training(net, module, rounds)
+    cells = (
+        (milliseconds(ours), milliseconds(theirs), faster(ours, theirs)) for ours, theirs in (step, many, one)
+    )
+    title = f"{name}, {'×'.join(map(str, shape))}"
+    return title, f"{net.parameter_count():,}", *(cell for group in cells for cell in group)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("networks", nargs="*", default=list(NETWORKS))
+    given = parser.parse_args()
+    device.set_device("cpu")
+    device.set_threads(THREADS)
+    print(machine())
+    found = [row(name, shape, given.rounds) for shape in SHAPES for name in given.networks]
+    print(f"\n{table(HEAD, found)}", flush=True)

@@ -1,0 +1,274 @@
+"""Depthwise convolution and its gradients, vectors along the channels.
+
+Nine multiply-adds a number are too few to keep the multipliers busy: bound by the memory that pictures come from. So padding
+is not copied into them, as `conv2d` does: taps that lie outside are left out, and in the usual window, 3 × 3, the pixels that
+have all nine go through a loop of their own, whose weights stay in registers.
+
+Blocking: a task is one line of output pixels, whose three lines of input lie in L1. The gradient of the input is, where strides are
+1, the depthwise convolution of dz with the kernel turned round; else each line of dx collects what it was read by. The gradient
+of the kernel: a task is a vector of channels of a chunk of pictures, the chunks a fixed number.
+
+With a depth multiplier above 1 the input is first repeated, so that each output channel has one of its own, and the gradient of the
+input summed again.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from . import memory
+from .activation import finish, fused_slope
+from .compiler.jit import helper, jit
+from .compiler.simd import LANES, load_until, splat, store_until
+from .contraction import add_parts, no_bias
+from .conv import CHUNKS, Pads, Pair, output_shape
+from .definition import as_defined
+from .flat import CHUNK, flat
+from .functions import clear, fma, rectified
+
+TAPS = 9
+"""Of the usual window, 3 × 3."""
+
+
+@helper
+def _named(sizes):
+    """(h, w, c, height, width, kh, kw, sy, sx, top, left, dy, dx): input, output, window, strides, padding, dilation."""
+    return (
+        *(sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6]),
+        *(sizes[7], sizes[8], sizes[9], sizes[10], sizes[11], sizes[12]),
+    )
+
+
+@helper
+def _taps_inside(start, dilation, taps, size):
+    """The taps [first, last) of a window beginning at `start` that lie on an axis of this size."""
+    first = (-start + dilation - 1) // dilation if start < 0 else 0
+    last = (size - start + dilation - 1) // dilation if start < size else 0
+    return min(first, taps), min(last, taps)
+
+
+@helper
+def _outputs_inside(tap, stride, pad, dilation, size, count):
+    """The output positions [first, last) of an axis whose tap lies inside the picture."""
+    shift = pad - tap * dilation
+    first = (shift + stride - 1) // stride if shift > 0 else 0
+    last = (size + shift + stride - 1) // stride if size + shift > 0 else 0
+    return min(first, count), min(last, count)
+
+
+@jit
+def _convolve(task, x, kernel, bias, y, sizes, slope):
+    """One line of output pixels."""
+    h, w, c, height, width, kh, kw, sy, sx, top, left, dy, dx = _named(sizes)
+    image, i = divmod(task, height)
+    row = i * sy - top
+    above, below = _taps_inside(row, dy, kh, h)
+    first, _ = _outputs_inside(0, sx, left, dx, w, width)
+    _, last = _outputs_inside(kw - 1, sx, left, dx, w, width)
+    usual = kh == 3 and kw == 3 and above == 0 and below == 3
+    line, step = dy * w * c, dx * c
+    for channel in range(0, c, LANES):
+        start = load_until(bias, channel, c)
+        for j in range(width):
+            column = j * sx - left
+            at, out = ((image * h + row) * w + column) * c + channel, (task * width + j) * c
+            sums = start
+            if usual and first <= j < last:
+                part = at + c - channel
+                for u in range(3):
+                    k, from_ = u * 3 * c + channel, u * line
+                    stop = u * 3 * c + c
+                    sums = fma(load_until(x, at + from_, part + from_), load_until(kernel, k, stop), sums)
+                    from_, k, stop = from_ + step, k + c, stop + c
+                    sums = fma(load_until(x, at + from_, part + from_), load_until(kernel, k, stop), sums)
+                    from_, k, stop = from_ + step, k + c, stop + c
+                    sums = fma(load_until(x, at + from_, part + from_), load_until(kernel, k, stop), sums)
+            else:
+                before, behind = _taps_inside(column, dx, kw, w)
+                for u in range(above, below):
+                    for v in range(before, behind):
+                        here, k = at + u * line + v * step, (u * kw + v) * c
+                        value = load_until(x, here, here + c - channel)
+                        sums = fma(value, load_until(kernel, k + channel, k + c), sums)
+            store_until(y, out + channel, out + c, rectified(sums, splat(slope)))
+
+
+@jit
+def _collect(task, dz, kernel, dx_, sizes):
+    """One line of dx: what the output pixels that read it send back."""
+    h, w, c, height, width, kh, kw, sy, sx, top, left, dy, dx = _named(sizes)
+    image, row = divmod(task, h)
+    clear(dx_, task * w * c, (task + 1) * w * c)
+    for u in range(kh):
+        i = (row + top - u * dy) // sy
+        if 0 <= i < height and i * sy == row + top - u * dy:
+            for v in range(kw):
+                first, last = _outputs_inside(v, sx, left, dx, w, width)
+                k = (u * kw + v) * c
+                for channel in range(0, c, LANES):
+                    factor = load_until(kernel, k + channel, k + c)
+                    for j in range(first, last):
+                        source = ((image * height + i) * width + j) * c + channel
+                        target = (task * w + j * sx + v * dx - left) * c + channel
+                        part = c - channel
+                        value = fma(
+                            load_until(dz, source, source + part),
+                            factor,
+                            load_until(dx_, target, target + part),
+                        )
+                        store_until(dx_, target, target + part, value)
+
+
+@jit
+def _kernel_gradient(task, x, dz, partial, sizes, pictures, chunks):
+    """A vector of channels of what a chunk of pictures adds: four sums at a time, so that additions overlap."""
+    h, w, c, height, width, kh, kw, sy, sx, top, left, dy, dx = _named(sizes)
+    chunk, vector = divmod(task, (c + LANES - 1) // LANES)
+    channel = vector * LANES
+    part, own = c - channel, chunk * kh * kw * c + channel
+    for k in range(own, own + kh * kw * c, c):
+        store_until(partial, k, k + part, splat(np.float32(0)))
+    for image in range(pictures * chunk // chunks, pictures * (chunk + 1) // chunks):
+        for u in range(kh):
+            first_line, last_line = _outputs_inside(u, sy, top, dy, h, height)
+            for v in range(kw):
+                first, last = _outputs_inside(v, sx, left, dx, w, width)
+                k = own + (u * kw + v) * c
+                zero = splat(np.float32(0))
+                s0, s1, s2, s3 = load_until(partial, k, k + part), zero, zero, zero
+                for i in range(first_line, last_line):
+                    row = i * sy + u * dy - top
+                    at = ((image * h + row) * w + first * sx + v * dx - left) * c + channel
+                    out = ((image * height + i) * width + first) * c + channel
+                    step = sx * c
+                    for _ in range((last - first) // 4):
+                        s0 = fma(load_until(x, at, at + part), load_until(dz, out, out + part), s0)
+                        at, out = at + step, out + c
+                        s1 = fma(load_until(x, at, at + part), load_until(dz, out, out + part), s1)
+                        at, out = at + step, out + c
+                        s2 = fma(load_until(x, at, at + part), load_until(dz, out, out + part), s2)
+                        at, out = at + step, out + c
+                        s3 = fma(load_until(x, at, at + part), load_until(dz, out, out + part), s3)
+                        at, out = at + step, out + c
+                    for _ in range((last - first) % 4):
+                        s0 = fma(load_until(x, at, at + part), load_until(dz, out, out + part), s0)
+                        at, out = at + step, out + c
+                store_until(partial, k, k + part, (s0 + s1) + (s2 + s3))
+
+
+@jit
+def _repeat(task, x, y, times):
+    """y[i · times + q] = x[i]."""
+    for i in range(task * CHUNK, min(x.size, (task + 1) * CHUNK)):
+        for q in range(times):
+            y[i * times + q] = x[i]
+
+
+@jit
+def _sum_repeated(task, y, x, times):
+    """x[i] = Σ_q y[i · times + q]."""
+    for i in range(task * CHUNK, min(x.size, (task + 1) * CHUNK)):
+        sums = np.float32(0)
+        for q in range(times):
+            sums += y[i * times + q]
+        x[i] = sums
+
+
+@jit
+def _turn(task, kernel, turned, c):
+    """The taps in the opposite order."""
+    taps = kernel.size // c
+    for tap in range(taps):
+        at, to = tap * c, (taps - 1 - tap) * c
+        for j in range(0, c, LANES):
+            store_until(turned, to + j, to + c, load_until(kernel, at + j, at + c))
+
+
+@functools.lru_cache(maxsize=256)
+def _sizes(shape, out, window: Pair, strides: Pair, pads: Pads, dilation: Pair) -> np.ndarray:
+    """What the kernels need to know about their shapes, as an array of integers, which `_named` names."""
+    return np.array([*shape, *out, *window, *strides, pads[0][0], pads[1][0], *dilation], np.int64)
+
+
+def _repeated(x: np.ndarray, times: int) -> np.ndarray:
+    """Each channel `times` times."""
+    if times == 1:
+        return x
+    y = memory.empty((*x.shape[:-1], x.shape[-1] * times))
+    _repeat(-(-x.size // CHUNK), y.size, flat(x), y.reshape(-1), times)
+    return y
+
+
+def _run(x, kernel, bias, shape, strides: Pair, pads: Pads, dilation: Pair, slope: np.float32) -> np.ndarray:
+    """The convolution of x (n, h, w, c) with c kernels, all sizes above 0."""
+    y = memory.empty(shape)
+    sizes = _sizes(x.shape[1:], shape[1:3], kernel.shape[:2], strides, pads, dilation)
+    b = no_bias(shape[3]) if bias is None else flat(bias)
+    arrays = flat(x), flat(kernel), b, y.reshape(-1)
+    _convolve(shape[0] * shape[1], 2 * y.size, *arrays, sizes, slope)
+    return y
+
+
+@as_defined
+def depthwise_conv2d(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    bias: np.ndarray | None,
+    strides: Pair,
+    pads: Pads,
+    dilation: Pair,
+    activation: str = "linear",
+) -> np.ndarray:
+    kh, kw, c, m = kernel.shape
+    shape = output_shape(x.shape, (kh, kw, c, c * m), strides, pads, dilation)
+    if 0 in shape:
+        return np.zeros(shape, np.float32)
+    y = _run(_repeated(x, m), kernel, bias, shape, strides, pads, dilation, fused_slope(activation))
+    return finish(y, activation)
+
+
+@as_defined
+def depthwise_conv2d_input_gradient(
+    dz: np.ndarray,
+    kernel: np.ndarray,
+    input_shape: tuple[int, ...],
+    strides: Pair,
+    pads: Pads,
+    dilation: Pair,
+) -> np.ndarray:
+    if not dz.size or 0 in input_shape:
+        return np.zeros(input_shape, np.float32)
+    n, h, w, c = input_shape
+    (kh, kw), m = kernel.shape[:2], kernel.shape[3]
+    if strides == (1, 1):
+        turned = memory.empty(kernel.shape)
+        _turn(1, kernel.size, flat(kernel), turned.reshape(-1), c * m)
+        around = tuple((d * (k - 1) - a, 0) for d, k, (a, _) in zip(dilation, (kh, kw), pads, strict=True))
+        shape = n, h, w, c * m
+        dx = _run(dz, turned, None, shape, (1, 1), around, dilation, np.float32(1))
+    else:
+        dx = memory.empty((n, h, w, c * m))
+        sizes = _sizes((h, w, c * m), dz.shape[1:3], (kh, kw), strides, pads, dilation)
+        _collect(n * h, 2 * dx.size, flat(dz), flat(kernel), dx.reshape(-1), sizes)
+    if m == 1:
+        return dx
+    summed = memory.empty((n, h, w, c))
+    _sum_repeated(-(-summed.size // CHUNK), dx.size, dx.reshape(-1), summed.reshape(-1), m)
+    return summed
+
+
+@as_defined
+def depthwise_conv2d_kernel_gradient(
+    x: np.ndarray, dz: np.ndarray, kernel_shape: tuple[int, ...], strides: Pair, pads: Pads, dilation: Pair
+) -> np.ndarray:
+    if not dz.size or not x.size:
+        return np.zeros(kernel_shape, np.float32)
+    kh, kw, c, m = kernel_shape
+    x, chunks = _repeated(x, m), min(len(x), CHUNKS)
+    partial = memory.empty((chunks, kh * kw * c * m))
+    sizes = _sizes((*x.shape[1:3], c * m), dz.shape[1:3], (kh, kw), strides, pads, dilation)
+    tasks = chunks * -(-c * m // LANES)
+    _kernel_gradient(tasks, 4 * dz.size, flat(x), flat(dz), partial.reshape(-1), sizes, len(x), chunks)
+    return add_parts(partial).reshape(kernel_shape)
