@@ -18,6 +18,7 @@ from .loss import (
 )
 from .norm import batch_norm, batch_norm_gradient, batch_norm_statistics
 from .optimizer import adam, blend, rmsprop, scale, sgd, sum_of_squares
+from .pixels import erase, recolour
 from .pooling import avg_pool2d, avg_pool2d_gradient, max_pool2d, max_pool2d_gradient
 from .recurrent import gru, gru_gradient, lstm, lstm_gradient, rnn, rnn_gradient, state_kernel_gradient
 from .sampling import argmax, sample
@@ -73,6 +74,7 @@ __all__ = [
     "embedding_bag",
     "embedding_bag_gradient",
     "embedding_gradient",
+    "erase",
     "every_step",
     "gru",
     "gru_gradient",
@@ -92,6 +94,7 @@ __all__ = [
     "merge",
     "merge_gradient",
     "prepend_step",
+    "recolour",
     "repeat_steps",
     "reverse_steps",
     "rmsprop",
