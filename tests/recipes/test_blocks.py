@@ -1,0 +1,42 @@
+"""The networks of the literature are what their papers say, for pictures of any size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+from tinynet.recipes import blocks
+
+NETWORKS = {"residual": blocks.residual, "inception": blocks.inception}
+each_network = pytest.mark.parametrize("make", NETWORKS.values(), ids=NETWORKS.keys())
+
+
+@each_network
+@pytest.mark.parametrize("input_shape", [(28, 28, 1), (65, 40, 3), (5, 9, 3)])
+def test_a_network_takes_pictures_of_any_size_and_gives_probabilities(make, input_shape):
+    net = tn.Sequential(make(input_shape, 3, width=8, blocks_per_stage=1), input_shape)
+    y = net.predict(np.random.default_rng(0).random((2, *input_shape), np.float32))
+    np.testing.assert_allclose(y.sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("side, stages", [(5, 1), (13, 1), (14, 2), (28, 3), (32, 3), (64, 4), (128, 5)])
+def test_maps_are_halved_until_they_are_small(side, stages):
+    assert blocks.count_stages((side, side + 7, 1)) == stages
+
+
+def test_a_residual_network_has_the_layers_of_the_paper():
+    net = tn.Sequential(blocks.residual((32, 32, 3), 10, blocks_per_stage=3), (32, 32, 3))
+    kinds = [layer.kind for _, layer in net.walk()]
+    # ResNet-20 on CIFAR-10: 19 convolutions and the classifier; projections are ours, where the paper pads
+    assert kinds.count("conv2d") - 2 + kinds.count("dense") == 20
+    assert 270_000 < net.parameter_count() < 275_000
+
+
+def test_an_inception_module_shares_its_channels_as_module_3a():
+    module = blocks.inception_module(256)
+    assert module.compute_output_shape((28, 28, 192)) == (28, 28, 256)
+    filters = [
+        [layer.filters for layer in branch.layers if layer.kind == "conv2d"] for branch in module.layers
+    ]
+    assert filters == [[64], [96, 128], [16, 32], [32]]

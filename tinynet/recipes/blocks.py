@@ -1,0 +1,118 @@
+"""Networks for pictures out of the blocks of the literature: each function returns the layers of a classifier.
+
+All begin with a convolution and end with the mean over the last map and a softmax. Between them lie stages of blocks: from one stage to
+the next the map is halved and its channels are doubled, so that every stage takes about the same time. A convolution is
+followed by batch normalisation, which makes its bias superfluous, and a ReLU.
+"""
+
+from __future__ import annotations
+
+from ..layers import (
+    Activation,
+    BatchNorm,
+    Chain,
+    Conv2D,
+    Dense,
+    Dropout,
+    GlobalAveragePool2D,
+    Layer,
+    MaxPool2D,
+    Parallel,
+    Residual,
+)
+
+SMALLEST_MAP = 7
+"""Side of the map below which no further stage is added."""
+MOMENTUM = 0.9
+"""Of batch normalisation's moving averages: a training of a few hundred steps must be able to fill them."""
+
+
+def residual(
+    input_shape: tuple[int, int, int],
+    classes: int,
+    width: int = 16,
+    blocks_per_stage: int = 2,
+    stages: int | None = None,
+    dropout: float = 0.0,
+) -> list[Layer]:
+    """A small residual network (He et al., "Deep residual learning for image recognition", 2015, section 4.2).
+
+    The first stage has `width` channels, every other twice as many as the one before. `stages` None: until the map is small.
+    """
+    layers = convolution(width, 3)
+    for stage in range(stages or count_stages(input_shape)):
+        for block in range(blocks_per_stage):
+            layers += residual_block(width << stage, strides=2 if stage and not block else 1)
+    return layers + classifier(classes, dropout)
+
+
+def residual_block(filters: int, strides: int = 1) -> list[Layer]:
+    """y = relu(x + f(x)), f two 3×3 convolutions: the block learns what to add to its input (He et al. 2015, figure 2)."""
+    second = Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal")
+    return [
+        Residual([*convolution(filters, 3, strides), second, BatchNorm(MOMENTUM)]),
+        Activation("relu"),
+    ]
+
+
+def inception(
+    input_shape: tuple[int, int, int],
+    classes: int,
+    width: int = 32,
+    blocks_per_stage: int = 2,
+    stages: int | None = None,
+    dropout: float = 0.0,
+) -> list[Layer]:
+    """A small Inception network (Szegedy et al., "Going deeper with convolutions", 2014), with batch normalisation (Ioffe & Szegedy 2015).
+
+    The modules of the first stage have `width` channels; a max-pooling leads to the next.
+    """
+    layers = convolution(width, 3)
+    for stage in range(stages or count_stages(input_shape)):
+        if stage:
+            layers.append(MaxPool2D(3, 2, "same"))
+        for _ in range(blocks_per_stage):
+            layers.append(inception_module(width << stage))
+    return layers + classifier(classes, dropout)
+
+
+def inception_module(filters: int) -> Layer:
+    """1×1, 3×3 and 5×5 convolutions and a pooling side by side, so that the next layer sees every size (Szegedy et al. 2014, figure 2b).
+
+    1×1 convolutions before the larger ones reduce the channels. Their shares are those of the paper's module 3a:
+    64, 96 → 128, 16 → 32 and 32 of 256.
+    """
+
+    def share(parts: int) -> int:
+        return max(filters * parts // 16, 1)
+
+    one_by_one = convolution(filters - share(8) - 2 * share(2), 1)
+    three_by_three = convolution(share(6), 1) + convolution(share(8), 3)
+    five_by_five = convolution(share(1), 1) + convolution(share(2), 5)
+    pooled = [MaxPool2D(3, 1, "same"), *convolution(share(2), 1)]
+    return Parallel([Chain(branch) for branch in (one_by_one, three_by_three, five_by_five, pooled)])
+
+
+def convolution(filters: int, size: int, strides: int = 1) -> list[Layer]:
+    """Convolution, batch normalisation, ReLU."""
+    return [
+        Conv2D(filters, size, strides, "same", use_bias=False, kernel_initializer="he_normal"),
+        BatchNorm(MOMENTUM),
+        Activation("relu"),
+    ]
+
+
+def classifier(classes: int, dropout: float = 0.0) -> list[Layer]:
+    """The mean of each channel, and from them the probabilities (Lin et al., "Network in network", 2014)."""
+    layers: list[Layer] = [GlobalAveragePool2D()]
+    if dropout:
+        layers.append(Dropout(dropout))
+    return [*layers, Dense(classes, activation="softmax")]
+
+
+def count_stages(input_shape: tuple[int, int, int]) -> int:
+    """How often the map can be halved, and once more."""
+    side, stages = min(input_shape[:2]), 1
+    while side // 2 >= SMALLEST_MAP:
+        side, stages = side // 2, stages + 1
+    return stages
