@@ -90,8 +90,20 @@ DIGITS = Augment(shift=0.05, rotate=10.0, scale=0.1, shear=7.0, elastic=0.025)
 """For handwritten characters: everything but mirroring, which would make other characters of them."""
 FASHION = Augment(shift=0.06, rotate=4.0, scale=0.08, flip=True)
 """For objects centred on black that look the same from both sides."""
-PHOTOS = Augment(shift=0.08, rotate=10.0, scale=0.15, shear=5.0, flip=True)
-"""For folders of pictures of things; pictures of writing should not be mirrored: `replace(PHOTOS, flip=False)`."""
+CHARACTERS = Augment(shift=0.08, rotate=10.0, scale=0.15, shear=5.0, brightness=0.2, contrast=0.2)
+"""For pictures of letters, digits and signs, which are others when mirrored or cut."""
+PHOTOS = Augment(
+    rotate=10.0,
+    shear=5.0,
+    flip=True,
+    crop=0.6,
+    brightness=0.2,
+    contrast=0.2,
+    saturation=0.2,
+    hue=8.0,
+    erase=0.25,
+)
+"""For photographs of things. Where sides count, as in left and right hands: `replace(PHOTOS, flip=False)`."""
 
 
 def augment(
