@@ -240,6 +240,11 @@ def warps(table=PICTURES):
         matrices = 0.3 * normal(shape[0], 2, 3) + np.float32([[1, 0, 0.5], [0, 1, -0.3]])
         yield Case("warp", label, (images, matrices), (), 1e-5)
         yield Case("warp", f"bent-{label}", (images, matrices, normal(shape[0], 2, 4, 6)), (), 1e-5)
+        colours = 0.5 * normal(shape[0], shape[3], shape[3] + 1)
+        yield Case("recolour", label, (images, colours), (), 1e-5)
+        corners = np.random.default_rng(shape[0]).integers(0, np.add(shape[1:3], 1), (shape[0], 2, 2))
+        boxes = np.sort(corners, axis=1).reshape(-1, 4)
+        yield Case("erase", label, (images, boxes, 7 + shape[0]))
 
 
 # sequences, steps, units: the last ones around the tile's edges

@@ -1,4 +1,4 @@
-"""Convolution, pooling and warping: one pixel at a time."""
+"""Convolution, pooling, warping and recolouring: one pixel at a time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .rows import scalar_activation
+from .rows import murmur, scalar_activation
 
 
 def windows(size: int, window: int, stride: int, pads: tuple[int, int], dilation: int = 1) -> list[list[int]]:
@@ -207,4 +207,23 @@ def warp(images, matrices, grid=None):
                     share = (1 - abs(y - u)) * (1 - abs(x - v))
                     for c in range(channels):
                         out[i, row, column, c] += share * float(images[i, u, v, c])
+    return out
+
+
+def recolour(images, matrices):
+    out = np.zeros(images.shape)
+    for i, row, column, k in np.ndindex(images.shape):
+        *factors, offset = map(float, matrices[i, k])
+        colour = map(float, images[i, row, column])
+        value = sum(f * v for f, v in zip(factors, colour, strict=True)) + offset
+        out[i, row, column, k] = 0.0 if value < 0 else 1.0 if value > 1 else value
+    return out
+
+
+def erase(images, boxes, seed):
+    out = np.array(images, float)
+    for at, (i, row, column, _) in enumerate(np.ndindex(images.shape)):
+        top, left, bottom, right = boxes[i].tolist()
+        if row in range(top, bottom) and column in range(left, right):
+            out.flat[at] = (murmur((at + murmur(seed)) % 2**32) >> 8) / 2**24
     return out

@@ -174,3 +174,12 @@ def batch_norm_gradient(dy, x, mean, variance, gamma, epsilon, mask):
             through_statistics = (dbeta[c] + normalised[place] * dgamma[c]) / len(real)
             dx[(*place, c)] -= float(gamma[c]) / spread * through_statistics
     return dx, dgamma, dbeta
+
+
+def murmur(value):
+    """The finaliser of MurmurHash3 on Python integers."""
+    value ^= value >> 16
+    value = value * 0x85EBCA6B % 2**32
+    value ^= value >> 13
+    value = value * 0xC2B2AE35 % 2**32
+    return value ^ value >> 16

@@ -35,12 +35,14 @@ def residual(
     blocks_per_stage: int = 2,
     stages: int | None = None,
     dropout: float = 0.0,
+    strides: int = 1,
 ) -> list[Layer]:
     """A small residual network (He et al., "Deep residual learning for image recognition", 2015, section 4.2).
 
     The first stage has `width` channels, every other twice as many as the one before. `stages` None: until the map is small.
+    The first convolution has these `strides`.
     """
-    layers = convolution(width, 3)
+    layers = convolution(width, 3, strides)
     for stage in range(stages or count_stages(input_shape)):
         for block in range(blocks_per_stage):
             layers += residual_block(width << stage, strides=2 if stage and not block else 1)

@@ -1,24 +1,52 @@
-"""Your own pictures, one folder per class: `tinynet train FOLDER`, then `tinynet classify` with the model that this makes."""
+"""Your own pictures, one folder per class: `tinynet train FOLDER`, then `tinynet classify` with the model that this makes.
+
+The network is a residual one (He et al. 2015), whose depth follows from the size of the pictures, and the size from how many there
+are: few show too little to learn details from. Few pictures are also seen more often. So that the network learns what they show and
+not the pictures themselves, it never sees one twice alike (`PHOTOS`), is never asked to be sure (label smoothing, Szegedy et
+al. 2016), and its weights are averaged.
+"""
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..data.folders import load_folder, stratified_split
-from ..data.pictures.augment import PHOTOS
+import numpy as np
+
+from ..data.folders import FolderData, load_folder, stratified_split
+from ..data.pictures.augment import CHARACTERS, PHOTOS, Augment
 from ..data.pictures.samples import PictureReader
+from ..layers.base import Layer
 from ..tasks.base import PICTURES
 from . import pictures
 from .base import Choices, Plan, Recipe
+from .blocks import residual
 
 VALIDATION = 0.15
 """Fraction of each class that is held out to choose the best epoch."""
-STEPS = 2500
-"""Training steps that are enough for a few thousand small pictures; fewer pictures are seen more often."""
-EPOCHS = (10, 100)
-"""Fewest and most times that each picture is seen."""
+VIEWS, EPOCHS = 400_000, (10, 300)
+"""How many pictures are seen in a training, unless that is to see each fewer or more times than this."""
+WIDTH, DROPOUT = 32, 0.2
+LARGE = 64
+"""Side of pictures from which on the first convolution halves them."""
+SMALLEST_MAP = 6
+"""Side of the map below which no further stage is added."""
+WEIGHT_DECAY, LABEL_SMOOTHING, EMA = 0.05, 0.1, 0.998
+UNEVEN = 2
+"""From this ratio on between the largest and the smallest class, the smaller ones count more per picture."""
+SIDES = re.compile(
+    r"left|right|links|rechts|linker?|rechter?|gauche|droite|izquierd[ao]|derech[ao]|sinistr[ao]|destr[ao]|esquerd[ao]|direit[ao]|"
+    r"lew[oy]|praw[oy]|(counter|anti)?clockwise"
+)
+"""Words that become wrong in a mirror."""
+CHARACTER = re.compile(
+    r"((letter|character|char|digit|number|buchstabe|zeichen|ziffer|zahl) )?(\w|\d+|zero|one|two|three|four|five|six|seven|eight|nine|"
+    r"null|eins|zwei|drei|vier|fünf|sechs|sieben|acht|neun)"
+)
+"""Names of letters and digits."""
 
 
 class Folder(Recipe):
@@ -34,21 +62,60 @@ class Folder(Recipe):
 
     def plan(self, data: str, choices: Choices) -> Plan:
         found = load_folder(data, PictureReader())
-        training, validation = stratified_split(found.y, VALIDATION, choices.seed)
-        steps_an_epoch = -(-len(training) // (choices.batch_size or pictures.BATCH_SIZE))
-        made = pictures.plan(
-            Path(data).resolve().name,
-            choices,
-            (found.x[training], found.y[training]),
-            (found.x[validation], found.y[validation]),
-            labels=found.labels,
-            preparation=found.preparation,
-            epochs=min(max(STEPS // steps_an_epoch, EPOCHS[0]), EPOCHS[1]),
-            augment=replace(PHOTOS, flip=False),  # a mirrored letter is another letter
-            dropout=0.25,
-            resized=True,
-            about=f"tells apart {', '.join(found.labels)}"[:80],
-        )
+        made = plan(Path(data).resolve().name, choices, found)
         blank = [f"nothing was found in {len(found.blank)} pictures of {data}"] if len(found.blank) else []
         made.warnings += found.notes(data) + found.unreadable + blank
         return made
+
+
+def plan(name: str, choices: Choices, found: FolderData) -> Plan:
+    """The plan for the pictures of a folder."""
+    training, validation = stratified_split(found.y, VALIDATION, choices.seed)
+    shape, y = found.x.shape[1:], found.y[training]
+    return pictures.plan(
+        name,
+        choices,
+        (found.x[training], y),
+        (found.x[validation], found.y[validation]),
+        labels=found.labels,
+        preparation=found.preparation,
+        layers=network(shape, len(found.labels)),
+        epochs=min(max(VIEWS // len(training), EPOCHS[0]), EPOCHS[1]),
+        augment=augmentation(found.labels),
+        label_smoothing=LABEL_SMOOTHING,
+        class_weight=class_weights(y),
+        weight_decay=WEIGHT_DECAY,
+        ema=EMA,
+        resized=True,
+        about=f"tells apart {', '.join(found.labels)}"[:80],
+    )
+
+
+def network(input_shape: tuple[int, int, int], classes: int) -> list[Layer]:
+    """The layers of a residual network of one block per stage; the maps are halved until they are small."""
+    side = min(input_shape[:2])
+    strides = 2 if side >= LARGE else 1
+    side, stages = side // strides, 1
+    while side // 2 >= SMALLEST_MAP:
+        side, stages = side // 2, stages + 1
+    return residual(input_shape, classes, WIDTH, 1, stages, DROPOUT, strides)
+
+
+def augmentation(labels: Sequence[str]) -> Augment:
+    """How pictures of these classes may be changed: letters and digits are neither mirrored nor cut, sides not mirrored."""
+    words = [re.findall(r"[^\W\d_]+|\d+", label.lower()) for label in labels]
+    if all(CHARACTER.fullmatch(" ".join(of_class)) for of_class in words):
+        return CHARACTERS
+    return replace(PHOTOS, flip=not any(SIDES.fullmatch(word) for of_class in words for word in of_class))
+
+
+def class_weights(y: np.ndarray) -> dict[int, float] | None:
+    """What a picture of each class counts, the root of how much rarer its class is than the largest; None: all the same.
+
+    Between counting every picture the same, which forgets rare classes, and counting every class the same, which overrates
+    their few pictures.
+    """
+    classes, counts = np.unique(y, return_counts=True)
+    if counts.max() < UNEVEN * counts.min():
+        return None
+    return dict(zip(classes.tolist(), np.sqrt(counts.max() / counts).tolist(), strict=True))

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from ..data.pictures.augment import Augment
-from ..layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D
+from ..layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D
 from ..sequential import Sequential
-from ..training import AdamW, EarlyStopping, OneCycle
+from ..training import AdamW, CrossEntropy, EarlyStopping, OneCycle
 from .architectures import ARCHITECTURES
 from .base import Choices, Plan
 
@@ -65,21 +65,33 @@ def plan(
     preparation: dict[str, Any],
     epochs: int,
     augment: Augment | None,
+    layers: Sequence[Layer] | None = None,
     dropout: float = 0.0,
+    label_smoothing: float = 0.0,
+    class_weight: dict[int, float] | None = None,
     weight_decay: float = 0.0,
     ema: float | None = None,
     about: str = "",
     resized: bool = False,
 ) -> Plan:
-    """The plan for arrays of pictures, which the recipe may have `resized`; the user's choices override the recipe's."""
+    """The plan for arrays of pictures, which the recipe may have `resized`; the user's choices override the recipe's.
+
+    layers: None builds `network` with this dropout.
+    """
     x, y = training
-    model = network(x.shape[1:], labels, dropout, seed=choices.seed, name=f"{name}-cnn")
+    identity: dict[str, Any] = {"seed": choices.seed, "name": f"{name}-cnn"}
+    if layers is None:
+        model = network(x.shape[1:], labels, dropout, **identity)
+    else:
+        model = Sequential(layers, x.shape[1:], labels=labels, **identity)
     model.metadata.update(about=about, input=preparation)
     rate = choices.learning_rate or PEAK_LEARNING_RATE
     settings = {
         "epochs": choices.epochs or epochs,
         "batch_size": choices.batch_size or BATCH_SIZE,
         "optimizer": AdamW(OneCycle(rate), weight_decay=weight_decay),
+        "loss": CrossEntropy(label_smoothing),
+        "class_weight": class_weight,
         "validation_data": validation,
         "augment": None if choices.augment is False else augment,
         "early_stopping": _watch(len(validation[1])),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..data.pictures.augment import DIGITS
+from ..data.pictures.augment import DIGITS, PHOTOS
 from ..data.sounds.prepare import Preparation
 from ..data.text.characters import streams
 from ..data.text.labelled import LabelledTexts
 from ..kernels.device import set_threads, threads
 from ..tasks.characters import AT_ONCE
 from ..training import AdamW
-from . import pictures, sentences, sounds, text
+from . import folder, pictures, sentences, sounds, text
 from .base import RECURRENT, Choices
 
 
@@ -31,9 +31,16 @@ def _warm_up_pictures() -> None:
         "warmup", Choices(arch="cnn", epochs=1), (x, y), (x, y), labels=list("0123456789"), preparation={}, epochs=1,
         augment=DIGITS, dropout=0.25, ema=0.9,
     )  # fmt: skip
-    made.fit(verbose=False)
-    for few in (x, x[:1]):
-        made.model.predict(few)
+    photos = rng.random((8, 64, 64, 3), dtype=np.float32)
+    layers = folder.network(photos.shape[1:], 10)
+    residual = pictures.plan(
+        "warmup", Choices(epochs=1), (photos, y[:8]), (photos, y[:8]), labels=list("0123456789"), preparation={}, epochs=1,
+        layers=layers, augment=PHOTOS, label_smoothing=0.1, ema=0.9,
+    )  # fmt: skip
+    for each, given in ((made, x), (residual, photos)):
+        each.fit(verbose=False)
+        for few in (given, given[:1]):
+            each.model.predict(few)
 
 
 def _warm_up_text() -> None:

@@ -12,6 +12,10 @@ from tinynet.data.pictures.augment import (
     PHOTOS,
     Augment,
     augment,
+    cut_out,
+    draw_boxes,
+    draw_colours,
+    draw_cuts,
     draw_grid,
     draw_matrices,
 )
@@ -169,6 +173,9 @@ def test_elastic_is_the_root_mean_square_displacement():
         ({"shift": -0.1}, "shift must be a number of at least 0, not -0.1"),
         ({"rotate": float("nan")}, "rotate must be"),
         ({"scale": float("inf")}, "scale must be"),
+        ({"crop": 1.0}, "crop must be a number of at least 0 and below 1, not 1.0"),
+        ({"erase": 1.5}, "erase must be a number of at least 0 and at most 1, not 1.5"),
+        ({"hue": "red"}, "hue must be"),
         ({"shear": 90}, "shear must be a number of at least 0 and below 90, not 90"),
     ],
 )
@@ -180,3 +187,87 @@ def test_refuses_amounts_that_make_no_sense(settings, message):
 def test_presets_mirror_clothes_but_never_digits():
     assert FASHION.flip and PHOTOS.flip and not DIGITS.flip
     assert not replace(PHOTOS, flip=False).flip
+
+
+def rng():
+    return np.random.default_rng(3)
+
+
+def test_cut_outs_lie_within_the_picture_and_leave_as_much_as_they_should():
+    tall, wide, down, across = draw_cuts(Augment(crop=0.6), 4000, 20, 40, rng()).astype(float).T
+    assert tall.max() <= 1 and wide.max() <= 1
+    assert np.abs(down).max() <= 10 - 10 * tall[np.abs(down).argmax()] + 1e-5
+    assert (np.abs(across) <= 20 - 20 * wide + 1e-4).all() and np.abs(across).max() > 5
+    uncut = (tall < 1) & (wide < 1)
+    assert (tall * wide)[uncut].min() == pytest.approx(0.4, abs=0.01)
+    aspect = (tall / wide)[uncut]
+    assert aspect.min() == pytest.approx(3 / 4, abs=0.01) and aspect.max() == pytest.approx(4 / 3, abs=0.01)
+
+
+def test_a_cut_out_fills_the_picture():
+    images = pictures(1, 8, 8, 1)
+    cut = np.float32([[0.5, 0.5, -2, 2]])  # the upper right quarter
+    matrices = cut_out(IDENTITY[None], cut)
+    shown = warp(images, matrices)
+    np.testing.assert_allclose(shown[0, 1::4, 1::4].mean(), images[0, :4, 4:].mean(), atol=0.2)
+    corner = warp(
+        np.pad(images[:, :4, 4:], ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge"),
+        cut_out(IDENTITY[None], np.float32([[0.5, 0.5, 0, 0]])),
+    )
+    np.testing.assert_allclose(shown[:, 2:6, 2:6], corner[:, 2:6, 2:6], atol=1e-6)
+
+
+def colours(settings, channels=3):
+    return draw_colours(settings, 2000, channels, rng()).astype(float)
+
+
+def test_brightness_is_a_factor_and_contrast_spreads_from_the_middle():
+    factors = colours(Augment(brightness=0.25))
+    assert np.ptp(factors[:, 0, 0]) == pytest.approx(1.25 - 0.8, rel=0.01) and not factors[:, :, 3].any()
+    spread = colours(Augment(contrast=0.25), channels=1)
+    np.testing.assert_allclose(spread @ [0.5, 1], 0.5, atol=1e-6)
+    assert spread[:, 0, 0].max() == pytest.approx(1.25, rel=0.01)
+
+
+def test_saturation_and_hue_leave_grey_as_it_is():
+    changed = colours(Augment(saturation=0.5, hue=30))
+    np.testing.assert_allclose(changed @ [0.4, 0.4, 0.4, 1], 0.4, atol=1e-6)
+    red = colours(Augment(hue=30)) @ [1, 0, 0, 1]
+    assert np.ptp(red[:, 1]) > 0.3 and np.ptp(red[:, 2]) > 0.3
+    luma = colours(Augment(saturation=0.5)) @ [1, 0, 0, 1] @ [0.299, 0.587, 0.114]
+    np.testing.assert_allclose(luma, 0.299, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_colours_stay_within_their_range(channels):
+    images = pictures(20, 5, 4, channels)
+    strong = Augment(brightness=2, contrast=2, saturation=2, hue=90)
+    changed = augment(images, strong, reference, 0)
+    assert changed.dtype == np.float32 and changed.min() == 0 and changed.max() == 1
+    assert not np.array_equal(changed, augment(images, strong, reference, 1))
+
+
+def test_erased_rectangles_have_the_size_and_come_as_often_as_they_should():
+    top, left, bottom, right = draw_boxes(Augment(erase=0.3), 4000, 30, 60, rng()).T
+    drawn = bottom > top
+    assert drawn.mean() == pytest.approx(0.3, abs=0.03)
+    assert (top >= 0).all() and (left >= 0).all() and (bottom <= 30).all() and (right <= 60).all()
+    tall, wide = (bottom - top)[drawn], (right - left)[drawn]
+    assert tall.min() >= 1 and (tall * wide).min() >= 0.01 * 1800 and (tall * wide).max() <= 0.36 * 1800
+    assert (tall / wide).min() < 0.4 and (tall / wide).max() > 2.5
+
+
+def test_what_is_erased_is_noise_and_all_else_is_as_it_was():
+    images = np.full((50, 12, 10, 3), 2, np.float32)
+    changed = augment(images, Augment(erase=1.0), reference, 0)
+    erased = changed != 2
+    assert (erased.any(axis=3) == erased.all(axis=3)).all() and 0.02 < erased.mean() < 1 / 3
+    noise = changed[erased]
+    assert noise.min() >= 0 and noise.max() < 1 and noise.mean() == pytest.approx(0.5, abs=0.02)
+    np.testing.assert_array_equal(changed, augment(images, Augment(erase=1.0), reference, 0))
+
+
+def test_smallest_pictures_can_be_changed_too():
+    everything = Augment(shift=0.1, crop=0.5, brightness=0.2, hue=10, erase=1.0, flip=True)
+    for shape in ((2, 1, 1, 3), (0, 4, 4, 1), (3, 2, 5)):
+        assert augment(pictures(*shape), everything, reference, 0).shape == shape

@@ -1,9 +1,9 @@
-"""Random copies of pictures that mean the same: shifted, turned, scaled, slanted, bent, mirrored."""
+"""Random copies of pictures that mean the same: moved, bent, mirrored, cut out, in other light, with parts hidden."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import ModuleType
 
 import numpy as np
@@ -16,6 +16,12 @@ GRID = 7
 """Coefficients per side of the elastic field: smoothed like a Gaussian of 1/7 of the side, Simard's 4 of 28 pixels."""
 GRID_RMS = 0.277
 """Root mean square of a field whose coefficients are uniform in ±1: sqrt(1/3) · 151/315, the B-spline's ∫ b²."""
+STRETCH = 4 / 3
+"""Cut-outs are enlarged by up to this factor more in one direction than in the other."""
+ERASED_AREA, ERASED_ASPECT = (0.02, 1 / 3), 0.3
+"""Share of the picture that is erased, and the smallest height per width; the largest is its inverse."""
+LUMA = 0.299, 0.587, 0.114
+"""How bright red, green and blue are (ITU-R BT.601)."""
 
 
 @sealed
@@ -29,9 +35,16 @@ class Augment(Augmentation):
     shear: degrees that vertical strokes are slanted
     elastic: root mean square, as a fraction of the shorter side, of a smooth random displacement
     flip: mirror left and right, every second picture
+    crop: part of the area that may be cut off; what is left, anywhere in the picture and of an aspect between 3:4 and 4:3, is
+        enlarged to the size of the whole (Szegedy et al. 2015)
+    brightness, contrast: 0.2 multiplies values, or their distance from 0.5, by a factor between 1/1.2 and 1.2
+    saturation: the same for the distance from grey; hue: degrees by which colours are turned; pictures of three channels only
+    erase: chance that a rectangle of 2 to 33 % of the picture becomes noise (Zhong et al. 2017)
 
-    Raises TinynetError on an amount that is negative or not finite, a shear of 90° or more, and a flip that is neither True
-    nor False.
+    Colours are those of pictures with values in 0…1, and stay there.
+
+    Raises TinynetError on an amount that is negative or not finite, a shear of 90° or more, a crop of 1 or more, a chance above
+    1, and a flip that is neither True nor False.
     """
 
     shift: float = 0.0
@@ -40,16 +53,34 @@ class Augment(Augmentation):
     shear: float = 0.0
     elastic: float = 0.0
     flip: bool = False
+    crop: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+    erase: float = 0.0
 
     of = "pictures, x of shape (n, height, width, channels) or (n, height, width)"
     axes = 3, 4
 
     def __post_init__(self) -> None:
+        below = {"shear": 90, "crop": 1}
         for field in fields(self):
-            if field.name != "flip":
-                most = 90 if field.name == "shear" else math.inf
-                check_number("Augment", field.name, getattr(self, field.name), below=most)
+            if field.name not in ("flip", "erase"):
+                limit = below.get(field.name, math.inf)
+                check_number("Augment", field.name, getattr(self, field.name), below=limit)
+        check_number("Augment", "erase", self.erase, most=1)
         check_flag("Augment", "flip", self.flip)
+
+    @property
+    def moves(self) -> bool:
+        """Whether pixels change their places."""
+        return replace(self, brightness=0, contrast=0, saturation=0, hue=0, erase=0) != Augment()
+
+    @property
+    def colours(self) -> bool:
+        """Whether pixels change their colours."""
+        return any((self.brightness, self.contrast, self.saturation, self.hue))
 
     def apply(self, batch: np.ndarray, kernels: ModuleType, rng: np.random.Generator | int) -> np.ndarray:
         return augment(batch, self, kernels, rng)
@@ -59,14 +90,26 @@ DIGITS = Augment(shift=0.05, rotate=10.0, scale=0.1, shear=7.0, elastic=0.025)
 """For handwritten characters: everything but mirroring, which would make other characters of them."""
 FASHION = Augment(shift=0.06, rotate=4.0, scale=0.08, flip=True)
 """For objects centred on black that look the same from both sides."""
-PHOTOS = Augment(shift=0.08, rotate=10.0, scale=0.15, shear=5.0, flip=True)
-"""For folders of pictures of things; pictures of writing should not be mirrored: `replace(PHOTOS, flip=False)`."""
+CHARACTERS = Augment(shift=0.08, rotate=10.0, scale=0.15, shear=5.0, brightness=0.2, contrast=0.2)
+"""For pictures of letters, digits and signs, which are others when mirrored or cut."""
+PHOTOS = Augment(
+    rotate=10.0,
+    shear=5.0,
+    flip=True,
+    crop=0.6,
+    brightness=0.2,
+    contrast=0.2,
+    saturation=0.2,
+    hue=8.0,
+    erase=0.25,
+)
+"""For photographs of things. Where sides count, as in left and right hands: `replace(PHOTOS, flip=False)`."""
 
 
 def augment(
     images: np.ndarray, settings: Augment, kernels: ModuleType, rng: np.random.Generator | int
 ) -> np.ndarray:
-    """Changed copies of images (n, h, w, c) or (n, h, w) float32, by the back end's `warp`.
+    """Changed copies of images (n, h, w, c) or (n, h, w) float32, by the back end's `warp`, `recolour` and `erase`.
 
     Outside the picture everything is 0.
 
@@ -79,10 +122,19 @@ def augment(
     if images.ndim == 3:
         return augment(images[..., None], settings, kernels, rng)[..., 0]
     rng = np.random.default_rng(rng)
-    count, height, width = images.shape[:3]
-    matrices = draw_matrices(settings, count, height, width, rng)
-    grid = draw_grid(settings, count, height, width, rng) if settings.elastic else None
-    return kernels.warp(images, matrices, grid)
+    count, height, width, channels = images.shape
+    if settings.moves:
+        matrices = draw_matrices(settings, count, height, width, rng)
+        grid = draw_grid(settings, count, height, width, rng) if settings.elastic else None
+        if settings.crop:
+            matrices = cut_out(matrices, draw_cuts(settings, count, height, width, rng))
+        images = kernels.warp(images, matrices, grid)
+    if settings.colours:
+        images = kernels.recolour(images, draw_colours(settings, count, channels, rng))
+    if settings.erase:
+        boxes = draw_boxes(settings, count, height, width, rng)
+        images = kernels.erase(images, boxes, int(rng.integers(2**32)))
+    return images
 
 
 def draw_matrices(
@@ -113,3 +165,60 @@ def draw_grid(settings: Augment, count: int, height: int, width: int, rng: np.ra
     """Random coefficients (count, 2, GRID, GRID) float32, in pixels, of a smooth displacement field."""
     reach = settings.elastic * min(height, width) / GRID_RMS
     return (2 * reach) * rng.random((count, 2, GRID, GRID), dtype=np.float32) - np.float32(reach)
+
+
+def draw_cuts(settings: Augment, count: int, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+    """Random parts of a picture (count, 4) float32: their size as a share of its height and width, their centre in pixels from its."""
+    area, stretch, down, across = rng.random((4, count), dtype=np.float32)
+    area = 1 - settings.crop * area
+    stretch = np.exp(math.log(STRETCH) / 2 * (2 * stretch - 1))
+    tall, wide = np.minimum(np.sqrt(area) * stretch, 1), np.minimum(np.sqrt(area) / stretch, 1)
+    down, across = ((1 - tall) * height * (down - 0.5)), ((1 - wide) * width * (across - 0.5))
+    return np.stack([tall, wide, down, across], axis=1)
+
+
+def cut_out(matrices: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+    """The maps of `draw_matrices`, after which those parts are enlarged: they read what the maps show in the parts."""
+    tall, wide, down, across = cuts.T[..., None]
+    moved = matrices[:, :, 0] * down + matrices[:, :, 1] * across + matrices[:, :, 2]
+    return np.stack([matrices[:, :, 0] * tall, matrices[:, :, 1] * wide, moved], axis=2)
+
+
+def draw_colours(settings: Augment, count: int, channels: int, rng: np.random.Generator) -> np.ndarray:
+    """Random maps of colours (count, channels, channels + 1) float32, as `recolour` takes them.
+
+    value = brightness · (contrast · (turned by the hue, then stretched from grey by the saturation - 0.5) + 0.5)
+    """
+    amount = 2 * rng.random((4, count, 1, 1), dtype=np.float32) - 1
+    brightness = np.exp(math.log1p(settings.brightness) * amount[0])
+    contrast = np.exp(math.log1p(settings.contrast) * amount[1])
+    mixing = np.eye(channels, dtype=np.float32)[None]
+    if channels == 3:
+        saturation = np.exp(math.log1p(settings.saturation) * amount[2])
+        grey = np.tile(np.float32(LUMA), (3, 1))
+        mixing = (grey + saturation * (mixing - grey)) @ _turned(math.radians(settings.hue) * amount[3])
+    offset = np.broadcast_to(0.5 * brightness * (1 - contrast), (count, channels, 1))
+    factors = np.broadcast_to(brightness * contrast * mixing, (count, channels, channels))
+    return np.concatenate([factors, offset], axis=2)
+
+
+def _turned(angle: np.ndarray) -> np.ndarray:
+    """Rotations (count, 3, 3) about the axis of greys, by angles (count, 1, 1): Rodrigues' formula."""
+    across = np.float32([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.float32(math.sqrt(3))
+    cosine = np.cos(angle)
+    return cosine * np.eye(3, dtype=np.float32) + np.sin(angle) * across + (1 - cosine) / 3
+
+
+def draw_boxes(
+    settings: Augment, count: int, height: int, width: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Random rectangles (count, 4) int64, as `erase` takes them; empty where nothing is erased."""
+    chance, area, aspect, down, across = rng.random((5, count))
+    low, high = ERASED_AREA
+    area = (low + (high - low) * area) * height * width
+    aspect = np.exp(math.log(ERASED_ASPECT) * (2 * aspect - 1))
+    tall = np.clip(np.rint(np.sqrt(area * aspect)), 1, height).astype(np.int64)
+    wide = np.clip(np.rint(np.sqrt(area / aspect)), 1, width).astype(np.int64)
+    top, left = (down * (height - tall + 1)).astype(np.int64), (across * (width - wide + 1)).astype(np.int64)
+    bottom = np.where(chance < settings.erase, top + tall, top)
+    return np.stack([top, left, bottom, left + wide], axis=1)

@@ -17,8 +17,8 @@ from .read import read_image, read_size
 
 PREPARATION = {"kind": "image", "transparent": "contrast"}
 """How pictures of a folder become inputs of its model; the model's file says so."""
-LONG_SIDE = 64
-"""Most pixels of the longer side of the model's input by default; small networks learn little from more."""
+LONG_SIDES, MANY = (64, 96), 1000
+"""Most pixels of the longer side of the model's input by default, and how many pictures it takes to learn from the larger one."""
 
 
 @dataclass
@@ -26,13 +26,13 @@ class PictureReader:
     """A `Reader` of pictures of any size and mode: x is uint8 (n, height, width, channels).
 
     By default the input_shape (height, width, channels) suits the pictures: the median of their heights and widths,
-    reduced until neither exceeds long_side, and one channel if none has colour; each is fitted in whole, its aspect
-    kept. To evaluate a model, give the input_shape and the preparation from its file.
+    reduced until neither exceeds long_side (by default 64, or 96 from 1,000 pictures on), and one channel if none has colour;
+    each is fitted in whole, its aspect kept. To evaluate a model, give the input_shape and the preparation from its file.
     """
 
     input_shape: tuple[int, ...] | None = None
     preparation: dict[str, Any] = field(default_factory=lambda: dict(PREPARATION))
-    long_side: int = LONG_SIDE
+    long_side: int | None = None
     sample: str = field(default="picture", init=False)
 
     def is_sample(self, path: Path) -> bool:
@@ -56,14 +56,15 @@ class PictureReader:
 
     def _common_size(self, files: Sequence[Path]) -> tuple[int, int]:
         """Median (height, width) of the pictures, reduced until neither exceeds long_side."""
+        long_side = self.long_side or LONG_SIDES[len(files) >= MANY]
         sizes = []
         for file in files:
             with suppress(ImageError):  # `read` will report it
                 sizes.append(read_size(file))
         if not sizes:
-            return self.long_side, self.long_side
+            return long_side, long_side
         height, width = np.median(sizes, axis=0)
-        factor = min(1.0, self.long_side / max(height, width))
+        factor = min(1.0, long_side / max(height, width))
         return max(1, round(height * factor)), max(1, round(width * factor))
 
 

@@ -24,6 +24,7 @@ from .loss import (
 from .lstm import lstm, lstm_gradient
 from .norm import batch_norm, batch_norm_gradient, batch_norm_statistics, fold_batch_norm
 from .optimizer import adam, blend, rmsprop, scale, sgd, sum_of_squares
+from .pixels import erase, recolour
 from .pooling import avg_pool2d, avg_pool2d_gradient, max_pool2d, max_pool2d_gradient
 from .recurrent import state_kernel_gradient
 from .rnn import rnn, rnn_gradient

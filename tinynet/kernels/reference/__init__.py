@@ -19,6 +19,7 @@ from .loss import (
 )
 from .norm import batch_norm, batch_norm_gradient, batch_norm_statistics, fold_batch_norm
 from .optimizer import adam, blend, rmsprop, scale, sgd, sum_of_squares
+from .pixels import erase, recolour
 from .pooling import avg_pool2d, avg_pool2d_gradient, max_pool2d, max_pool2d_gradient
 from .recurrent import gru, gru_gradient, lstm, lstm_gradient, rnn, rnn_gradient, state_kernel_gradient
 from .sampling import argmax, sample
@@ -77,6 +78,7 @@ __all__ = [
     "embedding_bag",
     "embedding_bag_gradient",
     "embedding_gradient",
+    "erase",
     "every_step",
     "fold_batch_norm",
     "gru",
@@ -97,6 +99,7 @@ __all__ = [
     "merge",
     "merge_gradient",
     "prepend_step",
+    "recolour",
     "repeat_steps",
     "reverse_steps",
     "rmsprop",

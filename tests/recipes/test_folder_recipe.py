@@ -1,0 +1,107 @@
+"""Folders of pictures: the network follows from their size, the augmentation from their classes, the weights from their numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tinynet as tn
+from tinynet import recipes
+from tinynet.data.pictures.augment import CHARACTERS, PHOTOS
+from tinynet.data.pictures.samples import LONG_SIDES, MANY, PictureReader
+from tinynet.layers import Chain
+from tinynet.recipes.base import Choices
+from tinynet.recipes.folder import EPOCHS, augmentation, class_weights, network
+
+
+def draw(folder, name, count, side=24, seed=0):
+    """Stripes that lie for a class of a name in lower case, and stand for others, at any place and in any colours."""
+    rng = np.random.default_rng([seed, len(name), count])
+    (folder / name).mkdir(parents=True)
+    for number in range(count):
+        wave = np.sin(np.arange(side) * rng.uniform(0.8, 1.2) + rng.uniform(0, 6))[:, None, None]
+        picture = 128 + 50 * wave * rng.uniform(0.5, 1, 3) * np.ones((side, side, 3))
+        picture = picture if name.islower() else picture.swapaxes(0, 1)
+        noisy = np.clip(picture + rng.normal(0, 10, picture.shape), 0, 255).astype(np.uint8)
+        Image.fromarray(noisy).save(folder / name / f"{number}.png")
+    return folder
+
+
+def test_a_small_folder_is_learned_and_new_pictures_are_told_apart(tmp_path):
+    for name in ("lying", "STANDING"):
+        draw(tmp_path / "few", name, 6)
+        draw(tmp_path / "new", name, 20, seed=1)
+    made = recipes.plan(str(tmp_path / "few"), Choices(epochs=60))
+    history = made.fit(verbose=False)
+    assert history.kept_epoch == 60  # the last, at a rate near 0: two pictures cannot choose one
+    made.model.save(tmp_path / "few.npz")
+    model = tn.load(tmp_path / "few.npz")
+    files = sorted((tmp_path / "new").rglob("*.png"))
+    right = [model.classify(file)[0][0] == file.parent.name for file in files]
+    assert np.mean(right) >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("shape", "side", "channels"),
+    [
+        ((96, 96, 3), 6, 256),
+        ((64, 64, 3), 8, 128),
+        ((48, 64, 3), 6, 256),
+        ((28, 28, 1), 7, 128),
+        ((12, 12, 1), 6, 64),
+        ((3, 5, 1), 3, 32),
+        ((1, 64, 3), 1, 32),
+    ],
+)
+def test_a_network_is_as_deep_as_the_pictures_allow(shape, side, channels):
+    shapes = Chain(network(shape, 3)).shapes_through(shape)
+    maps = [each for each in shapes if len(each) == 3]
+    assert (maps[-1][0], maps[-1][-1]) == (side, channels)
+    assert shapes[-1] == (3,)
+
+
+def test_many_pictures_are_looked_at_more_closely(tmp_path):
+    draw(tmp_path, "lying", 2, side=200)
+    files = list((tmp_path / "lying").iterdir())
+    reader = PictureReader()
+    assert reader.empty(files).shape == (2, LONG_SIDES[0], LONG_SIDES[0], 3)
+    assert reader.empty(files * (MANY // 2)).shape == (MANY, LONG_SIDES[1], LONG_SIDES[1], 3)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (["daisy", "rose"], PHOTOS),
+        (["left hand", "right_hand"], "as they stand"),
+        (["Turn-Left", "straight"], "as they stand"),
+        (["bright", "leftover"], PHOTOS),
+        (["links", "rechts"], "as they stand"),
+        (["a", "B", "ß"], CHARACTERS),
+        (["0", "1", "17"], CHARACTERS),
+        (["letter_a", "letter_b"], CHARACTERS),
+        (["one", "two"], CHARACTERS),
+        (["a", "a cat"], PHOTOS),
+        (["!", "?"], PHOTOS),
+    ],
+)
+def test_what_may_be_mirrored_follows_from_the_names_of_classes(labels, expected):
+    found = augmentation(labels)
+    if expected == "as they stand":
+        assert not found.flip and found.crop == PHOTOS.crop
+    else:
+        assert found == expected
+
+
+def test_rare_classes_count_more_per_picture_and_less_than_all_together():
+    assert class_weights(np.repeat([0, 1, 2], [30, 30, 16])) is None
+    assert class_weights(np.repeat([0, 1, 3], [100, 25, 4])) == pytest.approx({0: 1.0, 1: 2.0, 3: 5.0})
+
+
+def test_an_uneven_folder_is_trained_with_weights_and_smoothed_labels(tmp_path):
+    draw(draw(tmp_path, "lying", 40), "STANDING", 10)
+    made = recipes.plan(str(tmp_path), Choices())
+    assert made.settings["class_weight"] == pytest.approx({0: 2.0, 1: 1.0}, abs=0.2)
+    assert made.settings["loss"].label_smoothing > 0
+    assert made.settings["epochs"] == EPOCHS[1]
+    assert recipes.plan(str(tmp_path), Choices(augment=False)).settings["augment"] is None
