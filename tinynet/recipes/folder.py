@@ -27,13 +27,15 @@ class Folder(Recipe):
     task = PICTURES
     kind = "grid"
     holds = "pictures"
-    options = frozenset({"augment"})
+    options = frozenset({"augment", "base"})
 
     def matches(self, data: str, choices: Choices) -> bool:
         return os.path.isdir(data)
 
     def plan(self, data: str, choices: Choices) -> Plan:
-        found = load_folder(data, PictureReader())
+        base = choices.begun
+        reader = PictureReader(base.model.input_shape, base.model.metadata["input"]) if base else PictureReader()
+        found = load_folder(data, reader)
         training, validation = stratified_split(found.y, VALIDATION, choices.seed)
         steps_an_epoch = -(-len(training) // (choices.batch_size or pictures.BATCH_SIZE))
         made = pictures.plan(

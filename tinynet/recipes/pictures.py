@@ -73,9 +73,14 @@ def plan(
 ) -> Plan:
     """The plan for arrays of pictures, which the recipe may have `resized`; the user's choices override the recipe's."""
     x, y = training
-    model = network(x.shape[1:], labels, dropout, seed=choices.seed, name=f"{name}-cnn")
+    arch = choices.arch if choices.arch != "auto" else "cnn"
+    identity = {"seed": choices.seed, "name": f"{name}-{arch}"}
+    if choices.begun:
+        model = choices.begun.network(labels, x.shape[1:], **identity)
+    else:
+        model = network(x.shape[1:], labels, dropout, **identity)
     model.metadata.update(about=about, input=preparation)
-    rate = choices.learning_rate or PEAK_LEARNING_RATE
+    rate = choices.rate(PEAK_LEARNING_RATE)
     settings = {
         "epochs": choices.epochs or epochs,
         "batch_size": choices.batch_size or BATCH_SIZE,
@@ -87,5 +92,5 @@ def plan(
         "seed": choices.seed,
     }
     size = f"{', resized to' if resized else ' of'} {x.shape[1]}×{x.shape[2]}"
-    reason = f"{len(x):,} pictures{size}: training {ARCHITECTURES['cnn'].title} with {model.parameter_count():,} parameters"
-    return Plan(f"{name}-cnn", reason, model, x, y, settings)
+    reason = f"{len(x):,} pictures{size}: training {ARCHITECTURES[arch].title} with {model.parameter_count():,} parameters"
+    return Plan(model.name, reason, model, x, y, settings)
