@@ -92,7 +92,9 @@ def _begun(recipe: Recipe, choices: Choices, arch: str) -> Choices:
     if choices.base is None:
         if choices.freeze is not None:
             raise UsageError(
-                Setting("freeze"), " keeps layers of a trained model as they are; give it as ", Setting("base")
+                Setting("freeze"),
+                " keeps layers of a trained model as they are; give it as ",
+                Setting("base"),
             )
         return replace(choices, arch=arch)
     for setting in ("arch", "units"):

@@ -34,7 +34,9 @@ class Folder(Recipe):
 
     def plan(self, data: str, choices: Choices) -> Plan:
         base = choices.begun
-        reader = PictureReader(base.model.input_shape, base.model.metadata["input"]) if base else PictureReader()
+        reader = (
+            PictureReader(base.model.input_shape, base.model.metadata["input"]) if base else PictureReader()
+        )
         found = load_folder(data, reader)
         training, validation = stratified_split(found.y, VALIDATION, choices.seed)
         steps_an_epoch = -(-len(training) // (choices.batch_size or pictures.BATCH_SIZE))

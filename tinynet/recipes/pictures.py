@@ -75,10 +75,10 @@ def plan(
     x, y = training
     arch = choices.arch if choices.arch != "auto" else "cnn"
     identity = {"seed": choices.seed, "name": f"{name}-{arch}"}
-    if choices.begun:
-        model = choices.begun.network(labels, x.shape[1:], **identity)
-    else:
-        model = network(x.shape[1:], labels, dropout, **identity)
+    base, shape = choices.begun, x.shape[1:]
+    model = (
+        base.network(labels, shape, **identity) if base else network(shape, labels, dropout, **identity)
+    )
     model.metadata.update(about=about, input=preparation)
     rate = choices.rate(PEAK_LEARNING_RATE)
     settings = {
