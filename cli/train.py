@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tinynet.cli import completion
 from tinynet.cli.options import Choice, Count, Number, check_new, data_argument, device_options, force_option
 from tinynet.cli.process import STARTED, fail
 from tinynet.recipes import TASKS
@@ -85,6 +86,10 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
 @click.option(
     "--drop", multiple=True, metavar="COLUMN", help="Ignore this column of the table; may be repeated."
 )
+@click.option("--base", metavar="MODEL", shell_complete=completion.models,
+              help="Begin with the layers of a trained model: a shipped one or a .npz file.")  # fmt: skip
+@click.option("--freeze", metavar="LAYERS",
+              help="Keep so many layers of the base, from the input, as they are, or those up to a name.")  # fmt: skip
 @click.option(
     "--epochs", type=Count(1), help="How many times to go through the data.  [default: depends on DATA]"
 )
@@ -143,6 +148,8 @@ def command(data: str, output: Path | None, force: bool, resume: bool, time_limi
     for warning in plan.warnings:
         note(f"note: {warning}")
     note(plan.reason)
+    for line in plan.layers:
+        note(line)
     if force and not resume:
         _discard(_checkpoint(output))
     return _train(plan, data, output, resume, time_limit, history)

@@ -28,6 +28,7 @@ OPTIONS = {
     "target": "is a column of a table, but DATA is {holds}; leave it out",
     "target_type": "is for a column of a table, but DATA is {holds}; leave it out",
     "drop": "is for columns of a table, but DATA is {holds}; leave it out",
+    "base": "is for pictures, sounds and texts, but DATA is {holds}; leave it out",
 }
 """Settings that not every recipe and architecture takes, and the message for one that does not."""
 
@@ -73,11 +74,34 @@ def plan(data: str, choices: Choices) -> Plan:
         raise DataError(
             f"{data} is a file, but text ends in .txt and a table in .csv or .tsv: rename it if it is one; DATA is {DATA}"
         )
-    choices = replace(choices, arch=choose(recipe.kind, choices.arch))
-    _check_options(recipe, choices)
+    arch = choose(recipe.kind, choices.arch)
+    _check_options(recipe, replace(choices, arch=arch))
+    choices = _begun(recipe, choices, arch)
     made = recipe.plan(data, choices)
     made.model.metadata["task"] = recipe.task
+    if choices.begun:
+        made.model.metadata["base"] = choices.begun.record()
+        made.layers = choices.begun.lines()
     return made
+
+
+def _begun(recipe: Recipe, choices: Choices, arch: str) -> Choices:
+    """The choices with the base loaded, if there is one, whose architecture the network has; raises UsageError for another."""
+    from .transfer import begin
+
+    if choices.base is None:
+        if choices.freeze is not None:
+            raise UsageError(
+                Setting("freeze"),
+                " keeps layers of a trained model as they are; give it as ",
+                Setting("base"),
+            )
+        return replace(choices, arch=arch)
+    for setting in ("arch", "units"):
+        if getattr(choices, setting) not in ("auto", None):
+            raise UsageError(Setting(setting), " is that of the ", Setting("base"), "; leave it out")
+    base = begin(choices.base, choices.freeze, recipe.task, recipe.body)
+    return replace(choices, arch=base.architecture or arch, begun=base)
 
 
 def check_exists(data: str) -> None:

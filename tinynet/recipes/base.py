@@ -10,10 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..layers import GRU, LSTM, RNN
+from ..layers.containers import Chain
 from ..sequential import Sequential
 from ..training import Callback, History
 from ..training.schedules import peak_rate
 from ..version import __version__
+from .transfer import Base
 
 SHOWN = 10
 """Most classes that a note names."""
@@ -42,6 +44,16 @@ class Choices:
     """Whether the target's values are "classes" or a "number"."""
     drop: tuple[str, ...] | None = None
     """Columns of a table that are left out."""
+    base: str | None = None
+    """A shipped model or a file, with whose layers the network begins."""
+    freeze: str | int | None = None
+    """How many layers of the base, or the last one, that stay as they are; None: all are trained."""
+    begun: Base | None = None
+    """The base, once it is loaded."""
+
+    def rate(self, usual: float) -> float:
+        """The learning rate that the user chose, or the usual one of the recipe, smaller for layers that have learnt before."""
+        return self.learning_rate or usual * (self.begun.rate if self.begun else 1)
 
 
 class Recipe:
@@ -64,6 +76,10 @@ class Recipe:
         """The training; `choices.arch` is one that fits. Raises DataError for data that cannot be used."""
         raise NotImplementedError
 
+    def body(self, model: Sequential) -> Chain:
+        """The chain in a trained network whose layers, but for the last, a new network can begin with."""
+        return model
+
 
 @dataclass
 class Plan:
@@ -80,6 +96,8 @@ class Plan:
     settings: dict[str, Any]
     """Settings of `fit`, the validation data among them."""
     warnings: list[str] = field(default_factory=list)
+    layers: list[str] = field(default_factory=list)
+    """Which layers are those of a base, line by line."""
     callbacks: list[Callback] = field(default_factory=list)
 
     def fit(self, **settings: Any) -> History:
@@ -96,6 +114,7 @@ class Plan:
         amounts = asdict(augment) if augment else {}
         return {
             "data": data,
+            **self.model.metadata.pop("base", {}),
             "epochs": len(history.epochs),
             "best epoch": best["epoch"],
             **self.record(best),

@@ -30,7 +30,7 @@ class Digits(Recipe):
     task = PICTURES
     kind = "small grid"
     holds = "pictures"
-    options = frozenset({"augment"})
+    options = frozenset({"augment", "base"})
 
     def matches(self, data: str, choices: Choices) -> bool:
         return data == "digits"

@@ -16,7 +16,7 @@ class Fashion(Recipe):
     task = PICTURES
     kind = "grid"
     holds = "pictures"
-    options = frozenset({"augment"})
+    options = frozenset({"augment", "base"})
 
     def matches(self, data: str, choices: Choices) -> bool:
         return data == "fashion"

@@ -55,13 +55,17 @@ class Folder(Recipe):
     task = PICTURES
     kind = "grid"
     holds = "pictures"
-    options = frozenset({"augment"})
+    options = frozenset({"augment", "base"})
 
     def matches(self, data: str, choices: Choices) -> bool:
         return os.path.isdir(data)
 
     def plan(self, data: str, choices: Choices) -> Plan:
-        found = load_folder(data, PictureReader())
+        base = choices.begun
+        reader = (
+            PictureReader(base.model.input_shape, base.model.metadata["input"]) if base else PictureReader()
+        )
+        found = load_folder(data, reader)
         made = plan(Path(data).resolve().name, choices, found)
         blank = [f"nothing was found in {len(found.blank)} pictures of {data}"] if len(found.blank) else []
         made.warnings += found.notes(data) + found.unreadable + blank

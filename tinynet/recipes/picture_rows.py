@@ -40,10 +40,14 @@ def plan(
     arch = choices.arch
     (x, y), (xv, yv) = training, validation
     units = choices.units or UNITS
-    layers = [RECURRENT[arch](units), Dense(len(labels), activation="softmax")]
-    model = Sequential(layers, x.shape[1:3], labels=labels, seed=choices.seed, name=f"{name}-{arch}")
+    identity = {"seed": choices.seed, "name": f"{name}-{arch}"}
+    if choices.begun:
+        model = choices.begun.network(labels, x.shape[1:3], **identity)
+    else:
+        layers = [RECURRENT[arch](units), Dense(len(labels), activation="softmax")]
+        model = Sequential(layers, x.shape[1:3], labels=labels, **identity)
     model.metadata.update(about=f"{about} row by row", input=preparation)
-    rate = choices.learning_rate or PEAK_LEARNING_RATE[arch]
+    rate = choices.rate(PEAK_LEARNING_RATE[arch])
     settings = {
         "epochs": choices.epochs or epochs,
         "batch_size": choices.batch_size or BATCH_SIZE,

@@ -76,16 +76,19 @@ def plan(
 ) -> Plan:
     """The plan for arrays of pictures, which the recipe may have `resized`; the user's choices override the recipe's.
 
-    layers: None builds `network` with this dropout.
+    layers: those of a new network; None: `network` with this dropout.
     """
     x, y = training
-    identity: dict[str, Any] = {"seed": choices.seed, "name": f"{name}-cnn"}
-    if layers is None:
-        model = network(x.shape[1:], labels, dropout, **identity)
+    arch = choices.arch if choices.arch != "auto" else "cnn"
+    shape, identity = x.shape[1:], {"seed": choices.seed, "name": f"{name}-{arch}"}
+    if choices.begun:
+        model = choices.begun.network(labels, shape, **identity)
+    elif layers:
+        model = Sequential(layers, shape, labels=labels, **identity)
     else:
-        model = Sequential(layers, x.shape[1:], labels=labels, **identity)
+        model = network(shape, labels, dropout, **identity)
     model.metadata.update(about=about, input=preparation)
-    rate = choices.learning_rate or PEAK_LEARNING_RATE
+    rate = choices.rate(PEAK_LEARNING_RATE)
     settings = {
         "epochs": choices.epochs or epochs,
         "batch_size": choices.batch_size or BATCH_SIZE,
@@ -99,5 +102,5 @@ def plan(
         "seed": choices.seed,
     }
     size = f"{', resized to' if resized else ' of'} {x.shape[1]}×{x.shape[2]}"
-    reason = f"{len(x):,} pictures{size}: training {ARCHITECTURES['cnn'].title} with {model.parameter_count():,} parameters"
-    return Plan(f"{name}-cnn", reason, model, x, y, settings)
+    reason = f"{len(x):,} pictures{size}: training {ARCHITECTURES[arch].title} with {model.parameter_count():,} parameters"
+    return Plan(model.name, reason, model, x, y, settings)

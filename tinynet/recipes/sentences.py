@@ -19,7 +19,8 @@ import numpy as np
 from ..data.datasets import load
 from ..data.folders import stratified_split
 from ..data.text.labelled import LabelledTexts, holds_labelled_texts, read_labelled
-from ..data.text.words import Vocabulary, log_count_ratios, settings
+from ..data.text.words import UNKNOWN, Vocabulary, log_count_ratios, settings
+from ..errors import TinynetError
 from ..layers import (
     Activation,
     Bidirectional,
@@ -35,9 +36,10 @@ from ..layers import (
     RepeatVector,
 )
 from ..layers.base import Layer
+from ..layers.containers import Chain
 from ..sequential import Sequential
 from ..tasks.base import TEXT
-from ..tasks.text import NEUTRAL
+from ..tasks.text import NEUTRAL, vocabulary_of
 from ..training import AdamW, EarlyStopping, History, OneCycle
 from .architectures import ARCHITECTURES
 from .base import RECURRENT, Choices, Plan, Recipe
@@ -64,6 +66,7 @@ class Sentences(Recipe):
     task = TEXT
     kind = "text"
     holds = "labelled texts"
+    options = frozenset({"base"})
 
     def matches(self, data: str, choices: Choices) -> bool:
         return data == "sentence-polarity" or (choices.target is None and holds_labelled_texts(data))
@@ -82,6 +85,14 @@ class Sentences(Recipe):
             made.warnings.append(f"{found.left_out} rows of {data} without a label or a word were left out")
         return made
 
+    def body(self, model: Sequential) -> Chain:
+        """The deep reader, alone or beside the wide one."""
+        first = model.layers[0] if model.layers else model
+        deep = first.layers[0] if isinstance(first, Parallel) else model
+        if not (isinstance(deep, Chain) and deep.layers and isinstance(deep.layers[0], Embedding)):
+            raise TinynetError(f"{model.name} cannot be a base: it does not read words in their order")
+        return deep
+
 
 def plan(
     name: str, choices: Choices, training: LabelledTexts, validation: LabelledTexts, *, about: str
@@ -90,14 +101,16 @@ def plan(
     arch, labels = choices.arch, training.labels
     identity = {"seed": choices.seed, "name": f"{name}-{arch}"}
     vocabulary = Vocabulary.learn(training.texts, name)
+    if choices.begun:
+        vocabulary = vocabulary.after(vocabulary_of(choices.begun.model), is_closed=choices.begun.frozen > 0)
     (x, bags), (xv, bags_v) = (_encoded(vocabulary, part) for part in (training, validation))
     ratios = log_count_ratios(bags, training.y, len(labels), len(vocabulary.terms))
     apart = None
     if "-" in arch:
         vocabulary = vocabulary.words_alone()
-        model = document_reader(vocabulary, labels, arch, choices.units, **identity)
+        model = document_reader(deep_reader(vocabulary, len(labels), choices), vocabulary, labels, **identity)
     else:
-        both = readers(vocabulary, ratios, arch, choices.units)
+        both = readers(deep_reader(vocabulary, len(labels), choices), ratios)
         model = network(both, vocabulary, labels, **identity)
         apart, x, xv = Sequential([both, Activation("softmax")], model.input_shape), (x, bags), (xv, bags_v)
     model.metadata.update(about=about, input=settings(vocabulary))
@@ -106,7 +119,7 @@ def plan(
     fit = {
         "epochs": choices.epochs or epochs,
         "batch_size": batch_size,
-        "optimizer": AdamW(OneCycle(choices.learning_rate or PEAK_LEARNING_RATE)),
+        "optimizer": AdamW(OneCycle(choices.rate(PEAK_LEARNING_RATE))),
         "validation_data": (xv, validation.y),
         # the last epoch, so that the validation set decides nothing but what is neutral
         "early_stopping": EarlyStopping("val_loss", patience=None, restore_best_weights=False),
@@ -125,25 +138,30 @@ def _encoded(vocabulary: Vocabulary, part: LabelledTexts) -> tuple[np.ndarray, n
     return np.ascontiguousarray(order[:, :LONGEST]), bags
 
 
-def readers(vocabulary: Vocabulary, ratios: np.ndarray, arch: str, units: int | None = None) -> Parallel:
+def readers(deep: list[Layer], ratios: np.ndarray) -> Parallel:
     """What the deep reader makes of words in their order, and the wide one of the bag: (n, 2, classes) logits."""
     terms, classes = ratios.shape
     bag = EmbeddingBag(terms, classes, BAG_DROPOUT, embeddings_initializer="zeros")
     bag.build((None,), np.random.default_rng(0))
     bag.parameters["embeddings"][...] = CONFIDENCE * ratios
-    deep = Sequential(deep_reader(vocabulary, classes, arch, units))
-    return Parallel([deep, Sequential([bag, RepeatVector(1)])], "prepend")
+    return Parallel([Sequential(deep), Sequential([bag, RepeatVector(1)])], "prepend")
 
 
-def deep_reader(vocabulary: Vocabulary, classes: int, arch: str, units: int | None = None) -> list[Layer]:
-    """Embedding, with cnn-… a convolution and pooling, then a recurrent layer from both ends and its largest outputs."""
-    grams, _, cell = arch.rpartition("-")
+def deep_reader(vocabulary: Vocabulary, classes: int, choices: Choices) -> list[Layer]:
+    """Embedding, with cnn-… a convolution and pooling, then a recurrent layer from both ends and its largest outputs.
+
+    With a base its layers; words that it does not know begin as the unknown word.
+    """
+    if choices.begun:
+        embedding = choices.begun.embedding(vocabulary.words + 2, lambda known: known[UNKNOWN])
+        return [embedding, *list(choices.begun.layers.values())[1:], Dense(classes)]
+    grams, _, cell = choices.arch.rpartition("-")
     local = [Conv1D(FILTERS, WINDOW, padding="same", activation="relu"), MaxPool1D(POOL, padding="same")]
     return [
         Embedding(vocabulary.words + 2, EMBEDDING, mask_zero=True),
         Dropout(EMBEDDING_DROPOUT),
         *(local if grams else []),
-        Bidirectional(RECURRENT[cell](units or UNITS, return_sequences=True)),
+        Bidirectional(RECURRENT[cell](choices.units or UNITS, return_sequences=True)),
         GlobalMaxPool1D(),
         Dropout(DROPOUT),
         Dense(classes),
@@ -151,10 +169,10 @@ def deep_reader(vocabulary: Vocabulary, classes: int, arch: str, units: int | No
 
 
 def document_reader(
-    vocabulary: Vocabulary, labels: list[str], arch: str, units: int | None = None, **identity: Any
+    deep: list[Layer], vocabulary: Vocabulary, labels: list[str], **identity: Any
 ) -> Sequential:
     """The deep reader alone: what a long text says hangs on its order, of which a bag knows nothing and yet is sure."""
-    layers = [*deep_reader(vocabulary, len(labels), arch, units), Activation("softmax")]
+    layers = [*deep, Activation("softmax")]
     return Sequential(layers, (None,), labels=labels, vocabulary=list(vocabulary.terms), **identity)
 
 

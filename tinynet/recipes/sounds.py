@@ -48,7 +48,7 @@ class Sounds(Recipe):
     task = SOUND
     kind = "sound"
     holds = "sounds"
-    options = frozenset({"augment"})
+    options = frozenset({"augment", "base"})
 
     def matches(self, data: str, choices: Choices) -> bool:
         return data == "spoken-digits" or (os.path.isdir(data) and holds_sounds(Path(data)))
@@ -56,7 +56,7 @@ class Sounds(Recipe):
     def plan(self, data: str, choices: Choices) -> Plan:
         if data == "spoken-digits":
             return _spoken_digits(load(data), choices)
-        reader = SoundReader()
+        reader = SoundReader(Preparation.of(choices.begun.model)) if choices.begun else SoundReader()
         found = load_folder(data, reader)
         training, validation = stratified_split(found.y, VALIDATION, choices.seed)
         made = plan(
@@ -86,7 +86,7 @@ def holds_sounds(folder: Path) -> bool:
 
 
 def _spoken_digits(data: SpokenDigits, choices: Choices) -> Plan:
-    preparation = Preparation()
+    preparation = Preparation.of(choices.begun.model) if choices.begun else Preparation()
     usable = data.part(~data.is_test)
     x, kept = usable.prepared(preparation), np.isin(usable.index, spoken_digits.VALIDATION)
     heard = x.any(axis=(1, 2, 3, 4))
@@ -134,7 +134,10 @@ def plan(
     """The plan for sounds (n, steps, 2 · step, mels, 1); the user's choices override the recipe's."""
     arch, (x, y) = choices.arch, training
     name = f"{name}-{arch}"
-    model = network(preparation, labels, arch, choices.units, seed=choices.seed, name=name)
+    if choices.begun:
+        model = choices.begun.network(labels, preparation.input_shape, seed=choices.seed, name=name)
+    else:
+        model = network(preparation, labels, arch, choices.units, seed=choices.seed, name=name)
     model.metadata.update(about=about, input=preparation.settings())
     batch_size = choices.batch_size or BATCH_SIZE
     epochs = min(max(STEPS // -(-len(x) // batch_size), EPOCHS[0]), EPOCHS[1])
@@ -142,7 +145,7 @@ def plan(
         "epochs": choices.epochs or epochs,
         "batch_size": batch_size,
         "optimizer": AdamW(
-            OneCycle(choices.learning_rate or PEAK_LEARNING_RATE),
+            OneCycle(choices.rate(PEAK_LEARNING_RATE)),
             weight_decay=WEIGHT_DECAY,
             clip_norm=CLIP_NORM,
         ),

@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ..data.text.characters import encode, streams, vocabulary_of, windows
-from ..errors import DataError
+from ..errors import DataError, Setting, UsageError
 from ..layers import Dense, Dropout, Embedding
 from ..sequential import Sequential
 from ..tasks.base import CHARACTERS
-from ..tasks.characters import HELD_OUT, generate, held_out_of, show_loss, split, text_of
+from ..tasks.characters import HELD_OUT, alphabet_of, generate, held_out_of, show_loss, split, text_of
 from ..terminal import note
 from ..training import AdamW, Callback, CosineDecay, EarlyStopping, Training, WarmUp
 from .architectures import ARCHITECTURES
-from .base import RECURRENT, Choices, Plan, Recipe
+from .base import RECURRENT, SHOWN, Choices, Plan, Recipe
+from .transfer import Base
 
 STREAMS, STEPS = {"lstm": 50, "gru": 50, "rnn": 16}, 100
 """Parallel streams of the text, and characters of each that one training step takes.
@@ -75,19 +76,24 @@ class Text(Recipe):
     task = CHARACTERS
     kind = "sequence"
     holds = "text"
+    options = frozenset({"base"})
 
     def matches(self, data: str, choices: Choices) -> bool:
         return data == "shakespeare" or (data.lower().endswith(".txt") and os.path.exists(data))
 
     def plan(self, data: str, choices: Choices) -> TextPlan:
         arch, text = choices.arch, text_of(data)
-        vocabulary = vocabulary_of(text, data)
+        vocabulary = _vocabulary(text, data, choices.begun)
         training, validation = split(encode(text, vocabulary))
         batch_size = choices.batch_size or min(max(len(training) // (STEPS * WINDOWS), 1), STREAMS[arch])
         _check_length(data, len(text), batch_size)
         x, y = streams(training, batch_size, STEPS)
         name = f"{Path(data).stem}-{arch}"
-        model = network(arch, vocabulary, len(training), choices.units, name=name, seed=choices.seed)
+        identity = {"name": name, "seed": choices.seed}
+        if choices.begun:
+            model = continued(choices.begun, vocabulary, **identity)
+        else:
+            model = network(arch, vocabulary, len(training), choices.units, **identity)
         model.metadata["about"] = f"writes like {Path(data).stem}, character by character"
         reason = (
             f"{len(text):,} characters, {len(vocabulary)} different: training {ARCHITECTURES[arch].title} "
@@ -120,6 +126,38 @@ def network(arch: str, vocabulary: str, length: int, units: int | None = None, *
     return Sequential(layers, (None,), vocabulary=vocabulary, **identity)
 
 
+def _vocabulary(text: str, data: str, base: Base | None) -> str:
+    """The characters of a text, those of the base before the others; raises UsageError if its embedding is frozen and lacks some."""
+    found = vocabulary_of(text, data)
+    if base is None:
+        return found
+    known = alphabet_of(base.model)
+    new = "".join(character for character in found if character not in known)
+    if new and base.frozen:
+        raise UsageError(
+            Setting("freeze"),
+            f" keeps the embedding of {base.name}, which lacks {len(new)} characters of {data} ({' '.join(new[:SHOWN])}); leave it out",
+        )
+    return known + new
+
+
+def continued(base: Base, vocabulary: str, **identity: Any) -> Sequential:
+    """The layers of the base, which already know what follows most characters: the output layer keeps what it says of those, too.
+
+    A character that the base does not know begins as the mean of the others, and as the least probable one.
+    """
+    known = len(base.model.vocabulary or ())
+    embedding = base.embedding(len(vocabulary), lambda rows: rows.mean(axis=0))
+    output = Dense(len(vocabulary), activation="softmax")
+    layers = [embedding, *list(base.layers.values())[1:], output]
+    model = Sequential(layers, (None,), vocabulary=vocabulary, **identity)
+    kernel, bias = base.model.get_weights()[-2:]
+    output.parameters["kernel"][:] = kernel.mean(axis=1, keepdims=True)
+    output.parameters["kernel"][:, :known], output.parameters["bias"][:known] = kernel, bias
+    output.parameters["bias"][known:] = bias.min()
+    return model
+
+
 class Sample(Callback):
     """Print a sample of what the network writes after an epoch, at most once in `seconds`."""
 
@@ -136,7 +174,7 @@ class Sample(Callback):
 
 def _settings(arch: str, choices: Choices, steps_an_epoch: int, batch_size: int) -> dict[str, Any]:
     epochs = choices.epochs or min(max(TRAINING_STEPS[arch] // steps_an_epoch, EPOCHS[0]), EPOCHS[1])
-    rate = CosineDecay(choices.learning_rate or PEAK_LEARNING_RATE[arch])
+    rate = CosineDecay(choices.rate(PEAK_LEARNING_RATE[arch]))
     warm_up = min(max(round(WARM_UP * steps_an_epoch * epochs), 1), WARM_UP_STEPS)
     return {
         "epochs": epochs,

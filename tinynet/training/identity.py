@@ -27,6 +27,7 @@ DATA = {
     "labels": "labels",
     "weights": "weights of samples or classes",
     "validation": "validation data",
+    "base weights": "weights of the base",
 }
 """Entries that are hashes, and what they are hashes of."""
 DEEPEST = 8
@@ -46,6 +47,7 @@ def identity(training: Training) -> dict[str, Any]:
                 "labels": _fingerprint(training.samples.targets),
                 "weights": _fingerprint(training.samples.weights),
                 "validation": validation and _fingerprint_of(validation),
+                **model.metadata.get("base", {}),
                 "network": [layer.type_name() for layer in model.layers],
                 "input_shape": model.input_shape,
                 **{name: layer.config() for name, layer in model.children().items()},

@@ -109,6 +109,21 @@ class Vocabulary:
         ]
         return cls(["", "?", *known, *more[: max(MOST_TERMS - len(known), 0)]], len(known))
 
+    @property
+    def words_known(self) -> Sequence[str]:
+        """The words, the most frequent first."""
+        return self.terms[UNKNOWN + 1 : self._first]
+
+    def after(self, known: Vocabulary, is_closed: bool) -> Vocabulary:
+        """The same with the words of another vocabulary first, with the ids that they have there; if that is closed, its words are the
+        only ones, and the others stand in bags alone.
+        """
+        before = set(known.words_known)
+        new = [word for word in self.words_known if word not in before]
+        more = [term for term in self.terms[self._first :] if term not in before]
+        words = [*known.words_known, *([] if is_closed else new)]
+        return Vocabulary(["", "?", *words, *(new if is_closed else []), *more], len(words))
+
     def words_alone(self) -> Vocabulary:
         """The same without pairs and pieces."""
         return Vocabulary(self.terms[: self._first], self.words)
