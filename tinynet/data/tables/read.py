@@ -97,10 +97,10 @@ def as_numbers(fields: list[str], decimal: str = ".") -> np.ndarray:
     return np.where(np.abs(numbers) <= LARGEST_NUMBER, numbers, np.nan)
 
 
-def read_table(source: str | os.PathLike | BinaryIO) -> Table:
+def read_table(source: str | os.PathLike | BinaryIO, delimiter: str | None = None) -> Table:
     """Read the table in a file, or in an open binary one: UTF-8, with or without a byte-order mark.
 
-    The delimiter and the decimal mark are recognised; fields may be quoted and hold line breaks; empty lines are
+    The delimiter, unless it is given, and the decimal mark are recognised; fields may be quoted and hold line breaks; empty lines are
     left out. Raises DataError for a file that cannot be read, is empty, no text or too large, for a line with more or fewer
     fields than there are columns, and for columns without or with the same name.
     """
@@ -109,7 +109,7 @@ def read_table(source: str | os.PathLike | BinaryIO) -> Table:
         text = as_text(read_file(source, LARGEST), name)
     except OSError as error:
         raise DataError(f"cannot read {name}: {error.strerror or error}; give the name of a table") from None
-    delimiter = _delimiter(text)
+    delimiter = delimiter or _delimiter(text)
     lines = _lines(text, delimiter, name)
     first = next(lines, None)
     if first is None:
