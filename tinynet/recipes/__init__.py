@@ -44,7 +44,17 @@ def recipes() -> tuple[Recipe, ...]:
     from .sounds import Sounds
     from .text import Text
 
-    return Digits(), Fashion(), CaptionsRecipe(), Sounds(), Folder(), Text(), Sentences(), SeriesRecipe(), Rows()
+    return (
+        Digits(),
+        Fashion(),
+        CaptionsRecipe(),
+        Sounds(),
+        Folder(),
+        Text(),
+        Sentences(),
+        SeriesRecipe(),
+        Rows(),
+    )
 
 
 def find(data: str, choices: Choices) -> Recipe | None:

@@ -7,6 +7,8 @@ before are those of the caption, whatever the network would have written (teache
 
 from __future__ import annotations
 
+import functools
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,12 @@ from ..data.captions.words import Vocabulary
 from ..data.datasets import load
 from ..data.pictures.samples import PictureReader
 from ..errors import DataError
-from ..layers import Conv2D, Dense, Dropout, Embedding, Flatten, MaxPool2D, Parallel
+from ..layers import BatchNorm, Conv2D, Dense, Dropout, Embedding, Flatten, MaxPool2D, Parallel
 from ..layers.base import Layer
 from ..sequential import Sequential
 from ..tasks.base import CAPTION
+from ..tasks.caption import Captions, score
+from ..tasks.classes import percent
 from ..training import AdamW, EarlyStopping, OneCycle
 from .architectures import ARCHITECTURES
 from .base import RECURRENT, Choices, Plan, Recipe
@@ -31,7 +35,7 @@ VALIDATION = 0.15
 FILTERS, MOST_FILTERS, SMALLEST_MAP = 16, 96, 5
 """Filters of the first convolution, twice as many in each next one, up to so many; maps are halved until they are that small."""
 FEATURES, UNITS = 160, 192
-DROPOUT = 0.2
+DROPOUT, MOMENTUM = 0.2, 0.9
 BATCH_SIZE, PEAK_LEARNING_RATE, CLIP_NORM = 64, 3e-3, 1.0
 STEPS, EPOCHS = 2500, (8, 100)
 """Training steps that are enough for a few thousand pictures, and fewest and most times that each is seen."""
@@ -58,7 +62,10 @@ class CaptionsRecipe(Recipe):
                 f"{data} has only one picture that can be read, and one must be held out; add more"
             )
         made = plan(
-            Path(data).resolve().name, choices, *found.split(VALIDATION, choices.seed), about="describes pictures"
+            Path(data).resolve().name,
+            choices,
+            *found.split(VALIDATION, choices.seed),
+            about="describes pictures",
         )
         made.warnings += found.warnings + found.unreadable
         return made
@@ -70,8 +77,9 @@ def encoder(input_shape: tuple[int, ...]) -> list[Layer]:
     filters, side = FILTERS, min(input_shape[:2])
     while side >= SMALLEST_MAP or not layers:
         layers += [Conv2D(filters, 3, activation="relu", padding="same"), MaxPool2D(2, padding="same")]
+        layers.append(BatchNorm(MOMENTUM))
         filters, side = min(2 * filters, MOST_FILTERS), -(-side // 2)
-    return [*layers, Flatten(), Dropout(DROPOUT), Dense(FEATURES, activation="relu")]
+    return [*layers, Flatten(), Dropout(DROPOUT), Dense(FEATURES), BatchNorm(MOMENTUM)]
 
 
 def network(
@@ -131,3 +139,36 @@ class CaptionsPlan(Plan):
 
     training: Captioned
     validation: Captioned
+
+    @functools.cached_property
+    def written(self) -> list[str]:
+        """What the trained network writes on the pictures of the validation set."""
+        return Captions(self.model).describe(self.validation.x)
+
+    def record(self, best: dict[str, Any]) -> dict[str, Any]:
+        exact, words = score(self.written, self.validation.by_picture())
+        return {
+            "samples": len(self.y),
+            "validation exact match": round(exact, 5),
+            "validation words": round(words, 5),
+            "validation loss": round(best["val_loss"], 5),
+        }
+
+    def result_line(self, best: dict[str, Any]) -> str:
+        """How many sentences of the validation set are right, word for word, and how many words."""
+        exact, words = score(self.written, self.validation.by_picture())
+        return f"{percent(exact)} of the sentences and {percent(words)} of the words as in the captions of the validation set"
+
+    def notes(self) -> list[str]:
+        """Whether the network has not learnt to look."""
+        if len(self.written) > 1 and len(set(self.written)) == 1:
+            return [
+                f"it writes the same on each picture of the validation set, {self.written[0]!r}; more pictures or epochs would help"
+            ]
+        return []
+
+    def baselines(self) -> list[str]:
+        """What the same sentence on every picture reaches."""
+        ((caption, _),) = Counter(self.training.captions).most_common(1)
+        exact, words = score([caption] * len(self.validation.x), self.validation.by_picture())
+        return [f"{percent(exact)} and {percent(words)} by always writing {caption!r}"]

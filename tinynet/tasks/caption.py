@@ -117,10 +117,7 @@ class Captions(Task[Pictures, CaptionMeasures]):
         from ..training import evaluate
 
         given = data.data
-        known: list[list[str]] = [[] for _ in given.x]
-        for index, caption in zip(given.picture, given.captions, strict=True):
-            known[index].append(caption)
-        exact, words = score(self.describe(given.x, beams), known)
+        exact, words = score(self.describe(given.x, beams), given.by_picture())
         before, after = self.vocabulary.encode(given.captions)
         loss = evaluate(self.model, (given.x[given.picture], before), after)["loss"]
         return CaptionMeasures(exact, words, loss, len(given.x), len(given.unreadable))
@@ -132,6 +129,11 @@ class Captions(Task[Pictures, CaptionMeasures]):
             for start in range(0, len(x), AT_ONCE)
             for ids in write(self.model, x[start : start + AT_ONCE], beams)[0]
         ]
+
+    def as_json(self, answer: Answer) -> dict[str, Any]:
+        """{"caption", "probability"} for JSON; null if nothing was found."""
+        probability = None if answer.probability is None else round(answer.probability, 6)
+        return {"caption": answer.caption, "probability": probability}
 
     def show(self, found: Answer | CaptionMeasures) -> Iterator[str]:
         """A sentence with its probability, or measures, in a line."""
@@ -190,7 +192,9 @@ def write(
         best = np.argsort(-candidates, axis=1, kind="stable")[:, :beams]
         scores = np.take_along_axis(candidates, best, axis=1)
         parents, chosen = best // words, (best % words).astype(np.int32)
-        ids = np.concatenate([np.take_along_axis(ids, parents[:, :, None], axis=1), chosen[:, :, None]], axis=2)
+        ids = np.concatenate(
+            [np.take_along_axis(ids, parents[:, :, None], axis=1), chosen[:, :, None]], axis=2
+        )
         done = np.take_along_axis(done, parents, axis=1) | (chosen == END)
         if done[:, 0].all():
             break

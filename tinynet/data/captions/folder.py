@@ -36,6 +36,13 @@ class Captioned:
     unreadable: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
+    def by_picture(self) -> list[list[str]]:
+        """The captions of each picture."""
+        found: list[list[str]] = [[] for _ in self.x]
+        for index, caption in zip(self.picture, self.captions, strict=True):
+            found[index].append(caption)
+        return found
+
     def part(self, pictures: np.ndarray) -> Captioned:
         """Those pictures, by index, with their captions."""
         place = np.full(len(self.x), -1)

@@ -79,7 +79,9 @@ def _things(digits: Dataset, fashion: Dataset, part: str) -> list[np.ndarray]:
     rows = slice(-KEPT_BACK, None) if part == "validation" else slice(None, -KEPT_BACK)
     found = []
     for source, kind_of in ((digits, range(10)), (fashion, CLOTHES_OF_LABELS)):
-        x, y = (source.x_test, source.y_test) if part == "test" else (source.x_train[rows], source.y_train[rows])
+        x, y = (
+            (source.x_test, source.y_test) if part == "test" else (source.x_train[rows], source.y_train[rows])
+        )
         y = np.array(kind_of)[y]
         found += [x[y == kind, ..., 0] for kind in range(max(kind_of) + 1)]
     return found
