@@ -16,13 +16,26 @@ from tinynet.errors import TinynetError, did_you_mean
 from tinynet.version import __version__
 
 if TYPE_CHECKING:  # imported only when called; packagers such as PyInstaller must see them
-    from . import classify, doctor, evaluate, forecast, generate, info, models, predict, train, warmup  # noqa: F401
+    from . import (  # noqa: F401
+        caption,
+        classify,
+        doctor,
+        evaluate,
+        forecast,
+        generate,
+        info,
+        models,
+        predict,
+        train,
+        warmup,
+    )
 
 VERBS = {
     "classify": "Name what is in pictures, texts or sounds.",
     "generate": "Write text, character by character.",
     "predict": "Predict a column of a table, row by row.",
     "forecast": "Continue a series of numbers over time.",
+    "caption": "Describe pictures in a sentence each.",
     "train": "Train a network on a data set, a text, a table or a folder of pictures.",
     "evaluate": "Measure a model on data it has not seen.",
     "info": "Show what a model file holds.",

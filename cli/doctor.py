@@ -102,7 +102,7 @@ def _vectors() -> dict[str, str]:
 
 def _data() -> dict[str, str]:
     """The folder of the data sets, and which of them are there."""
-    from tinynet.data.datasets import SOURCES
+    from tinynet.data.datasets import SOURCES, Source
     from tinynet.files import data_folder
 
     given = os.environ.get("TINYNET_DATA")
@@ -111,6 +111,8 @@ def _data() -> dict[str, str]:
         "data folder": f"{folder}, {'set by TINYNET_DATA' if given else 'since TINYNET_DATA is not set'}"
     }
     for source in SOURCES.values():
+        if not isinstance(source, Source):
+            continue  # made of others
         downloads = [] if given else [download.path for download in source.downloads]
         facts[source.name] = _whether_there(folder, downloads or [source.file], bool(source.downloads))
     return facts

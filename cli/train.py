@@ -76,7 +76,8 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
     default="auto",
     show_default=True,
     help="Kind of network. Pictures: cnn; for digits also lstm, gru or rnn, which read row by row. Text: lstm, gru or rnn. "
-    "Labelled texts: gru, lstm, cnn-gru or cnn-lstm. Sounds: cnn-gru or cnn-lstm. Series: gru, lstm or cnn. Tables: mlp.",
+    "Labelled texts: gru, lstm, cnn-gru or cnn-lstm. Sounds: cnn-gru or cnn-lstm. Captions: cnn-lstm or cnn-gru. "
+    "Series: gru, lstm or cnn. Tables: mlp.",
 )
 @click.option("--task", type=Choice(("auto", *TASKS), case_sensitive=False), default="auto", show_default=True,
               help="What the network is for, if DATA does not make it clear.")  # fmt: skip
@@ -126,9 +127,9 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
 @device_options
 def command(data: str, output: Path | None, force: bool, resume: bool, time_limit: float | None,
             history: Path | None, random_seed: int, drop: tuple[str, ...], **choices: Any) -> int:  # fmt: skip
-    """Train a network on DATA: digits, fashion, shakespeare, sentence-polarity, spoken-digits, temperature, a .txt file, a .csv or
-    .tsv with the columns label and text, a .csv series of times and numbers, a .csv table with --target, or a folder with one folder of
-    pictures or .wav files per class.
+    """Train a network on DATA: digits, fashion, shakespeare, sentence-polarity, spoken-digits, temperature, scenes, a .txt file, a
+    .csv or .tsv with the columns label and text, a .csv series of times and numbers, a .csv table with --target, a folder with one
+    folder of pictures or .wav files per class, or a folder of pictures with a captions.tsv (file, caption).
 
     Pictures train a CNN; sounds a CNN, then a GRU; labelled texts a GRU beside a bag of words; a series a GRU beside a linear
     forecast; text trains an LSTM, which learns what comes next. The same seed gives the same weights, whatever the number of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -16,7 +17,8 @@ from .layers.arrays import fill
 from .layers.base import Context, Layer, Shape, State, under
 from .layers.containers import Chain
 from .layers.fused import last_activation, without_activation
-from .layers.inputs import as_samples, check_finite_output, each, first_of, fits
+from .layers.inputs import as_samples, check_finite_output, each, first_of, fits, is_bytes
+from .layers.sequence import RepeatVector
 
 BATCH_SIZE = 256
 FEW_SAMPLES = 16
@@ -136,10 +138,9 @@ class Network(Chain):
 
     # ---- inputs ----
 
-    @property
-    def takes_pictures(self) -> bool:
-        """Whether the input is a picture, so that bytes mean 0…1: it has three axes, or `metadata["input"]` says so."""
-        return not self._several and (len(self.input_shape) == 3 or "input" in self.metadata)
+    def is_picture(self, shape: Shape) -> bool:
+        """Whether an input is a picture, so that bytes mean 0…1: it has three axes, or `metadata["input"]` says so."""
+        return len(shape) == 3 or (not self._several and "input" in self.metadata)
 
     def check_input(self, x: Any) -> Any:
         """x as C-contiguous float32 batches, or ids as int32; bytes of pictures are scaled to 0…1. Raises ShapeError."""
@@ -172,9 +173,12 @@ class Network(Chain):
 
     def numbers(self, x: Any) -> Any:
         """Samples as the first layer takes them: ids, or C-contiguous float32; a picture's bytes are divided by 255."""
-        if self.takes_pictures and x.dtype == np.uint8:
-            x = x.astype(np.float32) / np.float32(255)
-        return self.take(x)
+        parts = x if self._several else (x,)
+        scaled = tuple(
+            part.astype(np.float32) / np.float32(255) if is_bytes(part) and self.is_picture(shape) else part
+            for part, shape in zip(parts, self.inputs, strict=True)
+        )
+        return self.take(scaled if self._several else scaled[0])
 
     @property
     def _first(self) -> str:
@@ -243,9 +247,7 @@ class Network(Chain):
     def advance(self, x_t: Any, state: State | None = None) -> tuple[np.ndarray, State]:
         """One time step of a stream: see `Sequential.step`."""
         if self._several:
-            raise TinynetError(
-                f"{self.name} has {len(self.inputs)} inputs, but step takes networks with one; use predict"
-            )
+            return self._advance_prepended(x_t, state)
         keeps_time = self.check_streamable()
         x, expected = self._array(x_t), self.input_shape[1:]
         if not fits(x.shape, expected):
@@ -258,6 +260,33 @@ class Network(Chain):
         k = device.backend(self._flops // (self.input_shape[0] or 1) * len(x))
         y, state = self.compute(k, x, state)
         return y[:, 0] if keeps_time else y, state
+
+    def _advance_prepended(self, x_t: Any, state: State | None) -> tuple[np.ndarray, State]:
+        opening, following = self.phases
+        if state is None:
+            y, end = opening.answer(x_t, keep_state=True)
+            y = y[:, 0] if following.check_streamable() else y
+        else:
+            given = leaves(self.check_state(state, len(x_t)) or {})
+            y, end = following.advance(x_t, rebuilt(following.state_like, iter(given)))
+        return y, rebuilt(self.state_like, iter(leaves(end)))
+
+    @functools.cached_property
+    def phases(self) -> tuple[Network, Network]:
+        """A network that begins with a `Parallel` whose first branch makes the first time step, as two that share its layers: one
+        for that step, one for the steps after it. Raises TinynetError for any other network with several inputs.
+        """
+        first, *others = self.layers
+        if getattr(first, "merge", None) != "prepend" or first.zero_state(0):
+            raise TinynetError(
+                f"{self.name} has {len(self.inputs)} inputs, but step takes networks with one, or with a first time step before "
+                "the others; use predict"
+            )
+        opening, following = first.children().values()
+        return (
+            Network([opening, RepeatVector(1), *others], self.inputs[0], name=self.name),
+            Network([following, *others], self.inputs[1], name=self.name),
+        )
 
     def check_streamable(self) -> bool:
         """Whether the output still has a time axis; raises TinynetError where a layer needs the whole sequence."""

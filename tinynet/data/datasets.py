@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import DataError
 from ..files import data_folder
+from .captions.scenes import Scenes
 from .download import PAUSE, check_packed, check_plain, keep
 from .names import ALIASES, DATASETS
 from .pictures.mnist import PARTS, Dataset, read_npz, read_parts
@@ -46,6 +47,15 @@ class Source:
     read: Callable[[Path], Any]
     downloads: tuple[Download, ...] = ()
     assemble: Callable[[list[bytes]], Any] | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """A data set that is made of others: their names, and the function that takes them in that order."""
+
+    name: str
+    of: tuple[str, ...]
+    make: Callable[..., Any]
 
 
 def like_mnist(
@@ -107,10 +117,11 @@ SHAKESPEARE = Source(
 SENTENCE_POLARITY = Source("sentence-polarity", "sentence_polarity.tsv", read_polarity)
 SPOKEN_DIGITS = Source("spoken-digits", "fsdd.npz", spoken_digits.read_npz)
 TEMPERATURE = Source("temperature", "ts_daily-min-temperatures.csv", read_series)
-SOURCES = dict(
+SCENES = Made("scenes", ("digits", "fashion"), Scenes)
+SOURCES: dict[str, Source | Made] = dict(
     zip(
         DATASETS,
-        (DIGITS, FASHION, SHAKESPEARE, SENTENCE_POLARITY, SPOKEN_DIGITS, TEMPERATURE),
+        (DIGITS, FASHION, SHAKESPEARE, SENTENCE_POLARITY, SPOKEN_DIGITS, TEMPERATURE, SCENES),
         strict=True,
     )
 )
@@ -131,16 +142,20 @@ def load_shakespeare() -> str:
     return load("shakespeare")
 
 
-def load(name: str | Source, cache: Path | None = None, pause: float = PAUSE) -> Any:
+def load(name: str | Source | Made, cache: Path | None = None, pause: float = PAUSE) -> Any:
     """A data set, by name or by a Source of your own, from the first place that has it:
 
     1. its file in `$TINYNET_DATA`, if that variable is set
     2. its downloads in cache, by default `data_folder()`; a file that is damaged there is fetched again
     3. the URLs it is downloaded from, after which it is in 2; pause is the seconds before a second attempt
 
+    One that is made of others is made of what this returns for each of them.
+
     Raises DataError if none of them has it, naming everything that was tried and what to do.
     """
     source = _source(name)
+    if isinstance(source, Made):
+        return source.make(*(load(each, cache, pause) for each in source.of))
     given = os.environ.get("TINYNET_DATA")
     if given:
         return _from_file(source, Path(given, source.file))
@@ -151,8 +166,8 @@ def load(name: str | Source, cache: Path | None = None, pause: float = PAUSE) ->
     return source.assemble([_kept(source, each, cache or data_folder(), pause) for each in source.downloads])
 
 
-def _source(name: str | Source) -> Source:
-    if isinstance(name, Source):
+def _source(name: str | Source | Made) -> Source | Made:
+    if isinstance(name, (Source, Made)):
         return name
     name = ALIASES.get(name, name)
     if name not in SOURCES:

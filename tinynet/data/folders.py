@@ -103,7 +103,7 @@ def load_folder(path: str | Path, reader: Reader, labels: Sequence[str] | None =
         skipped += others
     if labels:
         check_classes([name for name, files in found.items() if files], labels, path)
-    x, kept, blank, unreadable = _read_all([file for files in found.values() for file in files], reader)
+    x, kept, blank, unreadable = read_all([file for files in found.values() for file in files], reader)
     names = {file.parent.name for file in kept + blank}
     warnings = [
         f"{folder} has no {reader.sample} that can be read" for folder in folders if folder.name not in names
@@ -217,7 +217,7 @@ def _entries(folder: Path) -> list[Path]:
         raise DataError(f"{folder} cannot be read ({error.strerror}); check its permissions") from None
 
 
-def _read_all(files: list[Path], reader: Reader) -> tuple[np.ndarray, list[Path], list[Path], list[str]]:
+def read_all(files: list[Path], reader: Reader) -> tuple[np.ndarray, list[Path], list[Path], list[str]]:
     """The samples (n, …), the files they are from, files with nothing in them, a sentence for each unreadable one."""
     x = reader.empty(files)
     kept, blank, unreadable = [], [], []

@@ -22,6 +22,11 @@ def first_of(x: Any) -> np.ndarray:
     return x[0] if isinstance(x, tuple) else x
 
 
+def is_bytes(x: np.ndarray) -> bool:
+    """Whether numbers are bytes, as those of pictures in a file."""
+    return x.dtype == np.uint8
+
+
 def fits(shape: tuple[int, ...], expected: Shape) -> bool:
     """Whether a batch of this shape has samples of the expected shape."""
     return len(shape) == len(expected) + 1 and all(

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 DATA = (
-    "digits, fashion, shakespeare, sentence-polarity, spoken-digits, temperature, a .txt file, a .csv or .tsv with the columns label "
-    "and text, a .csv table with the column to predict, a .csv series of times and numbers, or a folder with one folder of pictures "
-    "or .wav files per class"
+    "digits, fashion, shakespeare, sentence-polarity, spoken-digits, temperature, scenes, a .txt file, a .csv or .tsv with the columns "
+    "label and text, a .csv table with the column to predict, a .csv series of times and numbers, a folder with one folder of pictures "
+    "or .wav files per class, or a folder of pictures with their captions in captions.tsv"
 )
 """The data that there are recipes for, for messages."""
-TASKS = ("pictures", "characters", "rows", "text", "series", "sound")
+TASKS = ("pictures", "characters", "rows", "text", "series", "sound", "caption")
 """What networks are trained for: the names in `tasks.TASKS`, repeated here since importing that takes longer."""
 OPTIONS = {
     "units": "is the size of a recurrent layer, which {architecture} does not have; leave it out",
@@ -35,6 +35,7 @@ OPTIONS = {
 
 def recipes() -> tuple[Recipe, ...]:
     """All recipes; the first that matches is used."""
+    from .captions import CaptionsRecipe
     from .digits import Digits
     from .fashion import Fashion
     from .folder import Folder
@@ -44,7 +45,17 @@ def recipes() -> tuple[Recipe, ...]:
     from .sounds import Sounds
     from .text import Text
 
-    return Digits(), Fashion(), Sounds(), Folder(), Text(), Sentences(), SeriesRecipe(), Rows()
+    return (
+        Digits(),
+        Fashion(),
+        CaptionsRecipe(),
+        Sounds(),
+        Folder(),
+        Text(),
+        Sentences(),
+        SeriesRecipe(),
+        Rows(),
+    )
 
 
 def find(data: str, choices: Choices) -> Recipe | None:

@@ -54,6 +54,11 @@ RULES = {
         "sound is both: a moment of it is a small grid, bands by time, which a CNN reads, and moments follow each other, which a "
         "recurrent network carries along",
     ),
+    "captions": Rule(
+        ("cnn-lstm", "cnn-gru"),
+        "a caption is both: a picture is a grid, which a CNN reads, and a sentence is a sequence, which a recurrent network writes word "
+        "by word",
+    ),
     "series": Rule(
         ("gru", "lstm", "cnn"),
         "a series is a sequence: what comes next depends on what came before, which a recurrent network carries along and a CNN finds "

@@ -42,6 +42,7 @@ def prepares(*kinds: str) -> Callable[[Network], bool]:
 
 
 PICTURES, CHARACTERS, ROWS, TEXT, SERIES, SOUND = "pictures", "characters", "rows", "text", "series", "sound"
+CAPTION = "caption"
 TASKS = {
     PICTURES: Use(
         ("classify", "PICTURE"),
@@ -72,6 +73,11 @@ TASKS = {
         ("classify", "SOUND.wav"),
         prepares("sound"),
         "does not read sounds; choose one that does ({shipped}) or train your own on a folder with one folder of .wav files per class",
+    ),
+    CAPTION: Use(
+        ("caption", "PICTURE"),
+        prepares("image"),
+        "does not describe pictures; choose one that does ({shipped}) or train your own on a folder of pictures with a captions.tsv",
     ),
 }
 """The values of `metadata["task"]`, which training writes."""

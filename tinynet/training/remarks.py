@@ -44,7 +44,13 @@ def _left_out(names: Sequence[str] | None, *labels: Any) -> Iterator[str]:
 
 
 def _constant_columns(model: Network, x: np.ndarray) -> list[int]:
-    if isinstance(x, tuple) or x.ndim != 2 or len(x) < FEWEST or model.takes_ids or model.takes_pictures:
+    if (
+        isinstance(x, tuple)
+        or x.ndim != 2
+        or len(x) < FEWEST
+        or model.takes_ids
+        or model.is_picture(model.input_shape)
+    ):
         return []
     found, rows = np.arange(x.shape[1]), max(PIECE // x.shape[1], 1)
     for start in range(0, len(x), rows):

@@ -12,9 +12,12 @@ import numpy as np
 
 from ..checks import as_array, show_shape
 from ..errors import DataError, TinynetError
-from ..layers.inputs import each, first_of
+from ..layers.inputs import each, first_of, is_bytes
 from ..network import Network
 from .losses import Loss, numbered
+
+PICTURES = 4
+"""Axes of a batch of pictures."""
 
 
 class Batch(NamedTuple):
@@ -111,10 +114,7 @@ def prepare(
     infinity, labels outside the range.
     """
     x = model.check_samples(x)
-    if isinstance(x, tuple) or x.dtype.kind == "f" or model.takes_ids:
-        x = model.numbers(x)
-    if model.takes_ids:
-        x = each(np.copy, x)  # kernels index by ids unchecked, so they must not change after this check
+    x = _early(model, x)
     n = len(first_of(x))
     if not n:
         raise DataError("there are no samples: x has length 0")
@@ -134,6 +134,17 @@ def prepare(
             "every sample has the weight 0, so there is nothing to learn; give some a weight above 0"
         )
     return Samples(x, targets, weights, targets.size // math.prod(shape), model.numbers)
+
+
+def _early(model: Network, x: Any) -> Any:
+    """x as it is kept: ids checked, numbers as float32; what is neither, such as bytes of pictures, is converted per batch."""
+    if not isinstance(x, tuple):
+        taken = model.numbers(x) if x.dtype.kind == "f" or model.takes_ids else x
+        return np.copy(taken) if model.takes_ids else taken
+    # kernels index by ids unchecked, so they must not change after this check
+    waits = [is_bytes(part) and part.ndim == PICTURES for part in x]
+    taken = model.numbers(tuple(part[:0] if wait else part for part, wait in zip(x, waits, strict=True)))
+    return tuple(part if wait else np.copy(own) for part, own, wait in zip(x, taken, waits, strict=True))
 
 
 def check_finite(x: np.ndarray) -> None:

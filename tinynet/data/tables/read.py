@@ -99,12 +99,12 @@ def as_numbers(fields: list[str], decimal: str = ".") -> np.ndarray:
     return np.where(np.abs(numbers) <= LARGEST_NUMBER, numbers, np.nan)
 
 
-def read_table(source: str | os.PathLike | BinaryIO) -> Table:
+def read_table(source: str | os.PathLike | BinaryIO, delimiter: str | None = None) -> Table:
     """Read the table in a file, or in an open binary one: UTF-8, with or without a byte-order mark.
 
-    The delimiter and the decimal mark are recognised, or a first line "sep=;" names the delimiter; fields may be quoted and hold
-    line breaks; empty lines are left out. Raises DataError for a file that cannot be read, is empty, no text or too large, for a line
-    with more or fewer fields than there are columns, and for columns without or with the same name.
+    The delimiter, unless it is given or a first line "sep=;" names it, and the decimal mark are recognised; fields may be quoted and
+    hold line breaks; empty lines are left out. Raises DataError for a file that cannot be read, is empty, no text or too large, for
+    a line with more or fewer fields than there are columns, and for columns without or with the same name.
     """
     name = path_text(source, DataError) if isinstance(source, (str, bytes, os.PathLike)) else "the table"
     try:
@@ -114,7 +114,8 @@ def read_table(source: str | os.PathLike | BinaryIO) -> Table:
     declared = DECLARED.match(text)
     if declared:
         text = text[declared.end() :]  # the end of the line stays, so that lines keep their numbers
-    delimiter = declared[1] if declared else _delimiter(text)
+        delimiter = declared[1]
+    delimiter = delimiter or _delimiter(text)
     lines = _lines(text, delimiter, name)
     first = next(lines, None)
     if first is None:

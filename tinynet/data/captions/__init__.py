@@ -1,0 +1,11 @@
+"""Captions: pictures with a sentence each, made of other pictures or read from a folder, and sentences as ids of words."""
+
+from typing import TYPE_CHECKING
+
+from ...lazy import door as _door
+
+if TYPE_CHECKING:
+    from . import folder, scenes, words
+
+__all__ = ["folder", "scenes", "words"]
+__getattr__, __dir__ = _door(__name__, __all__)

@@ -1,0 +1,174 @@
+"""Pictures with a sentence each: `tinynet train FOLDER` of pictures and `captions.tsv`, then `tinynet caption`.
+
+A CNN makes one vector of the picture. It is the first step of a recurrent network, whose later steps read the words that were
+written before; each step says how probable each word is to come next (Vinyals, Toshev, Bengio & Erhan 2015). In training the words
+before are those of the caption, whatever the network would have written (teacher forcing).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..data.captions.folder import Captioned, holds_captions, read_captioned
+from ..data.captions.words import Vocabulary
+from ..data.datasets import load
+from ..data.pictures.samples import PictureReader
+from ..errors import DataError
+from ..layers import BatchNorm, Conv2D, Dense, Dropout, Embedding, Flatten, MaxPool2D, Parallel
+from ..layers.base import Layer
+from ..sequential import Sequential
+from ..tasks.base import CAPTION
+from ..tasks.caption import Captions, score
+from ..tasks.classes import percent
+from ..training import AdamW, EarlyStopping, OneCycle
+from .architectures import ARCHITECTURES
+from .base import RECURRENT, Choices, Plan, Recipe
+
+VALIDATION = 0.15
+"""Fraction of the pictures of a folder that are held out."""
+FILTERS, MOST_FILTERS, SMALLEST_MAP = 16, 96, 5
+"""Filters of the first convolution, twice as many in each next one, up to so many; maps are halved until they are that small."""
+FEATURES, UNITS = 160, 192
+DROPOUT, MOMENTUM = 0.2, 0.9
+BATCH_SIZE, PEAK_LEARNING_RATE, CLIP_NORM = 64, 3e-3, 1.0
+STEPS, EPOCHS = 2500, (8, 100)
+"""Training steps that are enough for a few thousand pictures, and fewest and most times that each is seen."""
+
+
+class CaptionsRecipe(Recipe):
+    """A CNN, then a recurrent network that writes, for the scenes or a folder of pictures with captions."""
+
+    task = CAPTION
+    kind = "captions"
+    holds = "pictures with captions"
+
+    def matches(self, data: str, choices: Choices) -> bool:
+        return data == "scenes" or holds_captions(data)
+
+    def plan(self, data: str, choices: Choices) -> CaptionsPlan:
+        if data == "scenes":
+            found = load(data)
+            about = "describes two or three digits and clothes in a picture"
+            return plan(data, choices, found.part("training"), found.part("validation"), about=about)
+        found = read_captioned(data, PictureReader())
+        if len(found.x) < 2:
+            raise DataError(
+                f"{data} has only one picture that can be read, and one must be held out; add more"
+            )
+        made = plan(
+            Path(data).resolve().name,
+            choices,
+            *found.split(VALIDATION, choices.seed),
+            about="describes pictures",
+        )
+        made.warnings += found.warnings + found.unreadable
+        return made
+
+
+def encoder(input_shape: tuple[int, ...]) -> list[Layer]:
+    """Convolution and pooling until the map is small, then one vector."""
+    layers: list[Layer] = []
+    filters, side = FILTERS, min(input_shape[:2])
+    while side >= SMALLEST_MAP or not layers:
+        layers += [Conv2D(filters, 3, activation="relu", padding="same"), MaxPool2D(2, padding="same")]
+        layers.append(BatchNorm(MOMENTUM))
+        filters, side = min(2 * filters, MOST_FILTERS), -(-side // 2)
+    return [*layers, Flatten(), Dropout(DROPOUT), Dense(FEATURES), BatchNorm(MOMENTUM)]
+
+
+def network(
+    input_shape: tuple[int, ...],
+    vocabulary: Vocabulary,
+    arch: str = "cnn-lstm",
+    units: int | None = None,
+    **identity: Any,
+) -> Sequential:
+    """The encoder and the words before, one after the other, through a recurrent layer: (picture, words) → the next words."""
+    words = Embedding(len(vocabulary.words), FEATURES, mask_zero=True)
+    layers = [
+        Parallel([Sequential(encoder(input_shape)), words], "prepend"),
+        RECURRENT[arch.partition("-")[2]](units or UNITS, return_sequences=True),
+        Dropout(DROPOUT),
+        Dense(len(vocabulary.words), activation="softmax"),
+    ]
+    return Sequential(layers, (input_shape, (None,)), vocabulary=list(vocabulary.words), **identity)
+
+
+def plan(
+    name: str, choices: Choices, training: Captioned, validation: Captioned, *, about: str
+) -> CaptionsPlan:
+    """The plan for pictures with captions; the user's choices override the recipe's."""
+    arch, vocabulary = choices.arch, Vocabulary.learn(training.captions)
+    identity = {"seed": choices.seed, "name": f"{name}-{arch}"}
+    model = network(training.x.shape[1:], vocabulary, arch, choices.units, **identity)
+    model.metadata.update(about=about, input=training.preparation)
+    (x, y), held_out = (_taught(vocabulary, part) for part in (training, validation))
+    batch_size = choices.batch_size or BATCH_SIZE
+    epochs = min(max(STEPS // -(-len(y) // batch_size), EPOCHS[0]), EPOCHS[1])
+    settings = {
+        "epochs": choices.epochs or epochs,
+        "batch_size": batch_size,
+        "optimizer": AdamW(OneCycle(choices.learning_rate or PEAK_LEARNING_RATE), clip_norm=CLIP_NORM),
+        "validation_data": held_out,
+        "early_stopping": EarlyStopping("val_loss", patience=None),
+        "seed": choices.seed,
+    }
+    height, width = training.x.shape[1:3]
+    reason = (
+        f"{len(training.x):,} pictures of {height}×{width} with {len(y):,} captions of {len(vocabulary.words) - 2:,} different words: "
+        f"training {ARCHITECTURES[arch].title}, with {model.parameter_count():,} parameters"
+    )
+    return CaptionsPlan(model.name, reason, model, x, y, settings, training=training, validation=validation)
+
+
+def _taught(vocabulary: Vocabulary, part: Captioned) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """((pictures, words before), words to write), one row per caption."""
+    before, after = vocabulary.encode(part.captions)
+    return (part.x[part.picture], before), after
+
+
+@dataclass(kw_only=True)
+class CaptionsPlan(Plan):
+    """A training on captions, with the most frequent caption for comparison."""
+
+    training: Captioned
+    validation: Captioned
+
+    @functools.cached_property
+    def written(self) -> list[str]:
+        """What the trained network writes on the pictures of the validation set."""
+        return Captions(self.model).describe(self.validation.x)
+
+    def record(self, best: dict[str, Any]) -> dict[str, Any]:
+        exact, words = score(self.written, self.validation.by_picture())
+        return {
+            "samples": len(self.y),
+            "validation exact match": round(exact, 5),
+            "validation words": round(words, 5),
+            "validation loss": round(best["val_loss"], 5),
+        }
+
+    def result_line(self, best: dict[str, Any]) -> str:
+        """How many sentences of the validation set are right, word for word, and how many words."""
+        exact, words = score(self.written, self.validation.by_picture())
+        return f"{percent(exact)} of the sentences and {percent(words)} of the words as in the captions of the validation set"
+
+    def notes(self) -> list[str]:
+        """Whether the network has not learnt to look."""
+        if len(self.written) > 1 and len(set(self.written)) == 1:
+            return [
+                f"it writes the same on each picture of the validation set, {self.written[0]!r}; more pictures or epochs would help"
+            ]
+        return []
+
+    def baselines(self) -> list[str]:
+        """What the same sentence on every picture reaches."""
+        ((caption, _),) = Counter(self.training.captions).most_common(1)
+        exact, words = score([caption] * len(self.validation.x), self.validation.by_picture())
+        return [f"{percent(exact)} and {percent(words)} by always writing {caption!r}"]
