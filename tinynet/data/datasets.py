@@ -18,6 +18,7 @@ from .series.read import read_series
 from .sounds import spoken_digits
 from .text.characters import as_text, read_text
 from .text.labelled import read_polarity
+from .video.moving_digits import MovingDigits
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,18 @@ def like_mnist(
     )
     read, assemble = (partial(function, name=name, labels=labels) for function in (read_npz, read_parts))
     return Source(name, f"{stem}.npz", read, downloads, assemble)
+
+
+def made_from(source: Source, name: str, make: Callable[[Any], Any]) -> Source:
+    """A data set that is made from another one, wherever that is found."""
+    assemble = source.assemble
+    return Source(
+        name,
+        source.file,
+        lambda path: make(source.read(path)),
+        source.downloads,
+        assemble and (lambda contents: make(assemble(contents))),
+    )
 
 
 DIGITS = like_mnist(
@@ -107,10 +120,11 @@ SHAKESPEARE = Source(
 SENTENCE_POLARITY = Source("sentence-polarity", "sentence_polarity.tsv", read_polarity)
 SPOKEN_DIGITS = Source("spoken-digits", "fsdd.npz", spoken_digits.read_npz)
 TEMPERATURE = Source("temperature", "ts_daily-min-temperatures.csv", read_series)
+MOVING_DIGITS = made_from(DIGITS, "moving-digits", MovingDigits)
 SOURCES = dict(
     zip(
         DATASETS,
-        (DIGITS, FASHION, SHAKESPEARE, SENTENCE_POLARITY, SPOKEN_DIGITS, TEMPERATURE),
+        (DIGITS, FASHION, SHAKESPEARE, SENTENCE_POLARITY, SPOKEN_DIGITS, TEMPERATURE, MOVING_DIGITS),
         strict=True,
     )
 )

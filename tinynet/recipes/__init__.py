@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 DATA = (
-    "digits, fashion, shakespeare, sentence-polarity, spoken-digits, temperature, a .txt file, a .csv or .tsv with the columns label "
-    "and text, a .csv table with the column to predict, a .csv series of times and numbers, or a folder with one folder of pictures "
-    "or .wav files per class"
+    "digits, fashion, shakespeare, sentence-polarity, spoken-digits, temperature, moving-digits, a .txt file, a .csv or .tsv with the columns label "
+    "and text, a .csv table with the column to predict, a .csv series of times and numbers, or a folder with one folder of pictures, "
+    ".wav files, or clips (GIFs or folders of frames) per class"
 )
 """The data that there are recipes for, for messages."""
-TASKS = ("pictures", "characters", "rows", "text", "series", "sound")
+TASKS = ("pictures", "characters", "rows", "text", "series", "sound", "video")
 """What networks are trained for: the names in `tasks.TASKS`, repeated here since importing that takes longer."""
 OPTIONS = {
     "units": "is the size of a recurrent layer, which {architecture} does not have; leave it out",
-    "augment": "is for pictures and sounds, but DATA is {holds}; leave it out",
+    "augment": "is for pictures, sounds and clips, but DATA is {holds}; leave it out",
     "target": "is a column of a table, but DATA is {holds}; leave it out",
     "target_type": "is for a column of a table, but DATA is {holds}; leave it out",
     "drop": "is for columns of a table, but DATA is {holds}; leave it out",
@@ -42,8 +42,9 @@ def recipes() -> tuple[Recipe, ...]:
     from .series import SeriesRecipe
     from .sounds import Sounds
     from .text import Text
+    from .video import Video
 
-    return Digits(), Fashion(), Sounds(), Folder(), Text(), Sentences(), SeriesRecipe(), Rows()
+    return Digits(), Fashion(), Sounds(), Video(), Folder(), Text(), Sentences(), SeriesRecipe(), Rows()
 
 
 def find(data: str, choices: Choices) -> Recipe | None:

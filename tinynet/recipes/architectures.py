@@ -54,6 +54,10 @@ RULES = {
         "sound is both: a moment of it is a small grid, bands by time, which a CNN reads, and moments follow each other, which a "
         "recurrent network carries along",
     ),
+    "video": Rule(
+        ("cnn-gru", "cnn-lstm"),
+        "clips are both: a frame is a grid, which a CNN reads, and frames follow each other, which a recurrent network carries along",
+    ),
     "series": Rule(
         ("gru", "lstm", "cnn"),
         "a series is a sequence: what comes next depends on what came before, which a recurrent network carries along and a CNN finds "
