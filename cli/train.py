@@ -121,9 +121,9 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
 @device_options
 def command(data: str, output: Path | None, force: bool, resume: bool, time_limit: float | None,
             history: Path | None, random_seed: int, drop: tuple[str, ...], **choices: Any) -> int:  # fmt: skip
-    """Train a network on DATA: digits, fashion, shakespeare, sentence-polarity, spoken-digits, temperature, moving-digits, a .txt file, a .csv or
-    .tsv with the columns label and text, a .csv series of times and numbers, a .csv table with --target, or a folder with one folder of
-    pictures, .wav files, or clips (GIFs or folders of frames) per class.
+    """Train a network on DATA: digits, fashion, shakespeare, sentence-polarity, spoken-digits, temperature, moving-digits, a .txt file,
+    a .csv or .tsv with the columns label and text, a .csv series of times and numbers, a .csv table with --target, or a folder with
+    one folder of pictures, .wav files, or clips (GIFs or folders of frames) per class.
 
     Pictures train a CNN; sounds and clips a CNN, then a GRU; labelled texts a GRU beside a bag of words; a series a GRU beside a linear
     forecast; text trains an LSTM, which learns what comes next. The same seed gives the same weights, whatever the number of

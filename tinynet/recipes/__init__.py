@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 DATA = (
-    "digits, fashion, shakespeare, sentence-polarity, spoken-digits, temperature, moving-digits, a .txt file, a .csv or .tsv with the columns label "
-    "and text, a .csv table with the column to predict, a .csv series of times and numbers, or a folder with one folder of pictures, "
-    ".wav files, or clips (GIFs or folders of frames) per class"
+    "digits, fashion, shakespeare, sentence-polarity, spoken-digits, temperature, moving-digits, a .txt file, a .csv or .tsv with the "
+    "columns label and text, a .csv table with the column to predict, a .csv series of times and numbers, or a folder with one "
+    "folder of pictures, .wav files, or clips (GIFs or folders of frames) per class"
 )
 """The data that there are recipes for, for messages."""
 TASKS = ("pictures", "characters", "rows", "text", "series", "sound", "video")

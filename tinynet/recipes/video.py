@@ -143,7 +143,8 @@ def plan(
         "seed": choices.seed,
     }
     size = f"{preparation.height}×{preparation.width}"
-    reason = f"{len(x):,} clips of up to {x.shape[1]} frames, resized to {size}: training {ARCHITECTURES[arch].title} with {model.parameter_count():,} parameters"
+    network_text = f"{ARCHITECTURES[arch].title} with {model.parameter_count():,} parameters"
+    reason = f"{len(x):,} clips of up to {x.shape[1]} frames, resized to {size}: training {network_text}"
     return VideoPlan(name, reason, model, x, y, settings)
 
 

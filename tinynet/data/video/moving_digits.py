@@ -21,8 +21,7 @@ SPEEDS = 2.0, 6.0
 DIRECTIONS = {"left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0)}
 LABELS = [f"{digit} {direction}" for digit in range(10) for direction in DIRECTIONS]
 TRAINING, VALIDATION = 16_000, 2_000
-"""Clips to train on, and clips of the last 5,000 training digits on which settings are chosen."""
-KEPT_BACK = 5_000
+"""Clips of the first training digits to train on, and clips of the last on which settings are chosen."""
 TOGETHER = 256
 
 
@@ -49,15 +48,18 @@ class MovingDigits:
 
     def training(self) -> Clips:
         """Clips to train on."""
-        return moving(self.digits.x_train[:-KEPT_BACK][:TRAINING], self.digits.y_train[:-KEPT_BACK][:TRAINING], seed=0)
+        return self._training_digits(slice(TRAINING), seed=0)
 
     def validation(self) -> Clips:
         """Clips of other digits, to choose settings on."""
-        return moving(self.digits.x_train[-KEPT_BACK:][:VALIDATION], self.digits.y_train[-KEPT_BACK:][:VALIDATION], seed=1)
+        return self._training_digits(slice(-VALIDATION, None), seed=1)
 
     def test(self) -> Clips:
         """Clips of all test digits."""
         return moving(self.digits.x_test, self.digits.y_test, seed=2)
+
+    def _training_digits(self, part: slice, seed: int) -> Clips:
+        return moving(self.digits.x_train[part], self.digits.y_train[part], seed)
 
 
 def moving(digits: np.ndarray, y: np.ndarray, seed: int) -> Clips:

@@ -68,7 +68,9 @@ class ClipReader:
         if self._is_free and self.chosen is not None and (x[..., :1] == x).all():
             self.chosen = replace(self.chosen, colours="grey")
             x = x[..., :1]
-        same = [f"all {len(x)} clips of {path} look the same once they are prepared: there is nothing to learn from"]
+        same = [
+            f"all {len(x)} clips of {path} look the same once they are prepared: there is nothing to learn from"
+        ]
         return np.ascontiguousarray(x), same if len(x) > 1 and (x == x[0]).all() else []
 
 
