@@ -1,4 +1,4 @@
-"""tinynet classify: name what is in pictures, texts and sounds."""
+"""tinynet classify: name what is in pictures, texts, sounds and clips."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Name the class of each FILE: a picture, or a text or sound if the model reads those; - reads one from stdin.
+    """Name the class of each FILE: a picture, or a text, sound or clip (a GIF or a folder of frames) if the model reads those; -
+    reads one from stdin.
 
     Prints one line per answer. An empty picture gets an answer too.
     """
@@ -104,7 +105,7 @@ def _expanded(
     from tinynet.errors import DataError
 
     for file in files:
-        if not os.path.isdir(file):
+        if not os.path.isdir(file) or (not recursive and task.is_sample(Path(file))):
             yield file, None
         elif not recursive:
             yield file, DataError(f"{file} is a folder; --recursive classifies the {task.sample}s in it")

@@ -76,7 +76,7 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
     default="auto",
     show_default=True,
     help="Kind of network. Pictures: cnn; for digits also lstm, gru or rnn, which read row by row. Text: lstm, gru or rnn. "
-    "Labelled texts: gru, lstm, cnn-gru or cnn-lstm. Sounds: cnn-gru or cnn-lstm. Captions: cnn-lstm or cnn-gru. "
+    "Labelled texts: gru, lstm, cnn-gru or cnn-lstm. Sounds and clips: cnn-gru or cnn-lstm. Captions: cnn-lstm or cnn-gru. "
     "Series: gru, lstm or cnn. Tables: mlp.",
 )
 @click.option("--task", type=Choice(("auto", *TASKS), case_sensitive=False), default="auto", show_default=True,
@@ -127,11 +127,12 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
 @device_options
 def command(data: str, output: Path | None, force: bool, resume: bool, time_limit: float | None,
             history: Path | None, random_seed: int, drop: tuple[str, ...], **choices: Any) -> int:  # fmt: skip
-    """Train a network on DATA: digits, fashion, shakespeare, sentence-polarity, spoken-digits, temperature, scenes, a .txt file, a
-    .csv or .tsv with the columns label and text, a .csv series of times and numbers, a .csv table with --target, a folder with one
-    folder of pictures or .wav files per class, or a folder of pictures with a captions.tsv (file, caption).
+    """Train a network on DATA: digits, fashion, shakespeare, sentence-polarity, spoken-digits, temperature, moving-digits, scenes, a
+    .txt file, a .csv or .tsv with the columns label and text, a .csv series of times and numbers, a .csv table with --target, a folder
+    with one folder of pictures, .wav files, or clips (GIFs or folders of frames) per class, or a folder of pictures with a
+    captions.tsv (file, caption).
 
-    Pictures train a CNN; sounds a CNN, then a GRU; labelled texts a GRU beside a bag of words; a series a GRU beside a linear
+    Pictures train a CNN; sounds and clips a CNN, then a GRU; labelled texts a GRU beside a bag of words; a series a GRU beside a linear
     forecast; text trains an LSTM, which learns what comes next. The same seed gives the same weights, whatever the number of
     threads. Ctrl-C keeps the best weights so far, and --resume continues from there.
     """

@@ -35,6 +35,7 @@ if (
     )
     from .data.pictures.augment import Augment
     from .data.sounds.augment import SoundAugment
+    from .data.video.augment import ClipAugment
     from .errors import TinynetError
     from .kernels import cpu, reference
     from .kernels.device import set_device, set_threads
@@ -117,6 +118,7 @@ __all__ = [
     "BatchNormalization",
     "Bidirectional",
     "Callback",
+    "ClipAugment",
     "Conv1D",
     "Conv2D",
     "Convolution1D",
@@ -171,7 +173,7 @@ _MODULES = (
     "data", "errors", "kernels", "layers", "network", "recipes", "sequential", "storage", "tasks", "training",
 )  # fmt: skip
 _HOMES = (
-    "errors", "kernels.device", "layers", "sequential", "data.pictures.augment", "data.sounds.augment", "training",
+    "errors", "kernels.device", "layers", "sequential", "data.pictures.augment", "data.sounds.augment", "data.video.augment", "training",
 )  # fmt: skip
 """Modules that hold the names of `__all__`, the cheapest to import first."""
 

@@ -51,7 +51,7 @@ def test_recipes_are_asked_in_order(tmp_path, monkeypatch):
 def test_settings_that_a_recipe_does_not_take_are_refused_before_data_is_read(augment, tmp_path):
     (tmp_path / "poem.txt").touch()
     with pytest.raises(
-        UsageError, match=r"^augment is for pictures and sounds, but DATA is text; leave it out$"
+        UsageError, match=r"^augment is for pictures, sounds and clips, but DATA is text; leave it out$"
     ):
         recipes.plan(str(tmp_path / "poem.txt"), Choices(augment=augment))
     with pytest.raises(

@@ -19,6 +19,7 @@ from .series.read import read_series
 from .sounds import spoken_digits
 from .text.characters import as_text, read_text
 from .text.labelled import read_polarity
+from .video.moving_digits import MovingDigits
 
 
 @dataclass(frozen=True)
@@ -117,11 +118,12 @@ SHAKESPEARE = Source(
 SENTENCE_POLARITY = Source("sentence-polarity", "sentence_polarity.tsv", read_polarity)
 SPOKEN_DIGITS = Source("spoken-digits", "fsdd.npz", spoken_digits.read_npz)
 TEMPERATURE = Source("temperature", "ts_daily-min-temperatures.csv", read_series)
+MOVING_DIGITS = Made("moving-digits", ("digits",), MovingDigits)
 SCENES = Made("scenes", ("digits", "fashion"), Scenes)
 SOURCES: dict[str, Source | Made] = dict(
     zip(
         DATASETS,
-        (DIGITS, FASHION, SHAKESPEARE, SENTENCE_POLARITY, SPOKEN_DIGITS, TEMPERATURE, SCENES),
+        (DIGITS, FASHION, SHAKESPEARE, SENTENCE_POLARITY, SPOKEN_DIGITS, TEMPERATURE, MOVING_DIGITS, SCENES),
         strict=True,
     )
 )

@@ -176,6 +176,11 @@ def _class_folders(path: Path, reader: Reader) -> tuple[list[Path], int]:
     return folders, len(entries) - len(folders)
 
 
+def class_folders(path: Path) -> list[Path]:
+    """The folders within a folder that may be classes, by name. Raises DataError where it cannot be read."""
+    return [entry for entry in _entries(path) if _may_be_a_class(entry)]
+
+
 def find_samples(folder: Path, is_sample: Callable[[Path], bool]) -> tuple[list[Path], int]:
     """The files that should be samples, by name, and the number of other entries."""
     entries = _entries(folder)
@@ -187,6 +192,8 @@ def find_all_samples(folder: Path, is_sample: Callable[[Path], bool]) -> tuple[l
     """The files that should be samples in a folder and its subfolders, by name, and the number of other files."""
     samples, others = find_samples(folder, is_sample)
     for entry in filter(Path.is_dir, _entries(folder)):
+        if entry in samples:
+            continue
         others -= 1
         if _may_be_a_class(entry) and not entry.is_symlink():
             found, beside = find_all_samples(entry, is_sample)
@@ -200,11 +207,11 @@ def _may_be_a_class(entry: Path) -> bool:
 
 def _classes_within(path: Path, is_sample: Callable[[Path], bool], depth: int = DEEPEST) -> Iterator[Path]:
     """Folders inside a folder that hold class folders of samples; the nearest first."""
-    inner = [entry for entry in _entries(path) if _may_be_a_class(entry)]
+    inner = class_folders(path)
     yield from (
         folder
         for folder in inner
-        if sum(bool(find_samples(f, is_sample)[0]) for f in _entries(folder) if _may_be_a_class(f)) > 1
+        if sum(bool(find_samples(f, is_sample)[0]) for f in class_folders(folder)) > 1
     )
     for folder in inner if depth > 1 else ():
         yield from _classes_within(folder, is_sample, depth - 1)

@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 
 
 DATA = (
-    "digits, fashion, shakespeare, sentence-polarity, spoken-digits, temperature, scenes, a .txt file, a .csv or .tsv with the columns "
-    "label and text, a .csv table with the column to predict, a .csv series of times and numbers, a folder with one folder of pictures "
-    "or .wav files per class, or a folder of pictures with their captions in captions.tsv"
+    "digits, fashion, shakespeare, sentence-polarity, spoken-digits, temperature, moving-digits, scenes, a .txt file, a .csv or .tsv "
+    "with the columns label and text, a .csv table with the column to predict, a .csv series of times and numbers, a folder with one "
+    "folder of pictures, .wav files, or clips (GIFs or folders of frames) per class, or a folder of pictures with their captions in "
+    "captions.tsv"
 )
 """The data that there are recipes for, for messages."""
-TASKS = ("pictures", "characters", "rows", "text", "series", "sound", "caption")
+TASKS = ("pictures", "characters", "rows", "text", "series", "sound", "video", "caption")
 """What networks are trained for: the names in `tasks.TASKS`, repeated here since importing that takes longer."""
 OPTIONS = {
     "units": "is the size of a recurrent layer, which {architecture} does not have; leave it out",
-    "augment": "is for pictures and sounds, but DATA is {holds}; leave it out",
+    "augment": "is for pictures, sounds and clips, but DATA is {holds}; leave it out",
     "target": "is a column of a table, but DATA is {holds}; leave it out",
     "target_type": "is for a column of a table, but DATA is {holds}; leave it out",
     "drop": "is for columns of a table, but DATA is {holds}; leave it out",
@@ -44,12 +45,14 @@ def recipes() -> tuple[Recipe, ...]:
     from .series import SeriesRecipe
     from .sounds import Sounds
     from .text import Text
+    from .video import Video
 
     return (
         Digits(),
         Fashion(),
         CaptionsRecipe(),
         Sounds(),
+        Video(),
         Folder(),
         Text(),
         Sentences(),

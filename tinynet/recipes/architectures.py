@@ -59,6 +59,10 @@ RULES = {
         "a caption is both: a picture is a grid, which a CNN reads, and a sentence is a sequence, which a recurrent network writes word "
         "by word",
     ),
+    "video": Rule(
+        ("cnn-gru", "cnn-lstm"),
+        "clips are both: a frame is a grid, which a CNN reads, and frames follow each other, which a recurrent network carries along",
+    ),
     "series": Rule(
         ("gru", "lstm", "cnn"),
         "a series is a sequence: what comes next depends on what came before, which a recurrent network carries along and a CNN finds "

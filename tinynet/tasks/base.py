@@ -41,8 +41,8 @@ def prepares(*kinds: str) -> Callable[[Network], bool]:
     return fits
 
 
-PICTURES, CHARACTERS, ROWS, TEXT, SERIES, SOUND = "pictures", "characters", "rows", "text", "series", "sound"
-CAPTION = "caption"
+PICTURES, CHARACTERS, ROWS, TEXT, SERIES = "pictures", "characters", "rows", "text", "series"
+SOUND, VIDEO, CAPTION = "sound", "video", "caption"
 TASKS = {
     PICTURES: Use(
         ("classify", "PICTURE"),
@@ -73,6 +73,11 @@ TASKS = {
         ("classify", "SOUND.wav"),
         prepares("sound"),
         "does not read sounds; choose one that does ({shipped}) or train your own on a folder with one folder of .wav files per class",
+    ),
+    VIDEO: Use(
+        ("classify", "CLIP.gif"),
+        prepares("video"),
+        "does not read clips; choose one that does ({shipped}) or train your own on a folder with one folder of clips per class",
     ),
     CAPTION: Use(
         ("caption", "PICTURE"),

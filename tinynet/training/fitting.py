@@ -79,7 +79,7 @@ def fit(
         of x and y
     class_weight: {class: weight}, 1 where not given, or "balanced", so that all classes count the same;
         sample_weight: (n,), or shaped like the labels
-    shuffle: a new order every epoch; augment: an `Augment` or `SoundAugment`, changes the pictures or sounds of each batch
+    shuffle: a new order every epoch; augment: an `Augment`, `SoundAugment` or `ClipAugment`, changes the samples of each batch
     stateful: sample i continues sample i of the previous batch, as with Keras's stateful=True: recurrent layers start from the
         state that they ended with, at the beginning of an epoch from zeros; nothing is shuffled (`data.text.characters.streams`);
         reset_rate: chance that a sample starts from zeros instead, so that the network also learns how to begin

@@ -55,8 +55,12 @@ def prepare_image(
 
 def _border_colour(image: np.ndarray) -> np.ndarray:
     """Median colour (c,) of the outermost pixels."""
-    rim = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
-    return np.median(rim, axis=0).astype(np.float32)
+    return np.median(rim(image), axis=0).astype(np.float32)
+
+
+def rim(image: np.ndarray) -> np.ndarray:
+    """The outermost pixels of a picture (h, w, c), those in the corners twice: (2 · (h + w), c)."""
+    return np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
 
 
 def _trimmed(image: np.ndarray, edge: np.ndarray, tolerance: float = 0.1) -> np.ndarray:

@@ -44,20 +44,20 @@ def read_image(source: Source | np.ndarray | Any, max_side: int = MAX_SIDE) -> n
         return _from_array(source, max_side)
     if hasattr(source, "getbands"):
         return _from_pillow(source, max_side)
-    name, data = _content(source)
+    name, data = read_content(source)
     with opened(name, data, max_side) as image:
-        return _array(image, max_side, image.info["orientation"])
+        return unpack(image, max_side, image.info["orientation"])
 
 
 def read_size(source: Source) -> tuple[int, int]:
     """Height and width of a picture file the right way up, from its header. Raises ImageError as `read_image`."""
-    name, data = _content(source)
+    name, data = read_content(source)
     with opened(name, data) as image:
         width, height = image.size
         return (width, height) if image.info["orientation"] in (5, 6, 7, 8) else (height, width)
 
 
-def _content(source: Source) -> tuple[str, bytes]:
+def read_content(source: Source) -> tuple[str, bytes]:
     """(its name in messages, the bytes of the file)."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         name, data = "the picture", bytes(source)
@@ -125,7 +125,7 @@ def _from_pillow(image: Any, max_side: int) -> np.ndarray:
     try:
         check_cost(image, 0, max_side)
         image.load()
-        return _array(image, max_side, image.getexif().get(ORIENTATION, 1))
+        return unpack(image, max_side, image.getexif().get(ORIENTATION, 1))
     except TooCostly as error:
         raise ImageError(f"the picture {error}; make it smaller first.") from None
     except ImageError as error:
@@ -134,7 +134,7 @@ def _from_pillow(image: Any, max_side: int) -> np.ndarray:
         raise ImageError("the picture is damaged or cut off; read or save it again.") from None
 
 
-def _array(image: Any, max_side: int, orientation: int) -> np.ndarray:
+def unpack(image: Any, max_side: int, orientation: int) -> np.ndarray:
     """Unpack a picture, shrink it block by block, turn it upright."""
     image.load()
     if image.format == "TIFF":  # Pillow has turned it, and then takes the tag away

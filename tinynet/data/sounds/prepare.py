@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...checks import Shape, check_count, check_flag, show_shape
-from ...errors import SoundError, TinynetError
+from ...checks import Shape, check_count, check_flag
+from ...errors import SoundError
+from .. import preparation
 from .mel import decibels, loudness
 from .resample import resample
 from .speech import find_speech
 from .wav import Sound
 
-KIND = "sound"
 RANGE = 60.0
 """Decibels below the loudest frame so far that are 0, which is silence and padding."""
 LIMITS = {"rate": (4_000, 48_000), "mels": (1, 256), "step": (1, 1000)}
 
 
 @dataclass(frozen=True)
-class Preparation:
+class Preparation(preparation.Preparation):
     """How sounds become the input of a model, (steps, 2 · step, mels, 1): each step of the network sees its own frames and those of
     the step before.
 
     rate: samples per second; mels: bands of a frame; step: frames of a step; steady: whether steady sound, as of a machine, is heard
     too, which is silence where words are said. Raises TinynetError for numbers that make no sense.
     """
+
+    kind, samples = "sound", "sounds"
 
     rate: int = 8000
     mels: int = 40
@@ -39,34 +41,6 @@ class Preparation:
         for name, (least, most) in LIMITS.items():
             check_count("the preparation of sounds", name, getattr(self, name), least, most)
         check_flag("the preparation of sounds", "steady", self.steady)
-
-    @classmethod
-    def of(cls, model: Any) -> Preparation:
-        """What a model's file says; raises TinynetError where it says something else, or what its network does not take."""
-        found = cls.from_settings(model.metadata.get("input"))
-        if model.input_shape != found.input_shape:
-            raise TinynetError(
-                f"{model.name} takes {show_shape(model.input_shape)}, but its sounds are prepared as {show_shape(found.input_shape)}"
-            )
-        return found
-
-    @classmethod
-    def from_settings(cls, settings: Any) -> Preparation:
-        """As `settings` has written it; raises TinynetError for anything else."""
-        names = {field.name for field in fields(cls)}
-        if (
-            not isinstance(settings, Mapping)
-            or settings.keys() - {"kind"} != names
-            or settings.get("kind") != KIND
-        ):
-            raise TinynetError(
-                f"how sounds are prepared is said by {', '.join(sorted(names))}, not by {settings!r}"
-            )
-        return cls(**{name: settings[name] for name in names})
-
-    def settings(self) -> dict[str, Any]:
-        """It as a model's file has it."""
-        return {"kind": KIND, **asdict(self)}
 
     @property
     def step_shape(self) -> tuple[int, int, int]:

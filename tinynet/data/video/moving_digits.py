@@ -1,0 +1,91 @@
+"""Moving digits: clips of a handwritten digit that moves left, right, up or down and comes back in on the other side.
+
+After Moving MNIST (Srivastava, Mansimov & Salakhutdinov 2015), with a class to tell: which digit it is and which way it goes. It
+starts anywhere, so one frame says nothing of the way; the mean of all frames shows the axis at most, never which way along it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..pictures.mnist import Dataset
+from .prepare import Preparation, prepare_all
+
+SIDE = 64
+"""Pixels of a frame, in which a digit has 28; what is kept has half as many."""
+LENGTHS = 8, 16
+SPEEDS = 2.0, 6.0
+"""Pixels per frame."""
+DIRECTIONS = {"left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0)}
+LABELS = [f"{digit} {direction}" for digit in range(10) for direction in DIRECTIONS]
+TRAINING, VALIDATION = 16_000, 2_000
+"""Clips of the first training digits to train on, and clips of the last on which settings are chosen."""
+TOGETHER = 256
+
+
+@dataclass(frozen=True)
+class Clips:
+    """x: uint8 (n, frames, height, width, 1), 0 after the end of a clip; y: index into LABELS."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+    def prepared(self, preparation: Preparation) -> np.ndarray:
+        """The clips as a model takes them."""
+        frames = (clip[clip.any(axis=(1, 2, 3))] / np.float32(255) for clip in self.x)
+        return prepare_all(frames, preparation)
+
+
+@dataclass(frozen=True)
+class MovingDigits:
+    """Clips of the digits of MNIST: each is made once, of its own digit."""
+
+    digits: Dataset
+
+    labels = LABELS
+
+    def training(self) -> Clips:
+        """Clips to train on."""
+        return self._training_digits(slice(TRAINING), seed=0)
+
+    def validation(self) -> Clips:
+        """Clips of other digits, to choose settings on."""
+        return self._training_digits(slice(-VALIDATION, None), seed=1)
+
+    def test(self) -> Clips:
+        """Clips of all test digits."""
+        return moving(self.digits.x_test, self.digits.y_test, seed=2)
+
+    def _training_digits(self, part: slice, seed: int) -> Clips:
+        return moving(self.digits.x_train[part], self.digits.y_train[part], seed)
+
+
+def moving(digits: np.ndarray, y: np.ndarray, seed: int) -> Clips:
+    """A clip of each digit, uint8 (n, 28, 28, 1): where it starts, which way it goes, how fast and how long is drawn from seed."""
+    rng, n = np.random.default_rng(seed), len(digits)
+    way = rng.integers(0, len(DIRECTIONS), n)
+    steps = np.array(list(DIRECTIONS.values()))[way] * rng.uniform(*SPEEDS, n)[:, None]
+    start = rng.uniform(0, SIDE, (n, 2))
+    lengths = rng.integers(LENGTHS[0], LENGTHS[1] + 1, n)
+    time = np.arange(LENGTHS[1])[:, None]
+    x = np.zeros((n, LENGTHS[1], SIDE // 2, SIDE // 2, 1), np.uint8)
+    for begin in range(0, n, TOGETHER):
+        some = slice(begin, begin + TOGETHER)
+        places = np.round(start[some, None] + time * steps[some, None]).astype(np.int64)
+        frames = _drawn(digits[some, :, :, 0], places)
+        frames[time[:, 0] >= lengths[some, None]] = 0
+        x[some] = frames[..., None]
+    return Clips(x, len(DIRECTIONS) * y + way)
+
+
+def _drawn(digits: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Digits (n, 28, 28) at places (n, t, 2) of a frame whose sides meet, halved by the mean of 2×2 pixels: uint8 (n, t, 32, 32)."""
+    n, height, width = digits.shape
+    canvas = np.zeros((n, SIDE, SIDE), np.uint8)
+    canvas[:, :height, :width] = digits
+    rows, columns = ((np.arange(SIDE) - places[..., axis, None]) % SIDE for axis in (0, 1))
+    moved = canvas[np.arange(n)[:, None, None, None], rows[..., :, None], columns[..., None, :]]
+    halves = moved.reshape(*moved.shape[:2], SIDE // 2, 2, SIDE // 2, 2)
+    return (halves.mean(axis=(3, 5), dtype=np.float32) + 0.5).astype(np.uint8)

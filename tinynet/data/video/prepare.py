@@ -1,0 +1,101 @@
+"""A clip into what a model takes, as the model's own file says: some frames, taken evenly, of one small size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...checks import Shape, check_choice, check_count, check_flag
+from .. import preparation
+from ..pictures.pixels import backdrop, opaque
+from ..pictures.prepare import prepare_image, rim
+
+CHANNELS = {"grey": 1, "colour": 3}
+FAINT = 0.04
+"""A clip whose frames differ from their border by no more than this shows nothing."""
+LIMITS = {"height": (1, 256), "width": (1, 256), "frames": (2, 256)}
+
+
+@dataclass(frozen=True)
+class Preparation(preparation.Preparation):
+    """How clips become the input of a model, (frames, height, width, channels).
+
+    colours: "grey" or "colour"; frames: the most that are taken; ink: whether a pixel is what it differs by from the border of the
+    clip, so that things drawn on plain ground look alike whatever the colours. Raises TinynetError for numbers that make no sense.
+    """
+
+    kind, samples = "video", "clips"
+
+    height: int = 32
+    width: int = 32
+    colours: str = "grey"
+    frames: int = 16
+    ink: bool = False
+
+    def __post_init__(self) -> None:
+        for name, (least, most) in LIMITS.items():
+            check_count("the preparation of clips", name, getattr(self, name), least, most)
+        check_choice("the preparation of clips", "colours", self.colours, CHANNELS)
+        check_flag("the preparation of clips", "ink", self.ink)
+
+    @property
+    def frame_shape(self) -> tuple[int, int, int]:
+        """Of one frame."""
+        return self.height, self.width, CHANNELS[self.colours]
+
+    @property
+    def input_shape(self) -> Shape:
+        """Of one sample."""
+        return None, *self.frame_shape
+
+
+def prepare(clip: Sequence[np.ndarray], preparation: Preparation) -> np.ndarray | None:
+    """What a model takes of a clip, uint8 (t, height, width, channels), at least 1; None where nothing is to be seen in it.
+
+    clip: frames as `read_clip` takes them, each fitted in whole, its aspect kept. A pixel of 0 is what follows the end of a clip.
+    """
+    ground, shape = backdrop(clip[0]), preparation.frame_shape
+    frames = [opaque(frame, ground) for frame in clip]
+    frames = _ink(frames) if preparation.ink else frames
+    x = np.stack([frame if frame.shape == shape else prepare_image(frame, shape) for frame in frames])
+    x = np.maximum(np.round(255 * x), 1).astype(np.uint8)
+    return None if (x == x[0, 0, 0]).all() else x
+
+
+def prepare_all(clips: Iterable[Sequence[np.ndarray]], preparation: Preparation) -> np.ndarray:
+    """Several clips, uint8 (n, t, height, width, channels), as many frames as the longest has; 0 after the end of a clip."""
+    found = [prepare(clip, preparation) for clip in clips]
+    longest = max((len(frames) for frames in found if frames is not None), default=1)
+    x = np.zeros((len(found), longest, *preparation.frame_shape), np.uint8)
+    for row, frames in zip(x, found, strict=True):
+        if frames is not None:
+            row[: len(frames)] = frames
+    return x
+
+
+def lengths_of(x: np.ndarray) -> np.ndarray:
+    """Of clips (n, t, height, width, channels): how many frames each has."""
+    return np.count_nonzero(x[:, :, 0, 0, 0], axis=1)
+
+
+def as_long_as_the_longest(x: np.ndarray) -> np.ndarray:
+    """Clips (n, t, …) without the frames after all of them are over."""
+    return x[:, : max(int(lengths_of(x).max(initial=1)), 1)]
+
+
+def mean_frames(x: np.ndarray) -> np.ndarray:
+    """The mean of the frames of each clip, float32 (n, height, width, channels) in 0…1."""
+    total = x.sum(axis=1, dtype=np.float32)
+    return total / (255 * np.maximum(lengths_of(x), 1).reshape(-1, 1, 1, 1).astype(np.float32))
+
+
+def _ink(frames: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """How far each pixel is from the colour of the border of all frames, (h, w, 1), 1 at most; all 0 where nothing differs."""
+    channels = max(frame.shape[2] for frame in frames)
+    rims = [np.broadcast_to(rim(frame), (2 * sum(frame.shape[:2]), channels)) for frame in frames]
+    ground = np.median(np.concatenate(rims), axis=0).astype(np.float32)
+    ink = [np.abs(frame - ground).max(axis=2, keepdims=True) for frame in frames]
+    top = max(float(frame.max()) for frame in ink)
+    return [frame / np.float32(top if top > FAINT else np.inf) for frame in ink]

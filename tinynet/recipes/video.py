@@ -1,0 +1,167 @@
+"""Clips: `tinynet train moving-digits` or FOLDER, then `tinynet classify` with the model that this makes.
+
+A frame is a grid, which a CNN reads, the same at each step. Where things stand in it matters, since that is what changes from frame
+to frame, so the last map is flattened, not averaged. Frames follow each other in a sequence of any length: a recurrent layer
+carries along what it saw before (Donahue et al., "Long-term recurrent convolutional networks", 2015).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..data.datasets import load
+from ..data.folders import load_folder, stratified_split
+from ..data.video.augment import CLIPS, MOVING, ClipAugment
+from ..data.video.moving_digits import MovingDigits
+from ..data.video.prepare import Preparation, mean_frames
+from ..data.video.samples import ClipReader, holds_clips
+from ..layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Masking, MaxPool2D, TimeDistributed
+from ..sequential import Sequential
+from ..tasks.base import VIDEO
+from ..training import Adam, AdamW, EarlyStopping, OneCycle
+from .architectures import ARCHITECTURES
+from .base import RECURRENT, Choices, Plan, Recipe
+
+VALIDATION = 0.15
+"""Fraction of each class of a folder that is held out to measure on."""
+BATCH_SIZE = 32
+PEAK_LEARNING_RATE, WEIGHT_DECAY, CLIP_NORM = 3e-3, 0.02, 1.0
+FILTERS, FEATURES, UNITS = (16, 32, 64), 96, 96
+SMALLEST_MAP = 5
+"""Side of the map below which there is no further pooling."""
+DROPOUT, MOMENTUM = 0.2, 0.9
+STEPS = 1500
+"""Training steps that are enough for a few hundred clips; fewer clips are seen more often."""
+EPOCHS = 12, 100
+"""Fewest and most times that each clip is seen."""
+
+
+class Video(Recipe):
+    """A CNN over each frame, then a GRU, for a folder of clips or moving digits."""
+
+    task = VIDEO
+    kind = "video"
+    holds = "clips"
+    options = frozenset({"augment"})
+
+    def matches(self, data: str, choices: Choices) -> bool:
+        if data == "moving-digits":
+            return True
+        return os.path.isdir(data) and (choices.task == VIDEO or holds_clips(Path(data)))
+
+    def plan(self, data: str, choices: Choices) -> Plan:
+        if data == "moving-digits":
+            return _moving_digits(load(data), choices)
+        found = load_folder(data, ClipReader())
+        training, validation = stratified_split(found.y, VALIDATION, choices.seed)
+        made = plan(
+            Path(data).resolve().name,
+            choices,
+            (found.x[training], found.y[training]),
+            (found.x[validation], found.y[validation]),
+            labels=found.labels,
+            preparation=Preparation.from_settings(found.preparation),
+            augment=CLIPS,
+            about=f"tells apart {', '.join(found.labels)}"[:80],
+        )
+        blank = [f"nothing is to be seen in {len(found.blank)} clips of {data}"] if len(found.blank) else []
+        made.warnings += found.notes(data) + found.unreadable + blank
+        return made
+
+
+def _moving_digits(data: MovingDigits, choices: Choices) -> Plan:
+    preparation = Preparation(ink=True)
+    training, validation = data.training(), data.validation()
+    return plan(
+        "moving-digits",
+        choices,
+        (training.prepared(preparation), training.y),
+        (validation.prepared(preparation), validation.y),
+        labels=data.labels,
+        preparation=preparation,
+        augment=MOVING,
+        about="names a digit that moves, and which way",
+    )
+
+
+def network(
+    preparation: Preparation,
+    labels: list[str],
+    arch: str = "cnn-gru",
+    units: int | None = None,
+    **identity: Any,
+) -> Sequential:
+    """Convolutions over each frame, pooled until the map is small, then a recurrent layer over the frames."""
+    reads, sides = [], preparation.frame_shape[:2]
+    for filters in FILTERS:
+        pool = tuple(2 if side > SMALLEST_MAP else 1 for side in sides)
+        reads += [Conv2D(filters, 3, activation="relu", padding="same"), MaxPool2D(pool), BatchNorm(MOMENTUM)]
+        sides = tuple(side // step for side, step in zip(sides, pool, strict=True))
+    reads += [Flatten(), Dropout(DROPOUT), Dense(FEATURES, activation="relu")]
+    recurrent = RECURRENT[arch.partition("-")[2]](units or UNITS)
+    layers = [Masking(), TimeDistributed(Sequential(reads)), Dropout(DROPOUT), recurrent, Dropout(DROPOUT)]
+    layers.append(Dense(len(labels), activation="softmax"))
+    return Sequential(layers, preparation.input_shape, labels=labels, **identity)
+
+
+def plan(
+    name: str,
+    choices: Choices,
+    training: tuple[np.ndarray, np.ndarray],
+    validation: tuple[np.ndarray, np.ndarray],
+    *,
+    labels: list[str],
+    preparation: Preparation,
+    augment: ClipAugment,
+    about: str,
+) -> Plan:
+    """The plan for clips (n, frames, height, width, channels); the user's choices override the recipe's."""
+    arch, (x, y) = choices.arch, training
+    name = f"{name}-{arch}"
+    model = network(preparation, labels, arch, choices.units, seed=choices.seed, name=name)
+    model.metadata.update(about=about, input=preparation.settings())
+    batch_size = choices.batch_size or BATCH_SIZE
+    epochs = min(max(STEPS // -(-len(x) // batch_size), EPOCHS[0]), EPOCHS[1])
+    settings = {
+        "epochs": choices.epochs or epochs,
+        "batch_size": batch_size,
+        "optimizer": AdamW(
+            OneCycle(choices.learning_rate or PEAK_LEARNING_RATE),
+            weight_decay=WEIGHT_DECAY,
+            clip_norm=CLIP_NORM,
+        ),
+        "validation_data": validation,
+        "augment": ClipAugment() if choices.augment is False else augment,
+        # the last epoch, at a rate near 0, does best on new clips, whatever a few validation clips say
+        "early_stopping": EarlyStopping("val_loss", patience=None, restore_best_weights=False),
+        "ema": 0.99,
+        "seed": choices.seed,
+    }
+    size = f"{preparation.height}×{preparation.width}"
+    network_text = f"{ARCHITECTURES[arch].title} with {model.parameter_count():,} parameters"
+    reason = f"{len(x):,} clips of up to {x.shape[1]} frames, resized to {size}: training {network_text}"
+    return VideoPlan(name, reason, model, x, y, settings)
+
+
+@dataclass
+class VideoPlan(Plan):
+    """A training on clips, with a linear model for comparison."""
+
+    def baselines(self) -> list[str]:
+        """What a linear model reaches on the same validation set."""
+        x, y = self.settings["validation_data"]
+        reached = float((linear(self.x, self.y, x) == y).mean())
+        return [f"{100 * reached:.2f} % by a linear model of the mean frame of each clip"]
+
+
+def linear(x: np.ndarray, y: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The classes of other clips by the baseline: softmax regression on the mean of each clip's frames."""
+    known, unknown = mean_frames(x), mean_frames(others)
+    model = Sequential([Flatten(), Dense(int(y.max()) + 1, activation="softmax")], known.shape[1:])
+    model.fit(known, y, epochs=20, batch_size=64, optimizer=Adam(3e-3), verbose=False)
+    return model.answer(unknown)[0].argmax(axis=1)
