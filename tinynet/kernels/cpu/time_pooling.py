@@ -6,6 +6,8 @@ maximum stays in L1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from . import memory
@@ -27,6 +29,16 @@ def _count(mask, first, stop):
     return np.float32(max(count, 1))
 
 
+def _over_time(kernel: Callable[..., None], x: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """Vectors (n, d) of sequences x (n, steps, d), as the kernel makes them."""
+    n, steps, d = x.shape
+    y = memory.empty((n, d))
+    if y.size:
+        tasks, rows = row_tasks(n, steps * d)
+        kernel(tasks, x.size, flat(x), flags(mask), y.reshape(-1), steps, d, rows)
+    return y
+
+
 @jit
 def _mean_steps(task, x, mask, y, steps, d, rows):
     for row in range(task * rows, min(y.size // d, (task + 1) * rows)):
@@ -44,12 +56,7 @@ def _mean_steps(task, x, mask, y, steps, d, rows):
 
 @as_defined
 def mean_steps(x: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-    n, steps, d = x.shape
-    y = memory.empty((n, d))
-    if y.size:
-        tasks, rows = row_tasks(n, steps * d)
-        _mean_steps(tasks, x.size, flat(x), flags(mask), y.reshape(-1), steps, d, rows)
-    return y
+    return _over_time(_mean_steps, x, mask)
 
 
 @jit
@@ -93,12 +100,7 @@ def _max_steps(task, x, mask, y, steps, d, rows):
 
 @as_defined
 def max_steps(x: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-    n, steps, d = x.shape
-    y = memory.empty((n, d))
-    if y.size:
-        tasks, rows = row_tasks(n, steps * d)
-        _max_steps(tasks, x.size, flat(x), flags(mask), y.reshape(-1), steps, d, rows)
-    return y
+    return _over_time(_max_steps, x, mask)
 
 
 @jit
