@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,17 +44,18 @@ def command(
     Prints the columns time, forecast, lower, upper and seasonal_naive; where SERIES.csv has several columns of numbers, series says
     which. Without --model a network is trained on the series first.
     """
-    from tinynet.data.series.read import read_series
-    from tinynet.tasks.series import series_of
+    from tinynet.tasks import expect
+    from tinynet.tasks.series import Forecasting, series_of
 
     if plot is not None:
         if plot.suffix.lower() != ".png":
             raise click.BadParameter(f"{plot}: a drawing's file name must end in .png", param_hint="--plot")
         check_new(plot, "--plot", force)
-    given = read_series(sys.stdin.buffer) if series == "-" else series_of(series)
+    model = None if name is None else expect(Forecasting, load_model(name))
+    given = series_of(series)
     for remark in given.remarks:
         note(f"note: {remark}")
-    task = _task(name, given)
+    task = model or _trained_on(given)
     found = task.answer(given, steps, level)
     if as_json:
         for row in found.rows():
@@ -68,15 +68,11 @@ def command(
     return 0
 
 
-def _task(name: str | None, given: Series) -> Forecasting:
-    """The forecasts of a model; without one, of a network that is trained now."""
-    from tinynet.tasks import expect
-    from tinynet.tasks.series import Forecasting
-
-    if name is not None:
-        return expect(Forecasting, load_model(name))
+def _trained_on(given: Series) -> Forecasting:
+    """The forecasts of a network that is trained on a series now."""
     from tinynet.recipes.base import Choices
     from tinynet.recipes.series import plan_for
+    from tinynet.tasks.series import Forecasting
 
     note("no --model: training one on this series now; tinynet train keeps it in a file")
     plan = plan_for(given, Choices(), "series")

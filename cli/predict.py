@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 from collections.abc import Iterable
 
 import click
@@ -30,7 +29,7 @@ def command(table: str, name: str, as_json: bool) -> int:
     from tinynet.tasks.rows import COLUMN, Rows
 
     task = expect(Rows, load_model(name))
-    given = read_table(sys.stdin.buffer if table == "-" else table)
+    given = read_table(table)
     predictions = task.answer(given)
     for line in task.notes(given):
         note(f"note: {line}")

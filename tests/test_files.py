@@ -22,6 +22,7 @@ from tinynet.files import (
     data_folder,
     path_text,
     read_file,
+    read_source,
     replacing,
     user_folder,
 )
@@ -300,3 +301,40 @@ def test_what_a_killed_writer_left_is_removed_by_the_next_but_nothing_that_is_st
         for writer in writers:
             writer.kill()
             writer.communicate()
+
+
+def test_a_source_is_a_path_standard_input_bytes_or_an_open_file(monkeypatch, tmp_path):
+    def read(source):
+        return read_source(source, 10, "sound", "give a .wav file", TinynetError)
+
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"abc")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"abc")))
+    assert read(path) == (str(path), b"abc") and read("-") == ("standard input", b"abc")
+    assert read(bytearray(b"abc")) == read(io.BytesIO(b"abc")) == ("the sound", b"abc")
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("", "^the file name is empty; give the name of a file$"),
+        ("a\0", "NUL"),
+        ("none.wav", "^none.wav does not exist; check the name and the folder$"),
+        (".", "^. cannot be read: it is a folder; give a .wav file$"),
+        (io.StringIO("abc"), "^the sound cannot be read: it is open as text"),
+        (io.BytesIO(b"more than ten"), "more than 10 bytes; give a .wav file$"),
+        (5, "^give a path, bytes or an open binary file, not int$"),
+    ],
+)
+def test_what_is_no_source_is_refused_in_a_sentence(source, told):
+    with pytest.raises(TinynetError, match=told):
+        read_source(source, 10, "sound", "give a .wav file", TinynetError)
+
+
+def test_a_closed_source_is_refused_in_a_sentence(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    closed = io.BytesIO()
+    closed.close()
+    for source in ("-", closed):
+        with pytest.raises(TinynetError, match=r"cannot be read: .*closed.*; give a \.wav file$"):
+            read_source(source, 10, "sound", "give a .wav file", TinynetError)

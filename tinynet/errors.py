@@ -48,6 +48,11 @@ class UnknownNameError(TinynetError, AttributeError):
     """An object has no such attribute, or does not let it change; the message says what to use instead."""
 
 
+def counted(number: int, thing: str) -> str:
+    """1 row, 2,000 rows."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A question, "did you mean …?", with the known names that look like an unknown one; empty if none does."""
     import difflib

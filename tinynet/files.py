@@ -19,6 +19,8 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
+Source = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO
+"""A file as people have it: its path, "-" for standard input, its bytes, or an open binary file."""
 PIECE = 1 << 20
 TEMPORARY, FRESH = ".tinynet-{}.tmp", 60
 """Name of a file while it is written, and the seconds after its last change in which it is never taken for a leftover."""
@@ -43,13 +45,15 @@ UNREAD = {
 
 
 def path_text(path: Any, error: type[TinynetError] = TinynetError) -> str:
-    """The name of a file as text; raises `error` for anything but a path, str or bytes without a NUL."""
+    """The name of a file as text; raises `error` for anything but a path, str or bytes, and for an empty one or one with a NUL."""
     try:
         text = os.fsdecode(path)
     except TypeError:
         raise error(f"give a file name, not {path!r}") from None
     if "\0" in text:
         raise error(f"{text!r} is not a file name: it has a NUL character")
+    if not text:
+        raise error("the file name is empty; give the name of a file")
     return text
 
 
@@ -95,6 +99,42 @@ def read_file(source: str | os.PathLike | BinaryIO, limit: int) -> bytes:
         return _read_all(source, limit, 0)
     with open_file(source) as file:
         return _read_all(file, limit, os.fstat(file.fileno()).st_size)
+
+
+def read_source(
+    source: Source,
+    limit: int,
+    kind: str,
+    advice: str,
+    error: type[TinynetError],
+    missing: str = "check the name and the folder",
+) -> tuple[str, bytes]:
+    """(how to call a source in messages, all its bytes, at most `limit`).
+
+    kind: what it should be, "picture"; advice: what to do where it cannot be read, "give a .wav file"; missing: where there is none.
+    Raises `error`.
+    """
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return f"the {kind}", bytes(source)
+    if isinstance(source, (str, os.PathLike)):
+        name, file = path_text(source, error), source
+        if name == "-":
+            name, file = "standard input", getattr(sys.stdin, "buffer", None)
+    elif hasattr(source, "read"):
+        name, file = str(getattr(source, "name", f"the {kind}")), source
+    else:
+        raise error(f"give a path, bytes or an open binary file, not {type(source).__name__}")
+    try:
+        if file is None:
+            raise OSError(errno.EBADF, "it is closed")
+        return name, read_file(file, limit)
+    except FileNotFoundError:
+        raise error(f"{name} does not exist; {missing}") from None
+    except PermissionError:
+        raise error(f"{name} may not be read; give yourself read permission (chmod u+r)") from None
+    except (OSError, ValueError) as failure:  # ValueError: a closed file
+        reason = getattr(failure, "strerror", None) or failure
+        raise error(f"{name} cannot be read: {reason}; {advice}") from None
 
 
 def _read_all(file: BinaryIO, limit: int, size: int) -> bytes:

@@ -43,7 +43,7 @@ def test_what_is_no_text_ends_in_a_sentence_and_the_others_are_answered(tmp_path
     done = run(
         "classify", DIGIT, tmp_path / "none.txt", tmp_path / "good.txt", "--model", "sentiment", "--json"
     )
-    fails(done, "is a binary file, not text", "none.txt: No such file")
+    fails(done, "is a binary file, not text", "none.txt does not exist")
     picture, none, good = map(json.loads, done.stdout.decode().splitlines())
     assert picture["error"] and none["error"] and good["label"] == "positive"
     fails(run("classify", "-", "--lines", stdin=b""), "--lines does not apply to digits", status=2)

@@ -173,8 +173,8 @@ def test_a_split_follows_from_its_seed():
     [
         ([0, 0, 1, 1], 0.0, "fraction must be a number above 0 and below 1, not 0.0"),
         ([0, 0, 1, 1], 1.0, "fraction must be a number above 0 and below 1, not 1.0"),
-        ([0, 1], 0.1, "2 samples are too few"),
-        ([0, 1], 0.9, "2 samples are too few"),
+        ([0, 1], 0.1, "no class has two samples"),
+        ([0, 1], 0.9, "no class has two samples"),
     ],
 )
 def test_refuses_a_split_that_leaves_nothing(y, fraction, message):

@@ -118,3 +118,16 @@ def test_spoken_digits_never_train_on_the_test_set(monkeypatch, tmp_path):
     made = recipes.plan("spoken-digits", Choices())
     assert len(made.x) == 2 * 2 and len(made.settings["validation_data"][0]) == 2 * 5
     assert np.isin(made.y, [0, 1]).all()
+
+
+def test_sounds_beside_each_other_are_not_taken_for_pictures(folder):
+    with pytest.raises(DataError, match="put the sounds of each class into a folder named after it"):
+        recipes.plan(str(folder / "rise"), Choices())
+
+
+def test_folders_of_silence_are_refused_in_a_sentence(tmp_path):
+    for kind in "ab":
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / "1.wav").write_bytes(wav(np.zeros(8000)))
+    with pytest.raises(DataError, match="nothing was found in any of the 2 sounds"):
+        recipes.plan(str(tmp_path), Choices())

@@ -343,7 +343,8 @@ def test_characters_are_written_by_one_model_that_reads_them():
     with pytest.raises(TinynetError, match="model neither reads nor writes text"):
         expect(Characters, tn.Sequential([tn.Dense(2)], (3,)))
     with pytest.raises(
-        TinynetError, match=r"digits-cnn neither .* trained on a .txt file; digits-cnn is for classify$"
+        TinynetError,
+        match=r"digits-cnn neither .* trained on a .txt file; digits-cnn is for classify PICTURE$",
     ):
         tn.load("digits").generate("a")
     with pytest.raises(tn.errors.UsageError, match="not for writing text"):

@@ -180,3 +180,14 @@ def test_a_model_of_another_task_names_its_verb_and_a_damaged_one_is_refused(tra
         "does not fit the columns"
         in run("predict", folder / "new.csv", "--model", tmp_path / "damaged.npz")[2]
     )
+
+
+def test_a_table_of_dates_that_is_no_series_is_told_to_take_a_target(tmp_path):
+    (tmp_path / "t.csv").write_text("when,a\n" + "2024-01-01,1\n2024-01-02,2\n" * 20)
+    status, _, said = run("train", tmp_path / "t.csv")
+    assert status == 1 and "to predict a column from the others, give --target" in said
+
+
+def test_an_empty_name_of_a_table_is_refused_in_a_sentence(trained):
+    _, out, _ = trained
+    assert "the file name is empty; give the name of a file" in run("predict", "", "--model", out)[2]

@@ -197,4 +197,4 @@ def test_a_drawing_is_not_written_over(trained, tmp_path):
 
 def test_a_model_of_another_task_names_its_verb(trained):
     status, _, said = run("forecast", trained / "sold.csv", "--model", "digits")
-    assert status == 1 and "digits is for classify" in said
+    assert status == 1 and "digits is for classify PICTURE" in said

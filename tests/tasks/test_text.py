@@ -80,7 +80,7 @@ def test_what_is_no_text_is_refused_in_a_sentence(model, content, problem):
     with pytest.raises(DataError, match=problem):
         Texts(model).answer(content)
     with pytest.raises(
-        DataError, match=r"cannot read good film: .*; give the name of a text file, or - for standard input"
+        DataError, match=r"good film does not exist; give the name of a text file, or - for standard input"
     ):
         Texts(model).answer("good film")
 

@@ -110,6 +110,10 @@ def load_folder(path: str | Path, reader: Reader, labels: Sequence[str] | None =
     ]
     if len(names) < (1 if labels else 2):
         raise DataError(_too_few_classes(path, names, unreadable + warnings, labels, reader))
+    if not kept and not labels:
+        raise DataError(
+            f"nothing was found in any of the {len(blank)} {reader.sample}s of {path}; give {reader.sample}s that hold something"
+        )
     x, remarks = reader.finish(x, path)
     labels = list(labels or sorted(names))
     y, of_blank = (
@@ -146,7 +150,7 @@ def stratified_split(y: np.ndarray, fraction: float, seed: int) -> tuple[np.ndar
         chosen[members[:count]] = True
     if chosen.all() or not chosen.any():
         raise DataError(
-            f"{len(y)} samples are too few to keep some for validation; add samples to each class"
+            "no class has two samples, one to learn from and one for validation; add samples to each class"
         )
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 

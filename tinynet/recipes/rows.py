@@ -19,7 +19,7 @@ from ..data.folders import stratified_split
 from ..data.tables.prepare import Preparation, learn
 from ..data.tables.read import Table, as_numbers, read_table
 from ..data.tables.target import Number, as_target_numbers, classes_of, is_number, number_of, with_target
-from ..errors import DataError, Setting, UsageError, did_you_mean
+from ..errors import DataError, Setting, UsageError, counted, did_you_mean
 from ..layers import Activation, Dense, Dropout, Parallel
 from ..sequential import Sequential
 from ..tasks.base import ROWS
@@ -125,11 +125,11 @@ class Rows(Recipe):
         rows, fields = with_target(table, target)
         if len(rows) < LEAST_ROWS:
             raise DataError(
-                f"{data} has {_counted(len(rows), 'row')} with {target}, too few to learn from; give at least {LEAST_ROWS}"
+                f"{data} has {counted(len(rows), 'row')} with {target}, too few to learn from; give at least {LEAST_ROWS}"
             )
         asked = choices.target_type
         numeric = asked == "number" or (asked is None and is_number(fields, table.decimal))
-        labels = None if numeric else classes_of(fields, data, target)
+        labels = None if numeric else classes_of(fields, table.decimal, data, target)
         index = {label: i for i, label in enumerate(labels or [])}
         classes = np.array([index.get(each, 0) for each in fields])
         training, validation = stratified_split(classes, VALIDATION, choices.seed)
@@ -145,7 +145,7 @@ class Rows(Recipe):
         model = network(linear, labels, len(x), choices.seed, f"{Path(data).stem}-{choices.arch}")
         _describe(model, target, preparation, number)
         if missing := len(table) - len(rows):
-            notes.insert(0, f"{missing} row{'s' * (missing > 1)} without {target} are left out")
+            notes.insert(0, f"left out {counted(missing, 'row')} without {target}")
         notes += (
             _same_numbers(rows, names, fields, target)
             if numeric
@@ -157,7 +157,7 @@ class Rows(Recipe):
             )
         learnt = "a number" if numeric else f"{len(index)} classes"
         reason = (
-            f"{_counted(len(rows), 'row')}, {_counted(len(preparation.columns), 'column')}, {learnt} to predict: "
+            f"{counted(len(rows), 'row')}, {counted(len(preparation.columns), 'column')}, {learnt} to predict: "
             f"training {ARCHITECTURES[choices.arch].title} with {model.parameter_count():,} parameters"
         )
         settings = _settings(choices, len(x), (xv, y[validation]))
@@ -274,10 +274,6 @@ def _same_numbers(table: Table, names: list[str], fields: list[str], target: str
 
 def _tells(name: str, target: str) -> str:
     return f"the column {name} alone tells {target}: if it is only known afterwards, drop it"
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'s' * (number != 1)}"
 
 
 # ---- the linear model: where the network begins, and what it is compared with ----

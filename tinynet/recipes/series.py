@@ -17,7 +17,7 @@ import numpy as np
 
 from ..data.series.choose import Start, choose
 from ..data.series.read import Series, is_series
-from ..errors import DataError, did_you_mean
+from ..errors import DataError, Setting, counted, did_you_mean
 from ..layers import Conv1D, Dense, Dropout, Flatten, Layer, Parallel
 from ..sequential import Sequential
 from ..tasks.base import SERIES
@@ -90,9 +90,9 @@ class SeriesPlan(Plan):
             naive = f"seasonal naive {found.seasonal_naive:.3f}, last value {found.persistence:.3f}"
             return [f"for comparison: linear forecast, its starting point, {linear.mase:.3f}; {naive}"]
         naive = f"seasonal naive {self.start.naive:.3f}, last value {self.start.last:.3f}"
-        steps = self.start.preparation.horizon
+        steps = counted(self.start.preparation.horizon, "step")
         return [
-            f"MASE on held-out windows, {steps} steps ahead: linear forecast, its starting point, {self.start.mase:.3f}; {naive}"
+            f"MASE on held-out windows, {steps} ahead: linear forecast, its starting point, {self.start.mase:.3f}; {naive}"
         ]
 
     def notes(self) -> list[str]:
@@ -126,7 +126,16 @@ class SeriesRecipe(Recipe):
 
     def plan(self, data: str, choices: Choices) -> SeriesPlan:
         """The training on the series in a file."""
-        return plan_for(series_of(data), choices, Path(data).stem)
+        try:
+            series = series_of(data)
+        except DataError as error:
+            if data == "temperature" or choices.task == SERIES:
+                raise
+            # a table of dates and numbers need not be a series
+            raise DataError(
+                *error.parts, "; to predict a column from the others, give ", Setting("target")
+            ) from None
+        return plan_for(series, choices, Path(data).stem)
 
 
 def plan_for(series: Series, choices: Choices, stem: str) -> SeriesPlan:
@@ -145,7 +154,7 @@ def plan_for(series: Series, choices: Choices, stem: str) -> SeriesPlan:
     reason = (
         f"{len(series):,} values {p.calendar.step()} apart, {f'with a season of {seasons} steps' if seasons else 'without a season'}: "
         f"training {ARCHITECTURES[arch].title} with {model.parameter_count():,} parameters beside a linear forecast, "
-        f"{p.horizon} steps ahead"
+        f"{counted(p.horizon, 'step')} ahead"
     )
     epochs = choices.epochs or int(np.clip(WINDOWS // len(start.x), *EPOCHS))
     settings = {
@@ -164,7 +173,7 @@ def plan_for(series: Series, choices: Choices, stem: str) -> SeriesPlan:
         start.y,
         settings,
         remarks,
-        callbacks,
+        callbacks=callbacks,
         start=start,
         series=series,
         choices=choices,

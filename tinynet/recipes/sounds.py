@@ -74,10 +74,10 @@ class Sounds(Recipe):
 
 
 def holds_sounds(folder: Path) -> bool:
-    """Whether there are sounds, and no more pictures than those, in the folders within a folder."""
+    """Whether there are sounds, and no more pictures than those, in a folder or the folders within it."""
     sounds = pictures = 0
     try:
-        for inner in filter(Path.is_dir, folder.iterdir()):
+        for inner in (folder, *filter(Path.is_dir, folder.iterdir())):
             sounds += len(find_samples(inner, is_sound)[0])
             pictures += len(find_samples(inner, is_picture)[0])
     except (OSError, ValueError):  # which `load_folder` will tell

@@ -157,7 +157,7 @@ def check_task(model: Network, name: str) -> None:
     if found in (name, None) and TASKS[name].fits(model):
         return
     shipped = ", ".join(_shipped(name))
-    other = f"; {model.name} is for {TASKS[found].usage[0]}" if found not in (None, name) else ""
+    other = f"; {model.name} is for {' '.join(TASKS[found].usage)}" if found not in (None, name) else ""
     raise TinynetError(f"{model.name} {TASKS[name].refusal.format(shipped=shipped)}{other}")
 
 

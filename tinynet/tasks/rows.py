@@ -11,7 +11,7 @@ import numpy as np
 from ..data.tables.prepare import Preparation
 from ..data.tables.read import Table, read_table
 from ..data.tables.target import Number, as_target_numbers, with_target
-from ..errors import DataError, UsageError
+from ..errors import DataError, UsageError, counted
 from ..layers.inputs import check_finite_output
 from ..network import Network
 from .base import ROWS, Task, check_task, was_trained_on
@@ -47,7 +47,7 @@ class NumberMeasures:
     def line(self) -> str:
         """All measures in one line."""
         errors = f"mean absolute error {self.mae:.4g}, root mean square error {self.rmse:.4g}, R² {round(self.r2, 3) + 0.0:.3f}"
-        return f"{errors} ({self.samples:,} rows)"
+        return f"{errors} ({counted(self.samples, 'row')})"
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Rows(Task[LabelledRows, "ClassMeasures | NumberMeasures"]):
         rows, fields = with_target(table, self.target)
         remarks = [f"note: {note}" for note in self.notes(rows)]
         if left_out := len(table) - len(rows):
-            remarks.append(f"note: {left_out} rows without {self.target} are not counted")
+            remarks.append(f"note: left out {counted(left_out, 'row')} without {self.target}")
         if was_trained_on(self.model, data):
             remarks.append("note: it was trained on some of these rows, so this is too optimistic")
         return LabelledRows(self.preparation.apply(rows), self._targets(rows, fields), remarks)

@@ -19,7 +19,7 @@ from ..data.series.choose import QUANTILES
 from ..data.series.prepare import LONGEST, Preparation, columns_of, naive, naive_error
 from ..data.series.read import Series, read_series
 from ..drawing import Chart, draw_charts
-from ..errors import DataError, UsageError
+from ..errors import DataError, UsageError, counted
 from ..files import atomic_write
 from ..layers.inputs import check_finite_output
 from ..network import Network
@@ -196,7 +196,7 @@ class Forecasting(Task[History, ForecastMeasures]):
         yield f"MASE {found.mase:.3f}, seasonal naive {found.seasonal_naive:.3f}, last value {found.persistence:.3f}"
         yield (
             f"mean absolute error {found.mae:.4g}; {100 * found.coverage:.1f} % of the values inside the {LEVEL:.0f} % intervals "
-            f"({found.origins:,} origins, up to {found.horizon} steps ahead)"
+            f"({counted(found.origins, 'origin')}, up to {counted(found.horizon, 'step')} ahead)"
         )
 
     def draw(self, path: str | os.PathLike, series: Series, found: Forecast) -> None:

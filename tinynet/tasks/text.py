@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,7 +12,7 @@ from ..data.names import DATASETS
 from ..data.text.characters import LARGEST, as_text
 from ..data.text.words import MOST_CHARACTERS, Vocabulary, split
 from ..errors import DataError, TinynetError
-from ..files import path_text, read_file
+from ..files import read_source
 from ..network import Network
 from .base import TEXT, check_task, was_trained_on
 from .classes import LabelledSamples, NamesClasses, Ranking, ranking_as_json, ranking_line
@@ -152,17 +151,8 @@ def _inputs(model: Network, ids: tuple[np.ndarray, np.ndarray]) -> Any:
 
 def _read(given: Any) -> str:
     """The text in a file, in bytes or on standard input; empty where there is none."""
-    is_path = isinstance(given, (str, Path)) and given != "-"
-    name = path_text(given, DataError) if is_path else "standard input" if given == "-" else "the text"
-    try:
-        if given == "-" and sys.stdin is None:
-            raise OSError(0, "standard input is closed")
-        source = sys.stdin.buffer if given == "-" else given
-        content = source if isinstance(source, bytes) else read_file(source, LARGEST)
-    except OSError as error:
-        raise DataError(
-            f"cannot read {name}: {error.strerror or error}; give the name of a text file, or - for standard input"
-        ) from None
+    advice = "give the name of a text file, or - for standard input"
+    name, content = read_source(given, LARGEST, "text", advice, DataError, missing=advice)
     return as_text(content, name) if content.strip() else ""
 
 

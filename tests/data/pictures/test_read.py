@@ -193,7 +193,7 @@ def refused(source) -> str:
         with pytest.raises(ImageError) as error:
             read_image(source)
     message = str(error.value)
-    assert message.endswith(".") and "\n" not in message and "Traceback" not in message
+    assert "\n" not in message and "Traceback" not in message
     return message
 
 

@@ -198,3 +198,18 @@ def test_the_daily_temperatures_miss_two_days():
     series = read_series(os.path.join(os.environ["TINYNET_DATA"], "ts_daily-min-temperatures.csv"))
     assert len(series) == 3652
     assert "1984-12-31, 1988-12-31" in series.remarks[0]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("times", "told"),
+    [
+        ([f"{i}e300" for i in range(20)], "holds no times"),
+        ([f"1e{i}" for i in range(20)], "holds no times"),
+        ([f"{i}e-300" for i in range(20)], "lie only 1e-300 apart; count them in a smaller unit"),
+    ],
+)
+def test_times_beyond_all_bounds_are_refused_in_a_sentence(tmp_path, times, told):
+    (tmp_path / "s.csv").write_text("time,v\n" + "".join(f"{time},{i % 7}\n" for i, time in enumerate(times)))
+    with pytest.raises(DataError, match=told):
+        read_series(tmp_path / "s.csv")

@@ -112,3 +112,9 @@ def test_arrays_are_sounds_where_they_are_rows_of_numbers():
     for wrong in (np.zeros((2, 2)), np.array(["a"]), np.array([1j])):
         with pytest.raises(SoundError, match="array of samples"):
             check_sound(wrong, 8000)
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_array_as_loud_as_no_sound_is_prepared_without_overflow():
+    loud = 1e300 * word("rise")
+    prepare(check_sound(loud, 8000), PREPARATION)

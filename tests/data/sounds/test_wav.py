@@ -175,3 +175,10 @@ def test_damaged_files_end_in_a_sentence_or_in_samples():
             assert np.isfinite(read_wav(bytes(damaged)).samples).all()
         except SoundError as error:
             assert "\n" not in str(error)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("bits", [32, 64])
+def test_floats_beyond_all_bounds_are_cut_off(bits):
+    found = read_wav(wav(np.array([0.5, 3e38, -3e38, np.inf, np.nan]), bits=bits, kind="float")).samples
+    np.testing.assert_array_equal(found, np.float32([0.5, 2**31, -(2.0**31), 0, 0]))

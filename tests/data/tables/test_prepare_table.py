@@ -34,7 +34,7 @@ def test_each_value_of_a_category_has_a_number_and_an_unseen_one_has_none():
     preparation, _ = learn(table(a=["x", "y", "x", "x", "y"]), ["a"])
     other = table(b=["0"] * 4, a=["y", "x", "z", ""])
     np.testing.assert_array_equal(preparation.apply(other), [[0, 1], [1, 0], [0, 0], [0, 0]])
-    assert preparation.notes(other) == ["1 row has a value of a that was not seen in training"]
+    assert preparation.notes(other) == ["1 row has a value of a that was not seen in training: z"]
 
 
 @pytest.mark.parametrize(
@@ -92,3 +92,13 @@ def test_the_preparation_survives_json_and_a_damaged_one_is_refused():
     ):
         with pytest.raises(ModelFileError, match="m does not say how rows"):
             Preparation.from_json(damaged, "m")
+
+
+def test_words_in_a_column_of_numbers_are_told_and_count_as_missing():
+    preparation, notes = learn(table(a=["1", "2.5", "7", "?", *"345689", "big"]), ["a"])
+    assert notes == ["1 row has a value of a that is no number, and counts as missing: big"]
+    other = table(a=["1", "", "heavy", "1e300"])
+    assert preparation.notes(other) == [
+        "2 rows have a value of a that is no number, and counts as missing: heavy"
+    ]
+    assert preparation.apply(other)[:, 1].tolist() == [0, 1, 1, 1]

@@ -28,8 +28,8 @@ def test_what_is_predicted_is_told_from_its_values(fields, numeric):
 
 
 def test_classes_stand_as_they_are_written_numbers_by_size():
-    assert classes_of(["10", "9", "9.50", "10"], "t", "c") == ["9", "9.50", "10"]
-    assert classes_of(["b", "B", "a"] * 2, "t", "c") == ["B", "a", "b"]
+    assert classes_of(["10", "9", "9.50", "10"], ".", "t", "c") == ["9", "9.50", "10"]
+    assert classes_of(["b", "B", "a"] * 2, ".", "t", "c") == ["B", "a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_classes_stand_as_they_are_written_numbers_by_size():
 )
 def test_what_are_no_classes_is_refused(fields, told):
     with pytest.raises(DataError, match=told):
-        classes_of(fields, "t.csv", "c")
+        classes_of(fields, ".", "t.csv", "c")
 
 
 def test_skewed_positive_numbers_are_learnt_by_their_logarithm_and_come_back():
@@ -102,3 +102,16 @@ def test_numbers_of_any_size_are_learnt_or_refused_in_a_sentence():
         number_of(["1e-300", "2e-300"], ".", "t", "c")
     with pytest.raises(DataError, match="'1e300' in the column c of t is not a number"):
         number_of(["1", "1e300"], ".", "t", "c")
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ([*map(str, range(40))], r"too many for classes; predict a number \(target_type\)$"),
+        ([f"{i}.5" for i in range(39)] + ["x"], "too many for classes; if it is a number, correct 'x'$"),
+        ([f"name {i}" for i in range(40)], r"too many for classes; predict another column \(target\)$"),
+    ],
+)
+def test_a_target_with_too_many_values_is_refused_with_what_would_help(fields, told):
+    with pytest.raises(DataError, match=told):
+        classes_of(fields, ".", "t.csv", "c")

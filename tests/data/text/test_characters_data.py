@@ -43,9 +43,9 @@ def test_what_is_no_text_is_said_in_a_sentence(tmp_path, content, message):
 
 
 def test_a_file_that_cannot_be_read(tmp_path):
-    with pytest.raises(DataError, match=r"cannot read .*b.txt: No such file"):
+    with pytest.raises(DataError, match=r"b.txt does not exist; check the name"):
         read_text(tmp_path / "b.txt")
-    with pytest.raises(DataError, match=r"cannot read .*: it is a folder; give the name of a text file"):
+    with pytest.raises(DataError, match=r"cannot be read: it is a folder; give the name of a text file"):
         read_text(tmp_path)
 
 

@@ -64,7 +64,7 @@ def test_rows_without_label_or_word_are_left_out_and_counted(tmp_path):
     "content, problem",
     [
         ("label\ttext\na\tone\na\ttwo\n", r"texts\.tsv has only the label a;"),
-        ("label\ttext\n", r"has 0 labels; texts of 2 to"),
+        ("label\ttext\n", r"has no row with both a label and a word; give texts of 2 to"),
         (
             "name\tage\tplace\nx\t1\ty\n",
             r"has the columns name, age, place; texts to tell apart need a column label",

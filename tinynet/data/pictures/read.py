@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from ...errors import ImageError
-from ...files import read_file
+from ...files import Source, read_source
 from .formats import FORMATS, MAX_FILE, ORIENTATION, TooCostly, check_cost, opened, shrink
 
 MAX_SIDE = 2048  # pixels; what a model reads is far smaller, and a photo of 50 megapixels is slow in full
 BIT_DEPTHS = (1, 255, 1023, 4095, 16383, 65535)  # largest values of what scanners and cameras store
 BLOCK = 1 << 20  # pixels that are converted at once, so that a large picture is never there as floats
-Source = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO
-"""A picture file as people have it."""
 KINDS = "a picture is a path, bytes, an open binary file, a Pillow image or an array"
 
 
@@ -59,35 +56,15 @@ def read_size(source: Source) -> tuple[int, int]:
 
 def read_content(source: Source) -> tuple[str, bytes]:
     """(its name in messages, the bytes of the file)."""
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        name, data = "the picture", bytes(source)
-    elif isinstance(source, (str, os.PathLike)) and os.fspath(source) != "-":
-        name = os.fspath(source)
-        data = _read(name, source)
-    elif isinstance(source, (str, os.PathLike)):
-        name, data = "standard input", _read("standard input", sys.stdin.buffer)
-    elif hasattr(source, "read"):
-        name = str(getattr(source, "name", "the picture"))
-        data = _read(name, source)
-    else:
+    if not (isinstance(source, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(source, "read")):
         raise ImageError(f"{KINDS}, not {type(source).__name__}.")
+    advice = "give a picture such as a PNG or JPEG file"
+    if isinstance(source, (str, os.PathLike)) and os.path.isdir(source):
+        advice = f"give a picture in it, such as {os.path.join(source, 'NAME.png')}"
+    name, data = read_source(source, MAX_FILE, "picture", advice, ImageError)
     if not data:
-        raise ImageError(f"{name} is empty; give a picture such as a PNG or JPEG file.")
+        raise ImageError(f"{name} is empty; {advice}")
     return name, data
-
-
-def _read(name: str, source: str | os.PathLike | BinaryIO) -> bytes:
-    try:
-        return read_file(source, MAX_FILE)
-    except FileNotFoundError:
-        raise ImageError(f"{name} does not exist; check the name and the folder.") from None
-    except PermissionError:
-        raise ImageError(f"{name} may not be read; give yourself read permission (chmod u+r).") from None
-    except (OSError, ValueError) as error:  # ValueError: a closed file
-        if isinstance(source, (str, bytes, os.PathLike)) and os.path.isdir(source):
-            example = os.path.join(name, "NAME.png")
-            raise ImageError(f"{name} is a folder; give a picture in it, such as {example}.") from None
-        raise ImageError(f"{name!r} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
 
 
 def _from_array(array: np.ndarray, max_side: int) -> np.ndarray:

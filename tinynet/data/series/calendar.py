@@ -205,7 +205,7 @@ def _numbers(texts: Sequence[str]) -> np.ndarray | None:
         numbers = np.array([float(text) for text in texts])
     except ValueError:
         return None
-    return numbers if np.isfinite(numbers).all() else None
+    return numbers if (np.abs(numbers) < FARTHEST).all() else None
 
 
 def _number_grid(numbers: np.ndarray) -> tuple[Calendar, np.ndarray]:
@@ -218,6 +218,8 @@ def _number_grid(numbers: np.ndarray) -> tuple[Calendar, np.ndarray]:
         every = float(_step(distinct.astype(np.int64)))
     else:
         every = (distinct[-1] - distinct[0]) / round((distinct[-1] - distinct[0]) / every)
+    if every < 10**-ROUND:
+        raise DataError(f"its times lie only {every:g} apart; count them in a smaller unit")
     exact = (numbers - distinct[0]) / every
     places = np.round(exact).astype(np.int64)
     if np.abs(exact - places).max() > TOLERANCE or _fullness(places) < FULL:

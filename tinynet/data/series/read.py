@@ -6,15 +6,13 @@ A time that the table leaves out keeps its place on the grid, without a number: 
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
 import numpy as np
 
-from ...errors import DataError
-from ...files import open_file
+from ...errors import DataError, counted
+from ...files import Source, open_file
 from ..tables.read import Table, as_numbers, is_missing, read_table
 from . import times
 from .calendar import Calendar, place
@@ -69,8 +67,8 @@ class Series:
         return filled
 
 
-def read_series(source: str | os.PathLike | BinaryIO) -> Series:
-    """Read the series in a table, by its name or from an open binary file.
+def read_series(source: Source) -> Series:
+    """Read the series in a table.
 
     Times: dates and times of day, months, quarters, years, seconds since 1970, plain numbers (see `times` and `calendar`). Raises
     DataError for a table without times or numbers, for times that are not regular, and for too few or too many values.
@@ -87,7 +85,7 @@ def series_of(table: Table) -> Series:
     kept = [i for i, text in enumerate(table.column(name)) if not is_missing(text)]
     texts = [text for text in table.column(name) if not is_missing(text)]
     if len(kept) < len(table):
-        remarks.append(f"left out {_count(len(table) - len(kept), 'row')} without a time")
+        remarks.append(f"left out {counted(len(table) - len(kept), 'row')} without a time")
     found = place(texts, table.name) if texts else None
     if found is None:
         raise DataError(
@@ -100,7 +98,7 @@ def series_of(table: Table) -> Series:
     for column, known in zip(columns, np.isfinite(values).T, strict=True):
         if known.sum() < SHORTEST:
             raise DataError(
-                f"{table.name} has only {_count(known.sum(), 'number')} in {column!r}; give at least {SHORTEST}"
+                f"{table.name} has only {counted(known.sum(), 'number')} in {column!r}; give at least {SHORTEST}"
             )
         if known.mean() < 1 - MOST_MISSING:
             raise DataError(
@@ -159,12 +157,12 @@ def _numbers(
         ]
         if wrong:
             remarks.append(
-                f"took {_count(len(wrong), 'field')} of {name} as missing, being no number: {_some(wrong)}"
+                f"took {counted(len(wrong), 'field')} of {name} as missing, being no number: {_some(wrong)}"
             )
         if not given.all():
             empty = [table.column(time)[i] for i, there in zip(kept, given, strict=True) if not there]
             remarks.append(
-                f"{_count(len(empty), 'value')} of {name} missing at {_some(empty)}, filled in between the neighbours"
+                f"{counted(len(empty), 'value')} of {name} missing at {_some(empty)}, filled in between the neighbours"
             )
         columns.append(name)
         numbers.append(column)
@@ -199,7 +197,7 @@ def _on_grid(
         )
     if len(twice):
         remarks.append(
-            f"averaged the rows of {_count(len(twice), 'time')} given more than once: {_some([calendar.time(i) for i in twice])}"
+            f"averaged the rows of {counted(len(twice), 'time')} given more than once: {_some([calendar.time(i) for i in twice])}"
         )
     sums, known = np.zeros((length, numbers.shape[1])), np.zeros((length, numbers.shape[1]))
     np.add.at(sums, places, np.nan_to_num(numbers))
@@ -207,7 +205,7 @@ def _on_grid(
     absent = np.flatnonzero(counts == 0)
     if len(absent):
         remarks.append(
-            f"{_count(len(absent), 'time')} not in the file: {_some([calendar.time(i) for i in absent])}; filled in between the neighbours"
+            f"{counted(len(absent), 'time')} not in the file: {_some([calendar.time(i) for i in absent])}; filled in between the neighbours"
         )
     return np.where(known > 0, sums / np.maximum(known, 1), np.nan)
 
@@ -216,12 +214,8 @@ def _without_empty_end(values: np.ndarray, remarks: list[str]) -> np.ndarray:
     """The values up to the last row that has one: rows for times to come are often there already."""
     last = int(np.flatnonzero(np.isfinite(values).any(axis=1)).max(initial=-1)) + 1
     if last < len(values):
-        remarks.append(f"left out {_count(len(values) - last, 'row')} without a number at the end")
+        remarks.append(f"left out {counted(len(values) - last, 'row')} without a number at the end")
     return values[:last]
-
-
-def _count(number: int, name: str) -> str:
-    return f"{number:,} {name}{'' if number == 1 else 's'}"
 
 
 def _some(names: Sequence[str]) -> str:

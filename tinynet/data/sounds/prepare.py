@@ -14,7 +14,7 @@ from .. import preparation
 from .mel import decibels, loudness
 from .resample import resample
 from .speech import find_speech
-from .wav import Sound
+from .wav import Sound, bounded
 
 RANGE = 60.0
 """Decibels below the loudest frame so far that are 0, which is silence and padding."""
@@ -139,4 +139,4 @@ def check_sound(samples: Any, rate: int) -> Sound:
         raise SoundError(f"a sound is an array of samples (n,), not {array.dtype} of shape {array.shape}")
     if array.dtype.kind != "f":
         array = array / np.float32(np.iinfo(array.dtype).max)
-    return Sound(np.nan_to_num(array.astype(np.float32), posinf=0, neginf=0), rate)
+    return Sound(bounded(array), rate)

@@ -10,19 +10,20 @@ import os
 import re
 import shlex
 import struct
-import sys
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ...errors import SoundError
-from ...files import path_text, read_file
+from ...files import Source, read_source
 
 MAX_FILE = 128 << 20
 """Bytes of a file: five minutes of stereo at 96 kHz and 16 bits."""
 MAX_SECONDS = 300
 MAX_CHANNELS = 64
+LOUDEST = 2.0**31
+"""Floats are cut off there: some programs write integers as floats, but what is louder is damage."""
 RATES = 2_000, 384_000
 """Samples per second, from toys to studios."""
 SOUND = re.compile(
@@ -51,9 +52,6 @@ CHUNK = re.compile(rb"[ -~]{4}")
 """The name of a chunk."""
 UNKNOWN_LENGTH = 0, 0xFFFFFFFF
 """What programs that write to a pipe leave where the length of the samples belongs."""
-
-Source = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO
-"""A sound file as people have it."""
 
 
 class Sound(NamedTuple):
@@ -90,9 +88,8 @@ def read_wav(source: Source) -> Sound:
     name, form, stored = _opened(source)
     count = len(stored) // (form.channels * form.width)
     if count > MAX_SECONDS * form.rate:
-        minutes = count / form.rate / 60
         raise SoundError(
-            f"{name} is {minutes:,.0f} minutes long, but a clip has at most {MAX_SECONDS // 60}; cut out what matters: "
+            f"{name} lasts {count / form.rate:,.0f} seconds, but a clip has at most {MAX_SECONDS}; cut out what matters: "
             f"ffmpeg -ss START -i {shlex.quote(name)} -t SECONDS clip.wav"
         )
     whole = stored[: count * form.channels * form.width]
@@ -107,7 +104,10 @@ def read_length(source: Source) -> tuple[int, float]:
 
 def _opened(source: Source) -> tuple[str, Format, memoryview]:
     """(how to call a file in a message, how its samples are stored, their bytes)."""
-    name, content = _content(source)
+    advice = "give a .wav file"
+    name, content = read_source(source, MAX_FILE, "sound", advice, SoundError)
+    if not content:
+        raise SoundError(f"{name} is empty; {advice}")
     if content[:4] not in (b"RIFF", b"RF64", b"BW64") or content[8:12] != b"WAVE":
         raise SoundError(_what_it_is(name, content))
     form, samples = _chunks(content)
@@ -117,35 +117,6 @@ def _opened(source: Source) -> tuple[str, Format, memoryview]:
     if samples is None:
         raise SoundError(f"{name} is a .wav file with no samples in it; record or export it again")
     return name, checked, samples
-
-
-def _content(source: Source) -> tuple[str, bytes]:
-    """(how to call it in a message, the bytes of the file)."""
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        name, content = "the sound", bytes(source)
-    elif isinstance(source, (str, os.PathLike)) and os.fspath(source) == "-":
-        name, content = "standard input", _read("standard input", sys.stdin.buffer)
-    elif hasattr(source, "read"):
-        name = str(getattr(source, "name", "the sound"))
-        content = _read(name, source)
-    else:
-        name = path_text(source, SoundError)
-        content = _read(name, source)
-    if not content:
-        raise SoundError(f"{name} is empty; give a .wav file")
-    return name, content
-
-
-def _read(name: str, source: str | os.PathLike | BinaryIO) -> bytes:
-    try:
-        return read_file(source, MAX_FILE)
-    except FileNotFoundError:
-        raise SoundError(f"{name} does not exist; check the name and the folder") from None
-    except PermissionError:
-        raise SoundError(f"{name} may not be read; give yourself read permission (chmod u+r)") from None
-    except (OSError, ValueError) as error:  # ValueError: a closed file
-        reason = getattr(error, "strerror", None) or error
-        raise SoundError(f"{name} cannot be read: {reason}; give a .wav file") from None
 
 
 def _what_it_is(name: str, content: bytes) -> str:
@@ -218,8 +189,7 @@ def _format(name: str, stored: memoryview) -> Format:
 def _numbers(stored: memoryview, form: Format) -> np.ndarray:
     """Stored samples as float32, ±1 at full scale."""
     if form.is_float:
-        found = np.frombuffer(stored, f"<f{form.width}").astype(np.float32)
-        return np.where(np.isfinite(found), found, np.float32(0))
+        return bounded(np.frombuffer(stored, f"<f{form.width}"))
     if form.width == 1:
         return np.frombuffer(stored, np.uint8).astype(np.float32) / 128 - 1
     if form.width == 3:
@@ -229,6 +199,11 @@ def _numbers(stored: memoryview, form: Format) -> np.ndarray:
     else:
         whole = np.frombuffer(stored, f"<i{form.width}")
     return whole.astype(np.float32) / np.float32(2.0 ** (8 * whole.itemsize - 1))
+
+
+def bounded(samples: np.ndarray) -> np.ndarray:
+    """Floats of any size as float32 within ±LOUDEST; NaN and infinity count as 0."""
+    return np.clip(np.where(np.isfinite(samples), samples, 0), -LOUDEST, LOUDEST).astype(np.float32)
 
 
 def _mono(samples: np.ndarray) -> np.ndarray:

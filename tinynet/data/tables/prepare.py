@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -23,6 +23,8 @@ DISTINCT = 0.5
 """A text column with a larger fraction of distinct values is taken for names."""
 NUMBERS = 0.9
 """Least fraction of numeric fields in a column of numbers."""
+SHOWN = 30
+"""Characters of a field that a note shows."""
 FAR = 8.0
 """Deviations from the mean at which a number is cut off: a wrong entry must not outweigh all others."""
 DATE = re.compile(
@@ -62,10 +64,19 @@ class Column:
             numbers = np.clip(scaled, -FAR, FAR)[:, None].astype(np.float32)
         return np.hstack([numbers, absent[:, None]]) if self.missing else numbers
 
-    def unseen(self, fields: Iterable[str]) -> int:
-        """How many fields have a value that the training rows did not have."""
-        known = {*self.values}
-        return sum(each not in known and not is_missing(each) for each in fields) if self.values else 0
+    def note(self, table: Table) -> str | None:
+        """A sentence on fields that it cannot read: a category that training did not have, or no number."""
+        given = [each for each in table.column(self.name) if not is_missing(each)]
+        if self.values:
+            known, what = {*self.values}, "was not seen in training"
+            strange = [each for each in given if each not in known]
+        else:
+            numbers, what = as_numbers(given, table.decimal), "is no number, and counts as missing"
+            strange = [each for each, number in zip(given, numbers, strict=True) if np.isnan(number)]
+        if not strange:
+            return None
+        rows = "1 row has" if len(strange) == 1 else f"{len(strange):,} rows have"
+        return f"{rows} a value of {self.name} that {what}: {strange[0][:SHOWN]}"
 
 
 @dataclass
@@ -93,13 +104,8 @@ class Preparation:
         )
 
     def notes(self, table: Table) -> list[str]:
-        """Sentences on values that the training rows did not have, per column."""
-        unseen = {column.name: column.unseen(table.column(column.name)) for column in self.columns}
-        return [
-            f"{count} row{'s have a value' if count > 1 else ' has a value'} of {name} that was not seen in training"
-            for name, count in unseen.items()
-            if count
-        ]
+        """Sentences on values that are not known from training, or no numbers, per column."""
+        return [note for column in self.columns if (note := column.note(table))]
 
     def as_json(self) -> list[dict[str, Any]]:
         """The form in which a model's file stores it."""
@@ -138,6 +144,8 @@ def learn(table: Table, names: Sequence[str]) -> tuple[Preparation, list[str]]:
         found = learn_column(table, name)
         if isinstance(found, Column):
             columns.append(found)
+            if not found.values and (note := found.note(table)):
+                notes.append(note)
         else:
             notes.append(f"column {name} is ignored: {found}")
     if not columns:

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
 
 import numpy as np
 
-from ...errors import DataError
-from ...files import path_text, read_file
+from ...errors import DataError, counted
+from ...files import Source, read_source
 from ..text.characters import as_text
 
 LARGEST = 1 << 28
@@ -99,18 +97,15 @@ def as_numbers(fields: list[str], decimal: str = ".") -> np.ndarray:
     return np.where(np.abs(numbers) <= LARGEST_NUMBER, numbers, np.nan)
 
 
-def read_table(source: str | os.PathLike | BinaryIO, delimiter: str | None = None) -> Table:
-    """Read the table in a file, or in an open binary one: UTF-8, with or without a byte-order mark.
+def read_table(source: Source, delimiter: str | None = None) -> Table:
+    """Read a table: UTF-8, with or without a byte-order mark.
 
     The delimiter, unless it is given or a first line "sep=;" names it, and the decimal mark are recognised; fields may be quoted and
     hold line breaks; empty lines are left out. Raises DataError for a file that cannot be read, is empty, no text or too large, for
     a line with more or fewer fields than there are columns, and for columns without or with the same name.
     """
-    name = path_text(source, DataError) if isinstance(source, (str, bytes, os.PathLike)) else "the table"
-    try:
-        text = as_text(read_file(source, LARGEST), name)
-    except OSError as error:
-        raise DataError(f"cannot read {name}: {error.strerror or error}; give the name of a table") from None
+    name, content = read_source(source, LARGEST, "table", "give the name of a table", DataError)
+    text = as_text(content, name)
     declared = DECLARED.match(text)
     if declared:
         text = text[declared.end() :]  # the end of the line stays, so that lines keep their numbers
@@ -187,8 +182,13 @@ def _names(names: list[str], table: str) -> list[str]:
 def _row(fields: list[str], columns: int, number: int, name: str) -> list[str]:
     """The fields of a line, as many as there are columns; more only where they are empty."""
     if len(fields) < columns or any(map(str.strip, fields[columns:])):
+        advice = (
+            "add the fields that are missing, empty where nothing is known"
+            if len(fields) < columns
+            else "put quotes round a field that holds the delimiter"
+        )
         raise DataError(
-            f"{name}, line {number}: {len(fields)} fields for {columns} columns; put quotes round a field that holds the delimiter"
+            f"{name}, line {number}: {counted(len(fields), 'field')} for {counted(columns, 'column')}; {advice}"
         )
     return fields[:columns]
 

@@ -78,7 +78,7 @@ def is_number(fields: Sequence[str], decimal: str) -> bool:
     return not few or bool((different % 1).any() and len(different) > 2)
 
 
-def classes_of(fields: Sequence[str], table: str, target: str) -> list[str]:
+def classes_of(fields: Sequence[str], decimal: str, table: str, target: str) -> list[str]:
     """The classes in a target, as they are written: numbers by size, others in alphabetical order.
 
     Raises DataError if there are fewer than two, or too many to be classes.
@@ -88,15 +88,27 @@ def classes_of(fields: Sequence[str], table: str, target: str) -> list[str]:
         only = f"only {next(iter(different))!r}" if different else "no value"
         raise DataError(f"the column {target} of {table} holds {only}, so there is nothing to learn")
     if len(different) > MOST_CLASSES or (len(different) > 20 and 2 * len(different) > len(fields)):
-        raise DataError(
-            f"the column {target} of {table} has {len(different):,} different values in {len(fields):,} rows, too many for "
-            "classes; give the column to predict (",
-            Setting("target"),
-            ")",
-        )
-    numbers = dict(zip(different, as_numbers([*different]), strict=True))
+        raise DataError(*_too_many(fields, sorted(different), decimal, table, target))
+    numbers = dict(zip(different, as_numbers([*different], decimal), strict=True))
     whole = not any(map(math.isnan, numbers.values()))
     return sorted(different, key=lambda value: (numbers[value] if whole else 0, value))
+
+
+def _too_many(
+    fields: Sequence[str], different: list[str], decimal: str, table: str, target: str
+) -> tuple[str, ...]:
+    """The error for a target with too many values for classes, which may be a number with a wrong entry."""
+    said = f"the column {target} of {table} has {len(different):,} different values in {len(fields):,} rows, too many for classes; "
+    wrong = [
+        each
+        for each, number in zip(different, as_numbers(different, decimal), strict=True)
+        if np.isnan(number)
+    ]
+    if not wrong:
+        return said, "predict a number (", Setting("target_type"), ")"
+    if 2 * len(wrong) < len(different):
+        return said, f"if it is a number, correct {wrong[0]!r}"
+    return said, "predict another column (", Setting("target"), ")"
 
 
 def number_of(fields: Sequence[str], decimal: str, table: str, target: str) -> Number:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...errors import DataError
-from ...files import path_text, read_file
+from ...files import read_source
 
 WINDOW = 512
 """Characters that a text is measured in: each window is read from a zero state."""
@@ -35,13 +35,7 @@ def read_text(path: str | os.PathLike) -> str:
 
     Raises DataError for a file that cannot be read, is empty, holds bytes that are no text, or is not UTF-8.
     """
-    name = path_text(path, DataError)
-    try:
-        content = read_file(path, LARGEST)
-    except OSError as error:
-        raise DataError(
-            f"cannot read {name}: {error.strerror or error}; give the name of a text file"
-        ) from None
+    name, content = read_source(path, LARGEST, "text", "give the name of a text file", DataError)
     return as_text(content, name)
 
 

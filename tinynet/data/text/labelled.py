@@ -83,7 +83,8 @@ def read_labelled(path: str | os.PathLike, names: dict[str, str] | None = None) 
     labels = sorted({label for label, _ in kept})
     if not 2 <= len(labels) <= MOST_CLASSES:
         found = f"only the label {labels[0]}" if len(labels) == 1 else f"{len(labels):,} labels"
-        raise DataError(f"{table.name} has {found}; texts of 2 to {MOST_CLASSES:,} classes can be told apart")
+        found = found if labels else "no row with both a label and a word"
+        raise DataError(f"{table.name} has {found}; give texts of 2 to {MOST_CLASSES:,} classes")
     y = np.array([labels.index(label) for label, _ in kept], np.int64)
     shown = [(names or {}).get(label, label) for label in labels]
     return LabelledTexts([words for _, words in kept], y, shown, len(rows) - len(kept))
