@@ -46,10 +46,28 @@ def test_what_comes_behind_a_limit_is_not_read():
 
 
 def test_terms_are_words_pairs_and_pieces():
-    assert list(terms(["not", "so", "good"])) == [
-        *("not", "so", "good", "not so", "so good", "not _ good"),
+    assert list(terms(["oh", "so", "good"])) == [
+        *("oh", "so", "good", "oh so", "so good", "oh _ good"),
         *("#<go", "#goo", "#ood", "#od>", "#<goo", "#good", "#ood>", "#<good", "#good>"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("it isn't a great film, but good", "it is n't not_a not_great not_film , but good"),
+        ("never dull and not slow", "never not_dull not_and not not_slow"),
+        ("no complaints! great", "no not_complaints ! great"),
+        ("great, isn't it", "great , is n't not_it"),
+    ],
+)
+def test_what_a_negation_reaches_is_another_word_in_the_bag(text, words):
+    given = split(text)
+    assert list(terms(given))[: len(given)] == words.split()
+
+
+def test_a_negated_word_has_no_pieces():
+    assert not any(term.startswith("#") for term in terms(["not", "very", "good"]))
 
 
 def test_a_vocabulary_has_what_stands_in_several_texts_the_most_frequent_words_first():
@@ -60,8 +78,8 @@ def test_a_vocabulary_has_what_stands_in_several_texts_the_most_frequent_words_f
 
 
 def test_a_text_becomes_its_words_in_order_and_a_bag_of_its_terms():
-    vocabulary = Vocabulary(["", "?", "not", "good", "not good", "#ood"], 2)
-    order, bags = vocabulary.encode([["not", "good", "plot"], ["good"], []])
+    vocabulary = Vocabulary(["", "?", "very", "good", "very good", "#ood"], 2)
+    order, bags = vocabulary.encode([["very", "good", "plot"], ["good"], []])
     assert order.tolist() == [[2, 3, UNKNOWN], [3, PADDING, PADDING], [PADDING] * 3]
     assert bags.tolist() == [[2, 3, 4, 5], [3, 5, PADDING, PADDING], [PADDING] * 4]
     assert order.dtype == bags.dtype == np.int32

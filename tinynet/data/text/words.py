@@ -1,8 +1,9 @@
 """Texts as words and n-grams: a tokenizer, the vocabulary that it learns, and the ids that a network reads.
 
 A text becomes two rows of ids, of the same vocabulary: its words in their order, and the bag of all that it holds, each once: words,
-pairs of neighbours ("not good"), pairs with a word between them ("not _ good"), and pieces of words ("#ing>"), by which a word
-that was never seen still says something.
+pairs of neighbours ("so good"), pairs with a word between them ("so _ good"), and pieces of words ("#ing>"), by which a word
+that was never seen still says something. A word that an English negation reaches stands in the bag as another word ("not_good") and
+without its pieces: it may mean the reverse.
 """
 
 from __future__ import annotations
@@ -34,6 +35,25 @@ MOST_CHARACTERS = 100_000
 TOKEN = re.compile(r"[^\W_]+(?:'[^\W_]+)*|[^\w\s]")
 """A word, with apostrophes within it, or one other sign."""
 APOSTROPHES = str.maketrans("’‘ʼ`´", "'''''")
+NEGATIONS = frozenset(
+    [
+        "n't",
+        "not",
+        "no",
+        "never",
+        "without",
+        "nobody",
+        "nothing",
+        "nowhere",
+        "neither",
+        "nor",
+        "none",
+        "hardly",
+        "barely",
+    ]
+)
+REACH = frozenset([*".,;:!?()[]-–—'\"", "but"])
+"""What a negation does not reach beyond."""
 LONG_RUN = re.compile(r"(\w)\1{2,}")
 """A letter that is written three times or more: sooo."""
 
@@ -58,12 +78,23 @@ def split(text: str) -> list[str]:
 
 
 def terms(words: Sequence[str]) -> Iterator[str]:
-    """All that a text of these words holds: the words, pairs of them, and their pieces."""
-    yield from words
+    """All that a text of these words holds: the words, pairs of them, and their pieces; of negated words only that they are negated."""
+    negated = list(_negated(words))
+    yield from (f"not_{word}" if no else word for word, no in zip(words, negated, strict=True))
     yield from map(" ".join, pairwise(words))
     yield from map(" _ ".join, zip(words, words[2:], strict=False))
+    for word, no in zip(words, negated, strict=True):
+        if not no:
+            yield from _pieces(word)
+
+
+def _negated(words: Sequence[str]) -> Iterator[bool]:
+    """Whether each word stands between a negation and the next sign or "but" (Das & Chen 2001; Pang, Lee & Vaithyanathan 2002)."""
+    reached = False
     for word in words:
-        yield from _pieces(word)
+        is_negation = word in NEGATIONS
+        reached = (reached or is_negation) and word not in REACH
+        yield reached and not is_negation
 
 
 def _pieces(word: str) -> Iterator[str]:
