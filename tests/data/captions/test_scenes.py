@@ -87,7 +87,11 @@ def test_pairs_of_the_test_never_meet_in_training():
         for size in (2, 3):
             for kinds in groups(part, size):
                 pairs.setdefault(part, set()).update(map(frozenset, combinations(kinds.tolist(), 2)))
-    assert {part: len(found) for part, found in pairs.items()} == {"training": 75, "validation": 15, "test": 15}
+    assert {part: len(found) for part, found in pairs.items()} == {
+        "training": 75,
+        "validation": 15,
+        "test": 15,
+    }
     assert not pairs["test"] & (pairs["training"] | pairs["validation"])
     assert not pairs["validation"] & pairs["training"]
     assert all({kind for pair in found for kind in pair} == set(range(15)) for found in pairs.values())
@@ -115,7 +119,9 @@ def test_a_sentence_is_said_only_where_it_is_clear(centres, sentence):
 
 def test_another_reading_that_is_nearly_as_good_makes_a_scene_unclear():
     names, corner, below = ["one", "two", "bag"], (10, 10), (50, 10)
-    assert describe(names, np.array([corner, below, (12, 50)], float)) == "a one above a two and left of a bag"
+    assert (
+        describe(names, np.array([corner, below, (12, 50)], float)) == "a one above a two and left of a bag"
+    )
     assert describe(names, np.array([corner, below, (23, 47)], float)) is None
 
 
