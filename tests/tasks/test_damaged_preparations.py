@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 import tinynet as tn
+from tinynet.data.captions.words import Vocabulary
 from tinynet.data.series.read import read_series
 from tinynet.data.tables.prepare import learn
 from tinynet.data.tables.read import Table
 from tinynet.errors import TinynetError
+from tinynet.recipes.captions import network
 from tinynet.tasks import of
 
 ODD = [None, True, -1, 0, 3.7, 1e308, 2**63, "x", "3", "", [], {}, [1, 2], ["a"], {"a": 1}, [[]], [None]]
@@ -53,6 +55,14 @@ def sound():
     return model, lambda: of(model).answer(wave)
 
 
+def captions():
+    """A small model that describes pictures."""
+    model = network((8, 8, 1), Vocabulary.learn(["a red box", "a bag"]))
+    model.metadata.update(task="caption", input={"kind": "image", "background": "dark", "trim": False})
+    picture = np.random.default_rng(0).random((9, 9), np.float32)
+    return model, lambda: of(model).answer(picture)
+
+
 def places(value, path=()):
     """Where something stands in nested dicts and lists."""
     yield path
@@ -63,7 +73,7 @@ def places(value, path=()):
         yield from places(inner, (*path, key))
 
 
-@pytest.mark.parametrize("system", [rows, series, text, sound])
+@pytest.mark.parametrize("system", [rows, series, text, sound, captions])
 def test_whatever_stands_in_a_preparation_ends_in_an_answer_or_a_sentence(system):
     tn.set_device("reference")
     model, use = system()

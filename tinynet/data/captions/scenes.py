@@ -57,14 +57,16 @@ class Scenes:
     digits: Dataset
     fashion: Dataset
 
-    def part(self, name: str, count: int | None = None) -> Captioned:
-        """The scenes of "training", "validation" or "test"; count: how many, if not all."""
+    def part(self, name: str, count: int | None = None, pairs: str | None = None) -> Captioned:
+        """The scenes of "training", "validation" or "test"; count: how many, if not all; pairs: the part whose pairs of things meet, if
+        not that of the pictures.
+        """
         rng = np.random.default_rng(list(SIZES).index(name))
         things = _things(self.digits, self.fashion, name)
         x, captions = np.zeros((count or SIZES[name], SIDE, SIDE, 1), np.uint8), []
         for scene in x:
             size = 3 if rng.random() < SHARE_OF_THREE else 2
-            kinds = rng.choice(groups(name, size))
+            kinds = rng.choice(groups(pairs or name, size))
             shown = [_trimmed(things[kind][rng.integers(len(things[kind]))]) for kind in kinds]
             places, caption = _arranged([KINDS[i] for i in kinds], [thing.shape for thing in shown], rng)
             for thing, (top, left) in zip(shown, places, strict=True):
