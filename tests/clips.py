@@ -54,11 +54,11 @@ def save_frames(frames: list[Image.Image], folder: Path, name: str = "frame{}.pn
     return folder
 
 
-def save_folder(path: Path, kinds: tuple[str, ...], count: int, first: int = 0, **settings) -> Path:
+def save_folder(path: Path, kinds: tuple[str, ...], each: int, first: int = 0, **settings) -> Path:
     """A folder with a folder of clips per kind, every third a folder of frames, the others GIFs."""
     for kind in kinds:
         (path / kind).mkdir(parents=True)
-        for seed in range(first, first + count):
+        for seed in range(first, first + each):
             frames = clip(kind, seed, **settings)
             if seed % 3:
                 (path / kind / f"{seed}.gif").write_bytes(animation(frames))

@@ -29,13 +29,13 @@ def centre(frames):
 def test_each_digit_goes_the_way_that_its_label_says():
     x, y = digits(60)
     clips = moving(x, y, seed=0)
-    assert clips.x.shape == (60, 16, 32, 32, 1)
+    assert clips.x.shape == (60, 12, 32, 32, 1)
     for own, label, length in zip(clips.x[..., 0], clips.y, lengths_of_ink(clips.x), strict=True):
         _, way = LABELS[label].split()
         turned = np.diff(np.unwrap(centre(own[:length].astype(np.float32)), axis=0), axis=0).mean(axis=0)
         expected = np.array(DIRECTIONS[way])
         assert np.array_equal(np.sign(np.round(turned, 2)), expected), (LABELS[label], turned)
-        assert np.abs(turned).max() * 64 / (2 * np.pi) + 0.1 >= 2 and 8 <= length <= 16
+        assert 0.015 < np.abs(turned).max() / (2 * np.pi) < 0.11 and 6 <= length <= 12
     assert np.array_equal(clips.y // 4, y) and len(np.unique(clips.y % 4)) == 4
 
 

@@ -100,6 +100,7 @@ def test_a_pillow_image_is_afterwards_where_it_was():
         (b"RIFF\0\0\0\0WAVE" + bytes(40), "is a sound"),
         (np.zeros((6, 7)), r"a clip has the shape \(t, h, w\)"),
         (np.zeros((1, 6, 7)), "two frames or more"),
+        (np.zeros((30, 40, 3)), "two frames or more"),
         (np.zeros((4, 6, 7, 2)), "a picture has the shape"),
         (None, "a picture is a path"),
         ("nowhere.gif", "nowhere.gif does not exist"),

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...errors import ImageError
 from ..pictures.formats import MAX_SECONDS, TooCostly, is_picture, opened
-from ..pictures.read import ANIMATED, Source, read_content, read_image, read_size, unpack
+from ..pictures.read import ANIMATED, Source, is_animated, read_content, read_image, read_size, unpack
 
 MAX_SIDE = 256
 """Pixels of the longer side of a frame; a larger one is reduced while it is read."""
@@ -45,7 +45,7 @@ def read_clip(source: Source | np.ndarray | Any, most: int) -> list[np.ndarray]:
         ImageError: what `read_image` refuses, a clip of fewer than two frames, one that takes more than 5 s to unpack, a video.
     """
     if isinstance(source, np.ndarray):
-        if source.ndim not in (3, 4) or len(source) < 2:
+        if source.ndim not in (3, 4) or len(source) < 2 or source.shape[2:] in ((3,), (4,)):
             raise ImageError(
                 f"a clip has the shape (t, h, w) or (t, h, w, c), with two frames or more, not {source.shape}."
             )
@@ -84,7 +84,8 @@ def frame_files(folder: Path) -> list[Path]:
 def is_clip(path: Path) -> bool:
     """Whether a file or folder should be a clip, going by its name, and by what a folder holds."""
     if path.is_dir():
-        return not path.name.startswith(".") and len(frame_files(path)) > 1
+        files = [] if path.name.startswith(".") else frame_files(path)
+        return len(files) > 1 and not is_animated(files[0])
     return (CLIP.fullmatch(path.name) or VIDEO.fullmatch(path.name)) is not None and path.is_file()
 
 
