@@ -96,6 +96,11 @@ def _drawn(digits: np.ndarray, places: np.ndarray, room: np.ndarray) -> np.ndarr
     points = (np.arange(2 * SIDE) + 0.5) / (2 * SIDE)
     within = (points - places[..., None]) % 1 * room[:, None, None, None]
     rows, columns = np.moveaxis(np.minimum(within.astype(np.int64), size), 2, 0)
-    drawn = canvas[np.arange(n)[:, None, None, None], rows[..., :, None], columns[..., None, :]]
-    fours = drawn.reshape(*drawn.shape[:2], SIDE, 2, SIDE, 2)
-    return (fours.mean(axis=(3, 5), dtype=np.float32) + 0.5).astype(np.uint8)
+    down = _pairs(canvas[np.arange(n)[:, None, None], rows].swapaxes(2, 3))
+    across = _pairs(np.take_along_axis(down, columns[..., None], axis=2).swapaxes(2, 3))
+    return (across / 4 + 0.5).astype(np.uint8)
+
+
+def _pairs(values: np.ndarray) -> np.ndarray:
+    """The sums of neighbours along the last axis, float32."""
+    return values[..., ::2].astype(np.float32) + values[..., 1::2]
