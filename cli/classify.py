@@ -92,7 +92,8 @@ def _tell(file: str, task: NamesClasses, answers: Any, show: bool) -> None:
     """Print the notes on the answers, and what the networks saw."""
     for answer in answers:
         if answer.note:
-            note(f"{file}: {answer.note}{'; --all reads each of them' * ('every' in task.options)}")
+            several = (getattr(answer, "count", None) or 0) > 1
+            note(f"{file}: {answer.note}{'; --all reads each of them' * several}")
         if show:
             for view in task.views(answer):
                 note(view, keep="\n")

@@ -17,10 +17,11 @@ import numpy as np
 from ..data.datasets import load
 from ..data.folders import load_folder, stratified_split
 from ..data.video.augment import CLIPS, MOVING, ClipAugment
-from ..data.video.moving_digits import MovingDigits
+from ..data.video.moving_digits import LENGTHS, SIDE, MovingDigits
 from ..data.video.prepare import Preparation, mean_frames
 from ..data.video.samples import ClipReader, holds_clips
 from ..layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Masking, MaxPool2D, TimeDistributed
+from ..layers.base import Layer
 from ..sequential import Sequential
 from ..tasks.base import VIDEO
 from ..training import Adam, AdamW, EarlyStopping, OneCycle
@@ -39,6 +40,8 @@ STEPS = 1500
 """Training steps that are enough for a few hundred clips; fewer clips are seen more often."""
 EPOCHS = 12, 100
 """Fewest and most times that each clip is seen."""
+LINEAR_STEPS = 20_000
+"""How often the linear model for comparison sees a clip, all together, if there are few."""
 
 
 class Video(Recipe):
@@ -75,7 +78,7 @@ class Video(Recipe):
 
 
 def _moving_digits(data: MovingDigits, choices: Choices) -> Plan:
-    preparation = Preparation(ink=True)
+    preparation = Preparation(SIDE, SIDE, frames=LENGTHS[1], ink=True)
     training, validation = data.training(), data.validation()
     return plan(
         "moving-digits",
@@ -96,17 +99,23 @@ def network(
     units: int | None = None,
     **identity: Any,
 ) -> Sequential:
-    """Convolutions over each frame, pooled until the map is small, then a recurrent layer over the frames."""
-    reads, sides = [], preparation.frame_shape[:2]
-    for filters in FILTERS:
-        pool = tuple(2 if side > SMALLEST_MAP else 1 for side in sides)
-        reads += [Conv2D(filters, 3, activation="relu", padding="same"), MaxPool2D(pool), BatchNorm(MOMENTUM)]
-        sides = tuple(side // step for side, step in zip(sides, pool, strict=True))
-    reads += [Flatten(), Dropout(DROPOUT), Dense(FEATURES, activation="relu")]
+    """A CNN over each frame, then a recurrent layer over the frames."""
     recurrent = RECURRENT[arch.partition("-")[2]](units or UNITS)
-    layers = [Masking(), TimeDistributed(Sequential(reads)), Dropout(DROPOUT), recurrent, Dropout(DROPOUT)]
+    reads = TimeDistributed(Sequential(frame_layers(preparation)))
+    layers = [Masking(), reads, Dropout(DROPOUT), recurrent, Dropout(DROPOUT)]
     layers.append(Dense(len(labels), activation="softmax"))
     return Sequential(layers, preparation.input_shape, labels=labels, **identity)
+
+
+def frame_layers(preparation: Preparation) -> list[Layer]:
+    """Convolutions over a frame, pooled until the map is small, and a dense layer."""
+    reads: list[Layer] = []
+    height, width = preparation.height, preparation.width
+    for filters in FILTERS:
+        pool = 1 + (height > SMALLEST_MAP), 1 + (width > SMALLEST_MAP)
+        reads += [Conv2D(filters, 3, activation="relu", padding="same"), MaxPool2D(pool), BatchNorm(MOMENTUM)]
+        height, width = height // pool[0], width // pool[1]
+    return [*reads, Flatten(), Dropout(DROPOUT), Dense(FEATURES, activation="relu")]
 
 
 def plan(
@@ -163,5 +172,6 @@ def linear(x: np.ndarray, y: np.ndarray, others: np.ndarray) -> np.ndarray:
     """The classes of other clips by the baseline: softmax regression on the mean of each clip's frames."""
     known, unknown = mean_frames(x), mean_frames(others)
     model = Sequential([Flatten(), Dense(int(y.max()) + 1, activation="softmax")], known.shape[1:])
-    model.fit(known, y, epochs=20, batch_size=64, optimizer=Adam(3e-3), verbose=False)
+    epochs = min(max(LINEAR_STEPS // len(known), 20), 300)
+    model.fit(known, y, epochs=epochs, batch_size=64, optimizer=Adam(3e-3), verbose=False)
     return model.answer(unknown)[0].argmax(axis=1)

@@ -11,7 +11,7 @@ import numpy as np
 from ..data.names import DATASETS
 from ..data.pictures.pixels import to_grey
 from ..data.pictures.prepare import DIGIT, Prepared, prepare_digits, prepare_noted
-from ..data.pictures.read import read_image
+from ..data.pictures.read import is_animated, read_image
 from ..data.pictures.samples import PictureReader
 from ..errors import Setting, UsageError
 from ..network import Network
@@ -24,6 +24,8 @@ from .classes import (
     ranking_as_json,
     read_folder,
 )
+
+FIRST_FRAME = "only the first frame is read; clips are read by models such as moving-digits"
 
 
 class Answer(NamedTuple):
@@ -54,7 +56,11 @@ class Pictures(NamesClasses):
         """
         picture = read_image(given)
         things = zip(*(_views(model, picture, every) for model in self.models), strict=True)
-        return [self._answer(views) for views in things]
+        answers = [self._answer(views) for views in things]
+        if answers and is_animated(given):
+            noted = "; ".join(filter(None, (FIRST_FRAME, answers[0].note)))
+            answers[0] = answers[0]._replace(note=noted)
+        return answers
 
     def answers(self, given: Any, every: bool = False) -> Iterator[list[Answer]]:
         """The answers to one picture, in one piece."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import math
 import re
 import struct
 import time
@@ -80,11 +81,11 @@ class TooCostly(Exception):
 
 
 class Content(io.BytesIO):
-    """The bytes of a file. Read again and again, or for too long, they end in TooCostly."""
+    """The bytes of a file. Read again and again, unless it is an animation, or for too long, they end in TooCostly."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, animated: bool = False) -> None:
         super().__init__(data)
-        self._left = 2 * len(data) + (64 << 20)
+        self._left = math.inf if animated else 2 * len(data) + (64 << 20)
         self._end = time.thread_time() + MAX_SECONDS
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -99,12 +100,13 @@ class Content(io.BytesIO):
 
 
 @contextmanager
-def opened(name: str, data: bytes, max_side: int | None = None) -> Iterator[Image]:
+def opened(name: str, data: bytes, max_side: int | None = None, animated: bool = False) -> Iterator[Image]:
     """The picture that is in these bytes, its header read and its cost known; `info["orientation"]` is EXIF's, 1…8
     (a TIFF has it in its own tags).
 
     With max_side a JPEG is decoded at an eighth, a quarter or half of its sides where they stay at least so long. Without,
-    only the header may be used. Raises ImageError, also for whatever fails while the picture is used.
+    only the header may be used. animated: all frames may be, each of which reads some bytes anew. Raises ImageError, also for
+    whatever fails while the picture is used.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -116,7 +118,7 @@ def opened(name: str, data: bytes, max_side: int | None = None) -> Iterator[Imag
                 scans = _scans(data) if max_side else (0, 0)
                 data, exif = _bare_jpeg(data)
             _check_directories(data)
-            with _identified(data) as image:
+            with _identified(data, animated) as image:
                 _check_size(image.size)
                 image.info["orientation"] = _orientation(image, exif)
                 if max_side:
@@ -144,10 +146,10 @@ def shrink(size: tuple[int, int], max_side: int) -> int:
     return -(-max(size) // max_side)
 
 
-def _identified(data: bytes) -> Image:
+def _identified(data: bytes, animated: bool) -> Image:
     from PIL import Image, JpegImagePlugin
 
-    content = Content(data)
+    content = Content(data, animated)
     if data[:3] == b"\xff\xd8\xff":  # what else there may be in the file (MPO) is not read
         return JpegImagePlugin.JpegImageFile(content)
     if data[:4] == b"\0\0\1\0":

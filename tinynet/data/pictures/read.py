@@ -15,6 +15,8 @@ from .formats import FORMATS, MAX_FILE, ORIENTATION, TooCostly, check_cost, open
 MAX_SIDE = 2048  # pixels; what a model reads is far smaller, and a photo of 50 megapixels is slow in full
 BIT_DEPTHS = (1, 255, 1023, 4095, 16383, 65535)  # largest values of what scanners and cameras store
 BLOCK = 1 << 20  # pixels that are converted at once, so that a large picture is never there as floats
+ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
+"""Formats whose several pictures are the frames of a clip; those of others are pages or sizes."""
 KINDS = "a picture is a path, bytes, an open binary file, a Pillow image or an array"
 
 
@@ -54,8 +56,19 @@ def read_size(source: Source) -> tuple[int, int]:
         return (width, height) if image.info["orientation"] in (5, 6, 7, 8) else (height, width)
 
 
+def is_animated(source: Any) -> bool:
+    """Whether a file, given by its path, has several frames; False for what cannot be read, and for any other source."""
+    if not isinstance(source, (str, os.PathLike)) or os.fspath(source) == "-":
+        return False
+    try:
+        with opened(*read_content(source), animated=True) as image:
+            return image.format in ANIMATED and getattr(image, "is_animated", False)
+    except ImageError:
+        return False
+
+
 def read_content(source: Source) -> tuple[str, bytes]:
-    """(its name in messages, the bytes of the file)."""
+    """(its name in messages, the bytes of the file). Raises ImageError where there are none."""
     if not (isinstance(source, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(source, "read")):
         raise ImageError(f"{KINDS}, not {type(source).__name__}.")
     advice = "give a picture such as a PNG or JPEG file"

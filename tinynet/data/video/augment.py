@@ -56,7 +56,7 @@ class ClipAugment(Augmentation):
 
 CLIPS = ClipAugment(shift=0.08, rotate=8.0, scale=0.15, shear=4.0, cut=0.25, speed=0.25, gain=0.2)
 """For folders of clips: no mirroring, since what goes to the left would go to the right."""
-MOVING = ClipAugment(shift=0.1, rotate=10.0, scale=0.25, shear=7.0, cut=0.4, speed=0.4, gain=0.2)
+MOVING = ClipAugment(shift=0.1, rotate=10.0, scale=0.1, shear=7.0, cut=0.2, speed=0.2, gain=0.2)
 """For digits that move."""
 
 

@@ -13,11 +13,13 @@ import numpy as np
 from ..pictures.mnist import Dataset
 from .prepare import Preparation, prepare_all
 
-SIDE = 64
-"""Pixels of a frame, in which a digit has 28; what is kept has half as many."""
-LENGTHS = 8, 16
-SPEEDS = 2.0, 6.0
-"""Pixels per frame."""
+SIDE = 32
+"""Pixels of a frame."""
+ROOM = 44, 72
+"""How wide a frame is in the pixels of a digit, of which it has 28: the digit takes 39 to 64 % of it."""
+LENGTHS = 6, 12
+SPEEDS = 0.02, 0.1
+"""Of a frame's side per frame."""
 DIRECTIONS = {"left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0)}
 LABELS = [f"{digit} {direction}" for digit in range(10) for direction in DIRECTIONS]
 TRAINING, VALIDATION = 16_000, 2_000
@@ -63,29 +65,42 @@ class MovingDigits:
 
 
 def moving(digits: np.ndarray, y: np.ndarray, seed: int) -> Clips:
-    """A clip of each digit, uint8 (n, 28, 28, 1): where it starts, which way it goes, how fast and how long is drawn from seed."""
+    """A clip of each digit, uint8 (n, 28, 28, 1): how large it is, where it starts, which way it goes, how fast and how long is drawn
+    from seed.
+    """
     rng, n = np.random.default_rng(seed), len(digits)
     way = rng.integers(0, len(DIRECTIONS), n)
     steps = np.array(list(DIRECTIONS.values()))[way] * rng.uniform(*SPEEDS, n)[:, None]
-    start = rng.uniform(0, SIDE, (n, 2))
+    start, room = rng.random((n, 2)), rng.uniform(*ROOM, n)
     lengths = rng.integers(LENGTHS[0], LENGTHS[1] + 1, n)
     time = np.arange(LENGTHS[1])[:, None]
-    x = np.zeros((n, LENGTHS[1], SIDE // 2, SIDE // 2, 1), np.uint8)
+    x = np.zeros((n, LENGTHS[1], SIDE, SIDE, 1), np.uint8)
     for begin in range(0, n, TOGETHER):
         some = slice(begin, begin + TOGETHER)
-        places = np.round(start[some, None] + time * steps[some, None]).astype(np.int64)
-        frames = _drawn(digits[some, :, :, 0], places)
+        places = start[some, None] + time * steps[some, None]
+        frames = _drawn(digits[some, :, :, 0], places, room[some])
         frames[time[:, 0] >= lengths[some, None]] = 0
         x[some] = frames[..., None]
     return Clips(x, len(DIRECTIONS) * y + way)
 
 
-def _drawn(digits: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Digits (n, 28, 28) at places (n, t, 2) of a frame whose sides meet, halved by the mean of 2×2 pixels: uint8 (n, t, 32, 32)."""
-    n, height, width = digits.shape
-    canvas = np.zeros((n, SIDE, SIDE), np.uint8)
-    canvas[:, :height, :width] = digits
-    rows, columns = ((np.arange(SIDE) - places[..., axis, None]) % SIDE for axis in (0, 1))
-    moved = canvas[np.arange(n)[:, None, None, None], rows[..., :, None], columns[..., None, :]]
-    halves = moved.reshape(*moved.shape[:2], SIDE // 2, 2, SIDE // 2, 2)
-    return (halves.mean(axis=(3, 5), dtype=np.float32) + 0.5).astype(np.uint8)
+def _drawn(digits: np.ndarray, places: np.ndarray, room: np.ndarray) -> np.ndarray:
+    """Digits (n, 28, 28) at places (n, t, 2), parts of a frame whose opposite sides meet, uint8 (n, t, SIDE, SIDE).
+
+    A pixel is the mean of four points of the digit.
+    """
+    n, size = digits.shape[:2]
+    canvas = np.pad(
+        digits, ((0, 0), (0, 1), (0, 1))
+    )  # whatever lies beside the digit is one row and one column of zeros
+    points = (np.arange(2 * SIDE) + 0.5) / (2 * SIDE)
+    within = (points - places[..., None]) % 1 * room[:, None, None, None]
+    rows, columns = np.moveaxis(np.minimum(within.astype(np.int64), size), 2, 0)
+    down = _pairs(canvas[np.arange(n)[:, None, None], rows].swapaxes(2, 3))
+    across = _pairs(np.take_along_axis(down, columns[..., None], axis=2).swapaxes(2, 3))
+    return (across / 4 + 0.5).astype(np.uint8)
+
+
+def _pairs(values: np.ndarray) -> np.ndarray:
+    """The sums of neighbours along the last axis, float32."""
+    return values[..., ::2].astype(np.float32) + values[..., 1::2]

@@ -14,10 +14,8 @@ import numpy as np
 
 from ...errors import ImageError
 from ..pictures.formats import MAX_SECONDS, TooCostly, is_picture, opened
-from ..pictures.read import Source, read_content, read_image, read_size, unpack
+from ..pictures.read import ANIMATED, Source, is_animated, read_content, read_image, read_size, unpack
 
-ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
-"""Formats whose pictures may be the frames of a clip; those of others are pages or sizes."""
 MAX_SIDE = 256
 """Pixels of the longer side of a frame; a larger one is reduced while it is read."""
 CLIP = re.compile(r"[^.].*\.(gif|webp|a?png|avif)", re.IGNORECASE)
@@ -47,41 +45,32 @@ def read_clip(source: Source | np.ndarray | Any, most: int) -> list[np.ndarray]:
         ImageError: what `read_image` refuses, a clip of fewer than two frames, one that takes more than 5 s to unpack, a video.
     """
     if isinstance(source, np.ndarray):
-        if source.ndim not in (3, 4) or len(source) < 2:
+        if source.ndim not in (3, 4) or len(source) < 2 or source.shape[2:] in ((3,), (4,)):
             raise ImageError(
                 f"a clip has the shape (t, h, w) or (t, h, w, c), with two frames or more, not {source.shape}."
             )
         return [read_image(source[index], MAX_SIDE) for index in evenly(len(source), most)]
     if hasattr(source, "getbands"):
-        return [read_image(frame, MAX_SIDE) for frame in _taken(source, "the clip", most)]
+        return _of_pillow(source, most)
     if isinstance(source, (str, os.PathLike)) and os.path.isdir(source):
         files = frame_files(Path(source))
         _check_count(os.fspath(source), len(files))
         return [read_image(files[index], MAX_SIDE) for index in evenly(len(files), most)]
     name, data = read_content(source)
     if any(start.match(data) for start in FOREIGN):
+        video = name if os.path.exists(name) else "VIDEO.mp4"
+        places = shlex.quote(video), shlex.quote(f"{os.path.splitext(video)[0]}.gif")
         raise ImageError(
-            f"{name} is a video; convert it first: ffmpeg -i {shlex.quote(name)} -vf fps=10,scale=128:-2 "
-            f"{shlex.quote(os.path.splitext(name)[0] + '.gif')}"
+            f"{name} is a video; convert it first: ffmpeg -i {places[0]} -vf fps=10,scale=128:-2 {places[1]}"
         )
-    with opened(name, data, MAX_SIDE) as image:
+    with opened(name, data, MAX_SIDE, animated=True) as image:
         orientation = image.info["orientation"]
-        return [unpack(frame, MAX_SIDE, orientation) for frame in _taken(image, "", most)]
+        return [unpack(frame, MAX_SIDE, orientation) for frame in _taken(image, most)]
 
 
 def evenly(count: int, most: int) -> list[int]:
     """Indices of at most so many of `count` frames, the first and the last among them."""
     return np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()
-
-
-def count_frames(path: Path) -> int:
-    """How many frames a file has, 1 for a picture and for what cannot be read."""
-    try:
-        name, data = read_content(path)
-        with opened(name, data) as image:
-            return _count(image)
-    except ImageError:
-        return 1
 
 
 def frame_files(folder: Path) -> list[Path]:
@@ -95,7 +84,8 @@ def frame_files(folder: Path) -> list[Path]:
 def is_clip(path: Path) -> bool:
     """Whether a file or folder should be a clip, going by its name, and by what a folder holds."""
     if path.is_dir():
-        return not path.name.startswith(".") and len(frame_files(path)) > 1
+        files = [] if path.name.startswith(".") else frame_files(path)
+        return len(files) > 1 and not is_animated(files[0])
     return (CLIP.fullmatch(path.name) or VIDEO.fullmatch(path.name)) is not None and path.is_file()
 
 
@@ -114,22 +104,36 @@ def _count(image: Any) -> int:
     return getattr(image, "n_frames", 1) if image.format in (*ANIMATED, None) else 1
 
 
-def _taken(image: Any, name: str, most: int) -> Iterator[Any]:
-    """A Pillow image at each frame that is taken; afterwards it is where it was before."""
-    place, end = image.tell(), time.thread_time() + MAX_SECONDS
-    count = _count(image)
-    _check_count(name, count)
-    for index in evenly(count, most):
+def _of_pillow(image: Any, most: int) -> list[np.ndarray]:
+    """Frames of a Pillow image, which is afterwards at the frame where it was before."""
+    place = image.tell()
+    try:
+        return [read_image(frame, MAX_SIDE) for frame in _taken(image, most)]
+    except ImageError:
+        raise
+    except TooCostly as error:
+        raise ImageError(f"the clip {error}; make it smaller first.") from None
+    except Exception:  # each of Pillow's readers fails in its own way on a bad file
+        raise ImageError("the clip is damaged or cut off; read or save it again.") from None
+    finally:
+        image.seek(place)
+
+
+def _taken(image: Any, most: int) -> Iterator[Any]:
+    """A Pillow image at each frame that is taken. It goes from frame to frame, so that the time is known between any two."""
+    end, count = time.thread_time() + MAX_SECONDS, _count(image)
+    _check_count("", count)
+    chosen = {*evenly(count, most)}
+    for index in range(count):
         image.seek(index)
-        yield image
+        if index in chosen:
+            yield image
         if time.thread_time() > end:
             raise TooCostly(f"takes more than {MAX_SECONDS:.0f} s to unpack its {count:,} frames")
-    image.seek(place)
 
 
 def _check_count(name: str, count: int) -> None:
     if count < 2:
         one = "has only one frame" if count else "holds no frames"
-        raise ImageError(
-            f"{name} {one}, but a clip has two or more; pictures are read by models such as digits.".lstrip()
-        )
+        advice = "pictures are read by models such as digits"
+        raise ImageError(f"{name} {one}, but a clip has two or more; {advice}.".lstrip())

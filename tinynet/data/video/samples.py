@@ -13,8 +13,9 @@ import numpy as np
 from ...errors import ImageError
 from ..folders import PARTS, class_folders, find_samples
 from ..pictures.formats import is_picture
+from ..pictures.read import is_animated
 from .prepare import Preparation, as_long_as_the_longest, prepare
-from .read import CLIP, VIDEO, count_frames, evenly, frame_size, is_clip, read_clip
+from .read import CLIP, VIDEO, evenly, frame_size, is_clip, read_clip
 
 LONG_SIDE = 40
 """Most pixels of the longer side of a frame by default."""
@@ -90,7 +91,7 @@ def holds_clips(folder: Path) -> bool:
     except (OSError, ValueError):  # which `load_folder` will tell
         return False
     chosen = [files[index] for index in evenly(len(files), LOOKED_AT)] if files else []
-    several = sum(CLIP.fullmatch(path.name) is not None and count_frames(path) > 1 for path in chosen)
+    several = sum(CLIP.fullmatch(path.name) is not None and is_animated(path) for path in chosen)
     moving = several * len(files) / (len(chosen) or 1)
     return clips + moving > len(files) - moving
 

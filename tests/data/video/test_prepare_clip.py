@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.clips import animation, clip
+from tinynet.data.video.prepare import Preparation, lengths_of, mean_frames, prepare, prepare_all
+from tinynet.data.video.read import read_clip
+from tinynet.errors import TinynetError
+
+
+def frames(kind="left", seed=0, **settings):
+    return read_clip(animation(clip(kind, seed, **settings)), 16)
+
+
+def test_frames_are_fitted_into_the_shape_of_the_model():
+    x = prepare(frames(count=7), Preparation(20, 30, "colour"))
+    assert x.shape == (7, 20, 30, 3) and x.dtype == np.uint8 and x.min() >= 1
+    assert prepare(frames(count=7), Preparation(20, 30)).shape == (7, 20, 30, 1)
+
+
+def test_frames_of_different_sizes_and_colours_become_alike():
+    rng = np.random.default_rng(0)
+    odd = [rng.random(shape, dtype=np.float32) for shape in ((9, 8, 1), (5, 20, 3), (1, 1, 4), (40, 3, 1))]
+    for preparation in (Preparation(16, 16), Preparation(16, 16, "colour"), Preparation(16, 16, ink=True)):
+        assert prepare(odd, preparation).shape == (4, *preparation.frame_shape)
+
+
+def test_ink_looks_alike_in_any_colours():
+    """Light on dark, dark on light, and colours that are equally bright."""
+    shape = np.zeros((4, 32, 32, 1), np.float32)
+    for t in range(4):
+        shape[t, 10:20, 5 + 3 * t : 12 + 3 * t] = 1
+    expected = prepare(shape, Preparation(ink=True))
+    for ground, ink in (((1, 1, 1), (0, 0, 0)), ((0.2, 0.3, 0.2), (0.6, 0.3, 0.2)), ((0.5,) * 3, (0.4,) * 3)):
+        coloured = np.float32(ground) + shape * (np.float32(ink) - np.float32(ground))
+        assert np.array_equal(prepare(coloured.astype(np.float32), Preparation(ink=True)), expected)
+
+
+@pytest.mark.parametrize("ink", [False, True])
+def test_a_clip_of_one_plain_colour_shows_nothing(ink):
+    plain = [np.full((9, 9, 1), 0.7, np.float32)] * 5
+    assert prepare(plain, Preparation(ink=ink)) is None
+    assert prepare([*plain, plain[0] - 0.3], Preparation()) is not None  # the light goes out
+
+
+def test_black_frames_are_no_padding():
+    black = np.zeros((6, 32, 32, 1), np.float32)
+    black[2] = 1
+    assert lengths_of(prepare(black, Preparation())[None]).tolist() == [6]
+
+
+def test_clips_of_any_length_lie_side_by_side():
+    x = prepare_all(
+        [frames(count=5), frames(seed=1, count=9), [np.zeros((4, 4, 1), np.float32)] * 3], Preparation(8, 8)
+    )
+    assert x.shape == (3, 9, 8, 8, 1) and lengths_of(x).tolist() == [5, 9, 0]
+    expected = x[0, :5].mean(axis=0) / 255
+    np.testing.assert_allclose(mean_frames(x)[0], expected, rtol=1e-5)
+
+
+def test_it_stays_what_the_file_says():
+    found = Preparation(24, 40, "colour", 12, True)
+    assert Preparation.from_settings(found.settings()) == found
+    assert found.settings()["kind"] == "video" and found.input_shape == (None, 24, 40, 3)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"height": 0},
+        {"width": 1000},
+        {"frames": 1},
+        {"colours": "sepia"},
+        {"ink": 1},
+        {"kind": "sound"},
+        {"side": 3},
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(change):
+    with pytest.raises(TinynetError):
+        Preparation.from_settings({**Preparation().settings(), **change})
