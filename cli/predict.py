@@ -9,17 +9,17 @@ from collections.abc import Iterable
 import click
 
 from tinynet.cli import completion
-from tinynet.cli.options import device_options, json_option, load_model
+from tinynet.cli.options import device_options, json_option, load_models
 from tinynet.terminal import echo, note, print_json
 
 
 @click.command("predict")
 @click.argument("table", metavar="TABLE.csv", shell_complete=completion.files)
-@click.option("--model", "name", required=True, metavar="FILE.npz", shell_complete=completion.models,
-              help="A model that was trained on a table with these columns.")  # fmt: skip
+@click.option("--model", "names", required=True, multiple=True, metavar="FILE.npz", shell_complete=completion.models,
+              help="A model that was trained on a table with these columns; repeat it to average several.")  # fmt: skip
 @json_option
 @device_options
-def command(table: str, name: str, as_json: bool) -> int:
+def command(table: str, names: tuple[str, ...], as_json: bool) -> int:
     """Predict the column that the model was trained for, for each row of TABLE.csv; - reads the table from stdin.
 
     Prints the table with an added column, prediction; for classes, also probability.
@@ -28,7 +28,7 @@ def command(table: str, name: str, as_json: bool) -> int:
     from tinynet.tasks import expect
     from tinynet.tasks.rows import COLUMN, Rows
 
-    task = expect(Rows, load_model(name))
+    task = expect(Rows, *load_models(names).models)
     given = read_table(table)
     predictions = task.answer(given)
     for line in task.notes(given):

@@ -104,9 +104,14 @@ def load_folder(path: str | Path, reader: Reader, labels: Sequence[str] | None =
     if labels:
         check_classes([name for name, files in found.items() if files], labels, path)
     x, kept, blank, unreadable = read_all([file for files in found.values() for file in files], reader)
-    names = {file.parent.name for file in kept + blank}
+    names = {file.parent.name for file in (kept + blank if labels else kept)}
+    shown_nothing = {file.parent.name for file in blank}
     warnings = [
-        f"{folder} has no {reader.sample} that can be read" for folder in folders if folder.name not in names
+        f"nothing is found in any {reader.sample} of {folder}"
+        if folder.name in shown_nothing
+        else f"{folder} has no {reader.sample} that can be read"
+        for folder in folders
+        if folder.name not in names
     ]
     if len(names) < (1 if labels else 2):
         raise DataError(_too_few_classes(path, names, unreadable + warnings, labels, reader))

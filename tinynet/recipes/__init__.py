@@ -29,7 +29,7 @@ OPTIONS = {
     "target": "is a column of a table, but DATA is {holds}; leave it out",
     "target_type": "is for a column of a table, but DATA is {holds}; leave it out",
     "drop": "is for columns of a table, but DATA is {holds}; leave it out",
-    "base": "is for pictures, sounds and texts, but DATA is {holds}; leave it out",
+    "base": "is for pictures, sounds, clips and texts, but DATA is {holds}; leave it out",
 }
 """Settings that not every recipe and architecture takes, and the message for one that does not."""
 
@@ -95,7 +95,7 @@ def plan(data: str, choices: Choices) -> Plan:
     made.model.metadata["task"] = recipe.task
     if choices.begun:
         made.model.metadata["base"] = choices.begun.record()
-        made.layers = choices.begun.lines()
+        made.layers = choices.begun.lines(recipe.output)
     return made
 
 

@@ -67,6 +67,8 @@ class Recipe:
     """What the data holds, as a phrase for messages."""
     options: ClassVar[frozenset[str]] = frozenset()
     """Settings that it takes in addition to those of every training and of the architecture."""
+    output: ClassVar[str] = "new"
+    """What the output layer is of a network that begins with a base."""
 
     def matches(self, data: str, choices: Choices) -> bool:
         """Whether it fits DATA, judged by its name and first lines, and the user's choices."""

@@ -134,10 +134,11 @@ def plan(
     """The plan for sounds (n, steps, 2 · step, mels, 1); the user's choices override the recipe's."""
     arch, (x, y) = choices.arch, training
     name = f"{name}-{arch}"
+    identity = {"seed": choices.seed, "name": name}
     if choices.begun:
-        model = choices.begun.network(labels, preparation.input_shape, seed=choices.seed, name=name)
+        model = choices.begun.network(labels, preparation.input_shape, **identity)
     else:
-        model = network(preparation, labels, arch, choices.units, seed=choices.seed, name=name)
+        model = network(preparation, labels, arch, choices.units, **identity)
     model.metadata.update(about=about, input=preparation.settings())
     batch_size = choices.batch_size or BATCH_SIZE
     epochs = min(max(STEPS // -(-len(x) // batch_size), EPOCHS[0]), EPOCHS[1])

@@ -77,6 +77,7 @@ class Text(Recipe):
     kind = "sequence"
     holds = "text"
     options = frozenset({"base"})
+    output = "new for new characters"
 
     def matches(self, data: str, choices: Choices) -> bool:
         return data == "shakespeare" or (data.lower().endswith(".txt") and os.path.exists(data))

@@ -81,14 +81,14 @@ class Base:
             digest.update(np.ascontiguousarray(array).data)
         return {"base": self.name, "freeze": self.frozen, "base weights": digest.hexdigest()}
 
-    def lines(self) -> list[str]:
-        """Which layers are its own, and which of them are frozen, as a table."""
+    def lines(self, output: str) -> list[str]:
+        """Which layers are its own, and which of them are frozen, as a table; output: what the output layer is."""
         cells = [("", "layer", "parameters", "")]
         for number, (name, layer) in enumerate(self.layers.items(), 1):
             how = "frozen" if number <= self.frozen else "fine-tuned"
             said = f"of {self.name}, {how}" if layer.parameters else f"of {self.name}"
             cells.append((str(number), name, f"{layer.parameter_count():,}", said))
-        return [*table([*cells, (str(len(cells)), "output", "", "new")], left=(1, 3))]
+        return [*table([*cells, (str(len(cells)), "output", "", output)], left=(1, 3))]
 
 
 def begin(name: str, freeze: str | int | None, task: str, body: Callable[[Sequential], Chain]) -> Base:

@@ -50,7 +50,7 @@ class Video(Recipe):
     task = VIDEO
     kind = "video"
     holds = "clips"
-    options = frozenset({"augment"})
+    options = frozenset({"augment", "base"})
 
     def matches(self, data: str, choices: Choices) -> bool:
         if data == "moving-digits":
@@ -60,7 +60,8 @@ class Video(Recipe):
     def plan(self, data: str, choices: Choices) -> Plan:
         if data == "moving-digits":
             return _moving_digits(load(data), choices)
-        found = load_folder(data, ClipReader())
+        reader = ClipReader(Preparation.of(choices.begun.model)) if choices.begun else ClipReader()
+        found = load_folder(data, reader)
         training, validation = stratified_split(found.y, VALIDATION, choices.seed)
         made = plan(
             Path(data).resolve().name,
@@ -79,6 +80,8 @@ class Video(Recipe):
 
 def _moving_digits(data: MovingDigits, choices: Choices) -> Plan:
     preparation = Preparation(SIDE, SIDE, frames=LENGTHS[1], ink=True)
+    if choices.begun:
+        preparation = Preparation.of(choices.begun.model)
     training, validation = data.training(), data.validation()
     return plan(
         "moving-digits",
@@ -132,7 +135,11 @@ def plan(
     """The plan for clips (n, frames, height, width, channels); the user's choices override the recipe's."""
     arch, (x, y) = choices.arch, training
     name = f"{name}-{arch}"
-    model = network(preparation, labels, arch, choices.units, seed=choices.seed, name=name)
+    identity = {"seed": choices.seed, "name": name}
+    if choices.begun:
+        model = choices.begun.network(labels, preparation.input_shape, **identity)
+    else:
+        model = network(preparation, labels, arch, choices.units, **identity)
     model.metadata.update(about=about, input=preparation.settings())
     batch_size = choices.batch_size or BATCH_SIZE
     epochs = min(max(STEPS // -(-len(x) // batch_size), EPOCHS[0]), EPOCHS[1])
@@ -140,7 +147,7 @@ def plan(
         "epochs": choices.epochs or epochs,
         "batch_size": batch_size,
         "optimizer": AdamW(
-            OneCycle(choices.learning_rate or PEAK_LEARNING_RATE),
+            OneCycle(choices.rate(PEAK_LEARNING_RATE)),
             weight_decay=WEIGHT_DECAY,
             clip_norm=CLIP_NORM,
         ),

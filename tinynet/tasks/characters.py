@@ -65,7 +65,7 @@ class Characters(Task[Text, TextMeasures]):
         super().__init__(*models)
         if len(models) > 1:
             raise UsageError(
-                "several models can be averaged for pictures, but not for writing text; give one"
+                "several models can be averaged where they name classes or predict rows of a table, but not for writing text; give one"
             )
         self.alphabet = alphabet_of(self.model)
 

@@ -23,9 +23,9 @@ COLUMN = "prediction"
 
 @dataclass
 class LabelledRows:
-    """Rows that a model is measured on. x: as it reads them; y: classes by index, or numbers, (n,)."""
+    """Rows that models are measured on. xs: for each model, as it reads them; y: classes by index, or numbers, (n,)."""
 
-    x: np.ndarray
+    xs: Sequence[np.ndarray]
     y: np.ndarray
     remarks: Sequence[str] = ()
     unreadable: Sequence[str] = ()
@@ -59,42 +59,59 @@ class Prediction:
 
 
 class Rows(Task[LabelledRows, "ClassMeasures | NumberMeasures"]):
-    """A network that predicts one column of a table from the others."""
+    """Networks that predict one column of a table from the others, each from the columns that its own file lists; several vote."""
 
     name = ROWS
 
     def __init__(self, *models: Network) -> None:
         super().__init__(*models)
-        if len(models) > 1:
-            raise UsageError(
-                "several models can be averaged for pictures, text and sounds, but not for tables; give one"
-            )
-        check_task(self.model, ROWS)
-        spec = self.model.metadata["input"]
-        self.preparation = Preparation.from_json(spec.get("columns"), self.model.name)
-        self.target = spec.get("target")
-        self.number = None if self.model.labels else Number.from_json(spec.get("number"), self.model.name)
-        shapes = (self.preparation.size,), (len(self.model.labels) if self.model.labels else 1,)
-        if not isinstance(self.target, str) or (self.model.input_shape, self.model.output_shape) != shapes:
-            raise UsageError(
-                f"{self.model.name} does not fit the columns that its file lists; train it again on its table"
-            )
+        self.preparations, self.numbers = [], []
+        for model in models:
+            check_task(model, ROWS)
+            spec = model.metadata["input"]
+            preparation = Preparation.from_json(spec.get("columns"), model.name)
+            self.preparations.append(preparation)
+            self.numbers.append(None if model.labels else Number.from_json(spec.get("number"), model.name))
+            shapes = (preparation.size,), (len(model.labels) if model.labels else 1,)
+            if not isinstance(spec.get("target"), str) or (model.input_shape, model.output_shape) != shapes:
+                raise UsageError(
+                    f"{model.name} does not fit the columns that its file lists; train it again on its table"
+                )
+        self.number, self.target = self.numbers[0], self.model.metadata["input"]["target"]
+        for model in models:
+            if (other := model.metadata["input"]["target"]) != self.target:
+                raise UsageError(
+                    f"the models {self.model.name} and {model.name} predict {self.target} and {other} and cannot be averaged"
+                )
 
     def answer(self, given: Table) -> list[Prediction]:
         """The predictions for the rows of a table, in order; a target column in it is ignored."""
-        x = self.preparation.apply(given)
-        if not len(x):
+        xs = self._inputs(given)
+        if not len(given):
             return []
-        outputs = self.model.answer(x)[0]
-        check_finite_output(self.model.name, outputs)
+        outputs = self._outputs(xs)
         if self.number is not None:
-            return [Prediction(self.number.written(v, given.decimal)) for v in self.number.value(outputs)]
+            return [Prediction(self.number.written(v, given.decimal)) for v in outputs]
         labels = self.model.labels or []
         return [Prediction(labels[row.argmax()], float(row.max())) for row in outputs]
 
+    def _inputs(self, given: Table) -> list[np.ndarray]:
+        return [preparation.apply(given) for preparation in self.preparations]
+
+    def _outputs(self, xs: Sequence[np.ndarray]) -> np.ndarray:
+        """The mean of the models' probabilities (n, classes), or of their numbers (n,)."""
+        votes = []
+        for model, x, number in zip(self.models, xs, self.numbers, strict=True):
+            outputs = model.answer(x)[0]
+            check_finite_output(model.name, outputs)
+            votes.append(outputs if number is None else number.value(outputs))
+        return np.mean(votes, axis=0) if len(votes) > 1 else votes[0]
+
     def notes(self, given: Table) -> list[str]:
-        """Notes on a table to predict."""
-        return self.preparation.notes(given)
+        """Notes on a table to predict, each once."""
+        return [
+            *dict.fromkeys(note for preparation in self.preparations for note in preparation.notes(given))
+        ]
 
     def read(self, data: str) -> LabelledRows:
         """The rows of a table that have a target, which must be a class that the model knows, or a number."""
@@ -103,9 +120,9 @@ class Rows(Task[LabelledRows, "ClassMeasures | NumberMeasures"]):
         remarks = [f"note: {note}" for note in self.notes(rows)]
         if left_out := len(table) - len(rows):
             remarks.append(f"note: left out {counted(left_out, 'row')} without {self.target}")
-        if was_trained_on(self.model, data):
+        if any(was_trained_on(model, data) for model in self.models):
             remarks.append("note: it was trained on some of these rows, so this is too optimistic")
-        return LabelledRows(self.preparation.apply(rows), self._targets(rows, fields), remarks)
+        return LabelledRows(self._inputs(rows), self._targets(rows, fields), remarks)
 
     def _targets(self, table: Table, fields: list[str]) -> np.ndarray:
         if self.number is not None:
@@ -121,8 +138,8 @@ class Rows(Task[LabelledRows, "ClassMeasures | NumberMeasures"]):
     def evaluate(self, data: LabelledRows) -> ClassMeasures | NumberMeasures:
         """Accuracy and confusion matrix, or the errors of numbers."""
         if self.number is None:
-            return measure_classes(self.models, LabelledSamples([data.x], data.y, data.y[:0]), "row")
-        return measure_numbers(self.number.value(self.model.answer(data.x)[0]), data.y)
+            return measure_classes(self.models, LabelledSamples(data.xs, data.y, data.y[:0]), "row")
+        return measure_numbers(self._outputs(data.xs), data.y)
 
     def show(self, found: ClassMeasures | NumberMeasures | list[Prediction]) -> Iterator[str]:
         """Measures, or one line per prediction."""

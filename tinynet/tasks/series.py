@@ -100,7 +100,7 @@ class Forecasting(Task[History, ForecastMeasures]):
         super().__init__(*models)
         if len(models) > 1:
             raise UsageError(
-                "several models can be averaged for pictures, text and sounds, but not for series; give one"
+                "several models can be averaged where they name classes or predict rows of a table, but not for series; give one"
             )
         check_task(self.model, SERIES)
         try:

@@ -27,7 +27,7 @@ DATA = {
     "labels": "labels",
     "weights": "weights of samples or classes",
     "validation": "validation data",
-    "base weights": "weights of the base",
+    "base.weights": "weights of the base",
 }
 """Entries that are hashes, and what they are hashes of."""
 DEEPEST = 8
@@ -37,17 +37,19 @@ DEEPEST = 8
 def identity(training: Training) -> dict[str, Any]:
     """Setting → value, as JSON holds it; data as hashes. Data come first, since other differences may follow from them."""
     model, stopping = training.model, training.early_stopping
-    validation = training.validation
+    validation, base = training.validation, model.metadata.get("base", {})
     return dict(
         _flat(
             {
+                "base": base.get("base"),
+                "base.weights": base.get("base weights"),
+                "freeze": base.get("freeze"),
                 "samples": _fingerprint(training.samples.x),
                 "vocabulary": _hash(model.vocabulary),
                 "class names": _hash(model.labels),
                 "labels": _fingerprint(training.samples.targets),
                 "weights": _fingerprint(training.samples.weights),
                 "validation": validation and _fingerprint_of(validation),
-                **model.metadata.get("base", {}),
                 "network": [layer.type_name() for layer in model.layers],
                 "input_shape": model.input_shape,
                 **{name: layer.config() for name, layer in model.children().items()},

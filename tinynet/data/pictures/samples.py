@@ -74,5 +74,5 @@ def _plain_pictures(x: np.ndarray, path: Path) -> list[str]:
         return [
             f"all {len(x)} pictures of {path} look the same once they are prepared: there is nothing to learn from"
         ]
-    plain = sum(bool((picture == picture[0, 0]).all()) for picture in x.reshape(*x.shape[:3], -1))
+    plain = sum(bool((picture == picture[0, 0]).all()) for picture in x)
     return [f"{plain} of {len(x)} pictures of {path} are blank: one plain colour"] if plain else []
