@@ -97,7 +97,7 @@ def test_what_may_be_mirrored_follows_from_the_names_of_classes(labels, expected
 def test_the_last_batch_of_an_epoch_is_not_a_single_picture(samples):
     size = batch_size(samples)
     last = samples % size or size
-    assert last >= min(samples, 8) and 10 <= size <= 80 or size == samples
+    assert size == samples or (last >= 8 and 10 <= size <= 80)
 
 
 def test_rare_classes_count_more_per_picture_and_less_than_all_together():
