@@ -12,7 +12,7 @@ from tinynet.data.pictures.augment import CHARACTERS, PHOTOS
 from tinynet.data.pictures.samples import LONG_SIDES, MANY, PictureReader
 from tinynet.layers import Chain
 from tinynet.recipes.base import Choices
-from tinynet.recipes.folder import EPOCHS, augmentation, class_weights, network
+from tinynet.recipes.folder import EPOCHS, augmentation, batch_size, class_weights, network
 
 
 def draw(folder, name, count, side=24, seed=0):
@@ -91,6 +91,13 @@ def test_what_may_be_mirrored_follows_from_the_names_of_classes(labels, expected
         assert not found.flip and found.crop == PHOTOS.crop
     else:
         assert found == expected
+
+
+@pytest.mark.parametrize("samples", [2, 7, 8, 33, 49, 639, 640, 705, 2948, 50_000])
+def test_the_last_batch_of_an_epoch_is_not_a_single_picture(samples):
+    size = batch_size(samples)
+    last = samples % size or size
+    assert size == samples or (last >= 8 and 10 <= size <= 80)
 
 
 def test_rare_classes_count_more_per_picture_and_less_than_all_together():

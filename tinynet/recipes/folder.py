@@ -27,8 +27,10 @@ from .blocks import residual
 
 VALIDATION = 0.15
 """Fraction of each class that is held out to choose the best epoch."""
-VIEWS, EPOCHS = 400_000, (10, 300)
+VIEWS, EPOCHS = 400_000, (10, 150)
 """How many pictures are seen in a training, unless that is to see each fewer or more times than this."""
+FEW, SMALL_BATCH = 640, 16
+"""With fewer pictures the batches are smaller, since a training needs steps."""
 WIDTH, DROPOUT = 32, 0.2
 LARGE = 64
 """Side of pictures from which on the first convolution halves them."""
@@ -78,13 +80,13 @@ def plan(name: str, choices: Choices, found: FolderData) -> Plan:
     shape, y = found.x.shape[1:], found.y[training]
     return pictures.plan(
         name,
-        choices,
+        replace(choices, batch_size=choices.batch_size or batch_size(len(y))),
         (found.x[training], y),
         (found.x[validation], found.y[validation]),
         labels=found.labels,
         preparation=found.preparation,
         layers=network(shape, len(found.labels)),
-        epochs=min(max(VIEWS // len(training), EPOCHS[0]), EPOCHS[1]),
+        epochs=min(max(VIEWS // len(y), EPOCHS[0]), EPOCHS[1]),
         augment=augmentation(found.labels),
         label_smoothing=LABEL_SMOOTHING,
         class_weight=class_weights(y),
@@ -103,6 +105,12 @@ def network(input_shape: tuple[int, int, int], classes: int) -> list[Layer]:
     while side // 2 >= SMALLEST_MAP:
         side, stages = side // 2, stages + 1
     return residual(input_shape, classes, WIDTH, 1, stages, DROPOUT, strides)
+
+
+def batch_size(samples: int) -> int:
+    """About the usual size, so that no batch of an epoch is much smaller: batch normalisation needs several pictures."""
+    size = pictures.BATCH_SIZE if samples >= FEW else SMALL_BATCH
+    return -(-samples // max(round(samples / size), 1))
 
 
 def augmentation(labels: Sequence[str]) -> Augment:

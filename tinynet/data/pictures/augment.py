@@ -195,7 +195,7 @@ def draw_colours(settings: Augment, count: int, channels: int, rng: np.random.Ge
     mixing = np.eye(channels, dtype=np.float32)[None]
     if channels == 3:
         saturation = np.exp(math.log1p(settings.saturation) * amount[2])
-        grey = np.tile(np.float32(LUMA), (3, 1))
+        grey = np.tile(np.array(LUMA, np.float32), (3, 1))
         mixing = (grey + saturation * (mixing - grey)) @ _turned(math.radians(settings.hue) * amount[3])
     offset = np.broadcast_to(0.5 * brightness * (1 - contrast), (count, channels, 1))
     factors = np.broadcast_to(brightness * contrast * mixing, (count, channels, channels))
@@ -204,7 +204,7 @@ def draw_colours(settings: Augment, count: int, channels: int, rng: np.random.Ge
 
 def _turned(angle: np.ndarray) -> np.ndarray:
     """Rotations (count, 3, 3) about the axis of greys, by angles (count, 1, 1): Rodrigues' formula."""
-    across = np.float32([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.float32(math.sqrt(3))
+    across = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]], np.float32) / np.float32(math.sqrt(3))
     cosine = np.cos(angle)
     return cosine * np.eye(3, dtype=np.float32) + np.sin(angle) * across + (1 - cosine) / 3
 
