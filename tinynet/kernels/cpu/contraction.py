@@ -6,8 +6,9 @@ Which memory a row is and what is summed over are tables, made once per shape by
 a sum over the elements of a patch for a convolution, over the pixels of pictures for the gradient of its kernel.
 
 Blocking: w is read in panels of WIDTH columns, whose few dozen kilobytes stay in L1 while all tiles of a picture pass.
-A panel is packed, its lines one after the other, where lines would end inside it, where w is transposed, or where it is read so often
-that half of L1's sets are too few. Bound by the multipliers; small shapes by the launch.
+The columns that are left beside whole panels are taken LANES at a time by the narrow tile: 16 filters are not computed as 32.
+Panels are packed, the lines of each one after the other, where w is transposed or is read so often that half of L1's sets are too few.
+Bound by the multipliers; small shapes by the launch.
 """
 
 from __future__ import annotations
@@ -21,7 +22,19 @@ import numpy as np
 from . import memory
 from .compiler.jit import helper, jit
 from .compiler.simd import LANES, load, load_until, store, store_until, transpose
-from .compiler.tile import ROWS, WIDTH, finish, outer, resume, row_offsets, start
+from .compiler.tile import (
+    READS_CUT_LINES,
+    ROWS,
+    WIDTH,
+    finish,
+    outer,
+    outer_narrow,
+    resume,
+    resume_narrow,
+    row_offsets,
+    start,
+    start_narrow,
+)
 from .flat import CHUNK, chunks, flat
 from .functions import clear
 from .plans import PLANS, kept
@@ -90,6 +103,13 @@ def _lengths_of(sizes):
     return sizes[6], sizes[7], sizes[8], sizes[9], sizes[10], sizes[11], sizes[12]
 
 
+@helper
+def _column_of(panel, columns):
+    """Where a panel begins: WIDTH columns each, those that are left LANES each."""
+    wide = columns // WIDTH
+    return panel * WIDTH if panel <= wide else min(columns, wide * WIDTH + (panel - wide) * LANES)
+
+
 @jit
 def contract(task, x, w, bias, y, in_rows, out_rows, tiles, offsets, sizes, slope):
     """A task is a share of the rows and columns of one group: a picture, or a chunk of pictures with a partial sum.
@@ -100,29 +120,43 @@ def contract(task, x, w, bias, y, in_rows, out_rows, tiles, offsets, sizes, slop
     x_group, x_step, y_group, columns, w_step, w_panel, w_line = _lengths_of(sizes)
     group, part = divmod(task, row_parts * panel_parts)
     row_part, panel_part = divmod(part, panel_parts)
-    panels = (columns + WIDTH - 1) // WIDTH
+    wide = columns // WIDTH
+    panels = wide + (columns % WIDTH + LANES - 1) // LANES
     first_panel, last_panel = panels * panel_part // panel_parts, panels * (panel_part + 1) // panel_parts
     stop = group * y_group + columns
     if begin == CLEAR:
         for row in range(group * y_group, (group + 1) * y_group, columns):
-            clear(y, row + first_panel * WIDTH, row + min(columns, last_panel * WIDTH))
+            clear(y, row + _column_of(first_panel, columns), row + _column_of(last_panel, columns))
     first_step, last_step = (steps * group // groups, steps * (group + 1) // groups) if shared else (0, steps)
     for step in range(first_step, last_step):
         tile_list = 0 if shared else 2 * step
         first_tile, count = tiles[tile_list], tiles[tile_list + 1] - tiles[tile_list]
         origin = group * x_group + step * x_step
+        fresh = step == first_step and begin == BIAS
         for panel in range(first_panel, last_panel):
-            column = group * y_group + panel * WIDTH
+            place = _column_of(panel, columns)
+            column, left = group * y_group + place, columns - place
+            lines = step * w_step + place // WIDTH * w_panel + place % WIDTH
             for tile in range(count * row_part // row_parts, count * (row_part + 1) // row_parts):
                 rows = row_offsets(in_rows, (first_tile + tile) * ROWS)
                 outs = row_offsets(out_rows, (first_tile + tile) * ROWS)
-                fresh = step == first_step and begin == BIAS
-                sums = start(bias, rows, panel * WIDTH, columns) if fresh else resume(y, outs, column, stop)
-                j = step * w_step + panel * w_panel
-                for k in range(offsets.size):
-                    sums = outer(sums, x, rows, origin + offsets[k], w, j)
-                    j += w_line
-                finish(sums, y, outs, column, stop, slope)
+                j = lines
+                if panel < wide:
+                    sums = start(bias, rows, place, columns) if fresh else resume(y, outs, column, stop)
+                    for k in range(offsets.size):
+                        sums = outer(sums, x, rows, origin + offsets[k], w, j)
+                        j += w_line
+                    finish(sums, y, outs, column, stop, slope)
+                else:
+                    few = (
+                        start_narrow(bias, rows, place, columns)
+                        if fresh
+                        else resume_narrow(y, outs, column, stop)
+                    )
+                    for k in range(offsets.size):
+                        few = outer_narrow(few, x, rows, origin + offsets[k], w, j, left)
+                        j += w_line
+                    finish(few, y, outs, column, stop, slope)
 
 
 @jit
@@ -239,7 +273,7 @@ def make_plan(
 
     The groups split the first axis of the result; each takes all steps of the layout, or, with `pictures`, its share of so many,
     which all have the one list of rows. The weights of a step are (depth, columns), or, transposed, (columns, depth); `packed` asks for
-    a copy in panels even where none is needed; lines that are longer than the columns, a multiple of WIDTH, need none.
+    a copy in panels even where none is needed; lines may be longer than the columns.
     """
     columns, depth = shape[-1], layout.offsets.size
     most_tiles = int((layout.tiles[1::2] - layout.tiles[::2]).max())
@@ -252,7 +286,7 @@ def make_plan(
     sizes += [math.prod(shape) // groups, columns]
     often_read = columns > WIDTH and line is None and most_tiles >= TILES_WORTH_PACKING
     line = line or columns
-    if transposed or packed or often_read or line % WIDTH:
+    if transposed or packed or often_read or (line % LANES and not READS_CUT_LINES):
         packing = steps, depth, columns, transposed
         sizes += [-(-columns // WIDTH) * depth * WIDTH, depth * WIDTH, WIDTH]
     else:

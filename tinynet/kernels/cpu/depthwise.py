@@ -21,15 +21,15 @@ import numpy as np
 from . import memory
 from .activation import finish, fused_slope
 from .compiler.jit import helper, jit
-from .compiler.simd import LANES, load_until, splat, store_until
+from .compiler.simd import LANES, load, load_until, splat, store_until
 from .contraction import add_parts, no_bias
 from .conv import CHUNKS, Pads, Pair, output_shape
 from .definition import as_defined
 from .flat import CHUNK, flat
 from .functions import clear, fma, rectified
 
-TAPS = 9
-"""Of the usual window, 3 × 3."""
+FOUR = 4
+"""Neighbours whose sums are added side by side, since an addition takes four cycles and the next sum must not wait for it."""
 
 
 @helper
@@ -58,41 +58,90 @@ def _outputs_inside(tap, stride, pad, dilation, size, count):
     return min(first, count), min(last, count)
 
 
+@helper
+def _read(x, at, part):
+    """The `part` numbers from `at` on, a vector at most."""
+    return load_until(x, at, at + part)
+
+
+@helper
+def _read_whole(x, at, part):
+    """A vector."""
+    return load(x, at)
+
+
+def _windows_of(read):
+    """(one, four): the sums of a window, and of FOUR neighbours at once, for the vector of channels that `read` reads."""
+
+    @helper
+    def one(x, at, line, step, kernel, k, c, kw, above, below, before, behind, sums, part):
+        for u in range(above, below):
+            for v in range(before, behind):
+                value = read(x, at + u * line + v * step, part)
+                sums = fma(value, read(kernel, k + (u * kw + v) * c, part), sums)
+        return sums
+
+    @helper
+    def four(x, at, ahead, line, step, kernel, k, c, kw, above, below, sums, part):
+        s0, s1, s2, s3 = sums, sums, sums, sums
+        k += above * kw * c
+        for u in range(above, below):
+            here = at + u * line
+            for _ in range(kw):
+                factor = read(kernel, k, part)
+                s0 = fma(read(x, here, part), factor, s0)
+                s1 = fma(read(x, here + ahead, part), factor, s1)
+                s2 = fma(read(x, here + 2 * ahead, part), factor, s2)
+                s3 = fma(read(x, here + 3 * ahead, part), factor, s3)
+                here, k = here + step, k + c
+        return s0, s1, s2, s3
+
+    return one, four
+
+
+_one, _four = _windows_of(_read)
+_, _four_whole = _windows_of(_read_whole)
+
+
 @jit
 def _convolve(task, x, kernel, bias, y, sizes, slope):
     """One line of output pixels."""
     h, w, c, height, width, kh, kw, sy, sx, top, left, dy, dx = _named(sizes)
     image, i = divmod(task, height)
-    row = i * sy - top
+    row, line, step, ahead = i * sy - top, dy * w * c, dx * c, sx * c
     above, below = _taps_inside(row, dy, kh, h)
     first, _ = _outputs_inside(0, sx, left, dx, w, width)
     _, last = _outputs_inside(kw - 1, sx, left, dx, w, width)
-    usual = kh == 3 and kw == 3 and above == 0 and below == 3
-    line, step = dy * w * c, dx * c
-    for channel in range(0, c, LANES):
-        start = load_until(bias, channel, c)
-        for j in range(width):
-            column = j * sx - left
-            at, out = ((image * h + row) * w + column) * c + channel, (task * width + j) * c
-            sums = start
-            if usual and first <= j < last:
-                part = at + c - channel
-                for u in range(3):
-                    k, from_ = u * 3 * c + channel, u * line
-                    stop = u * 3 * c + c
-                    sums = fma(load_until(x, at + from_, part + from_), load_until(kernel, k, stop), sums)
-                    from_, k, stop = from_ + step, k + c, stop + c
-                    sums = fma(load_until(x, at + from_, part + from_), load_until(kernel, k, stop), sums)
-                    from_, k, stop = from_ + step, k + c, stop + c
-                    sums = fma(load_until(x, at + from_, part + from_), load_until(kernel, k, stop), sums)
-            else:
-                before, behind = _taps_inside(column, dx, kw, w)
-                for u in range(above, below):
-                    for v in range(before, behind):
-                        here, k = at + u * line + v * step, (u * kw + v) * c
-                        value = load_until(x, here, here + c - channel)
-                        sums = fma(value, load_until(kernel, k + channel, k + c), sums)
-            store_until(y, out + channel, out + c, rectified(sums, splat(slope)))
+    below_zero, j = splat(slope), 0
+    while j < width:
+        column = j * sx - left
+        at, out = ((image * h + row) * w + column) * c, (task * width + j) * c
+        if first <= j and j + FOUR <= last:
+            for k in range(0, c, LANES):
+                part, start = c - k, load_until(bias, k, c)
+                if part >= LANES:
+                    s0, s1, s2, s3 = _four_whole(
+                        x, at + k, ahead, line, step, kernel, k, c, kw, above, below, start, part
+                    )
+                else:
+                    s0, s1, s2, s3 = _four(
+                        x, at + k, ahead, line, step, kernel, k, c, kw, above, below, start, part
+                    )
+                to = out + k
+                store_until(y, to, to + part, rectified(s0, below_zero))
+                store_until(y, to + c, to + c + part, rectified(s1, below_zero))
+                store_until(y, to + 2 * c, to + 2 * c + part, rectified(s2, below_zero))
+                store_until(y, to + 3 * c, to + 3 * c + part, rectified(s3, below_zero))
+            j += FOUR
+        else:
+            before, behind = _taps_inside(column, dx, kw, w)
+            for k in range(0, c, LANES):
+                start = load_until(bias, k, c)
+                sums = _one(
+                    x, at + k, line, step, kernel, k, c, kw, above, below, before, behind, start, c - k
+                )
+                store_until(y, out + k, out + c, rectified(sums, below_zero))
+            j += 1
 
 
 @jit

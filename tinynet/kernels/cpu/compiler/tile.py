@@ -4,6 +4,9 @@
     sums = outer(sums, a, rows, k, w, j)           sums[i] += a[rows[i] + k] · w[j : j + WIDTH]
     finish(sums, y, rows, column, stop, …)         y[rows[i] + column :] = activation(sums[i]), nothing from column `stop` on
 
+A narrow tile has LANES columns, for what is left of a matrix beside the wide ones: `start_narrow`, `resume_narrow`, `outer_narrow`, which
+takes the number of columns that are left; `finish` takes both.
+
 `rows` is a tuple of ROWS offsets, or of SHORT, read from a table with `row_offsets`: any places in memory. So a convolution with
 strides and dilation, the gradients of it, a matrix product and its transposes are all short loops round `outer`: no operand is
 rearranged first. A table that ends inside a tile repeats its last row: that row is computed twice and written twice.
@@ -63,36 +66,50 @@ def _offsets_of(count: int):
 row_offsets, short_row_offsets = _offsets_of(ROWS), _offsets_of(SHORT)
 
 
-def _sums_of(rows):
+READS_CUT_LINES = not _ARM
+"""Whether a narrow tile may read less than a vector of w: elsewhere that is slow, and lines have to end with zeros."""
+
+
+def _sums_of(rows, vectors):
     """The type of the sums of so many rows."""
-    return types.UniTuple(vector, 2 * len(rows))
+    return types.UniTuple(vector, vectors * len(rows))
 
 
-@intrinsic
-def start(typing_context, bias, rows, column, stop):
-    """Sums whose every row is bias[column : column + WIDTH], zero from `stop` on."""
+def _start_of(vectors: int):
+    @intrinsic
+    def start(typing_context, bias, rows, column, stop):
+        def generate(context, builder, signature, values):
+            bias, _, column, stop = values
+            base = address(context, builder, signature.args[0], bias, column)
+            pointers = [builder.gep(base, [INTP(v * LANES)]) for v in range(vectors)]
+            row = _load_either(builder, column, stop, pointers, vectors)
+            return context.make_tuple(builder, signature.return_type, row * len(signature.args[1]))
 
-    def generate(context, builder, signature, values):
-        bias, _, column, stop = values
-        base = address(context, builder, signature.args[0], bias, column)
-        pointers = [builder.gep(base, [INTP(j)]) for j in (0, LANES)]
-        row = _load_either(builder, column, stop, pointers)
-        return context.make_tuple(builder, signature.return_type, row * len(signature.args[1]))
+        return _sums_of(rows, vectors)(bias, rows, types.intp, types.intp), generate
 
-    return _sums_of(rows)(bias, rows, types.intp, types.intp), generate
+    start.__doc__ = f"Sums whose every row is bias[column : column + {vectors} · LANES], zero from `stop` on."
+    return start
 
 
-@intrinsic
-def resume(typing_context, y, rows, column, stop):
-    """Sums that go on from memory: row i is y[rows[i] + column :], zero from column `stop` on."""
+def _resume_of(vectors: int):
+    @intrinsic
+    def resume(typing_context, y, rows, column, stop):
+        def generate(context, builder, signature, values):
+            _, rows, column, stop = values
+            pointers = _pointers(context, builder, signature.args[0], values[0], rows, column, vectors)
+            sums = _load_either(builder, column, stop, pointers, vectors)
+            return context.make_tuple(builder, signature.return_type, sums)
 
-    def generate(context, builder, signature, values):
-        _, rows, column, stop = values
-        pointers = _pointers(context, builder, signature.args[0], values[0], rows, column)
-        sums = _load_either(builder, column, stop, pointers)
-        return context.make_tuple(builder, signature.return_type, sums)
+        return _sums_of(rows, vectors)(y, rows, types.intp, types.intp), generate
 
-    return _sums_of(rows)(y, rows, types.intp, types.intp), generate
+    resume.__doc__ = (
+        "Sums that go on from memory: row i is y[rows[i] + column :], zero from column `stop` on."
+    )
+    return resume
+
+
+start, start_narrow = _start_of(2), _start_of(1)
+resume, resume_narrow = _resume_of(2), _resume_of(1)
 
 
 @intrinsic
@@ -100,19 +117,38 @@ def outer(typing_context, sums, a, rows, k, w, j):
     """sums[i] += a[rows[i] + k] · w[j : j + WIDTH]."""
 
     def generate(context, builder, signature, values):
-        sums, a, rows, k, w, j = values
-        pointer = address(context, builder, signature.args[4], w, j)
-        row = [load_at(builder, builder.gep(pointer, [INTP(i)])) for i in (0, LANES)]
-        base = address(context, builder, signature.args[1], a, k)
-        result = []
-        for i in range(len(signature.args[2])):
-            factor = broadcast(builder, builder.load(builder.gep(base, [builder.extract_value(rows, i)])))
-            for v in range(2):
-                result.append(call(builder, "fma", factor, row[v], builder.extract_value(sums, 2 * i + v)))
-            base = _after(builder, base, *result[-2:])
-        return context.make_tuple(builder, signature.return_type, result)
+        pointer = address(context, builder, signature.args[4], *values[4:])
+        line = [load_at(builder, builder.gep(pointer, [INTP(v)])) for v in (0, LANES)]
+        return _multiply(context, builder, signature, values, line)
 
     return sums(sums, a, rows, types.intp, w, types.intp), generate
+
+
+@intrinsic
+def outer_narrow(typing_context, sums, a, rows, k, w, j, left):
+    """sums[i] += a[rows[i] + k] · w[j : j + LANES], of which `left` numbers count."""
+
+    def generate(context, builder, signature, values):
+        pointer = address(context, builder, signature.args[4], *values[4:6])
+        mask = first_lanes(builder, values[6])
+        line = masked_load_at(builder, pointer, mask) if READS_CUT_LINES else load_at(builder, pointer)
+        return _multiply(context, builder, signature, values, [line])
+
+    return sums(sums, a, rows, types.intp, w, types.intp, types.intp), generate
+
+
+def _multiply(context, builder, signature, values, line):
+    """The sums, row by row, after the product of a column of `a` and a line of w, which is so many vectors."""
+    sums, a, rows, k = values[:4]
+    base = address(context, builder, signature.args[1], a, k)
+    result = []
+    for i in range(len(signature.args[2])):
+        factor = broadcast(builder, builder.load(builder.gep(base, [builder.extract_value(rows, i)])))
+        for v, part in enumerate(line):
+            before = builder.extract_value(sums, len(line) * i + v)
+            result.append(call(builder, "fma", factor, part, before))
+        base = _after(builder, base, *result[-len(line) :])
+    return context.make_tuple(builder, signature.return_type, result)
 
 
 def _after(builder, pointer, *values):
@@ -134,7 +170,8 @@ def finish(typing_context, sums, y, rows, column, stop, slope):
 
     def generate(context, builder, signature, values):
         sums, y, rows, column, stop, slope = values
-        pointers = _pointers(context, builder, signature.args[1], y, rows, column)
+        vectors = len(signature.args[0]) // len(signature.args[2])
+        pointers = _pointers(context, builder, signature.args[1], y, rows, column, vectors)
         outputs = _activated(
             builder, [builder.extract_value(sums, i) for i in range(len(signature.args[0]))], slope
         )
@@ -145,45 +182,49 @@ def finish(typing_context, sums, y, rows, column, stop, slope):
 
         def store_some():
             for value, pointer, mask in zip(
-                outputs, pointers, _masks(builder, column, stop) * len(signature.args[2]), strict=True
+                outputs,
+                pointers,
+                _masks(builder, column, stop, vectors) * len(signature.args[2]),
+                strict=True,
             ):
                 masked_store_at(builder, value, pointer, mask)
 
-        _either(builder, column, stop, store_all, store_some)
+        _either(builder, column, stop, vectors, store_all, store_some)
         return context.get_dummy_value()
 
     return types.void(sums, y, rows, types.intp, types.intp, types.float32), generate
 
 
-def _pointers(context, builder, array_type, array, rows, column):
-    """The places of the two vectors of each row of a tile, row by row."""
+def _pointers(context, builder, array_type, array, rows, column, vectors):
+    """The places of the vectors of each row of a tile, row by row."""
     base = address(context, builder, array_type, array, column)
     starts = [builder.gep(base, [builder.extract_value(rows, i)]) for i in range(rows.type.count)]
-    return [builder.gep(p, [INTP(j)]) for p in starts for j in (0, LANES)]
+    return [builder.gep(p, [INTP(v * LANES)]) for p in starts for v in range(vectors)]
 
 
-def _load_either(builder, column, stop, pointers):
-    """The vectors at pairs of pointers, zero from column `stop` on."""
+def _load_either(builder, column, stop, pointers, vectors):
+    """The vectors at pointers, zero from column `stop` on."""
 
     def whole():
         return [load_at(builder, pointer) for pointer in pointers]
 
     def part():
-        masks = _masks(builder, column, stop) * (len(pointers) // 2)
+        masks = _masks(builder, column, stop, vectors) * (len(pointers) // vectors)
         return [masked_load_at(builder, *place) for place in zip(pointers, masks, strict=True)]
 
-    return _either(builder, column, stop, whole, part)
+    return _either(builder, column, stop, vectors, whole, part)
 
 
-def _masks(builder, column, stop):
-    """The masks of the two vectors of a row."""
+def _masks(builder, column, stop, vectors):
+    """The masks of the vectors of a row."""
     left = builder.sub(stop, column)
-    return [first_lanes(builder, left), first_lanes(builder, builder.sub(left, INTP(LANES)))]
+    return [first_lanes(builder, builder.sub(left, INTP(v * LANES))) for v in range(vectors)]
 
 
-def _either(builder, column, stop, whole, part):
+def _either(builder, column, stop, vectors, whole, part):
     """`whole` for a tile inside the columns, `part` for one that `stop` cuts."""
-    return _branch(builder, builder.icmp_signed("<=", builder.add(column, INTP(WIDTH)), stop), whole, part)
+    inside = builder.icmp_signed("<=", builder.add(column, INTP(vectors * LANES)), stop)
+    return _branch(builder, inside, whole, part)
 
 
 def _branch(builder, condition, if_true, if_false):
