@@ -51,6 +51,7 @@ def test_reference(case):
 SAME_BITS = {"step_mask", "keep_steps", "reverse_steps", "repeat_steps", "sum_steps", "state_gradient"}
 SAME_BITS |= {"sequence_dropout", "merge", "merge_gradient", "embedding", "sample", "argmax", "zeros"}
 SAME_BITS |= {"asarray", "asnumpy", "intersect_masks", "prepend_step", "drop_ids", "every_step"}
+SAME_BITS |= {"add_positions", "attention_cache"}
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.name in SAME_BITS], ids=ids)
