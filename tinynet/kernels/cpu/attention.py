@@ -16,19 +16,19 @@ import numpy as np
 
 from . import memory
 from .compiler.jit import helper, jit
-from .compiler.simd import LANES, load, load_until, splat, store, store_until, total, transpose
+from .compiler.simd import LANES, largest, load, load_until, splat, store, store_until, total, transpose
 from .compiler.tile import ROWS, WIDTH, finish, outer, resume, row_offsets, start
 from .contraction import ONE
 from .definition import as_defined
 from .dense import FEW_ROWS
 from .flat import flat, row_tasks
-from .functions import clear, copy, exp, fma, largest_of, scratch
+from .functions import clear, copy, exp_of_negative, fma, larger, scratch
 from .plans import kept
 from .recurrent import Mask, flags, is_real
 from .row import multiply_row
 
 BLOCK = 96
-"""Queries of a block, a multiple of ROWS."""
+"""Queries of a block, about: the blocks of a sequence are equal, but for a tile."""
 MINUS_INFINITY = np.float32(-np.inf)
 
 
@@ -90,39 +90,56 @@ def _multiply(a, a_rows, row, at, step, depth, w, w_at, w_line, y, y_rows, y_row
 
 
 @helper
-def _hide(scores, at, query, low, begin, stop, real, mask, sequence, sizes):
+def _is_real(key, real, mask, sequence, before, steps):
+    return (
+        real[sequence * before + key] != 0
+        if key < before
+        else is_real(mask, sequence * steps + key - before)
+    )
+
+
+@helper
+def _some_unreal(low, high, real, mask, sequence, sizes):
+    """Whether any of these keys is none that is seen."""
+    before, steps = sizes[0], sizes[1]
+    for key in range(low, high if mask.size else min(before, high)):
+        if not _is_real(key, real, mask, sequence, before, steps):
+            return True
+    return False
+
+
+@helper
+def _hide(scores, at, query, low, begin, stop, unreal, real, mask, sequence, sizes):
     """-∞ in the columns begin … stop - 1 of a query that it does not see; at: where its column 0 lies."""
     first, last = _seen(query, query + 1, sizes)
-    before, steps = sizes[0], sizes[1]
     for j in range(at + begin, at + first - low, LANES):
         store_until(scores, j, at + first - low, splat(MINUS_INFINITY))
     for j in range(at + last - low, at + stop, LANES):
         store_until(scores, j, at + stop, splat(MINUS_INFINITY))
-    for j in range(first, min(before, last)):
-        if real[sequence * before + j] == 0:
-            scores[at + j - low] = MINUS_INFINITY
-    if mask.size:
-        for j in range(max(before, first), last):
-            if not is_real(mask, sequence * steps + j - before):
-                scores[at + j - low] = MINUS_INFINITY
+    for key in range(first, last if unreal else first):
+        if not _is_real(key, real, mask, sequence, sizes[0], sizes[1]):
+            scores[at + key - low] = MINUS_INFINITY
 
 
 @helper
 def _softmax(scores, first, stop, scale):
-    """Scores become e^(scale · (score - largest)), in whole vectors; returns 1 / Σ and the logarithm of Σ e^(scale · score).
+    """Scores become e^(scale · (score - largest)), in whole panels; returns 1 / Σ and the logarithm of Σ e^(scale · score).
 
-    Where nothing is seen: zeros, 0 and 0.
+    Where nothing is seen: zeros, 0 and 0. A NaN need not show in the largest: it comes back in Σ.
     """
-    top = largest_of(scores, first, stop)
-    if top == MINUS_INFINITY:
-        clear(scores, first, stop)
-        return np.float32(0), np.float32(0)
-    sums, factor, shift = splat(np.float32(0)), splat(scale), splat(top)
+    one, two = load(scores, first), load(scores, first + LANES)
+    for j in range(first + WIDTH, stop, WIDTH):
+        one, two = larger(one, load(scores, j)), larger(two, load(scores, j + LANES))
+    top = largest(larger(one, two))
+    top = np.float32(0) if top == MINUS_INFINITY else top
+    sums, factor, shift = splat(np.float32(0)), splat(scale), splat(-scale * top)
     for j in range(first, stop, LANES):
-        power = exp(factor * (load(scores, j) - shift))
+        power = exp_of_negative(fma(factor, load(scores, j), shift))
         store(scores, j, power)
         sums += power
     weight = total(sums)
+    if weight == 0:
+        return np.float32(0), np.float32(0)
     return np.float32(1) / weight, np.float32(scale * top + np.float32(math.log(weight)))
 
 
@@ -134,11 +151,11 @@ def _scale(y, at, count, factor):
 
 @jit
 def _attend(task, z, past, real, mask, y, log_sums, z_rows, y_rows, score_rows, sizes, longest, scale):
-    steps, heads, d = sizes[1], sizes[2], sizes[3]
-    blocks = (steps + BLOCK - 1) // BLOCK
+    steps, heads, d, size = sizes[1], sizes[2], sizes[3], sizes[6]
+    blocks = (steps + size - 1) // size
     sequence, part = divmod(task, heads * blocks)
     head, block = divmod(part, blocks)
-    first, last, width, line = block * BLOCK, min(steps, (block + 1) * BLOCK), heads * d, _whole(d)
+    first, last, width, line = block * size, min(steps, (block + 1) * size), heads * d, _whole(d)
     low, high = _seen(first, last, sizes)
     own, count = head * d, _whole(high - low)
     keys, values, panels = scratch(count * line), scratch(count * line), scratch(count * line)
@@ -147,6 +164,7 @@ def _attend(task, z, past, real, mask, y, log_sums, z_rows, y_rows, score_rows, 
     _gather(past, z, sequence, own, 1, low, high, sizes, values)
     _transpose(keys, count, line, panels)
     queries, out = sequence * steps * 3 * width + own, sequence * steps * width + own
+    unreal = _some_unreal(low, high, real, mask, sequence, sizes)
     for tile in range(first, last, ROWS):
         begin, stop = _columns(tile, last, low, sizes)
         for j in range(begin, stop, WIDTH):
@@ -156,7 +174,7 @@ def _attend(task, z, past, real, mask, y, log_sums, z_rows, y_rows, score_rows, 
             )
         for query in range(tile, min(tile + ROWS, last)):
             row = score_rows[query]
-            _hide(scores, row, query, low, begin, stop, real, mask, sequence, sizes)
+            _hide(scores, row, query, low, begin, stop, unreal, real, mask, sequence, sizes)
             factor, log_sum = _softmax(scores, row + begin, row + stop, scale)
             factors[query - tile], log_sums[(sequence * heads + head) * steps + query] = factor, log_sum
         for j in range(0, d, WIDTH):
@@ -192,7 +210,8 @@ def _attend_few(task, z, past, real, mask, y, log_sums, sizes, scale):
         scores[j - low] = _dot(z, own, past, old + j * 2 * width, d)
     for j in range(middle, high):
         scores[j - low] = _dot(z, own, z, new + (j - before) * 3 * width + width, d)
-    _hide(scores, 0, query, low, 0, stop, real, mask, sequence, sizes)
+    unreal = _some_unreal(low, high, real, mask, sequence, sizes)
+    _hide(scores, 0, query, low, 0, stop, unreal, real, mask, sequence, sizes)
     factor, log_sums[(sequence * heads + head) * steps + query] = _softmax(scores, 0, stop, scale)
     clear(y, out, out + d)
     first, seen = old + low * 2 * width + width, middle - low
@@ -207,7 +226,7 @@ def _weights(weights, slopes, first, stop, log_sum, scale):
     """Scores and dw become weights w = e^(scale · score - log_sum) and slopes scale · w (dw - Σ w dw); a panel on both sides is zero."""
     sums, factor, shift = splat(np.float32(0)), splat(scale), splat(-log_sum)
     for j in range(first, stop, LANES):
-        weight = exp(fma(factor, load(weights, j), shift))
+        weight = exp_of_negative(fma(factor, load(weights, j), shift))
         store(weights, j, weight)
         sums = fma(weight, load(slopes, j), sums)
     mean = splat(total(sums))
@@ -228,6 +247,7 @@ def _query_gradients(
     z_rows, y_rows, score_rows, _ = rows
     width, line = heads * d, _whole(d)
     queries, out = sequence * steps * 3 * width + head * d, sequence * steps * width + head * d
+    unreal = _some_unreal(low, _seen(first, last, sizes)[1], real, mask, sequence, sizes)
     for tile in range(first, last, ROWS):
         begin, stop = _columns(tile, last, low, sizes)
         for j in range(begin, stop, WIDTH):
@@ -240,7 +260,7 @@ def _query_gradients(
             )  # fmt: skip
         for query in range(tile, min(tile + ROWS, last)):
             row = score_rows[query] + WIDTH
-            _hide(weights, row, query, low, begin, stop, real, mask, sequence, sizes)
+            _hide(weights, row, query, low, begin, stop, unreal, real, mask, sequence, sizes)
             log_sum = log_sums[(sequence * heads + head) * steps + query]
             _weights(weights, slopes, row + begin, row + stop, log_sum, scale)
         for j in range(0, d, WIDTH):
@@ -285,11 +305,11 @@ def _attend_gradient(task, dy, z, past, real, mask, log_sums, dz, rows, sizes, l
     sequence, head = divmod(task, heads)
     width, line, own = heads * d, _whole(d), head * d
     low, high = _seen(0, 1, sizes)[0], _seen(0, steps, sizes)[1]
-    count, stride, most = _whole(high - low), longest + 2 * WIDTH, min(BLOCK, steps)
+    count, stride, size = _whole(high - low), longest + 2 * WIDTH, sizes[6]
     keys, values = scratch(count * line), scratch(count * line)
     panels, value_panels = scratch(count * line), scratch(count * line)
-    weights, slopes = scratch(most * stride), scratch(most * stride)
-    queries, gradients = scratch(most * line), scratch(most * line)
+    weights, slopes = scratch(size * stride), scratch(size * stride)
+    queries, gradients = scratch(size * line), scratch(size * line)
     _gather(past, z, sequence, own, 0, low, high, sizes, keys)
     _gather(past, z, sequence, own, 1, low, high, sizes, values)
     _transpose(keys, count, line, panels)
@@ -298,8 +318,8 @@ def _attend_gradient(task, dy, z, past, real, mask, log_sums, dz, rows, sizes, l
         for part in (1, 2):
             at = (step * 3 + part) * width + own
             clear(dz, at, at + d)
-    for first in range(0, steps, BLOCK):
-        last = min(steps, first + BLOCK)
+    for first in range(0, steps, size):
+        last = min(steps, first + size)
         for query in range(first, last):
             step, at = sequence * steps + query, (query - first) * line
             clear(queries, at, at + line)
@@ -351,7 +371,7 @@ def attention(
         _attend_few(n * heads * steps, work, *given, *made, sizes, scale)
     else:
         tables = _rows(steps, columns // 3, ROWS, longest)[:3]
-        tasks = n * heads * -(-steps // BLOCK)
+        tasks = n * heads * -(-steps // sizes[6])
         _attend(tasks, work, *given, *made, *tables, sizes, longest, scale)
     return y, log_sums
 
@@ -374,7 +394,7 @@ def attention_gradient(
         sizes, longest, scale, work = _plan(n, steps, columns // 3, before, heads, causal, window)
         longest = _whole_number(before + steps)
         given = flat(dy), flat(z), flat(past), flat(real), flags(mask), flat(sums)
-        rows = _rows(steps, columns // 3, BLOCK, longest + 2 * WIDTH)
+        rows = _rows(steps, columns // 3, sizes[6], longest + 2 * WIDTH)
         _attend_gradient(n * heads, 5 * work // 2, *given, dz.reshape(-1), rows, sizes, longest, scale)
     return dz
 
@@ -397,9 +417,10 @@ def _plan(
 ) -> tuple[tuple[int, ...], int, np.float32, int]:
     """The sizes that all helpers take, the longest row of scores of a block, the factor of scores, and the work."""
     d, seen = width // heads, before + steps
+    block = -(-steps // (ROWS * max(1, round(steps / BLOCK)))) * ROWS
     if window:
-        seen = min(seen, window - 1 + min(steps, BLOCK))
-    sizes = before, steps, heads, d, int(causal), window
+        seen = min(seen, window - 1 + block)
+    sizes = before, steps, heads, d, int(causal), window, block
     return sizes, _whole_number(seen), np.float32(1 / math.sqrt(d)), n * steps * seen * width // 8
 
 
