@@ -75,7 +75,7 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
     type=Choice(("auto", *ARCHITECTURES), case_sensitive=False),
     default="auto",
     show_default=True,
-    help="Kind of network. Pictures: cnn; for digits also lstm, gru or rnn, which read row by row. Text: lstm, gru or rnn. "
+    help="Kind of network. Pictures: cnn; for digits also lstm, gru or rnn, which read row by row. Text: lstm, gru, rnn or transformer. "
     "Labelled texts: gru, lstm, cnn-gru or cnn-lstm. Sounds and clips: cnn-gru or cnn-lstm. Captions: cnn-lstm or cnn-gru. "
     "Series: gru, lstm or cnn. Tables: mlp.",
 )
@@ -95,7 +95,11 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
     "--epochs", type=Count(1), help="How many times to go through the data.  [default: depends on DATA]"
 )
 @click.option("--batch-size", type=Count(1), help="Samples per step; for text, parallel streams.")
-@click.option("--units", type=Count(1), help="Size of a recurrent layer.  [default: depends on DATA]")
+@click.option(
+    "--units",
+    type=Count(1),
+    help="Size of a recurrent layer, or of the vectors of a transformer.  [default: depends on DATA]",
+)
 @click.option("--learning-rate", type=Number(0, min_open=True),
               help="Peak learning rate.  [default: depends on DATA]")  # fmt: skip
 @click.option(

@@ -187,6 +187,8 @@ def elements(table=SHAPES):
         yield Case("batch_norm", label, (z, *vectors, 1e-3))
         for kind, bias in (("bias", normal(c)), ("plain", None)):
             yield Case("fold_batch_norm", f"{label}-{kind}", (z, bias, *vectors, 1e-3))
+        yield Case("layer_norm", label, (z, *vectors[2:], 1e-3), (), 1e-5)
+        yield Case("layer_norm_gradient", label, (normal(*z.shape, seed=1), z, vectors[2], 1e-3), (), 1e-5)
         if z.size:
             for kind, mask in masks(*shape[:2]).items() if z.ndim > 2 else [("whole", None)]:
                 yield Case("batch_norm_statistics", f"{label}-{kind}", (z + 2, mask))
@@ -307,6 +309,10 @@ def sequences(table=SEQUENCES):
         yield Case("embedding_bag", label, (ids, normal(7, units), 1.25), (), 1e-5)
         yield Case("embedding_bag_gradient", label, (normal(n, units), ids, 7, 1.25), (), 1e-5)
         yield Case("drop_ids", label, (ids, 0.4, 7))
+        for rows in (1, 3, 40):
+            start = np.floor(5 * normal(n, 1)) + np.float32(0.25)
+            yield Case("add_positions", f"{label}-{rows}", (x, normal(rows, units), start))
+            yield Case("add_positions_gradient", f"{label}-{rows}", (x, start, rows), (), 1e-5)
         yield Case("step_mask", f"{label}-ids", (ids, 0))
         yield Case("step_mask", f"{label}-features", (np.round(x[..., :2]), 0.0))
         for kind, mask in masks(n, t).items():
@@ -342,6 +348,38 @@ def sequences(table=SEQUENCES):
         yield Case("merge_gradient", f"{label}-wider", (dy, x, wider, "concat"))
 
 
+# sequences, steps, steps before, heads, numbers of a head
+ATTENTIONS = [
+    (1, 1, 0, 1, 1),
+    (2, 1, 7, 2, 8),
+    (1, 3, 0, 2, 3),
+    (2, 5, 4, 1, 16),
+    (3, 13, 0, 2, 5),
+    (1, 33, 20, 1, 33),
+]
+ATTENTIONS += [(1, 100, 0, 2, 8), (1, 130, 70, 1, 32), (0, 3, 2, 1, 4), (2, 0, 3, 2, 2), (1, 12, 1, 1, 17)]
+
+
+def attentions(table=ATTENTIONS):
+    for n, t, before, heads, d in table:
+        z, dy = normal(n, t, 3 * heads * d), normal(n, t, heads * d, seed=1)
+        past, real = normal(n, before, 2 * heads * d, seed=2), (normal(n, before) > -0.5).astype(np.float32)
+        for kind, mask in masks(n, t).items():
+            yield Case("attention_cache", f"{n}x{t}+{before}x{heads}x{d}-{kind}", (z, past, real, mask))
+            for settings in (
+                (heads, False, 0),
+                (heads, True, 0),
+                (heads, True, 1),
+                (heads, True, 5),
+                (heads, True, 40),
+            ):
+                label = f"{n}x{t}+{before}x{heads}x{d}-{kind}-{settings[1:]}"
+                call = z, past, real, mask
+                yield Case("attention", label, (*call, *settings), (), 1e-5)
+                sums = reference.attention(*call, *settings)[1]
+                yield Case("attention_gradient", label, (dy, *call, sums, *settings), (), 1e-5)
+
+
 CLASSES = (1, 2, 9, 65)
 
 
@@ -374,6 +412,7 @@ FAMILIES = {
         warps,
         cells,
         sequences,
+        attentions,
         draws,
     )
 }

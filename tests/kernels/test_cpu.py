@@ -51,6 +51,7 @@ def test_reference(case):
 SAME_BITS = {"step_mask", "keep_steps", "reverse_steps", "repeat_steps", "sum_steps", "state_gradient"}
 SAME_BITS |= {"sequence_dropout", "merge", "merge_gradient", "embedding", "sample", "argmax", "zeros"}
 SAME_BITS |= {"asarray", "asnumpy", "intersect_masks", "prepend_step", "drop_ids", "every_step"}
+SAME_BITS |= {"add_positions", "attention_cache"}
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.name in SAME_BITS], ids=ids)
@@ -169,7 +170,7 @@ def test_nan_in_a_loss():
     assert np.isnan(loss) and np.isnan(gradient[2]).all() and np.isfinite(gradient[[0, 1, 3]]).all()
 
 
-@pytest.mark.parametrize("name", ["exp", "elu", "silu", "sigmoid", "tanh", "gelu"])
+@pytest.mark.parametrize("name", ["exp", "exp_of_negative", "elu", "silu", "sigmoid", "tanh", "gelu"])
 def test_functions_are_accurate_over_their_whole_range(name):
     x = np.concatenate([np.linspace(-104, 90, 40_000), np.geomspace(1e-30, 1, 2_000), [0.0]]).astype(
         np.float32
@@ -177,6 +178,15 @@ def test_functions_are_accurate_over_their_whole_range(name):
     if name == "exp":  # softmax of (x, 0) with the larger one first is made of e^-|x|
         y = cpu.activation(np.stack([-np.abs(x), np.zeros_like(x)], axis=1), "softmax")[:, 0]
         exact = 1 / (1 + np.exp(np.abs(x.astype(np.float64))))
+    elif name == "exp_of_negative":  # attention to a score of x and one of 0: the weight of the first
+        x = -np.abs(x)
+        z, none = (
+            np.stack([x, np.zeros_like(x)], axis=1)[..., None] * np.float32([[1, 1, 1]]),
+            np.zeros((len(x), 0, 2)),
+        )
+        z[:, 0, 0], z[:, :, 2] = 1, [1, 0]
+        y = cpu.attention(z, none.astype(np.float32), none[..., 0], None, 1, False, 0)[0][:, 0, 0]
+        exact = 1 / (1 + np.exp(-x.astype(np.float64)))
     else:
         y = cpu.activation(x, name)
         z = x.astype(np.float64)

@@ -103,6 +103,7 @@ DRAWN = {
     "warps": (some(BATCHES, range(1, 10), range(1, 10), range(1, 5)), 200),
     "cells": (some(BATCHES, (0, 1, 2, 3, 4, 6), EDGES), 100),
     "sequences": (some(BATCHES, (0, 1, 2, 3, 4, 6), EDGES), 200),
+    "attentions": (some(BATCHES, (0, 1, 2, 3, 5, 6, 13, 33), (0, 1, 2, 17, 40), (1, 2, 3), EDGES), 60),
     "draws": (lambda rng: one(rng, range(1, 100)), 40),
 }
 """For each family of kernels: a geometry that is drawn, and how many of them the default run takes."""

@@ -70,7 +70,7 @@ class Draw:
 
     def anywhere(self):
         activation = tn.Activation(self.one("relu", "elu", "gelu", "softmax"))
-        return self.one([self.dense()], [activation], [tn.Dropout(0.3)], [tn.BatchNorm()])
+        return self.one([self.dense()], [activation], [tn.Dropout(0.3)], [tn.BatchNorm()], [tn.LayerNorm()])
 
     def behind_a_picture(self):
         conv, pool = self.one(self.conv(2), self.conv(2), self.depthwise()), self.pool(2)
@@ -81,7 +81,10 @@ class Draw:
         conv, pool, cell = self.conv(1), self.pool(1), self.cell(go_backwards=self.one(True, False))
         both = tn.Bidirectional(self.cell(), self.one("concat", "sum", "mul", "ave"))
         over_time = tn.GlobalAveragePool1D(), tn.GlobalMaxPool1D()
-        small = tn.Flatten(), both, tn.TimeDistributed(self.dense()), *over_time
+        settings = self.one({}, {"causal": True}, {"causal": True, "window": self.one(1, 2, 4)})
+        attention = tn.MultiHeadAttention(self.one(1, 2, 3), self.one(*UNITS), **settings)
+        across = attention, tn.PositionEmbedding(self.one(1, 2, 9))
+        small = tn.Flatten(), both, tn.TimeDistributed(self.dense()), *over_time, *across
         return self.one([cell], [conv], [pool], [conv, pool], [self.one(*small)])
 
     def behind_a_vector(self):

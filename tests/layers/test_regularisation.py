@@ -7,7 +7,7 @@ from helpers import BACK_ENDS, back_end, check_layer, close
 import tinynet as tn
 from tinynet.errors import ShapeError, TinynetError
 from tinynet.kernels import reference
-from tinynet.layers import BatchNorm, Context, Dropout
+from tinynet.layers import BatchNorm, Context, Dropout, LayerNorm
 
 
 @pytest.mark.parametrize("rate", [0, 0.1, 0.5, 0.99])
@@ -123,3 +123,29 @@ def test_a_bad_setting_of_batch_norm_is_refused(settings):
 def test_batch_norm_needs_a_known_number_of_channels():
     with pytest.raises(ShapeError, match=r"^batch_norm takes .*channels.*, but is given \(4, any\)"):
         BatchNorm().compute_output_shape((4, None))
+
+
+@pytest.mark.parametrize("shape", [(3,), (4, 2), (2, 3, 5), (1,)])
+def test_layer_norm_makes_each_vector_one_of_mean_0_and_variance_1(shape):
+    def expected(x, gamma, beta):
+        return gamma * (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-3) + beta
+
+    check_layer(LayerNorm(), shape, batch=3, expected=expected, output_shape=shape)
+
+
+@pytest.mark.parametrize("device", BACK_ENDS)
+def test_layer_norm_is_stable_far_from_zero(device):
+    x = (1000 + np.random.default_rng(0).standard_normal((5, 33))).astype(np.float32)
+    layer = LayerNorm(1e-6)
+    layer.build((33,), np.random.default_rng(0))
+    y, _ = layer.forward(x, Context(back_end(device)))
+    exact = x - x.mean(-1, keepdims=True, dtype=np.float64)
+    close(y, exact / exact.std(-1, keepdims=True), 1e-3)
+
+
+def test_layer_norm_names_what_it_cannot_take():
+    with pytest.raises(TinynetError, match=r"^layer_norm: epsilon"):
+        LayerNorm(0)
+    with pytest.raises(ShapeError, match=r"^layer_norm takes .*features.*, but is given \(4, any\)"):
+        LayerNorm().compute_output_shape((4, None))
+    assert tn.LayerNormalization is tn.LayerNorm

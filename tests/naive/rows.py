@@ -183,3 +183,30 @@ def murmur(value):
     value ^= value >> 13
     value = value * 0xC2B2AE35 % 2**32
     return value ^ value >> 16
+
+
+def layer_norm(x, gamma, beta, epsilon):
+    y = np.zeros(x.shape)
+    for place in np.ndindex(*x.shape[:-1]):
+        row = [float(v) for v in x[place]]
+        mean = sum(row) / len(row)
+        variance = sum((v - mean) ** 2 for v in row) / len(row)
+        for i, v in enumerate(row):
+            y[(*place, i)] = float(gamma[i]) * (v - mean) / math.sqrt(variance + epsilon) + float(beta[i])
+    return y
+
+
+def layer_norm_gradient(dy, x, gamma, epsilon):
+    dx, dgamma, dbeta = np.zeros(x.shape), np.zeros(gamma.shape), np.zeros(gamma.shape)
+    for place in np.ndindex(*x.shape[:-1]):
+        row = [float(v) for v in x[place]]
+        count, mean = len(row), sum(row) / len(row)
+        spread = math.sqrt(sum((v - mean) ** 2 for v in row) / count + epsilon)
+        normal = [(v - mean) / spread for v in row]
+        g = [float(a) * float(b) for a, b in zip(dy[place], gamma, strict=True)]
+        slope = sum(a * b for a, b in zip(g, normal, strict=True)) / count
+        for i in range(count):
+            dx[(*place, i)] = (g[i] - sum(g) / count - normal[i] * slope) / spread
+            dgamma[i] += float(dy[(*place, i)]) * normal[i]
+            dbeta[i] += float(dy[(*place, i)])
+    return dx, dgamma, dbeta

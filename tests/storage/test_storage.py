@@ -77,6 +77,14 @@ def every_layer():
     )
     yield [tn.Masking(-1), tn.Bidirectional(tn.GRU(3, return_sequences=True), "mul"), tn.LSTM(2)], (5, 4)
     yield [tn.Embedding(9, 3, True, "zeros"), tn.TimeDistributed(tn.Dense(2, "softmax"))], (None,)
+    yield (
+        [
+            tn.PositionEmbedding(4, "zeros"),
+            tn.MultiHeadAttention(2, 3, True, 5, False, "he_normal"),
+            tn.LayerNorm(0.1),
+        ],
+        (None, 4),
+    )
     yield [tn.TimeDistributed(tn.Bidirectional(tn.LSTM(2))), tn.TimeDistributed(tn.BatchNorm(0.5))], (3, 4, 2)
 
 

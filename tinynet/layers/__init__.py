@@ -6,6 +6,7 @@ from ..checks import check_flag
 from ..errors import TinynetError
 from ..settings import sealed
 from .activation import Activation
+from .attention import MultiHeadAttention, PositionEmbedding
 from .base import Context, Layer
 from .containers import Chain, Parallel, Residual
 from .conv import Conv1D, Conv2D
@@ -23,7 +24,7 @@ from .pooling import (
     MaxPool2D,
 )
 from .recurrent import GRU, LSTM, RNN
-from .regularisation import BatchNorm, Dropout
+from .regularisation import BatchNorm, Dropout, LayerNorm
 from .sequence import Masking, RepeatVector
 from .shape import Flatten, Reshape
 from .wrappers import Bidirectional, TimeDistributed
@@ -51,10 +52,13 @@ LAYERS = {
         GlobalMaxPool1D,
         GlobalMaxPool2D,
         LSTM,
+        LayerNorm,
         Masking,
         MaxPool1D,
         MaxPool2D,
+        MultiHeadAttention,
         Parallel,
+        PositionEmbedding,
         RNN,
         RepeatVector,
         Reshape,
@@ -65,7 +69,7 @@ LAYERS = {
 }
 """Every layer, by its name in model files."""
 
-BatchNormalization, SimpleRNN = BatchNorm, RNN
+BatchNormalization, LayerNormalization, SimpleRNN = BatchNorm, LayerNorm, RNN
 Convolution1D, Convolution2D = Conv1D, Conv2D
 DepthwiseConvolution2D, SeparableConvolution2D = DepthwiseConv2D, SeparableConv2D
 MaxPooling1D, MaxPooling2D, AveragePooling1D, AveragePooling2D = MaxPool1D, MaxPool2D, AvgPool1D, AvgPool2D

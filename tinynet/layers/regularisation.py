@@ -1,4 +1,4 @@
-"""Layers that behave differently in training: dropout and batch normalisation."""
+"""Layers that keep training stable: dropout, and normalisation of batches and of vectors."""
 
 from __future__ import annotations
 
@@ -90,4 +90,41 @@ class BatchNorm(Layer):
         if not of_batch:  # moving averages do not depend on x
             zeros = k.zeros(gamma.shape, gamma.dtype)
             dx = k.batch_norm(dy, zeros, variance, gamma, zeros, self.epsilon)
+        return dx, {"gamma": dgamma, "beta": dbeta}
+
+
+@dataclass(eq=False)
+class LayerNorm(Layer):
+    """y = γ (x − μ) / √(σ² + ε) + β, mean and variance of each vector by itself, over the last axis (Ba et al. 2016).
+
+    Shapes: (…, features) → the same; γ `gamma`, β `beta` (features,). Default as in Keras. Raises TinynetError for a bad setting,
+    ShapeError for an open number of features.
+    """
+
+    epsilon: float = 1e-3
+
+    streamable = True
+
+    def check(self) -> None:
+        self.epsilon = check_number(self.kind, "epsilon", self.epsilon, above=0)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        if not input_shape or input_shape[-1] is None:
+            raise self.wrong_shape("(…, features) with a known number of features", input_shape)
+        return input_shape
+
+    def build(self, input_shape: Shape, rng: np.random.Generator | None) -> None:
+        self.parameters["gamma"] = initialise("ones", input_shape[-1:], rng)
+        self.parameters["beta"] = initialise("zeros", input_shape[-1:], rng)
+
+    def flops(self, input_shape: Shape) -> int:
+        return 5 * values(input_shape)
+
+    def forward(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
+        gamma, beta = self.parameters["gamma"], self.parameters["beta"]
+        return context.kernels.layer_norm(x, gamma, beta, self.epsilon), x
+
+    def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[np.ndarray, Gradients]:
+        gamma = self.parameters["gamma"]
+        dx, dgamma, dbeta = context.kernels.layer_norm_gradient(dy, saved, gamma, self.epsilon)
         return dx, {"gamma": dgamma, "beta": dbeta}

@@ -27,6 +27,7 @@ ARCHITECTURES = {
     "lstm": Architecture("an LSTM", RECURRENT_OPTIONS),
     "gru": Architecture("a GRU", RECURRENT_OPTIONS),
     "rnn": Architecture("an RNN", RECURRENT_OPTIONS),
+    "transformer": Architecture("a transformer", RECURRENT_OPTIONS),
     "mlp": Architecture("a plain network"),
     "cnn-gru": Architecture("a CNN, then a GRU", RECURRENT_OPTIONS),
     "cnn-lstm": Architecture("a CNN, then an LSTM", RECURRENT_OPTIONS),
@@ -69,8 +70,9 @@ RULES = {
         "in windows",
     ),
     "sequence": Rule(
-        ("lstm", "gru", "rnn"),
-        "text is a sequence: what comes next depends on what came before, which a recurrent network carries along",
+        ("lstm", "gru", "rnn", "transformer"),
+        "text is a sequence: what comes next depends on what came before, which a recurrent network carries along and a transformer "
+        "looks up",
     ),
 }
 

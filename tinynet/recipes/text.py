@@ -1,7 +1,8 @@
 """Text: `tinynet train FILE.txt`, then `tinynet generate` with the model that this makes.
 
 What comes next in a text depends on what came before, near and far: a recurrent layer keeps that in its state, here from
-window to window through the whole text (truncated back-propagation through time; Karpathy 2015).
+window to window through the whole text (truncated back-propagation through time; Karpathy 2015). A transformer looks it up among the
+last characters, whose keys and values are its state (Dai et al. 2019).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from typing import Any, TextIO
 
 from ..data.text.characters import encode, streams, vocabulary_of, windows
 from ..errors import DataError, Setting, UsageError
-from ..layers import Dense, Dropout, Embedding
+from ..layers import Dense, Dropout, Embedding, LayerNorm, MultiHeadAttention, PositionEmbedding, Residual
+from ..layers.base import Layer
 from ..sequential import Sequential
 from ..tasks.base import CHARACTERS
 from ..tasks.characters import HELD_OUT, alphabet_of, generate, held_out_of, show_loss, split, text_of
@@ -27,7 +29,7 @@ from .architectures import ARCHITECTURES
 from .base import RECURRENT, SHOWN, Choices, Plan, Recipe
 from .transfer import Base
 
-STREAMS, STEPS = {"lstm": 50, "gru": 50, "rnn": 16}, 100
+STREAMS, STEPS = {"lstm": 50, "gru": 50, "rnn": 16, "transformer": 50}, 100
 """Parallel streams of the text, and characters of each that one training step takes.
 
 A plain RNN learns less from a step, and a step costs less: it takes more of them, and needs no dropout.
@@ -38,15 +40,21 @@ UNITS = {20_000: 64, 100_000: 128, 500_000: 256, math.inf: 512}
 """Size of the recurrent layer, by the most characters of a text."""
 DROPOUT = {100_000: 0.2, math.inf: 0.5}
 EMBEDDING = 64
-TRAINING_STEPS = {"lstm": 3200, "gru": 3200, "rnn": 9600}
+BLOCKS = {20_000: (48, 1), 100_000: (64, 2), 500_000: (96, 3), math.inf: (128, 6)}
+"""Width and number of a transformer's blocks, by the most characters: about as many parameters as the LSTM has."""
+HEADS = 4
+WINDOW = 128
+"""Characters that a transformer sees."""
+BLOCK_DROPOUT = 0.1
+TRAINING_STEPS = {"lstm": 3200, "gru": 3200, "rnn": 9600, "transformer": 3200}
 """Steps that are enough for a million characters; a short text is read more often."""
 EPOCHS = (3, 60)
 """Fewest and most times that a text is read."""
-PEAK_LEARNING_RATE = {"lstm": 3e-3, "gru": 3e-3, "rnn": 4e-3}
+PEAK_LEARNING_RATE = {"lstm": 3e-3, "gru": 3e-3, "rnn": 4e-3, "transformer": 2e-3}
 WARM_UP = 0.05
 """Fraction of all training steps, at most WARM_UP_STEPS."""
 WARM_UP_STEPS = 200
-RESET_RATE = {"lstm": 0.0, "gru": 0.0, "rnn": 0.1}
+RESET_RATE = {"lstm": 0.0, "gru": 0.0, "rnn": 0.1, "transformer": 0.0}
 """A plain RNN can get stuck on one character when it starts from zeros it rarely saw in training; LSTM and GRU do not."""
 CLIP_NORM = 1.0
 SAMPLE, SECONDS_BETWEEN_SAMPLES = 200, 20.0
@@ -117,13 +125,14 @@ def _check_length(data: str, length: int, batch_size: int) -> None:
 
 
 def network(arch: str, vocabulary: str, length: int, units: int | None = None, **identity: Any) -> Sequential:
-    """Embedding, one recurrent layer, dropout and softmax, sized for the length of the text."""
-    layers = [
-        Embedding(len(vocabulary), EMBEDDING),
-        RECURRENT[arch](units or _by_length(UNITS, length), return_sequences=True),
-        Dropout(_by_length(DROPOUT, length) if arch != "rnn" else 0.0),
-        Dense(len(vocabulary), activation="softmax"),
-    ]
+    """A table of characters, what reads them, and softmax, sized for the length of the text."""
+    if arch == "transformer":
+        width, blocks = _by_length(BLOCKS, length)
+        table, reads = units or width, transformer(units or width, blocks)
+    else:
+        cell = RECURRENT[arch](units or _by_length(UNITS, length), return_sequences=True)
+        table, reads = EMBEDDING, [cell, Dropout(_by_length(DROPOUT, length) if arch != "rnn" else 0.0)]
+    layers = [Embedding(len(vocabulary), table), *reads, Dense(len(vocabulary), activation="softmax")]
     return Sequential(layers, (None,), vocabulary=vocabulary, **identity)
 
 
@@ -157,6 +166,18 @@ def continued(base: Base, vocabulary: str, **identity: Any) -> Sequential:
     output.parameters["kernel"][:, :known], output.parameters["bias"][:known] = kernel, bias
     output.parameters["bias"][known:] = bias.min()
     return model
+
+
+def transformer(width: int, blocks: int) -> list[Layer]:
+    """Positions, then blocks that normalise first (Xiong et al. 2020): attention to the last characters, and a network for each alone."""
+    layers: list[Layer] = [PositionEmbedding(WINDOW), Dropout(BLOCK_DROPOUT)]
+    for _ in range(blocks):
+        attention = MultiHeadAttention(HEADS, -(-width // HEADS), causal=True, window=WINDOW)
+        layers += [
+            Residual([LayerNorm(), attention, Dropout(BLOCK_DROPOUT)]),
+            Residual([LayerNorm(), Dense(4 * width, "gelu"), Dense(width), Dropout(BLOCK_DROPOUT)]),
+        ]
+    return [*layers, LayerNorm()]
 
 
 class Sample(Callback):

@@ -271,5 +271,5 @@ def _reset(state: Carried | None, rate: float, seed: int) -> Carried | None:
     if not state or not rate:
         return state
     arrays = leaves(state)
-    kept = (np.random.default_rng(seed).random((len(arrays[0]), 1)) >= rate).astype(np.float32)
-    return rebuilt(state, (array * kept for array in arrays))
+    kept = np.random.default_rng(seed).random(len(arrays[0])) >= rate
+    return rebuilt(state, (array * kept.reshape(-1, *[1] * (array.ndim - 1)) for array in arrays))

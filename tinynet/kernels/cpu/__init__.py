@@ -5,6 +5,7 @@
 from .. import reference
 from .activation import FUSED, LEAKY_SLOPE, activation, activation_gradient
 from .arrays import asarray, asnumpy, zeros
+from .attention import attention, attention_cache, attention_gradient
 from .captured import capture
 from .conv import conv2d, conv2d_input_gradient, conv2d_kernel_gradient
 from .dense import bias_gradient, dense, dense_input_gradient, dense_kernel_gradient
@@ -22,10 +23,18 @@ from .loss import (
     soft_cross_entropy,
 )
 from .lstm import lstm, lstm_gradient
-from .norm import batch_norm, batch_norm_gradient, batch_norm_statistics, fold_batch_norm
+from .norm import (
+    batch_norm,
+    batch_norm_gradient,
+    batch_norm_statistics,
+    fold_batch_norm,
+    layer_norm,
+    layer_norm_gradient,
+)
 from .optimizer import adam, blend, rmsprop, scale, sgd, sum_of_squares
 from .pixels import erase, recolour
 from .pooling import avg_pool2d, avg_pool2d_gradient, max_pool2d, max_pool2d_gradient
+from .positions import add_positions, add_positions_gradient
 from .recurrent import state_kernel_gradient
 from .rnn import rnn, rnn_gradient
 from .sampling import argmax, sample

@@ -28,6 +28,12 @@ def maximum(a, b):
 
 
 @elementwise
+def larger(a, b):
+    """The larger of a and b; any of the two if one is NaN, so one instruction."""
+    return choose(a > b, a, b)
+
+
+@elementwise
 def maximum_of_four(a, b, c, d):
     """The largest of four; NaN if any is. One comparison finds a NaN in two of them."""
     top = choose(a > b, a, b)
@@ -82,7 +88,20 @@ def polynomial(x: Value, coefficients) -> Value:
 @elementwise
 def exp(x):
     """eˣ = 2ⁿ eʳ with n = round(x / ln 2); eʳ by the polynomial of Cephes' expf (Moshier)."""
-    x = choose(x < -104.0, -104.0, choose(x > 89.0, 89.0, x))  # NaN stays NaN
+    n, p = _two_powers(choose(x < -104.0, -104.0, choose(x > 89.0, 89.0, x)))  # NaN stays NaN
+    half = (n * 0.5).call("floor")  # in two steps, so that neither power leaves the range of float32
+    return p * half.power_of_two() * (n - half).power_of_two()
+
+
+@elementwise
+def exp_of_negative(x):
+    """eˣ for x up to 88, where one step is enough; 0 below -87."""
+    n, p = _two_powers(choose(x < -87.0, -87.0, x))
+    return choose(x < -87.0, 0.0, p * n.power_of_two())
+
+
+def _two_powers(x: Value) -> tuple[Value, Value]:
+    """The whole number n and eʳ of eˣ = 2ⁿ eʳ."""
     n = (x * 1.44269504088896341).call("rint")
     r = n.fma(-0.693359375, x)
     r = n.fma(2.12194440e-4, r)
@@ -94,9 +113,7 @@ def exp(x):
         1.6666665459e-1,
         5.0000001201e-1,
     )
-    p = polynomial(r, terms).fma(r * r, r + 1.0)
-    half = (n * 0.5).call("floor")  # in two steps, so that neither power leaves the range of float32
-    return p * half.power_of_two() * (n - half).power_of_two()
+    return n, polynomial(r, terms).fma(r * r, r + 1.0)
 
 
 @elementwise

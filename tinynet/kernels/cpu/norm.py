@@ -1,4 +1,4 @@
-"""Batch normalisation, vectors along the channels.
+"""Normalisation, vectors along the channels: of batches, and of each vector by itself.
 
 Blocking: tasks of whole rows, about CHUNK elements; each sums its rows for itself, and one task adds the partial sums in order in
 float64. Bound by memory. Under a mask the statistics are those of a copy that NumPy makes of the rows that count.
@@ -11,12 +11,12 @@ import math
 import numpy as np
 
 from . import memory
-from .compiler.jit import jit
-from .compiler.simd import LANES, load_until, splat, store_until
+from .compiler.jit import helper, jit
+from .compiler.simd import LANES, load_until, splat, store_until, total, zero_from
 from .contraction import no_bias
 from .definition import as_defined
 from .flat import flat, row_tasks
-from .functions import square_root
+from .functions import clear, fma, square_root
 from .recurrent import flags, is_real
 
 
@@ -242,3 +242,77 @@ def batch_norm_gradient(
         step = math.prod(x.shape[mask.ndim : -1])
         _gradient_left_out(tasks, x.size, flat(dy), flags(mask), factor, dx.reshape(-1), c, rows, step)
     return dx, dgamma, dbeta
+
+
+@helper
+def _statistics(x, at, stop, epsilon):
+    """The mean of a vector and 1 / √(σ² + ε)."""
+    sums, count = splat(np.float32(0)), np.float32(stop - at)
+    for j in range(at, stop, LANES):
+        sums += load_until(x, j, stop)
+    mean = total(sums) / count
+    squares = splat(np.float32(0))
+    for j in range(at, stop, LANES):
+        difference = zero_from(load_until(x, j, stop) - splat(mean), stop - j)
+        squares = fma(difference, difference, squares)
+    return mean, np.float32(1) / np.float32(math.sqrt(total(squares) / count + epsilon))
+
+
+@jit
+def _layer_norm(task, x, gamma, beta, epsilon, y, c, rows):
+    for row in range(task * rows, min(x.size // c, (task + 1) * rows)):
+        at, stop = row * c, row * c + c
+        mean, inverse = _statistics(x, at, stop, epsilon)
+        for j in range(0, c, LANES):
+            normalised = (load_until(x, at + j, stop) - splat(mean)) * splat(inverse)
+            store_until(y, at + j, stop, fma(normalised, load_until(gamma, j, c), load_until(beta, j, c)))
+
+
+@jit
+def _layer_norm_gradient(task, dy, x, gamma, epsilon, dx, dgammas, dbetas, c, rows):
+    """dx, and what the rows of the task add to dγ and dβ."""
+    own = task * c
+    clear(dgammas, own, own + c)
+    clear(dbetas, own, own + c)
+    for row in range(task * rows, min(x.size // c, (task + 1) * rows)):
+        at, stop = row * c, row * c + c
+        mean, inverse = _statistics(x, at, stop, epsilon)
+        sums, products = splat(np.float32(0)), splat(np.float32(0))
+        for j in range(0, c, LANES):
+            given = load_until(dy, at + j, stop)
+            normalised = (load_until(x, at + j, stop) - splat(mean)) * splat(inverse)
+            g = given * load_until(gamma, j, c)
+            sums += g
+            products = fma(g, normalised, products)
+            dgamma = fma(given, normalised, load_until(dgammas, own + j, own + c))
+            store_until(dgammas, own + j, own + c, dgamma)
+            store_until(dbetas, own + j, own + c, load_until(dbetas, own + j, own + c) + given)
+        shift, slope = splat(total(sums) / np.float32(c)), splat(total(products) / np.float32(c))
+        for j in range(0, c, LANES):
+            normalised = (load_until(x, at + j, stop) - splat(mean)) * splat(inverse)
+            g = load_until(dy, at + j, stop) * load_until(gamma, j, c)
+            store_until(dx, at + j, stop, (g - shift - normalised * slope) * splat(inverse))
+
+
+@as_defined
+def layer_norm(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, epsilon: float) -> np.ndarray:
+    c, y = x.shape[-1], memory.empty(x.shape)
+    tasks, rows = row_tasks(x.size // max(c, 1), c)
+    if x.size:
+        _layer_norm(
+            tasks, 2 * x.size, flat(x), flat(gamma), flat(beta), np.float32(epsilon), y.reshape(-1), c, rows
+        )
+    return y
+
+
+@as_defined
+def layer_norm_gradient(
+    dy: np.ndarray, x: np.ndarray, gamma: np.ndarray, epsilon: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    c, dx = x.shape[-1], memory.empty(x.shape)
+    tasks, rows = row_tasks(x.size // max(c, 1), c)
+    dgammas, dbetas = memory.empty((tasks * c,)), memory.empty((tasks * c,))
+    if x.size:
+        given = flat(dy), flat(x), flat(gamma), np.float32(epsilon)
+        _layer_norm_gradient(tasks, 4 * x.size, *given, dx.reshape(-1), dgammas, dbetas, c, rows)
+    return dx, _mean(dgammas, c, 1), _mean(dbetas, c, 1)

@@ -2,6 +2,7 @@
 
 from .activation import FUSED, LEAKY_SLOPE, activation, activation_gradient
 from .arrays import asarray, asnumpy, zeros
+from .attention import attention, attention_cache, attention_gradient
 from .captured import capture
 from .conv import conv2d, conv2d_input_gradient, conv2d_kernel_gradient
 from .dense import bias_gradient, dense, dense_input_gradient, dense_kernel_gradient
@@ -17,10 +18,18 @@ from .loss import (
     mean_squared_error,
     soft_cross_entropy,
 )
-from .norm import batch_norm, batch_norm_gradient, batch_norm_statistics, fold_batch_norm
+from .norm import (
+    batch_norm,
+    batch_norm_gradient,
+    batch_norm_statistics,
+    fold_batch_norm,
+    layer_norm,
+    layer_norm_gradient,
+)
 from .optimizer import adam, blend, rmsprop, scale, sgd, sum_of_squares
 from .pixels import erase, recolour
 from .pooling import avg_pool2d, avg_pool2d_gradient, max_pool2d, max_pool2d_gradient
+from .positions import add_positions, add_positions_gradient
 from .recurrent import gru, gru_gradient, lstm, lstm_gradient, rnn, rnn_gradient, state_kernel_gradient
 from .sampling import argmax, sample
 from .sequence import (
@@ -47,9 +56,14 @@ __all__ = [
     "activation",
     "activation_gradient",
     "adam",
+    "add_positions",
+    "add_positions_gradient",
     "argmax",
     "asarray",
     "asnumpy",
+    "attention",
+    "attention_cache",
+    "attention_gradient",
     "avg_pool2d",
     "avg_pool2d_gradient",
     "batch_norm",
@@ -86,6 +100,8 @@ __all__ = [
     "huber",
     "intersect_masks",
     "keep_steps",
+    "layer_norm",
+    "layer_norm_gradient",
     "lstm",
     "lstm_gradient",
     "max_pool2d",

@@ -1,4 +1,4 @@
-"""Batch normalisation (Ioffe & Szegedy 2015): y = γ (x − μ) / √(σ² + ε) + β, a mean and variance a channel.
+"""Normalisation: y = γ (x − μ) / √(σ² + ε) + β, with a mean and variance per channel (batch) or per vector (layer).
 
 `mask` (n, t), or None for all, says which steps of x (n, t, …, c) are real: the others are normalised, but do not count.
 """
@@ -72,6 +72,36 @@ def batch_norm_gradient(
     if mask is not None:
         through_statistics = keep_steps(through_statistics, mask)
     return gamma * inverse * (dy - through_statistics), dgamma, dbeta
+
+
+def layer_norm(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, epsilon: float) -> np.ndarray:
+    """y = γ (x - μ) / √(σ² + ε) + β, μ and σ² those of each vector by itself (Ba et al. 2016); x (…, c), γ and β (c,)."""
+    return _standardised(x, epsilon)[0] * gamma + beta
+
+
+def layer_norm_gradient(
+    dy: np.ndarray, x: np.ndarray, gamma: np.ndarray, epsilon: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(dx, dγ, dβ).
+
+    With x̂ the normalised input and g = γ dy: dx = (g − mean g − x̂ · mean(g x̂)) / √(σ² + ε), dγ = Σ dy x̂, dβ = Σ dy.
+    """
+    normalised, inverse = _standardised(x, epsilon)
+    g, axes = dy * gamma, tuple(range(x.ndim - 1))
+    through_mean, through_variance = _mean_of_vector(g), normalised * _mean_of_vector(g * normalised)
+    dx = (g - through_mean - through_variance) * inverse
+    return dx, (dy * normalised).sum(axis=axes), dy.sum(axis=axes)
+
+
+def _standardised(x: np.ndarray, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
+    """((x − μ) / √(σ² + ε), 1 / √(σ² + ε)) of each vector."""
+    centred = x - _mean_of_vector(x)
+    inverse = 1 / np.sqrt(_mean_of_vector(np.square(centred)) + x.dtype.type(epsilon))
+    return centred * inverse, inverse
+
+
+def _mean_of_vector(x: np.ndarray) -> np.ndarray:
+    return x.mean(axis=-1, keepdims=True, dtype=x.dtype)
 
 
 def _counted(x: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
