@@ -19,7 +19,7 @@ def test_the_first_that_fits_is_what_auto_means():
     )
     assert choose("small grid", "gru") == "gru"
     with pytest.raises(
-        TinynetError, match=r"^arch cnn does not fit .* or rnn, since text is a sequence"
+        TinynetError, match=r"^arch cnn does not fit .* or rnn or transformer, since text is a sequence"
     ) as caught:
         choose("sequence", "cnn")
     assert caught.value.parts[0] == "arch" and isinstance(caught.value.parts[0], Setting)

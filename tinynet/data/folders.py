@@ -113,12 +113,12 @@ def load_folder(path: str | Path, reader: Reader, labels: Sequence[str] | None =
         for folder in folders
         if folder.name not in names
     ]
-    if len(names) < (1 if labels else 2):
-        raise DataError(_too_few_classes(path, names, unreadable + warnings, labels, reader))
-    if not kept and not labels:
+    if blank and not kept and not labels:
         raise DataError(
             f"nothing was found in any of the {len(blank)} {reader.sample}s of {path}; give {reader.sample}s that hold something"
         )
+    if len(names) < (1 if labels else 2):
+        raise DataError(_too_few_classes(path, names, unreadable + warnings, labels, reader))
     x, remarks = reader.finish(x, path)
     labels = list(labels or sorted(names))
     y, of_blank = (
