@@ -72,6 +72,7 @@ def moving(digits: np.ndarray, y: np.ndarray, seed: int) -> Clips:
     way = rng.integers(0, len(DIRECTIONS), n)
     steps = np.array(list(DIRECTIONS.values()))[way] * rng.uniform(*SPEEDS, n)[:, None]
     start, room = rng.random((n, 2)), rng.uniform(*ROOM, n)
+    start = np.where(steps == 0, start * (1 - digits.shape[1] / room)[:, None], start)
     lengths = rng.integers(LENGTHS[0], LENGTHS[1] + 1, n)
     time = np.arange(LENGTHS[1])[:, None]
     x = np.zeros((n, LENGTHS[1], SIDE, SIDE, 1), np.uint8)
