@@ -1,7 +1,7 @@
 """Moving digits: clips of a handwritten digit that moves left, right, up or down and comes back in on the other side.
 
 After Moving MNIST (Srivastava, Mansimov & Salakhutdinov 2015), with a class to tell: which digit it is and which way it goes. It
-starts anywhere, so one frame says nothing of the way; the mean of all frames shows the axis at most, never which way along it.
+starts anywhere along its way, so a frame, and the mean of all, show at most the axis along which it goes, never which way.
 """
 
 from __future__ import annotations
