@@ -13,8 +13,10 @@ from tinynet.data.captions.words import Vocabulary
 from tinynet.data.series.read import read_series
 from tinynet.data.tables.prepare import learn
 from tinynet.data.tables.read import Table
+from tinynet.data.video.prepare import Preparation
 from tinynet.errors import TinynetError
-from tinynet.recipes.captions import network
+from tinynet.recipes import captions as captions_recipe
+from tinynet.recipes import video as video_recipe
 from tinynet.tasks import of
 
 ODD = [None, True, -1, 0, 3.7, 1e308, 2**63, "x", "3", "", [], {}, [1, 2], ["a"], {"a": 1}, [[]], [None]]
@@ -57,10 +59,19 @@ def sound():
 
 def captions():
     """A small model that describes pictures."""
-    model = network((8, 8, 1), Vocabulary.learn(["a red box", "a bag"]))
+    model = captions_recipe.network((8, 8, 1), Vocabulary.learn(["a red box", "a bag"]))
     model.metadata.update(task="caption", input={"kind": "image", "background": "dark", "trim": False})
     picture = np.random.default_rng(0).random((9, 9), np.float32)
     return model, lambda: of(model).answer(picture)
+
+
+def video():
+    """A model of clips that has learnt nothing."""
+    preparation = Preparation(12, 12, "colour", 4)
+    model = video_recipe.network(preparation, ["a", "b"], units=4)
+    model.metadata.update(task="video", input=preparation.settings())
+    clip = np.random.default_rng(0).random((6, 20, 20, 3))
+    return model, lambda: of(model).answer(clip)
 
 
 def places(value, path=()):
@@ -73,7 +84,7 @@ def places(value, path=()):
         yield from places(inner, (*path, key))
 
 
-@pytest.mark.parametrize("system", [rows, series, text, sound, captions])
+@pytest.mark.parametrize("system", [rows, series, text, sound, captions, video])
 def test_whatever_stands_in_a_preparation_ends_in_an_answer_or_a_sentence(system):
     tn.set_device("reference")
     model, use = system()

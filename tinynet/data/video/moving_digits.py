@@ -1,7 +1,7 @@
 """Moving digits: clips of a handwritten digit that moves left, right, up or down and comes back in on the other side.
 
 After Moving MNIST (Srivastava, Mansimov & Salakhutdinov 2015), with a class to tell: which digit it is and which way it goes. It
-starts anywhere, so one frame says nothing of the way; the mean of all frames shows the axis at most, never which way along it.
+starts anywhere along its way, so a frame, and the mean of all, show at most the axis along which it goes, never which way.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ def moving(digits: np.ndarray, y: np.ndarray, seed: int) -> Clips:
     way = rng.integers(0, len(DIRECTIONS), n)
     steps = np.array(list(DIRECTIONS.values()))[way] * rng.uniform(*SPEEDS, n)[:, None]
     start, room = rng.random((n, 2)), rng.uniform(*ROOM, n)
+    start = np.where(steps == 0, start * (1 - digits.shape[1] / room)[:, None], start)
     lengths = rng.integers(LENGTHS[0], LENGTHS[1] + 1, n)
     time = np.arange(LENGTHS[1])[:, None]
     x = np.zeros((n, LENGTHS[1], SIDE, SIDE, 1), np.uint8)
