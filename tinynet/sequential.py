@@ -122,10 +122,11 @@ class Sequential(Network):
 
 
 class Ensemble:
-    """Several networks whose probabilities are averaged.
+    """Several networks whose outputs are averaged: y = (f₁(x) + … + fₙ(x)) / n (Hansen & Salamon 1990).
 
-    models: networks, files, or names of shipped models. They must have the same classes; each prepares a sample in its own way.
-    Raises UsageError if the classes differ, ModelFileError for a file that cannot be read.
+    models: networks, files, or names of shipped models. They must have the same classes in the same order; each prepares a sample in
+    its own way, so that `classify` takes networks of different sizes and vocabularies. `predict` and `evaluate` give all the same
+    array. Raises UsageError if the classes differ, ModelFileError for a file that cannot be read.
     """
 
     def __init__(self, models: Sequence[Network | str | os.PathLike]) -> None:
@@ -138,8 +139,10 @@ class Ensemble:
             if found := name_of(first):
                 check_task(model, found)
             if (model.labels, model.output_shape) != (first.labels, first.output_shape):
+                order = sorted(model.labels or ()) == sorted(first.labels or ()) != []
+                differ = "their classes in another order" if order else "different classes"
                 raise UsageError(
-                    f"the models {first.name} and {model.name} have different classes and cannot be averaged"
+                    f"the models {first.name} and {model.name} have {differ} and cannot be averaged"
                 )
         self.labels = first.labels
 
