@@ -35,6 +35,14 @@ class Sequential(Network):
     networks. If the first layer is a `Parallel`, `input_shape` may be a tuple of shapes, one per branch. `seed` decides the initial
     weights (None: zeros). `labels` names the classes, `vocabulary` the characters or words (index = id); `metadata` is stored in the
     file: `metadata["input"]` says how a picture is prepared. Raises ShapeError if one layer's output does not fit the next.
+
+    Layers of a loaded network can be used in a new one, which shares their arrays: transfer learning. Those that are frozen stay as
+    they are; here all but the new output layer:
+
+        body = tn.load("digits").layers[:-1]
+        for layer in body:
+            layer.trainable = False
+        letters = tn.Sequential([*body, tn.Dense(26, activation="softmax")], input_shape=(28, 28, 1))
     """
 
     _FIXED = ("layers", "input_shape")
