@@ -35,6 +35,14 @@ class Sequential(Network):
     networks. If the first layer is a `Parallel`, `input_shape` may be a tuple of shapes, one per branch. `seed` decides the initial
     weights (None: zeros). `labels` names the classes, `vocabulary` the characters or words (index = id); `metadata` is stored in the
     file: `metadata["input"]` says how a picture is prepared. Raises ShapeError if one layer's output does not fit the next.
+
+    Layers of a loaded network can be used in a new one, which shares their arrays: transfer learning. Those that are frozen stay as
+    they are; here all but the new output layer:
+
+        body = tn.load("digits").layers[:-1]
+        for layer in body:
+            layer.trainable = False
+        letters = tn.Sequential([*body, tn.Dense(26, activation="softmax")], input_shape=(28, 28, 1))
     """
 
     _FIXED = ("layers", "input_shape")
@@ -122,10 +130,11 @@ class Sequential(Network):
 
 
 class Ensemble:
-    """Several networks whose probabilities are averaged.
+    """Several networks whose outputs are averaged: y = (f₁(x) + … + fₙ(x)) / n (Hansen & Salamon 1990).
 
-    models: networks, files, or names of shipped models. They must have the same classes; each prepares a sample in its own way.
-    Raises UsageError if the classes differ, ModelFileError for a file that cannot be read.
+    models: networks, files, or names of shipped models. They must have the same classes in the same order; each prepares a sample in
+    its own way, so that `classify` takes networks of different sizes and vocabularies. `predict` and `evaluate` give all the same
+    array. Raises UsageError if the classes differ, ModelFileError for a file that cannot be read.
     """
 
     def __init__(self, models: Sequence[Network | str | os.PathLike]) -> None:
@@ -138,8 +147,10 @@ class Ensemble:
             if found := name_of(first):
                 check_task(model, found)
             if (model.labels, model.output_shape) != (first.labels, first.output_shape):
+                order = sorted(model.labels or ()) == sorted(first.labels or ()) != []
+                differ = "their classes in another order" if order else "different classes"
                 raise UsageError(
-                    f"the models {first.name} and {model.name} have different classes and cannot be averaged"
+                    f"the models {first.name} and {model.name} have {differ} and cannot be averaged"
                 )
         self.labels = first.labels
 

@@ -354,3 +354,16 @@ def test_joined_parameters_can_be_replaced_but_not_added():
     with pytest.raises(KeyError):
         layer.parameters["sideways_kernel"] = np.ones(2)
     assert "kernel" not in layer.parameters and len(layer.parameters) == 6
+
+
+@pytest.mark.parametrize("between", [[], [tn.Dropout(0.5)]])
+def test_a_stack_says_which_layer_must_return_its_sequence(between):
+    with pytest.raises(
+        ShapeError,
+        match=r"^lstm_2 needs a sequence, but lstm_1 gives only its last step \(8,\): set return_sequences=True on lstm_1$",
+    ):
+        tn.Sequential([tn.LSTM(8), *between, tn.LSTM(4)], (None, 3))
+    with pytest.raises(ShapeError, match=r"^sequential_1/gru_1 needs a sequence, but bidirectional_1 gives"):
+        tn.Sequential([tn.Sequential([tn.Bidirectional(tn.GRU(2)), tn.GRU(2)])], (None, 3))
+    with pytest.raises(ShapeError, match=r"^conv2d_1 takes an input of shape"):
+        tn.Sequential([tn.LSTM(8), tn.Conv2D(2, 3)], (None, 3))

@@ -128,6 +128,8 @@ def test_each_model_of_an_ensemble_prepares_a_picture_its_own_way(tmp_path):
 def test_models_that_know_other_classes_make_no_ensemble():
     with pytest.raises(UsageError, match="digits-cnn and fashion-cnn have different classes"):
         tn.Ensemble(["digits", "fashion"])
+    with pytest.raises(UsageError, match="have their classes in another order and cannot be averaged"):
+        tn.Ensemble([reader("0123456789"), reader("9876543210")])
     with pytest.raises(TinynetError, match="shakespeare-rnn does not read pictures"):
         tn.Ensemble(["digits", tn.load("shakespeare-rnn")])
     for nothing in ([], "digits", tn.load("digits")):

@@ -191,3 +191,24 @@ def test_a_table_of_dates_that_is_no_series_is_told_to_take_a_target(tmp_path):
 def test_an_empty_name_of_a_table_is_refused_in_a_sentence(trained):
     _, out, _ = trained
     assert "the file name is empty; give the name of a file" in run("predict", "", "--model", out)[2]
+
+
+def test_several_models_of_a_table_are_averaged_each_with_its_own_columns(trained, tmp_path):
+    folder, out, _ = trained
+    other, third = tmp_path / "other.npz", tmp_path / "third.npz"
+    train = ("train", folder / "cars.csv", "--threads", 1, "--epochs", 5)
+    run(*train, "--target", "mpg", "--drop", "origin", "-o", other)
+    run(*train, "--target", "weight", "-o", third)
+
+    def predicted(*models):
+        chosen = [word for model in models for word in ("--model", model)]
+        lines = run("predict", folder / "new.csv", *chosen, "--json")[1].splitlines()
+        return np.array([float(json.loads(line)["prediction"]) for line in lines])
+
+    one, two, both = predicted(out), predicted(other), predicted(out, other)
+    np.testing.assert_allclose(both, (one + two) / 2, atol=0.11)  # written with one decimal
+    true = [float(row["mpg"]) for row in csv.DictReader(io.StringIO((folder / "new.csv").read_text()))]
+    measured = json.loads(run("evaluate", f"{out},{other}", folder / "new.csv", "--json")[1])
+    assert measured["mae"] == pytest.approx(np.abs(both - true).mean(), abs=0.1)
+    told = run("predict", folder / "new.csv", "--model", out, "--model", third)[2]
+    assert "predict mpg and weight and cannot be averaged" in told

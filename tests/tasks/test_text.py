@@ -114,3 +114,21 @@ def test_a_model_that_does_not_say_its_words_is_refused(model, words, terms):
     model.metadata["input"]["words"], model.vocabulary = words, terms
     with pytest.raises(TinynetError, match=r"^poles does not say which words it knows"):
         Texts(model)
+
+
+def test_models_with_other_words_vote_each_with_its_own(model, tmp_path):
+    other = tn.Sequential([tn.Embedding(4, 2, True), tn.GRU(3), tn.Dense(2, "softmax")], (None,), seed=3,
+                          labels=["negative", "positive"], vocabulary=["", "?", "film", "bad"], name="other")  # fmt: skip
+    other.metadata.update(task="text", input={"kind": "words", "words": 2})
+    both = tn.Ensemble([model, other])
+    votes = [dict(each.classify(b"a good film")) for each in (model, other)]
+    for label, probability in both.classify(b"a good film"):
+        assert probability == pytest.approx((votes[0][label] + votes[1][label]) / 2, abs=1e-6)
+    (tmp_path / "t.tsv").write_text("label\ttext\npositive\tgood film\nnegative\tbad film\n")
+    task = Texts(model, other)
+    found = task.evaluate(task.read(str(tmp_path / "t.tsv")))
+    p = [
+        dict(both.classify(text.encode()))[label]
+        for label, text in (("positive", "good film"), ("negative", "bad film"))
+    ]
+    assert found.measured["loss"] == pytest.approx(-np.log(p).mean(), abs=1e-5)

@@ -122,9 +122,30 @@ class Chain(Container):
         """The shapes of one sample before, between and after the layers."""
         shapes = [input_shape]
         for name, layer in self.children().items():
-            with placed(name, layer):
-                shapes.append(layer.compute_output_shape(shapes[-1]))
+            try:
+                with placed(name, layer):
+                    shapes.append(layer.compute_output_shape(shapes[-1]))
+            except ShapeError:
+                self._check_sequence(name, layer, shapes)
+                raise
         return shapes
+
+    def _check_sequence(self, name: str, layer: Layer, shapes: list[Shape]) -> None:
+        """Raise ShapeError, with the setting that helps, if a layer needs the sequence of which one before gives the last step alone."""
+        before = list(self.children().items())[: len(shapes) - 1]
+        last = next(
+            (n for n, each in reversed(before) if getattr(each, "return_sequences", True) is False), None
+        )
+        if last is None:
+            return
+        try:
+            layer.compute_output_shape((None, *shapes[-1]))
+        except TinynetError:
+            return
+        raise ShapeError(
+            f"{name} needs a sequence, but {last} gives only its last step {show_shape(shapes[-1])}: "
+            f"set return_sequences=True on {last}"
+        ) from None
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return self.shapes_through(input_shape)[-1]
