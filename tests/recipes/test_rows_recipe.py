@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from tinynet.recipes.base import Choices
-from tinynet.recipes.rows import MANY_ROWS, Rows, linear_classes, linear_numbers, network
+from tinynet.recipes.rows import (
+    MANY_ROWS,
+    MEMBERS,
+    Linear,
+    Rows,
+    average,
+    linear_classes,
+    linear_numbers,
+    network,
+)
 
 
 def test_on_few_rows_the_network_begins_as_the_linear_model():
@@ -33,6 +42,42 @@ def test_logistic_regression_parts_what_a_line_parts():
     x = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)
     y = (x[:, 0] > x[:, 1]).astype(int)
     assert (linear_classes(x, y, 2).answer(x).argmax(axis=1) == y).mean() > 0.97
+
+
+def test_the_average_of_networks_is_one_network_with_the_mean_of_what_they_say():
+    rng = np.random.default_rng(0)
+    x, members = rng.normal(size=(20, 4)).astype(np.float32), []
+    for seed in range(3):
+        linear = Linear(rng.normal(size=(4, 2)).astype(np.float32), rng.normal(size=2).astype(np.float32))
+        member = network(linear, ["a", "b"], 50, seed, "m")
+        member.set_weights([rng.normal(0, 0.3, w.shape).astype(np.float32) for w in member.get_weights()])
+        members.append(member)
+    members[0].metadata["about"] = "what it does"
+    found = average(members)
+    mean = np.exp(np.mean([np.log(member.predict(x)) for member in members], axis=0))
+    np.testing.assert_allclose(found.predict(x), mean / mean.sum(axis=1, keepdims=True), rtol=1e-4)
+    assert found.name == "m" and found.labels == ["a", "b"] and found.metadata["about"] == "what it does"
+    assert average(members[:1]) is members[0]
+
+
+@pytest.mark.parametrize("target", ["kind", "size"])
+def test_a_training_ends_with_several_networks_or_where_it_is_stopped_with_one(target, tmp_path):
+    rng = np.random.default_rng(0)
+    lines = [f"{x:.3f},{y:.3f},{'ab'[int(x > y)]},{x * y:.4f}" for x, y in rng.normal(size=(80, 2))]
+    (tmp_path / "t.csv").write_text("\n".join(["x,y,kind,size", *lines]))
+    plans = [
+        Rows().plan(str(tmp_path / "t.csv"), Choices(arch="mlp", target=target, epochs=2)) for _ in range(3)
+    ]
+    one, count = plans[0].model.parameter_count(), MEMBERS[False]
+    linear = sum(array.size for array in plans[0].model.get_weights()[-2:])
+    alone = plans[0].fit(verbose=False, time_limit=1e-6)
+    assert alone.stopped == "time limit" and plans[0].model.parameter_count() == one
+    for plan in plans[1:]:
+        best = plan.fit(verbose=False).epochs[-1]
+        assert plan.model.parameter_count() == count * one - (count - 1) * linear
+        assert plan.result_line(best) and plan.record(best)["networks"] == count and plan.baselines()
+    for a, b in zip(plans[1].model.get_weights(), plans[2].model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize(("asked", "noted"), [(None, True), ("classes", False), ("number", False)])

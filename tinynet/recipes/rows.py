@@ -2,13 +2,16 @@
 
 The columns of a table have no order and no neighbours, so the network is a plain one: dense layers, and beside them a linear
 one, whose outputs are added ("wide and deep"; Cheng et al. 2016). On few rows it begins as the best linear model, with a deep
-branch that says nothing yet, and learns what is left.
+branch that says nothing yet, and learns what is left. What a network finds in few rows is partly chance, and so is the epoch that some
+of them choose: several are trained, each without other rows, and averaged (Breiman 1996).
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +27,7 @@ from ..layers import Activation, Dense, Dropout, Parallel
 from ..sequential import Sequential
 from ..tasks.base import ROWS
 from ..tasks.rows import NumberMeasures, measure_numbers
-from ..training import AdamW, EarlyStopping, OneCycle
+from ..training import AdamW, EarlyStopping, History, OneCycle
 from .architectures import ARCHITECTURES
 from .base import Choices, Plan, Recipe
 
@@ -33,6 +36,8 @@ LEAST_ROWS = 10
 MANY_ROWS = 5000
 """From this many rows on, the network is larger and needs no dropout."""
 UNITS = {True: (128, 64), False: (64, 32)}
+MEMBERS = {True: 1, False: 5}
+"""Networks that are averaged."""
 DROPOUT = {True: 0.0, False: 0.2}
 BATCH_SIZE = (16, 256)
 """Smallest and largest; between them a twentieth of the rows."""
@@ -60,16 +65,49 @@ class RowsPlan(Plan):
     """The numbers of the validation rows, in their own unit."""
     linear: Linear | None = None
     """The linear model of what is learnt."""
+    rows: Split | None = None
+    """All rows, as the first network and the others read them."""
+    measured: NumberMeasures | None = None
+    """Of numbers, what the first network reaches on the validation rows."""
+    networks: int = 1
+    """How many the model is the mean of."""
+
+    def fit(self, **settings: Any) -> History:
+        """Train a network, which is measured on the validation rows, and then others without other rows; the model is their mean."""
+        began, limit = time.monotonic(), settings.get("time_limit")
+        history = super().fit(**settings)
+        if self.number is not None:
+            self.measured = self._measured()
+        members = [self.model]
+        while not history.stopped and len(members) < MEMBERS[len(self.x) >= MANY_ROWS]:
+            left = limit and max(limit - (time.monotonic() - began), 1e-3)
+            member, later = self._member(len(members), left)
+            if later.stopped:
+                break
+            members.append(member)
+        self.model, self.networks = average(members), len(members)
+        return history
+
+    def _member(self, index: int, time_limit: float | None) -> tuple[Sequential, History]:
+        """Another network, of other training rows."""
+        assert self.rows is not None
+        seed, labels = self.settings["seed"] + index, self.model.labels
+        x, y, xv, yv = self.rows.parts(seed)
+        linear = linear_numbers(x, y) if self.number else linear_classes(x, y, len(labels or ()))
+        model = network(linear, labels, len(x), seed, self.name)
+        own = {**self.settings, "validation_data": (xv, yv), "seed": seed}
+        return model, model.fit(x, y, **own, time_limit=time_limit, verbose=False)
 
     def record(self, best: dict[str, Any]) -> dict[str, Any]:
         """What the model file says about the data and the result."""
         if self.number is None:
-            return super().record(best)
-        measured = self._measured()
+            return {**super().record(best), "networks": self.networks}
+        assert self.measured is not None
         return {
             "samples": len(self.x),
-            "validation MAE": round(measured.mae, 6),
-            "validation R²": round(measured.r2, 4),
+            "validation MAE": round(self.measured.mae, 6),
+            "validation R²": round(self.measured.r2, 4),
+            "networks": self.networks,
         }
 
     def _measured(self) -> NumberMeasures:
@@ -79,11 +117,10 @@ class RowsPlan(Plan):
 
     def result_line(self, best: dict[str, Any]) -> str:
         """The result in one sentence."""
-        return (
-            super().result_line(best)
-            if self.number is None
-            else f"validation rows: {self._measured().line()}"
-        )
+        if self.number is None:
+            return super().result_line(best)
+        assert self.measured is not None
+        return f"validation rows: {self.measured.line()}"
 
     def notes(self) -> list[str]:
         """Classes that are never predicted."""
@@ -104,6 +141,19 @@ class RowsPlan(Plan):
         found = [measure_numbers(each, self.true) for each in (linear, np.full(len(y), values.mean()))]
         named = zip(("a linear model", "always the mean"), found, strict=True)
         return ["for comparison: " + "; ".join(f"{name}: {measured.line()}" for name, measured in named)]
+
+
+class Split(NamedTuple):
+    """Rows (n, inputs), what they are to say, and the classes that each part is to have its share of."""
+
+    x: np.ndarray
+    y: np.ndarray
+    classes: np.ndarray
+
+    def parts(self, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Rows and answers to train on, then those to validate on."""
+        training, validation = stratified_split(self.classes, VALIDATION, seed)
+        return self.x[training], self.y[training], self.x[validation], self.y[validation]
 
 
 class Rows(Recipe):
@@ -135,13 +185,14 @@ class Rows(Recipe):
         training, validation = stratified_split(classes, VALIDATION, choices.seed)
         names = [name for name in table.columns if name != target and name not in left_out]
         preparation, notes = learn(_part(rows, training), names)
-        x, xv = (preparation.apply(_part(rows, part)) for part in (training, validation))
         number, true, y = None, np.zeros(0), classes
         if numeric:
             number = number_of([fields[i] for i in training], table.decimal, data, target)
             values = as_target_numbers(fields, table.decimal, data, target)
             true, y = values[validation], number.scaled(values)
-        linear = linear_numbers(x, y[training]) if numeric else linear_classes(x, y[training], len(index))
+        split = Split(preparation.apply(rows), y, classes)
+        x, y, *held_out = split.parts(choices.seed)
+        linear = linear_numbers(x, y) if numeric else linear_classes(x, y, len(index))
         model = network(linear, labels, len(x), choices.seed, f"{Path(data).stem}-{choices.arch}")
         _describe(model, target, preparation, number)
         if missing := len(table) - len(rows):
@@ -160,19 +211,11 @@ class Rows(Recipe):
             f"{counted(len(rows), 'row')}, {counted(len(preparation.columns), 'column')}, {learnt} to predict: "
             f"training {ARCHITECTURES[choices.arch].title} with {model.parameter_count():,} parameters"
         )
-        settings = _settings(choices, len(x), (xv, y[validation]))
-        return RowsPlan(
-            model.name,
-            reason,
-            model,
-            x,
-            y[training],
-            settings,
-            notes,
-            number=number,
-            true=true,
-            linear=linear,
-        )
+        if (count := MEMBERS[len(x) >= MANY_ROWS]) > 1:
+            reason += f", then {count - 1} more without other rows; the model is their mean"
+        settings = _settings(choices, len(x), (held_out[0], held_out[1]))
+        own = {"number": number, "true": true, "linear": linear, "rows": split}
+        return RowsPlan(model.name, reason, model, x, y, settings, notes, **own)
 
 
 def _describe(model: Sequential, target: str, preparation: Preparation, number: Number | None) -> None:
@@ -183,21 +226,41 @@ def _describe(model: Sequential, target: str, preparation: Preparation, number: 
     model.metadata["about"] = f"predicts {target} from {names}"[:80]
 
 
-def network(linear: Linear, labels: list[str] | None, rows: int, seed: int, name: str) -> Sequential:
-    """A deep branch and a linear one, added; a softmax for classes.
+def network(
+    linear: Linear, labels: list[str] | None, rows: int, seed: int, name: str, members: int = 1
+) -> Sequential:
+    """A deep branch, or several, and a linear one, added; a softmax for classes.
 
     At first the deep one gives 0, and the other, unless there are many rows, is `linear`.
     """
     many, (features, outputs) = rows >= MANY_ROWS, linear.kernel.shape
-    deep: list = []
-    for units in UNITS[many]:
-        deep += [Dense(units, activation="relu"), *([Dropout(DROPOUT[many])] if DROPOUT[many] else [])]
-    branches = [Sequential([*deep, Dense(outputs, kernel_initializer="zeros")]), Dense(outputs)]
+
+    def deep() -> Sequential:
+        layers: list = []
+        for units in UNITS[many]:
+            layers += [Dense(units, activation="relu"), *([Dropout(DROPOUT[many])] if DROPOUT[many] else [])]
+        return Sequential([*layers, Dense(outputs, kernel_initializer="zeros")])
+
+    branches = [*(deep() for _ in range(members)), Dense(outputs)]
     layers = [Parallel(branches, merge="add"), *([Activation("softmax")] if labels else [])]
     model = Sequential(layers, (features,), seed=seed, labels=labels, name=name)
     if not many:
         model.set_weights([*model.get_weights()[:-2], linear.kernel, linear.bias])
     return model
+
+
+def average(members: Sequence[Sequential]) -> Sequential:
+    """The network whose outputs, before the softmax, are the mean of those of several: all their deep branches, and one linear one."""
+    first = members[0]
+    if len(members) == 1:
+        return first
+    weights = [member.get_weights() for member in members]
+    deep = [[*own[:-4], *(array / len(members) for array in own[-4:-2])] for own in weights]
+    linear = Linear(*(np.mean(arrays, axis=0) for arrays in zip(*(own[-2:] for own in weights), strict=True)))
+    made = network(linear, first.labels, 0, 0, first.name, len(members))
+    made.set_weights([*(array for own in deep for array in own), *linear])
+    made.metadata.update(first.metadata)
+    return made
 
 
 def _settings(choices: Choices, rows: int, validation: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
