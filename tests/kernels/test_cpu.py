@@ -180,7 +180,10 @@ def test_functions_are_accurate_over_their_whole_range(name):
         exact = 1 / (1 + np.exp(np.abs(x.astype(np.float64))))
     elif name == "exp_of_negative":  # attention to a score of x and one of 0: the weight of the first
         x = -np.abs(x)
-        z, none = np.stack([x, np.zeros_like(x)], axis=1)[..., None] * np.float32([[1, 1, 1]]), np.zeros((len(x), 0, 2))
+        z, none = (
+            np.stack([x, np.zeros_like(x)], axis=1)[..., None] * np.float32([[1, 1, 1]]),
+            np.zeros((len(x), 0, 2)),
+        )
         z[:, 0, 0], z[:, :, 2] = 1, [1, 0]
         y = cpu.attention(z, none.astype(np.float32), none[..., 0], None, 1, False, 0)[0][:, 0, 0]
         exact = 1 / (1 + np.exp(-x.astype(np.float64)))
