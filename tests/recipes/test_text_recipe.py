@@ -49,6 +49,26 @@ def test_the_choices_of_the_user_come_first(file):
     assert made.settings["seed"] == 5 and made.settings["stateful"]
 
 
+def test_a_transformer_has_about_as_many_parameters_as_the_lstm(file):
+    for length in (10_000, 60_000, 300_000, 1_000_000):
+        lstm, transformer = (
+            text.network(arch, "".join(map(chr, range(48, 113))), length).parameter_count()
+            for arch in ("lstm", "transformer")
+        )
+        assert 0.8 < transformer / lstm < 1.2, (length, lstm, transformer)
+    made = plan(file(3000), Choices(arch="transformer", units=10))
+    assert made.name == "fox-transformer" and "a transformer" in made.reason and made.settings["stateful"]
+    assert made.model.shapes[1] == (None, 10)
+
+
+def test_a_transformer_is_trained_and_writes(file, tmp_path):
+    tn.set_device("reference")
+    made = plan(file(1500), Choices(arch="transformer", units=8, epochs=1))
+    made.fit()
+    made.model.save(tmp_path / "fox.npz")
+    assert len(tn.load(tmp_path / "fox.npz").generate("The ", 150, random_seed=0)) == 154
+
+
 def test_the_last_tenth_is_kept_for_validation(file):
     made = plan(file(3000), Choices())
     assert made.characters == 2700

@@ -204,6 +204,18 @@ def stack():
     return tn.Sequential(layers, (None,), vocabulary=VOCABULARY, seed=3)
 
 
+def transformer():
+    """With a window that a text is longer than, and positions that begin again."""
+    attention = tn.Residual([tn.LayerNorm(), tn.MultiHeadAttention(2, 5, causal=True, window=11)])
+    network = tn.Residual([tn.LayerNorm(), tn.Dense(12, "gelu"), tn.Dense(6)])
+    table, positions = (
+        tn.Embedding(len(VOCABULARY), 6, embeddings_initializer="he_normal"),
+        tn.PositionEmbedding(13),
+    )
+    layers = [table, positions, attention, network, tn.Dense(len(VOCABULARY), activation="softmax")]
+    return tn.Sequential(layers, (None,), vocabulary=VOCABULARY, seed=3)
+
+
 WRITERS = {
     "lstm": writer,
     "gru": lambda: writer("gru"),
@@ -213,8 +225,16 @@ WRITERS = {
     "sigmoid": lambda: writer(activation="sigmoid"),
     "last": lambda: writer(return_sequences=False),
     "stack": stack,
+    "transformer": transformer,
 }
 LONG = 5 * writing.AT_ONCE + 3
+
+
+def test_a_transformer_writes_what_the_whole_text_before_makes_most_probable():
+    net = transformer()
+    written = net.generate("ab", 40, temperature=0)
+    ids = [VOCABULARY.index(c) for c in written]
+    assert net.predict(np.array([ids]))[0, 1:-1].argmax(axis=-1).tolist() == ids[2:]
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -18,7 +18,15 @@ STREAMS, STEPS, WINDOWS = 4, 20, 5
 X, Y = streams(IDS, STREAMS, STEPS)
 STILL = tn.SGD(1e-30)
 """Changes nothing, so that losses can be compared."""
-LAYERS = {"LSTM": tn.LSTM, "GRU": tn.GRU, "RNN": tn.RNN}
+
+
+def attention(units, return_sequences):
+    """A block of a transformer, which sees less than two pieces."""
+    block = tn.Residual([tn.LayerNorm(), tn.MultiHeadAttention(3, units // 3, causal=True, window=33)])
+    return tn.Sequential([tn.PositionEmbedding(35), block, tn.Dense(units)])
+
+
+LAYERS = {"LSTM": tn.LSTM, "GRU": tn.GRU, "RNN": tn.RNN, "attention": attention}
 each_layer = pytest.mark.parametrize("kind", LAYERS)
 
 
