@@ -192,7 +192,7 @@ def test_rows_of_pictures_are_read_by_a_base_that_reads_rows(folder, tmp_path):
 
 
 def test_pictures_in_which_a_base_finds_nothing_are_refused_in_a_sentence(folder):
-    with pytest.raises(DataError, match="nothing was found in any of the 15 pictures of .*shapes; give"):
+    with pytest.raises(DataError, match=r"nothing was found in any of the 15 pictures of .*shapes; give"):
         recipes.plan(folder, Choices(base="digits"))
 
 
