@@ -21,7 +21,8 @@ from tinynet.data.folders import FolderData, load_folder, stratified_split
 from tinynet.data.pictures.samples import PictureReader
 from tinynet.kernels import device
 from tinynet.recipes import folder, pictures
-from tinynet.recipes.base import Choices, likely_range
+from tinynet.recipes.base import Choices
+from tinynet.recipes.scores import likely_range
 
 from .measure import THREADS, machine, table
 

@@ -78,6 +78,5 @@ def _trained_on(given: Series) -> Forecasting:
     plan = plan_for(given, Choices(), "series")
     note(plan.reason)
     plan.model.fit(plan.x, plan.y, **plan.settings, callbacks=plan.callbacks, verbose=False)
-    for line in plan.baselines():
-        note(line)
+    note(plan.comparison())
     return Forecasting(plan.model)

@@ -243,8 +243,7 @@ def _save(plan: Plan, data: str, trained: History, output: Path, checkpoint: Pat
     for warning in plan.notes():
         note(f"note: {warning}")
     note(f"{plan.result_line(best)}, epoch {best['epoch']}")
-    for line in plan.baselines():
-        note(line)
+    note(plan.comparison())
     if unfinished and checkpoint.exists():
         note(f"to continue: {_command_to_continue()}")
     elif not failure:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tinynet.recipes import pictures
-from tinynet.recipes.base import Choices, likely_range
+from tinynet.recipes.base import Choices
+from tinynet.recipes.scores import likely_range
 
 
 def plan(validation: int, epochs: int = 3):

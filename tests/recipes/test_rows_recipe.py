@@ -75,7 +75,7 @@ def test_a_training_ends_with_several_networks_or_where_it_is_stopped_with_one(t
     for plan in plans[1:]:
         best = plan.fit(verbose=False).epochs[-1]
         assert plan.model.parameter_count() == count * one - (count - 1) * linear
-        assert plan.result_line(best) and plan.record(best)["networks"] == count and plan.baselines()
+        assert plan.result_line(best) and plan.record(best)["networks"] == count and plan.baselines
     for a, b in zip(plans[1].model.get_weights(), plans[2].model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 

@@ -10,6 +10,7 @@ from tinynet.data.text.words import log_count_ratios
 from tinynet.errors import DataError
 from tinynet.recipes import find, plan
 from tinynet.recipes.base import Choices
+from tinynet.recipes.scores import MOST_FREQUENT
 from tinynet.recipes.sentences import CONFIDENCE, neutral_below
 from tinynet.tasks.text import NEUTRAL
 
@@ -63,8 +64,7 @@ def test_the_bag_begins_as_naive_bayes(file):
     bag, (_, bags) = made.model.layers[0].layers[1].layers[0], made.x
     ratios = log_count_ratios(bags, made.y, 2, bag.input_dim)
     np.testing.assert_allclose(bag.parameters["embeddings"], CONFIDENCE * ratios)
-    (line,) = made.baselines()
-    assert line.endswith("by naive Bayes on the same words, pairs and pieces")
+    assert list(made.baselines) == ["naive Bayes on the same words, pairs and pieces", MOST_FREQUENT]
 
 
 def test_a_model_file_says_when_the_answer_is_neutral_and_knows_its_words(file, tmp_path):

@@ -49,7 +49,7 @@ def test_what_is_ignored_is_said_and_the_result_stands_beside_baselines(trained)
         "note: column name is ignored: it holds a name",
         "note: column wheels is ignored: it is the same in all rows",
         "note: column tested is ignored: it holds dates",
-        "for comparison: a linear model: mean absolute error",
+        "for comparison, mean absolute error: a linear model ",
         "to use it: tinynet predict TABLE.csv --model",
     ):
         assert words in said

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from ..sequential import Sequential
 from ..training import Callback, History
 from ..training.schedules import peak_rate
 from ..version import __version__
+from .scores import ACCURACY, MOST_FREQUENT, Measure, Score, fraction, likely_range, most_frequent
 from .transfer import Base
 
 SHOWN = 10
@@ -102,6 +103,11 @@ class Plan:
     """Which layers are those of a base, line by line."""
     callbacks: list[Callback] = field(default_factory=list)
 
+    @property
+    def measure(self) -> Measure:
+        """In which this training is compared with others and with simpler methods."""
+        return ACCURACY
+
     def fit(self, **settings: Any) -> History:
         """Train the model; `settings` are those of `fit` that are not part of the plan, such as a time limit."""
         return self.model.fit(self.x, self.y, **self.settings, **settings)
@@ -120,6 +126,7 @@ class Plan:
             "epochs": len(history.epochs),
             "best epoch": best["epoch"],
             **self.record(best),
+            "baselines": {name: round(value, 5) for name, value in self.baselines.items()},
             "optimizer": type(optimizer).__name__,
             "learning rate": peak_rate(optimizer.learning_rate),
             "batch size": self.settings["batch_size"],
@@ -139,9 +146,20 @@ class Plan:
         low, high = likely_range(accuracy, len(labels))
         return f"{right}, but that is only {len(labels)} of them: expect {100 * low:.0f} to {100 * high:.0f} % of new ones"
 
-    def baselines(self) -> list[str]:
-        """What simpler methods reach on the same validation data, one sentence each."""
-        return []
+    def score(self, best: dict[str, Any]) -> Score:
+        """The result by the measure in which it is compared with others, from the best epoch of the history."""
+        return fraction(self.measure, best["val_accuracy"], len(self.settings["validation_data"][1]))
+
+    @cached_property
+    def baselines(self) -> dict[str, float]:
+        """What simpler methods reach on the same validation data, by the same measure."""
+        y = self.y.argmax(axis=-1) if self.y.ndim > 1 else self.y
+        return {MOST_FREQUENT: most_frequent(y, self.settings["validation_data"][1])}
+
+    def comparison(self) -> str:
+        """What simpler methods reach, in a line."""
+        found = "; ".join(f"{name} {self.measure.show(value)}" for name, value in self.baselines.items())
+        return f"for comparison, {self.measure.name}: {found}"
 
     def notes(self) -> list[str]:
         """Notes on the trained model: classes of the validation set that it never predicts."""
@@ -155,14 +173,6 @@ class Plan:
         return [
             f"{', '.join(never[:SHOWN])}{more}: never predicted on the validation set; more samples of such classes would help"
         ]
-
-
-def likely_range(accuracy: float, samples: int) -> tuple[float, float]:
-    """The 95 % confidence interval of the accuracy on new data, from that on a few samples (Wilson 1927)."""
-    z = 1.96
-    middle, total = accuracy + z * z / (2 * samples), 1 + z * z / samples
-    spread = z * math.sqrt(accuracy * (1 - accuracy) / samples + (z / (2 * samples)) ** 2)
-    return max((middle - spread) / total, 0.0), min((middle + spread) / total, 1.0)
 
 
 RECURRENT = {"lstm": LSTM, "gru": GRU, "rnn": RNN}

@@ -29,6 +29,7 @@ from ..tasks.classes import percent
 from ..training import AdamW, EarlyStopping, OneCycle
 from .architectures import ARCHITECTURES
 from .base import RECURRENT, Choices, Plan, Recipe
+from .scores import EXACT_MATCH, Measure, Score, fraction
 
 VALIDATION = 0.15
 """Fraction of the pictures of a folder that are held out."""
@@ -167,8 +168,18 @@ class CaptionsPlan(Plan):
             ]
         return []
 
-    def baselines(self) -> list[str]:
+    @property
+    def measure(self) -> Measure:
+        return EXACT_MATCH
+
+    def score(self, best: dict[str, Any]) -> Score:
+        """How many sentences are right, word for word."""
+        exact, _ = score(self.written, self.validation.by_picture())
+        return fraction(self.measure, exact, len(self.validation.x))
+
+    @functools.cached_property
+    def baselines(self) -> dict[str, float]:
         """What the same sentence on every picture reaches."""
         ((caption, _),) = Counter(self.training.captions).most_common(1)
-        exact, words = score([caption] * len(self.validation.x), self.validation.by_picture())
-        return [f"{percent(exact)} and {percent(words)} by always writing {caption!r}"]
+        exact, _ = score([caption] * len(self.validation.x), self.validation.by_picture())
+        return {f"always {caption!r}": exact}

@@ -16,6 +16,7 @@ from ..sequential import Sequential
 from ..training import Adam, EarlyStopping, OneCycle
 from .architectures import ARCHITECTURES
 from .base import RECURRENT, Choices, Plan
+from .pictures import PicturesPlan
 
 BATCH_SIZE = 64
 UNITS = 128
@@ -59,4 +60,4 @@ def plan(
         "seed": choices.seed,
     }
     reason = f"{len(x):,} pictures, read row by row: training {ARCHITECTURES[arch].title} with {units} units"
-    return Plan(f"{name}-{arch}", reason, model, x[..., 0], y, settings)
+    return PicturesPlan(f"{name}-{arch}", reason, model, x[..., 0], y, settings)

@@ -7,6 +7,7 @@ convolution assumes. Training takes one cycle of the learning rate (Smith & Topi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,13 @@ from ..sequential import Sequential
 from ..training import AdamW, CrossEntropy, EarlyStopping, OneCycle
 from .architectures import ARCHITECTURES
 from .base import Choices, Plan
+from .scores import linear_answers
 
 BATCH_SIZE = 64
 PEAK_LEARNING_RATE = 3e-3
 FEW_PICTURES = 100
 """With fewer validation pictures the best epoch is mere luck, and the last, at a rate near 0, does better on new pictures."""
+LINEAR_SIDE = 32
 SMALLEST_MAP = 8
 """Side of the map below which no further convolution and pooling is added."""
 
@@ -103,4 +106,22 @@ def plan(
     }
     size = f"{', resized to' if resized else ' of'} {x.shape[1]}×{x.shape[2]}"
     reason = f"{len(x):,} pictures{size}: training {ARCHITECTURES[arch].title} with {model.parameter_count():,} parameters"
-    return Plan(model.name, reason, model, x, y, settings)
+    return PicturesPlan(model.name, reason, model, x, y, settings)
+
+
+class PicturesPlan(Plan):
+    """A training on pictures, with a linear model for comparison."""
+
+    @cached_property
+    def baselines(self) -> dict[str, float]:
+        """What a linear model and always the same answer reach on the same validation set."""
+        x, y = self.settings["validation_data"]
+        known = self.y.argmax(axis=-1) if self.y.ndim > 1 else self.y
+        reached = float((linear_answers(_thinned(self.x), known, _thinned(x)) == y).mean())
+        return {"a linear model of the pixels": reached, **super().baselines}
+
+
+def _thinned(x: np.ndarray) -> np.ndarray:
+    """Pictures as numbers 0…1, fewer than twice LINEAR_SIDE rows and columns: a linear model needs no details."""
+    step = max(1, x.shape[1] // LINEAR_SIDE)
+    return x[:, ::step, ::step] * np.float32(1 / 255 if x.dtype == np.uint8 else 1)

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ from ..tasks.rows import NumberMeasures, measure_numbers
 from ..training import AdamW, EarlyStopping, History, OneCycle
 from .architectures import ARCHITECTURES
 from .base import Choices, Plan, Recipe
+from .scores import ACCURACY, MEAN_ERROR, Measure, Score
 
 VALIDATION = 0.15
 LEAST_ROWS = 10
@@ -52,6 +54,7 @@ SAME = 0.9995
 FEW_VALUES = 20
 LINEAR_EPOCHS, LINEAR_LEARNING_RATE, LINEAR_WEIGHT_DECAY = 60, 1e-2, 0.1
 """Of logistic regression."""
+LINEAR = "a linear model"
 RIDGE = 1.0
 """Penalty on the squares of the weights in linear regression; columns that say the same then share."""
 
@@ -126,21 +129,28 @@ class RowsPlan(Plan):
         """Classes that are never predicted."""
         return super().notes() if self.number is None else []
 
-    def baselines(self) -> list[str]:
+    @property
+    def measure(self) -> Measure:
+        return ACCURACY if self.number is None else MEAN_ERROR
+
+    def score(self, best: dict[str, Any]) -> Score:
+        """Accuracy, or the mean error of numbers."""
+        if self.number is None:
+            return super().score(best)
+        assert self.measured is not None
+        return Score(self.measure, self.measured.mae)
+
+    @cached_property
+    def baselines(self) -> dict[str, float]:
         """A linear model, and the majority or the mean, learnt from the same rows and measured on the same."""
         x, y = self.settings["validation_data"]
         if self.number is None:
             assert self.linear is not None
-            most = np.bincount(self.y).argmax()
-            right = float((self.linear.answer(x).argmax(axis=1) == y).mean())
-            return [
-                f"for comparison: a linear model {100 * right:.2f} %, always the most frequent class {100 * (y == most).mean():.2f} %"
-            ]
+            return {LINEAR: float((self.linear.answer(x).argmax(axis=1) == y).mean()), **super().baselines}
         values = self.number.value(self.y)
         linear = linear_numbers(self.x, values[:, None]).answer(x)[:, 0]
-        found = [measure_numbers(each, self.true) for each in (linear, np.full(len(y), values.mean()))]
-        named = zip(("a linear model", "always the mean"), found, strict=True)
-        return ["for comparison: " + "; ".join(f"{name}: {measured.line()}" for name, measured in named)]
+        answers = {LINEAR: linear, "always the mean": np.full(len(y), values.mean())}
+        return {name: measure_numbers(each, self.true).mae for name, each in answers.items()}
 
 
 class Split(NamedTuple):

@@ -11,6 +11,7 @@ stands alone, behind a convolution that takes neighbours together and leaves few
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ from ..tasks.text import NEUTRAL, vocabulary_of
 from ..training import AdamW, EarlyStopping, History, OneCycle
 from .architectures import ARCHITECTURES
 from .base import RECURRENT, Choices, Plan, Recipe
+from .scores import Score
 
 VALIDATION = 0.1
 LONGEST = 400
@@ -221,9 +223,14 @@ class TextsPlan(Plan):
             self.model.metadata[NEUTRAL] = neutral_below(self.model.answer(x)[0], y)
         return super().training_record(data, history, best)
 
-    def baselines(self) -> list[str]:
-        """What naive Bayes reaches on the same validation set."""
-        return [f"{100 * self.naive_bayes:.2f} % by naive Bayes on the same words, pairs and pieces"]
+    def score(self, best: dict[str, Any]) -> Score:
+        """As of any training, with what the readers reach together."""
+        return super().score(self._together(best))
+
+    @cached_property
+    def baselines(self) -> dict[str, float]:
+        """What naive Bayes and always the same answer reach on the same validation set."""
+        return {"naive Bayes on the same words, pairs and pieces": self.naive_bayes, **super().baselines}
 
 
 def _for_both(y: np.ndarray) -> np.ndarray:

@@ -8,8 +8,10 @@ was learnt are taken back, which makes the forecast a mean of the first and the 
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +29,7 @@ from ..training import AdamW, Callback, CosineDecay, History
 from ..training.callbacks import TrainingView
 from .architectures import ARCHITECTURES
 from .base import RECURRENT, Choices, Plan, Recipe
+from .scores import MASE, Measure, Score
 
 UNITS, FILTERS, DROPOUT = 32, 16, 0.2
 KERNEL_SIZES = (5, 3)
@@ -37,6 +40,9 @@ PEAK_LEARNING_RATE = 2e-3
 CLIP_NORM = 1.0
 KEPT = 0.25
 """Of what was learnt beyond the linear forecast."""
+
+
+WINDOWS_MASE = MASE._replace(name="MASE on held-out windows")
 
 
 @dataclass
@@ -83,17 +89,26 @@ class SeriesPlan(Plan):
             "after the same training on the others"
         )
 
-    def baselines(self) -> list[str]:
+    @property
+    def measure(self) -> Measure:
+        """Errors on the last fifth of the values; of a series too short for that, on windows that were held out."""
+        return WINDOWS_MASE if self.held_out is None else MASE
+
+    def score(self, best: dict[str, Any]) -> Score:
+        """The error on the last fifth, if there is one."""
+        return Score(self.measure, math.nan if self.held_out is None else self.held_out.network.mase)
+
+    @cached_property
+    def baselines(self) -> dict[str, float]:
         """What errs how much on the same values: the linear forecast that training starts from, and two naive ones."""
-        if self.held_out is not None:
+        if self.held_out is None:
+            errors = self.start.mase, self.start.naive, self.start.last
+        else:
             found, linear = self.held_out
-            naive = f"seasonal naive {found.seasonal_naive:.3f}, last value {found.persistence:.3f}"
-            return [f"for comparison: linear forecast, its starting point, {linear.mase:.3f}; {naive}"]
-        naive = f"seasonal naive {self.start.naive:.3f}, last value {self.start.last:.3f}"
-        steps = counted(self.start.preparation.horizon, "step")
-        return [
-            f"MASE on held-out windows, {steps} ahead: linear forecast, its starting point, {self.start.mase:.3f}; {naive}"
-        ]
+            errors = linear.mase, found.seasonal_naive, found.persistence
+        return dict(
+            zip(("the linear forecast it starts from", "seasonal naive", "last value"), errors, strict=True)
+        )
 
     def notes(self) -> list[str]:
         """Nothing beside."""

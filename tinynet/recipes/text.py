@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -27,6 +28,7 @@ from ..terminal import note
 from ..training import AdamW, Callback, CosineDecay, EarlyStopping, Training, WarmUp
 from .architectures import ARCHITECTURES
 from .base import RECURRENT, SHOWN, Choices, Plan, Recipe
+from .scores import CHARACTER_LOSS, Measure, Score, pair_loss
 from .transfer import Base
 
 STREAMS, STEPS = {"lstm": 50, "gru": 50, "rnn": 16, "transformer": 50}, 100
@@ -76,6 +78,22 @@ class TextPlan(Plan):
 
     def result_line(self, best: dict[str, Any]) -> str:
         return f"validation loss {show_loss(best['val_loss'])}"
+
+    @property
+    def measure(self) -> Measure:
+        return CHARACTER_LOSS
+
+    def score(self, best: dict[str, Any]) -> Score:
+        """The loss on the last tenth of the text."""
+        return Score(self.measure, best["val_loss"])
+
+    @cached_property
+    def baselines(self) -> dict[str, float]:
+        """What is lost when a character is guessed from the one before alone."""
+        ids = len(self.model.vocabulary or ())
+        return {
+            "the character before alone": pair_loss(self.x, self.y, *self.settings["validation_data"], ids)
+        }
 
 
 class Text(Recipe):
