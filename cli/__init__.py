@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # imported only when called; packagers such as PyInstaller mu
     from . import (  # noqa: F401
         caption,
         classify,
+        compare,
         doctor,
         evaluate,
         forecast,
@@ -38,6 +39,7 @@ VERBS = {
     "caption": "Describe pictures in a sentence each.",
     "train": "Train a network on a data set, a text, a table or a folder of pictures.",
     "evaluate": "Measure a model on data it has not seen.",
+    "compare": "Train every kind of network that fits the data, and print what each reaches.",
     "info": "Show what a model file holds.",
     "models": "List the models that come with tinynet.",
     "warmup": "Compile the kernels now, so that later commands need not wait.",

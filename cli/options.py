@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import math
 import os
+import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,10 +16,14 @@ from tinynet.cli import completion
 from tinynet.cli.process import sentence
 from tinynet.data.names import ALIASES, DATASETS
 from tinynet.errors import UsageError, did_you_mean
+from tinynet.recipes import TASKS
 from tinynet.terminal import echo, note, table
 
 if TYPE_CHECKING:
     from tinynet.sequential import Ensemble, Sequential
+
+
+SECONDS = {"h": 3600, "m": 60, "s": 1}
 
 
 class Count(click.IntRange):
@@ -37,6 +43,22 @@ class Number(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
         return number
+
+
+class Duration(click.ParamType):
+    """A time: `90` seconds, `10m`, `1h`, `1h30m`."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds; a usage error for anything but a time above 0."""
+        parts = re.findall(r"([\d.]+(?:e[-+]?\d+)?)\s*([hms]?)\s*", value.strip().lower())
+        with suppress(ValueError):
+            seconds = sum(float(number) * SECONDS[unit or "s"] for number, unit in parts)
+            whole = "".join(number + unit for number, unit in parts) == re.sub(r"\s", "", value.lower())
+            if whole and 0 < seconds < float("inf"):
+                return seconds
+        self.fail(f"{value!r} is not a time above 0, such as 90 (seconds), 10m or 1h", param, ctx)
 
 
 class Choice(click.Choice):
@@ -109,6 +131,19 @@ data_argument = click.argument("data", callback=_data_set, shell_complete=comple
 model_argument = click.argument("model_name", metavar="MODEL", shell_complete=completion.models)
 force_option = click.option("--force", is_flag=True, help="Replace existing files.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+
+
+def table_options(function: Callable) -> Callable:
+    """Add what a training must be told where the data does not say it: --task, and for tables --target, --target-type and --drop."""
+    kinds = Choice(("classes", "number"), case_sensitive=False)
+    options = (
+        click.option("--task", type=Choice(("auto", *TASKS), case_sensitive=False), default="auto", show_default=True,
+                     help="What the network is for, if DATA does not make it clear."),
+        click.option("--target", metavar="COLUMN", help="The column of the table to predict."),
+        click.option("--target-type", type=kinds, help="What the target column holds.  [default: judged by its values]"),
+        click.option("--drop", multiple=True, metavar="COLUMN", help="Ignore this column of the table; may be repeated."),
+    )  # fmt: skip
+    return functools.reduce(lambda decorated, option: option(decorated), reversed(options), function)
 
 
 def check_new(path: str | os.PathLike, option: str, replace: bool) -> None:

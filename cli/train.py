@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import signal
 import sys
@@ -16,36 +15,31 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tinynet.cli import completion
-from tinynet.cli.options import Choice, Count, Number, check_new, data_argument, device_options, force_option
+from tinynet.cli.options import (
+    Choice,
+    Count,
+    Duration,
+    Number,
+    check_new,
+    data_argument,
+    device_options,
+    force_option,
+    json_option,
+    table_options,
+)
 from tinynet.cli.process import STARTED, fail
-from tinynet.recipes import TASKS
 from tinynet.recipes.architectures import ARCHITECTURES
-from tinynet.terminal import echo, note
+from tinynet.terminal import echo, note, print_json
 
 if TYPE_CHECKING:
     from tinynet.errors import TinynetError
     from tinynet.recipes.base import Plan
-    from tinynet.training import Callback, History, Training
+    from tinynet.training import History, Training
 
-UNITS = {"h": 3600, "m": 60, "s": 1}
+ANSWERS = 31
+"""Answers to one sample whose median time is taken."""
 DRAWING, TABLE = ".png", ".csv"
 """Endings of a history's file name: a drawing or a table."""
-
-
-class Duration(click.ParamType):
-    """A time: `90` seconds, `10m`, `1h`, `1h30m`."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Seconds; a usage error for anything but a time above 0."""
-        parts = re.findall(r"([\d.]+(?:e[-+]?\d+)?)\s*([hms]?)\s*", value.strip().lower())
-        with suppress(ValueError):
-            seconds = sum(float(number) * UNITS[unit or "s"] for number, unit in parts)
-            whole = "".join(number + unit for number, unit in parts) == re.sub(r"\s", "", value.lower())
-            if whole and 0 < seconds < float("inf"):
-                return seconds
-        self.fail(f"{value!r} is not a time above 0, such as 90 (seconds), 10m or 1h", param, ctx)
 
 
 def _model_file(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
@@ -79,14 +73,7 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
     "Labelled texts: gru, lstm, cnn-gru or cnn-lstm. Sounds and clips: cnn-gru or cnn-lstm. Captions: cnn-lstm or cnn-gru. "
     "Series: gru, lstm or cnn. Tables: mlp.",
 )
-@click.option("--task", type=Choice(("auto", *TASKS), case_sensitive=False), default="auto", show_default=True,
-              help="What the network is for, if DATA does not make it clear.")  # fmt: skip
-@click.option("--target", metavar="COLUMN", help="The column of the table to predict.")
-@click.option("--target-type", type=Choice(("classes", "number"), case_sensitive=False),
-              help="What the target column holds.  [default: judged by its values]")  # fmt: skip
-@click.option(
-    "--drop", multiple=True, metavar="COLUMN", help="Ignore this column of the table; may be repeated."
-)
+@table_options
 @click.option("--base", metavar="MODEL", shell_complete=completion.models,
               help="Begin with the layers of a trained model: a shipped one or a .npz file.")  # fmt: skip
 @click.option("--freeze", metavar="LAYERS",
@@ -128,9 +115,10 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
     show_default=True,
     help="The same number gives the same weights.",
 )
+@json_option
 @device_options
 def command(data: str, output: Path | None, force: bool, resume: bool, time_limit: float | None,
-            history: Path | None, random_seed: int, drop: tuple[str, ...], **choices: Any) -> int:  # fmt: skip
+            history: Path | None, random_seed: int, drop: tuple[str, ...], as_json: bool, **choices: Any) -> int:  # fmt: skip
     """Train a network on DATA: digits, fashion, shakespeare, sentence-polarity, spoken-digits, temperature, moving-digits, scenes, a
     .txt file, a .csv or .tsv with the columns label and text, a .csv series of times and numbers, a .csv table with --target, a folder
     with one folder of pictures, .wav files, or clips (GIFs or folders of frames) per class, or a folder of pictures with a
@@ -158,7 +146,7 @@ def command(data: str, output: Path | None, force: bool, resume: bool, time_limi
         note(line)
     if force and not resume:
         _discard(_checkpoint(output))
-    return _train(plan, data, output, resume, time_limit, history)
+    return _train(plan, data, output, resume, time_limit, history, as_json)
 
 
 def _checkpoint(output: Path) -> Path:
@@ -196,16 +184,22 @@ def _discard(checkpoint: Path) -> None:
 
 
 def _train(
-    plan: Plan, data: str, output: Path, resume: bool, time_limit: float | None, history: Path | None
+    plan: Plan,
+    data: str,
+    output: Path,
+    resume: bool,
+    time_limit: float | None,
+    history: Path | None,
+    as_json: bool,
 ) -> int:
     """Train, save and report the result; returns the exit status."""
     from tinynet.training import DivergedError
     from tinynet.training.signals import first_signal
 
-    checkpoint, failure = _checkpoint(output), None
+    checkpoint, failure, watch = _checkpoint(output), None, _watch()
     try:
         trained = plan.fit(
-            callbacks=[_first_step(), *plan.callbacks],
+            callbacks=[watch, *plan.callbacks],
             checkpoint=checkpoint,
             resume=checkpoint if resume else None,
             time_limit=time_limit,
@@ -220,7 +214,9 @@ def _train(
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closing terminal may send it again
     with nullcontext() if came else first_signal(came.append):
         if trained.epochs:
-            failure = _save(plan, data, trained, output, checkpoint) or failure
+            failure = (
+                _save(plan, data, trained, output, checkpoint, watch.done if as_json else None) or failure
+            )
             if history is not None:
                 trained.draw(history) if history.suffix == DRAWING else trained.save_csv(history)
         elif failure is None:
@@ -230,8 +226,12 @@ def _train(
     return 128 + came[0] if came else 0
 
 
-def _save(plan: Plan, data: str, trained: History, output: Path, checkpoint: Path) -> TinynetError | None:
-    """Save the model, to another folder if it must, and report the result; returns the error, if there was one."""
+def _save(
+    plan: Plan, data: str, trained: History, output: Path, checkpoint: Path, done: float | None
+) -> TinynetError | None:
+    """Save the model, to another folder if it must, and report the result, as JSON if it is given which part is done; returns the error, if
+    there was one.
+    """
     from tinynet.tasks import TASKS
 
     best = trained.epochs[(trained.kept_epoch or len(trained.epochs)) - 1]
@@ -249,8 +249,50 @@ def _save(plan: Plan, data: str, trained: History, output: Path, checkpoint: Pat
     elif not failure:
         usage = TASKS[plan.model.metadata["task"]].usage
         note(f"to use it: {shlex.join(['tinynet', *usage, '--model', str(place)])}")
-    echo(str(place))
+    if done is None:
+        echo(str(place))
+    else:
+        print_json({"file": str(place), **_found(plan, trained, best, done)})
     return failure
+
+
+def _found(plan: Plan, trained: History, best: dict[str, Any], done: float) -> dict[str, Any]:
+    """The result of a training as JSON values."""
+    measure, value, interval = plan.score(best)
+    return {
+        "measure": measure.name,
+        "value": value,
+        "interval": interval,
+        "baselines": plan.baselines,
+        "parameters": plan.model.parameter_count(),
+        "epochs": plan.settings["epochs"],
+        "done": done,
+        "seconds": sum(epoch["seconds"] for epoch in trained.epochs),
+        "stopped": trained.stopped or None,
+        "memory": _peak_memory(),
+        "milliseconds": _milliseconds(plan),
+    }
+
+
+def _peak_memory() -> float | None:
+    """Megabytes that this process has had at most; None where the system does not tell."""
+    try:
+        from resource import RUSAGE_SELF, getrusage
+    except ImportError:
+        return None
+    return round(getrusage(RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10), 1)
+
+
+def _milliseconds(plan: Plan) -> float:
+    """The median time for the answer to one sample."""
+    from tinynet.layers.inputs import each
+
+    sample, times = each(lambda x: x[:1], plan.x), []
+    for _ in range(ANSWERS):
+        began = time.perf_counter()
+        plan.model.predict(sample)
+        times.append(1e3 * (time.perf_counter() - began))
+    return round(sorted(times)[ANSWERS // 2], 4)
 
 
 def _write(plan: Plan, output: Path) -> tuple[Path, TinynetError | None]:
@@ -284,16 +326,19 @@ def _command_to_continue() -> str:
     return shlex.join(["tinynet", *given[:end], "--resume", *given[end:]])
 
 
-def _first_step() -> Callback:
-    """A callback that says how long the first step took: loading, reading the data, compiling."""
+def _watch() -> Any:
+    """A callback that says how long the first step took, loading, reading the data and compiling included; and knows how much is done."""
     from tinynet.training import Callback
 
-    class FirstStep(Callback):
-        """Reports once."""
+    class Watch(Callback):
+        """done: the part of all steps, 0…1."""
+
+        done = 0.0
 
         def on_batch_end(self, training: Training) -> None:
-            """After the very first step."""
+            """After each step."""
             if training.step == 1:
                 note(f"first step after {time.perf_counter() - STARTED:.1f} s")
+            self.done = training.step / training.total_steps
 
-    return FirstStep()
+    return Watch()

@@ -19,7 +19,7 @@ from test_commands import ROOT, fails, run
 
 import tinynet as tn
 from tinynet.cli import train
-from tinynet.cli.train import Duration
+from tinynet.cli.options import Duration
 
 FAST = ("--device", "reference", "--arch", "gru", "--units", "4", "--batch-size", "4")
 WORDS = "The owl and the pussycat went to sea in a beautiful pea-green boat.\n"

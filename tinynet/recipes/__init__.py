@@ -67,27 +67,32 @@ def find(data: str, choices: Choices) -> Recipe | None:
     return next((recipe for recipe in fitting if recipe.matches(data, choices)), None)
 
 
+def recipe_for(data: str, choices: Choices) -> Recipe:
+    """The recipe for DATA and what the user chose; raises DataError for DATA that no recipe takes, UsageError for a wrong task."""
+    if recipe := find(data, choices):
+        return recipe
+    check_exists(data)
+    if other := find(data, replace(choices, task="auto")):
+        raise UsageError(
+            Setting("task"),
+            f" {choices.task} does not fit {data}, which holds {other.holds}; leave it out",
+        )
+    if not os.path.isfile(data):
+        raise DataError(
+            f"{data} is a pipe or a device; save its content as a file, so that a training can read it again when it resumes"
+        )
+    raise DataError(
+        f"{data} is a file, but text ends in .txt and a table in .csv or .tsv: rename it if it is one; DATA is {DATA}"
+    )
+
+
 def plan(data: str, choices: Choices) -> Plan:
     """The training that the recipe for DATA plans, with the user's choices.
 
     Raises DataError for DATA that no recipe takes, TinynetError for an architecture that does not fit it, UsageError for other
     settings that do not.
     """
-    recipe = find(data, choices)
-    if recipe is None:
-        check_exists(data)
-        if other := find(data, replace(choices, task="auto")):
-            raise UsageError(
-                Setting("task"),
-                f" {choices.task} does not fit {data}, which holds {other.holds}; leave it out",
-            )
-        if not os.path.isfile(data):
-            raise DataError(
-                f"{data} is a pipe or a device; save its content as a file, so that a training can read it again when it resumes"
-            )
-        raise DataError(
-            f"{data} is a file, but text ends in .txt and a table in .csv or .tsv: rename it if it is one; DATA is {DATA}"
-        )
+    recipe = recipe_for(data, choices)
     arch = choose(recipe.kind, choices.arch)
     _check_options(recipe, replace(choices, arch=arch))
     choices = _begun(recipe, choices, arch)

@@ -31,6 +31,11 @@ EXACT_MATCH = Measure("sentences that match word for word", percent, True)
 CHARACTER_LOSS = Measure("nats per character", "{:.4f}".format, False)
 MEAN_ERROR = Measure("mean absolute error", "{:.4g}".format, False)
 MASE = Measure("MASE", "{:.3f}".format, False)
+WINDOWS_MASE = MASE._replace(name="MASE on held-out windows")
+MEASURES = {
+    measure.name: measure
+    for measure in (ACCURACY, EXACT_MATCH, CHARACTER_LOSS, MEAN_ERROR, MASE, WINDOWS_MASE)
+}
 MOST_FREQUENT = "always the most frequent class"
 
 

@@ -29,7 +29,7 @@ from ..training import AdamW, Callback, CosineDecay, History
 from ..training.callbacks import TrainingView
 from .architectures import ARCHITECTURES
 from .base import RECURRENT, Choices, Plan, Recipe
-from .scores import MASE, Measure, Score
+from .scores import MASE, WINDOWS_MASE, Measure, Score
 
 UNITS, FILTERS, DROPOUT = 32, 16, 0.2
 KERNEL_SIZES = (5, 3)
@@ -40,9 +40,6 @@ PEAK_LEARNING_RATE = 2e-3
 CLIP_NORM = 1.0
 KEPT = 0.25
 """Of what was learnt beyond the linear forecast."""
-
-
-WINDOWS_MASE = MASE._replace(name="MASE on held-out windows")
 
 
 @dataclass
