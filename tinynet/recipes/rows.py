@@ -22,7 +22,7 @@ from ..data.folders import stratified_split
 from ..data.tables.prepare import Preparation, learn
 from ..data.tables.read import Table, as_numbers, read_table
 from ..data.tables.target import Number, as_target_numbers, classes_of, is_number, number_of, with_target
-from ..errors import DataError, Setting, UsageError, counted, did_you_mean
+from ..errors import DataError, Setting, UsageError, counted, did_you_mean, listed
 from ..layers import Activation, Dense, Dropout, Parallel
 from ..sequential import Sequential
 from ..tasks.base import ROWS
@@ -281,7 +281,7 @@ def _settings(choices: Choices, rows: int, validation: tuple[np.ndarray, np.ndar
 def _chosen_columns(table: Table, choices: Choices) -> tuple[str, set[str]]:
     """The target, and columns that are to be left out; raises UsageError for one that the table does not have."""
     left_out = {*(choices.drop or ())}
-    columns = ", ".join(table.columns)
+    columns = listed(table.columns)
     if choices.target is None:
         raise UsageError(
             f"which column of {table.name} should be predicted? Give ",

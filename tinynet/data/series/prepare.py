@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ...errors import DataError
+from ...errors import DataError, listed
 from .calendar import Calendar
 from .read import Series
-from .regression import Season, coefficients, design, ridge
+from .regression import Season, coefficients, design, last_coefficients, ridge
 
 KIND = "series"
 LONGEST = 20_000
@@ -77,11 +77,15 @@ class Preparation:
 
     def states(self, even: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """The coefficients after each time, (n, q, c)."""
-        strength, prior = ridge(rows.shape[1], self.slope), None
+        return coefficients(even, rows, *self._memory(even))
+
+    def _memory(self, even: np.ndarray) -> tuple[float, np.ndarray, np.ndarray | None]:
+        """The half-life of a value's weight, the ridge and the prior for a history of such length."""
+        strength, prior = ridge(self.rows(0, 1).shape[1], self.slope), None
         if len(even) < self.begin and self.learnt:
             strength = np.maximum(strength, PRIOR * self.unit * (np.arange(len(strength)) > 0))
             prior = np.array(self.learnt)
-        return coefficients(even, rows, self.half_life or math.inf, strength, prior)
+        return self.half_life or math.inf, strength, prior
 
     def cut(
         self, even: np.ndarray, first: int, origins: np.ndarray, states: np.ndarray | None = None
@@ -91,7 +95,10 @@ class Preparation:
         even: values (n, c) from the place `first` on; origins: numbers of values that are known, each `window` at least.
         """
         rows = self.rows(first, len(even) + self.horizon)
-        states = (self.states(even, rows[: len(even)]) if states is None else states)[origins - 1]
+        if states is None and origins.tolist() == [len(even)]:
+            states = last_coefficients(even, rows[: len(even)], *self._memory(even))[None]
+        else:
+            states = (self.states(even, rows[: len(even)]) if states is None else states)[origins - 1]
         before = sliding_window_view(rows, self.window, axis=0)[origins - self.window]
         after = sliding_window_view(rows, self.horizon, axis=0)[origins]
         known = sliding_window_view(even, self.window, axis=0)[origins - self.window].transpose(0, 2, 1)
@@ -214,6 +221,6 @@ def columns_of(series: Series, names: Sequence[str]) -> np.ndarray:
     missing = [name for name in names if name not in series.columns]
     if missing:
         raise DataError(
-            f"{series.name} has no column {missing[0]!r}, which the model forecasts; it has {', '.join(series.columns[:10])}"
+            f"{series.name} has no column {missing[0]!r}, which the model forecasts; it has {listed(series.columns)}"
         )
     return values[:, [series.columns.index(name) for name in names]]

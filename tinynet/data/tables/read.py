@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...errors import DataError, counted
+from ...errors import DataError, counted, listed, shown
 from ...files import Source, read_source
 from ..text.characters import as_text
 
@@ -24,6 +24,8 @@ MOST_COLUMNS, MOST_CELLS = 4096, 50_000_000
 DELIMITERS = ",\t;|"
 DECLARED = re.compile(r'\A"?sep=([,;|\t])"?[ \t]*(?=[\r\n]|$)', re.IGNORECASE)
 """A first line that names the delimiter, as Excel reads it; the columns come after it."""
+LONGEST_NAME = 200
+"""Characters of a column's name."""
 LOOKED_AT = 50
 """Lines from which the delimiter is told."""
 MISSING = {"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "nil", "?", "-", "--", "."}
@@ -64,7 +66,7 @@ class Table:
     def index(self, name: str) -> int:
         """The index of a column; raises DataError if there is none of that name."""
         if name not in self.columns:
-            raise DataError(f"{self.name} has no column {name!r}; its columns are {', '.join(self.columns)}")
+            raise DataError(f"{self.name} has no column {name!r}; its columns are {listed(self.columns)}")
         return self.columns.index(name)
 
     def numbers(self, name: str) -> np.ndarray:
@@ -115,7 +117,7 @@ def read_table(source: Source, delimiter: str | None = None) -> Table:
     first = next(lines, None)
     if first is None:
         raise DataError(f"{name} has no lines; give a table whose first line names the columns")
-    columns = _names([field.strip() for field in first[1]], name)
+    columns = _names([" ".join(field.split()) for field in first[1]], name)
     rows = [_row(fields, len(columns), number, name) for number, fields in lines]
     return Table(name, columns, rows, delimiter, _decimal(rows, delimiter))
 
@@ -173,8 +175,12 @@ def _names(names: list[str], table: str) -> list[str]:
     while names and not names[-1]:
         names.pop()  # a delimiter at the end of the line
     twice = [name for name, count in Counter(names).items() if count > 1]
+    if any(len(name) > LONGEST_NAME for name in names):
+        raise DataError(
+            f"{table} has a column name of more than {LONGEST_NAME:,} characters; give a table whose first line names the columns"
+        )
     if "" in names or twice:
-        which = f"two columns named {twice[0]}" if twice and twice[0] else "a column without a name"
+        which = f"two columns named {shown(twice[0])}" if twice and twice[0] else "a column without a name"
         raise DataError(f"{table} has {which}; give each column a name of its own in the first line")
     return names
 
