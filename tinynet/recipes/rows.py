@@ -46,14 +46,14 @@ EPOCHS = (20, 100)
 PEAK_LEARNING_RATE = 3e-3
 WEIGHT_DECAY = {True: 0.01, False: 0.5}
 TELLS = 0.995
-"""Fraction of the rows for which one column alone tells the target."""
+"""A column that alone gives the class of so many of the rows is named in a note: it may be the target by another name."""
 SAME = 0.9995
 """Correlation from which a column and a target are taken for the same number."""
 FEW_VALUES = 20
 LINEAR_EPOCHS, LINEAR_LEARNING_RATE, LINEAR_WEIGHT_DECAY = 60, 1e-2, 0.1
 """Of logistic regression."""
 RIDGE = 1.0
-"""Penalty on the squares of the weights in linear regression; columns that say the same then share."""
+"""Penalty on the squares of the weights in linear regression, so that columns that say the same share a weight."""
 
 
 @dataclass
@@ -64,7 +64,7 @@ class RowsPlan(Plan):
     true: np.ndarray = field(default_factory=lambda: np.zeros(0))
     """The numbers of the validation rows, in their own unit."""
     linear: Linear | None = None
-    """The linear model of what is learnt."""
+    """The linear model that the network is compared with; where rows are few, training begins with it."""
     rows: Split | None = None
     """All rows, as the first network and the others read them."""
     measured: NumberMeasures | None = None

@@ -1,8 +1,9 @@
-"""What a network reads of a series, and how its output becomes a forecast: all that a model's file keeps of the way.
+"""How a series becomes the windows that a network reads, and how its output becomes a forecast; a model's file keeps these settings.
 
-Values are made even (their logarithm or square root, where the spread grows with the level), freed from trend and seasons (see
-`regression`) and from their level, the smoothed last values; divided by a scale they are the windows that a network reads. Its
-output, times the scale, is added to level, trend and seasons, as far as the horizon (Smyl 2020 forecasts in this order).
+1. Where the spread grows with the level, values are replaced by their logarithm or square root: "even" values.
+2. Trend and seasons (see `regression`) are subtracted, then the level, the smoothed last value of the window.
+3. What is left, divided by a scale, is the window.
+The network's output, times the scale, is added to level, trend and seasons over the horizon (Smyl 2020 forecasts in this order).
 """
 
 from __future__ import annotations
@@ -24,18 +25,24 @@ KIND = "series"
 LONGEST = 20_000
 """Values at the end of a series that are looked at; what lies before is forgotten."""
 PRIOR = 0.25
-"""Of the longest period: how many values what was learnt in training counts for, where the history is shorter than what training
-began with."""
+"""Weight of the coefficients of training against a history that is too short to fit its own: as many values as this part of the
+longest period."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """horizon: steps at once; window: values read; power: of each column, 1 as it is, 0.5 its square root, 0 its logarithm; seasons:
-    periods and harmonics; unit: the longest period, or what stands for it; half_life: of a value's weight, None for one that stays;
-    slope: whether there is a trend; smoothing: of the level, 0 for none; begin: values before the first window; naive: the period of
-    the seasonal naive forecast; floor: the least value of each column whose logarithm is taken; scale: of each column; seen: values
-    that were trained on; learnt: the last coefficients, (q, c); spread: quantiles of what held-out windows missed by, (p, horizon, c),
-    in units of the scale.
+    """The settings.
+
+    horizon: steps that are forecast at once; window: values that are read
+    power: for each column 1 (as it is), 0.5 (square root) or 0 (logarithm, of at least `floor`)
+    seasons: (period, harmonics) of each; slope: whether there is a trend
+    unit: the longest period, or what stands for it
+    half_life: steps in which a value's weight in the regression halves; None: never
+    smoothing: of the level; 0: no level is subtracted
+    begin: values before the first window of training; seen: values that were trained on
+    naive: the period of the seasonal naive forecast
+    scale: of each column; learnt: the last coefficients, (q, c)
+    spread: quantiles of the errors on held-out windows, (p, horizon, c), in units of the scale
     """
 
     columns: tuple[str, ...]
@@ -90,9 +97,9 @@ class Preparation:
     def cut(
         self, even: np.ndarray, first: int, origins: np.ndarray, states: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What was left before each origin, (k, window, c), and level, trend and seasons after it, (k, horizon, c).
+        """The window before each origin, unscaled (k, window, c), and level, trend and seasons after it, (k, horizon, c).
 
-        even: values (n, c) from the place `first` on; origins: numbers of values that are known, each `window` at least.
+        even: values (n, c) from the place `first` on; origins: how many of them are known, `window` at least.
         """
         rows = self.rows(first, len(even) + self.horizon)
         if states is None and origins.tolist() == [len(even)]:

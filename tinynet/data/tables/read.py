@@ -32,14 +32,14 @@ MISSING = {"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "nil", "?", "
 MISSING |= {sign + word for sign in ("", "+", "-") for word in ("inf", "infinity")}
 """What stands for a missing value, in small letters."""
 LARGEST_NUMBER = 1e38
-"""What is beyond is no number: a network could not hold it."""
+"""A larger one counts as missing: float32 could not hold it."""
 COMMA = re.compile(r"[-+]?(\d{1,3}(\.\d{3})+|\d+),\d+\s*%?")
 POINT = re.compile(r"[-+]?(\d{1,3}(,\d{3})+|\d+)\.\d+\s*%?")
 """Numbers with either decimal mark, thousands separated by the other or not at all."""
 GROUPED = re.compile(r"[-+]?\d{1,3}(,\d{3})+")
 """A number whose commas may separate thousands."""
 LEFT_OUT = dict.fromkeys(map(ord, " \u00a0\u202f'$€£¥"))
-"""What may separate thousands in any case, and currencies."""
+"""What is left out of a number before it is read: separators of thousands, and currencies."""
 
 
 @dataclass
