@@ -24,8 +24,6 @@ MOST_COLUMNS, MOST_CELLS = 4096, 50_000_000
 DELIMITERS = ",\t;|"
 DECLARED = re.compile(r'\A"?sep=([,;|\t])"?[ \t]*(?=[\r\n]|$)', re.IGNORECASE)
 """A first line that names the delimiter, as Excel reads it; the columns come after it."""
-LONGEST_NAME = 200
-"""Characters of a column's name."""
 LOOKED_AT = 50
 """Lines from which the delimiter is told."""
 MISSING = {"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "nil", "?", "-", "--", "."}
@@ -114,22 +112,29 @@ def read_table(source: Source, delimiter: str | None = None) -> Table:
         delimiter = declared[1]
     delimiter = delimiter or _delimiter(text)
     lines = _lines(text, delimiter, name)
-    first = next(lines, None)
+    first = next((line for line in lines if _is_filled(line[1])), None)
     if first is None:
         raise DataError(f"{name} has no lines; give a table whose first line names the columns")
     columns = _names([" ".join(field.split()) for field in first[1]], name)
-    rows = [_row(fields, len(columns), number, name) for number, fields in lines]
+    # a row of empty fields keeps its place, unless it is at the end, where spreadsheets leave such rows
+    rows = [
+        _row(fields, len(columns), number, name)
+        for number, fields in lines
+        if _is_filled(fields) or len(fields) == len(columns) > 1
+    ]
+    while rows and not _is_filled(rows[-1]):
+        rows.pop()
     return Table(name, columns, rows, delimiter, _decimal(rows, delimiter))
 
 
 def _lines(text: str, delimiter: str, name: str) -> Iterator[tuple[int, list[str]]]:
-    """Lines that are not empty, with their numbers, as fields."""
+    """Lines that hold anything, be it only a delimiter, with their numbers, as fields."""
     quoting = csv.QUOTE_MINIMAL if _is_quoted(text, delimiter) else csv.QUOTE_NONE
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
     cells = 0
     try:
         for fields in lines:
-            if any(map(str.strip, fields)):
+            if fields:
                 cells += len(fields)
                 if len(fields) > MOST_COLUMNS or cells > MOST_CELLS:
                     raise DataError(
@@ -140,6 +145,11 @@ def _lines(text: str, delimiter: str, name: str) -> Iterator[tuple[int, list[str
         raise DataError(
             f"{name}, line {lines.line_num}: {error}; a table has one row per line, and quotes round a field close"
         ) from None
+
+
+def _is_filled(fields: list[str]) -> bool:
+    """Whether any field holds more than space."""
+    return any(map(str.strip, fields))
 
 
 def _is_quoted(text: str, delimiter: str) -> bool:
@@ -175,10 +185,6 @@ def _names(names: list[str], table: str) -> list[str]:
     while names and not names[-1]:
         names.pop()  # a delimiter at the end of the line
     twice = [name for name, count in Counter(names).items() if count > 1]
-    if any(len(name) > LONGEST_NAME for name in names):
-        raise DataError(
-            f"{table} has a column name of more than {LONGEST_NAME:,} characters; give a table whose first line names the columns"
-        )
     if "" in names or twice:
         which = f"two columns named {shown(twice[0])}" if twice and twice[0] else "a column without a name"
         raise DataError(f"{table} has {which}; give each column a name of its own in the first line")
