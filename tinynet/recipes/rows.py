@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..data.folders import stratified_split
+from ..data.series.read import is_series
 from ..data.tables.prepare import Preparation, learn
 from ..data.tables.read import Table, as_numbers, read_table
 from ..data.tables.target import Number, as_target_numbers, classes_of, is_number, number_of, with_target
@@ -184,7 +185,12 @@ class Rows(Recipe):
         classes = np.array([index.get(each, 0) for each in fields])
         training, validation = stratified_split(classes, VALIDATION, choices.seed)
         names = [name for name in table.columns if name != target and name not in left_out]
-        preparation, notes = learn(_part(rows, training), names)
+        try:
+            preparation, notes = learn(_part(rows, training), names)
+        except DataError as error:
+            if not is_series(data):
+                raise
+            raise DataError(*error.parts, "; to forecast a series, leave out ", Setting("target")) from None
         number, true, y = None, np.zeros(0), classes
         if numeric:
             number = number_of([fields[i] for i in training], table.decimal, data, target)
