@@ -1,6 +1,6 @@
 """Does any damaged or hostile file end in more than a sentence?
 
-    python -m bench.fuzz models|checkpoints|pictures|texts [--minutes N] [--seed N]
+    python -m bench.fuzz models|checkpoints|pictures|texts|tables|labelled|series|sounds [--minutes N] [--seed N]
 
 Changes whole files by chance: bits, pieces, lengths, and what lies inside a ZIP, an array's header, JSON or a PNG. Each file
 is read as a user would read it. Fails on an exception that is no TinynetError, on more than 5 s, and on more memory than
@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import math
 import signal
+import struct
 import sys
 import tempfile
 import time
 import traceback
 import warnings
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -29,8 +28,24 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tinynet as tn
+from tinynet import recipes
 from tinynet.archive import EXPANSION, FREE_BYTES
+from tinynet.data.series.choose import choose
+from tinynet.data.series.read import is_series, read_series
+from tinynet.data.sounds.wav import read_length
+from tinynet.data.tables.prepare import learn
+from tinynet.data.tables.read import Table, read_table
+from tinynet.data.tables.target import classes_of, is_number, number_of, with_target
 from tinynet.data.text.characters import encode, read_text, vocabulary_of
+from tinynet.data.text.labelled import holds_labelled_texts, read_labelled
+from tinynet.data.text.words import Vocabulary
+from tinynet.recipes.base import Choices, Plan
+from tinynet.tasks.rows import Rows
+from tinynet.tasks.series import Forecasting, History
+from tinynet.tasks.sound import Sounds
+from tinynet.tasks.text import Texts
+
+from .fuzz_changes import changed, pick, rezipped
 
 SECONDS, PATIENCE = 5.0, 60
 """A file may take so long; after PATIENCE it is given up."""
@@ -39,29 +54,6 @@ MOST_VALUES = 10_000
 """Of a sample that a changed model predicts: how long a sequence may be is for its reader to say."""
 SAMPLE_BYTES = 2 << 28
 """What predicting one sample may take beside: two layers' worth."""
-NUMBERS = (
-    0,
-    1,
-    2,
-    3,
-    4,
-    7,
-    8,
-    16,
-    127,
-    128,
-    255,
-    256,
-    32767,
-    65535,
-    1 << 31,
-    (1 << 32) - 1,
-    (1 << 63) - 1,
-    10**30,
-)
-VALUES = (
-    None, True, False, -1, 1.5, 1e308, "", "x", "\0", "😀", [], {}, [1], [[]], {"a": 1}, "same", "relu", *NUMBERS,
-)  # fmt: skip
 
 
 class Kind(NamedTuple):
@@ -179,136 +171,145 @@ def texts(folder: Path) -> Kind:
     return Kind(whole, read, lambda size: FREE_BYTES + EXPANSION * size, ".txt")
 
 
-KINDS = {"models": models, "checkpoints": checkpoints, "pictures": pictures, "texts": texts}
+def tables(folder: Path) -> Kind:
+    """Tables that a network learns from, and whose rows one predicts."""
+    rng = np.random.default_rng(0)
+    lines = ["size,colour,weight,when,kind"]
+    for i in range(40):
+        lines.append(
+            f"{rng.normal(5):.2f},{pick(rng, ('red', 'blue', ''))},{i % 7},2024-01-{i % 28 + 1:02},{'ab'[i % 2]}"
+        )
+    text = "\n".join(lines) + "\n"
+    task = Rows(planned(folder / "rows.csv", text, target="kind").model)
 
+    def read(path: Path) -> None:
+        found = read_table(path)
+        all_ways(lambda: learnt(found), lambda: task.answer(found), lambda: task.notes(found))
 
-# ---- changes ----
-
-
-def rezipped(data: bytes, method: int) -> bytes:
-    """The same entries, packed in another way."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return zipped([(name, archive.read(name)) for name in archive.namelist()], method)
-
-
-def zipped(entries: list[tuple[str, bytes]], method: int) -> bytes:
-    """A ZIP of these entries."""
-    file = io.BytesIO()
-    with warnings.catch_warnings(), zipfile.ZipFile(file, "w", method) as archive:
-        warnings.simplefilter("ignore")
-        for name, content in entries:
-            archive.writestr(name, content)
-    return file.getvalue()
-
-
-def pick(rng: np.random.Generator, items: Any) -> Any:
-    """One of them."""
-    return items[int(rng.integers(len(items)))]
-
-
-def changed_bytes(whole: bytes, other: bytes, rng: np.random.Generator) -> bytes:
-    """Some bytes, numbers or pieces of a file changed."""
-    data = bytearray(whole)
-    for _ in range(int(rng.choice([1, 1, 1, 2, 4, 16]))):
-        at, length = int(rng.integers(len(data) + 1)), int(rng.choice([1, 2, 4, 8, 64, 1000]))
-        way = int(rng.integers(8))
-        if way <= 1 and at < len(data):
-            data[at] ^= 1 << int(rng.integers(8)) if way else int(rng.integers(256))
-        elif way == 2:
-            number = int(pick(rng, NUMBERS)) % (1 << 32)
-            data[at : at + 4] = number.to_bytes(4, pick(rng, ("little", "big")))
-        elif way == 3:
-            data[at : at + length] = b""
-        elif way == 4:
-            data[at:at] = data[at : at + length] * int(rng.integers(1, 20))
-        elif way == 5:
-            start = int(rng.integers(len(other)))
-            data[at : at + length] = other[start : start + length]
-        elif way == 6:
-            data = data[:at] + other[at:] if rng.random() < 0.5 else data[: max(at, 1)]
+    def learnt(found: Table) -> None:
+        *names, target = found.columns
+        rows, fields = with_target(found, target)
+        learn(rows, names)[0].apply(rows)
+        if is_number(fields, found.decimal):
+            number_of(fields, found.decimal, found.name, target)
         else:
-            data[at:at] = rng.bytes(length)
-    return bytes(data)
+            classes_of(fields, found.decimal, found.name, target)
+
+    return Kind(delimited(text), read, lambda size: FREE_BYTES + EXPANSION * size, ".csv")
 
 
-def changed_json(value: Any, rng: np.random.Generator) -> Any:
-    """A JSON value with one value in it changed, dropped or doubled."""
-    if not isinstance(value, (dict, list)) or not value or rng.random() < 0.1:
-        return pick(rng, VALUES)
-    copy = value.copy()
-    key = pick(rng, list(value) if isinstance(value, dict) else range(len(value)))
-    if rng.random() < 0.15:
-        del copy[key]
-    elif rng.random() < 0.1 and isinstance(copy, list):
-        copy += [copy[key]] * int(rng.integers(1, 50))
-    elif rng.random() < 0.05 and isinstance(copy, dict):
-        copy[f"{key}x"] = copy[key]
-    else:
-        copy[key] = changed_json(value[key], rng)
-    return copy
+def labelled(folder: Path) -> Kind:
+    """Labelled texts that a network learns from, and texts whose class one names."""
+    lines = [
+        "label,text",
+        *(f"{'ab'[i % 2]},a {('good', 'bad')[i % 2]} film, №{i % 5}: 5 * 😀" for i in range(30)),
+    ]
+    text = "\n".join(line.replace(",", "\t", 1) for line in lines)
+    task = Texts(planned(folder / "texts.tsv", text).model)
+
+    def read(path: Path) -> None:
+        all_ways(lambda: learnt(path), lambda: task.answer(path), lambda: task.answer(path, lines=True))
+
+    def learnt(path: Path) -> None:
+        holds_labelled_texts(path)
+        found = read_labelled(path)
+        Vocabulary.learn(found.texts).encode(found.texts)
+
+    return Kind(
+        [*delimited(text), "Nur ein Text, a text, текст 😀\n".encode()],
+        read,
+        lambda size: FREE_BYTES + 10 * EXPANSION * size,
+        ".tsv",
+    )
 
 
-def changed_zip(data: bytes, other: bytes, rng: np.random.Generator) -> bytes:
-    """Something within a ZIP changed: an entry's bytes, its header, its name, or the JSON that it holds."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        entries = [(name, archive.read(name)) for name in archive.namelist()]
-    index = int(rng.integers(len(entries)))
-    name, content = entries[index]
-    way = int(rng.integers(7))
-    if way <= 2:
-        index = next(i for i, (name, _) in enumerate(entries) if name == "config.npy")
-        text = json.dumps(changed_json(json.loads(str(np.load(io.BytesIO(entries[index][1])))), rng))
-        if way == 0:
-            text = changed_bytes(text.encode(), b'{"a": [1e999, NaN, "\\ud800"]}', rng).decode("latin1")
-        file = io.BytesIO()
-        np.save(file, np.array(text))
-        entries[index] = "config.npy", file.getvalue()
-    elif way == 3:
-        entries[index] = name, changed_bytes(content[:128], content, rng) + content[128:]
-    elif way == 4:
-        entries[index] = name, changed_bytes(content, other, rng)
-    elif way == 5:
-        entries[index] = pick(rng, [entry for entry, _ in entries] + ["x.npy", "x", "../x.npy"]), content
-    else:
-        entries[index : index + 1] = [entries[index]] * int(rng.integers(3))
-    return zipped(entries, pick(rng, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA)))
+def series(folder: Path) -> Kind:
+    """Series that are learnt from, and that a network continues."""
+    days = np.arange("2024-01-20", "2024-02-25", dtype="M8[D]")
+
+    def written(form: Callable[[int], str]) -> str:
+        rows = (f"{form(i)},{50 + i % 7 + i * 0.1:.1f},{i}\n" for i in range(len(days)))
+        return "time,a,b\n" + "".join(rows)
+
+    iso = written(lambda i: str(days[i]))
+    forms = (
+        lambda i: f"{i % 12 + 1}/{2000 + i // 12}",
+        lambda i: f"{days[i]} 0{i % 10}:00:00.5+01:00",
+        lambda i: f"{days[i].item():%d %B %y}",
+        lambda i: f"{1_700_000_000 + 3600 * i}",
+        lambda i: f"{2000 + i / 12:.3f}",
+    )
+    task = Forecasting(planned(folder / "series.csv", iso).model)
+
+    def read(path: Path) -> None:
+        is_series(str(path))
+        found = read_series(path)
+        all_ways(lambda: choose(found), lambda: task.answer(found, 14), lambda: task.evaluate(History(found)))
+
+    texts = [*delimited(iso), *(written(form).encode() for form in forms)]
+    return Kind(texts, read, lambda size: FREE_BYTES + SAMPLE_BYTES + EXPANSION * size, ".csv")
 
 
-def changed_png(data: bytes, other: bytes, rng: np.random.Generator) -> bytes:
-    """A chunk of a PNG changed, its sum right again, so that the reader looks into it."""
-    chunks, at = [], 8
-    while at + 12 <= len(data):
-        length = int.from_bytes(data[at : at + 4], "big")
-        chunks.append([data[at + 4 : at + 8], data[at + 8 : at + 8 + length]])
-        at += 12 + length
-    chosen = pick(rng, chunks)
-    content = chosen[1]
-    if chosen[0] == b"IDAT" and rng.random() < 0.7:
-        content = zlib.compress(changed_bytes(zlib.decompress(content), other, rng))
-    else:
-        content = changed_bytes(content, other, rng)
-    chosen[1] = content
-    pieces = [data[:8]]
-    for name, content in chunks:
-        pieces += [
-            len(content).to_bytes(4, "big"),
-            name,
-            content,
-            zlib.crc32(name + content).to_bytes(4, "big"),
-        ]
-    return b"".join(pieces)
+def sounds(folder: Path) -> Kind:
+    """Sound files, and streams of raw samples, that a network names."""
+    task = Sounds(tn.load("spoken-digits"))
+    time = np.arange(6000) / 8000
+    samples = 0.3 * np.sin(2 * np.pi * (300 + 400 * time) * time) * np.sin(np.pi * time / time[-1]) ** 2
+
+    def wav(bits: int, channels: int, tag: int, rate: int = 8000) -> bytes:
+        kinds = {8: "u1", 16: "<i2", 32: "<f4" if tag == 3 else "<i4", 64: "<f8"}
+        scale, offset = (1.0, 0) if tag == 3 else (2.0 ** (bits - 1) - 1, 128 * (bits == 8))
+        data = np.repeat(scale * samples + offset, channels).astype(kinds[bits]).tobytes()
+        block = channels * bits // 8
+        form = struct.pack("<4sIHHIIHH", b"fmt ", 16, tag, channels, rate, rate * block, block, bits)
+        chunks = form + b"LIST\4\0\0\0abcd" + struct.pack("<4sI", b"data", len(data)) + data
+        return struct.pack("<4sI4s", b"RIFF", len(chunks) + 4, b"WAVE") + chunks
+
+    def read(path: Path) -> None:
+        def follow() -> list:
+            return [*task.answers(str(path), stream=True, rate=11025)]
+
+        all_ways(lambda: read_length(path), lambda: task.answer(path), follow)
+
+    kinds = [(8, 1, 1), (16, 1, 1), (16, 2, 1), (32, 1, 1), (32, 2, 3), (64, 1, 3), (16, 1, 1, 44100)]
+    return Kind([wav(*kind) for kind in kinds], read, lambda size: PICTURE_BYTES, ".wav")
 
 
-def changed(data: bytes, other: bytes, rng: np.random.Generator) -> bytes:
-    """Another file, made from one of its kind, with pieces of another."""
-    if rng.random() < 0.6:
-        if data.startswith(b"PK"):
-            data = changed_zip(data, other, rng)
-        elif data.startswith(b"\x89PNG"):
-            data = changed_png(data, other, rng)
-        if rng.random() < 0.8:
-            return data
-    return changed_bytes(data, other, rng)
+KINDS = {
+    "models": models,
+    "checkpoints": checkpoints,
+    "pictures": pictures,
+    "texts": texts,
+    "tables": tables,
+    "labelled": labelled,
+    "series": series,
+    "sounds": sounds,
+}
+
+
+def planned(path: Path, text: str, **choices: Any) -> Plan:
+    """What a recipe makes of such a file."""
+    path.write_text(text, "utf-8")
+    return recipes.plan(str(path), Choices(**choices))
+
+
+def delimited(text: str) -> list[bytes]:
+    """A table as programs write it: with other delimiters, decimal commas, ends of lines and encodings."""
+    semicolons = text.replace(",", ";").replace(".", ",")
+    forms = text, text.replace(",", "\t"), semicolons, text.replace("\n", "\r\n"), "sep=;\n" + semicolons
+    return [*(form.encode() for form in forms), text.encode("utf-8-sig"), text.encode("utf-16")]
+
+
+def all_ways(*ways: Callable[[], Any]) -> None:
+    """Try all ways of reading a file; raises the first refusal after the last."""
+    refused = []
+    for way in ways:
+        try:
+            way()
+        except tn.TinynetError as error:
+            refused.append(error)
+    if refused:
+        raise refused[0]
 
 
 # ---- trying ----

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+SHOWN, LISTED = 60, 10
+"""Characters of a text, and names of a list, that a message shows."""
 
 
 class Setting(str):
@@ -51,6 +54,18 @@ class UnknownNameError(TinynetError, AttributeError):
 def counted(number: int, thing: str) -> str:
     """1 row, 2,000 rows."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def shown(text: str) -> str:
+    """A text from a file as a message shows it: in one line, cut short."""
+    line = " ".join(text[:1000].split())
+    return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few names from a file, and how many more there are."""
+    more = len(names) - LISTED
+    return ", ".join(map(shown, names[:LISTED])) + (f" and {more:,} more" if more > 0 else "")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -212,3 +212,9 @@ def test_several_models_of_a_table_are_averaged_each_with_its_own_columns(traine
     assert measured["mae"] == pytest.approx(np.abs(both - true).mean(), abs=0.1)
     told = run("predict", folder / "new.csv", "--model", out, "--model", third)[2]
     assert "predict mpg and weight and cannot be averaged" in told
+
+
+def test_a_series_with_a_target_is_told_to_leave_it_out(tmp_path):
+    (tmp_path / "s.csv").write_text("day,v\n" + "".join(f"2024-01-{i:02},{i % 7}.5\n" for i in range(1, 31)))
+    status, _, said = run("train", tmp_path / "s.csv", "--target", "v")
+    assert status == 1 and "to forecast a series, leave out --target" in said

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..checks import check_number
-from ..errors import DataError, TinynetError
+from ..errors import DataError, TinynetError, listed, shown
 
 NO_CLASS = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found", "__pycache__"}
 """Folders that systems and programs leave behind, in lower case."""
@@ -164,8 +164,8 @@ def check_classes(names: Sequence[str], labels: Sequence[str], data: str | Path)
     """Raise DataError unless a model with these labels knows the classes that DATA has."""
     unknown = [name for name in names if name not in labels]
     if unknown:
-        place = f"{data}/{unknown[0]}" if Path(data).is_dir() else f"{unknown[0]} in {data}"
-        raise DataError(f"{place} is not one of this model's classes ({', '.join(labels)})")
+        place = f"{data}/{unknown[0]}" if Path(data).is_dir() else f"{shown(unknown[0])} in {data}"
+        raise DataError(f"{place} is not one of this model's classes ({listed(labels)})")
 
 
 def _class_folders(path: Path, reader: Reader) -> tuple[list[Path], int]:

@@ -20,10 +20,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..data.folders import stratified_split
+from ..data.series.read import is_series
 from ..data.tables.prepare import Preparation, learn
 from ..data.tables.read import Table, as_numbers, read_table
 from ..data.tables.target import Number, as_target_numbers, classes_of, is_number, number_of, with_target
-from ..errors import DataError, Setting, UsageError, counted, did_you_mean
+from ..errors import DataError, Setting, UsageError, counted, did_you_mean, listed
 from ..layers import Activation, Dense, Dropout, Parallel
 from ..sequential import Sequential
 from ..tasks.base import ROWS
@@ -48,7 +49,7 @@ EPOCHS = (20, 100)
 PEAK_LEARNING_RATE = 3e-3
 WEIGHT_DECAY = {True: 0.01, False: 0.5}
 TELLS = 0.995
-"""Fraction of the rows for which one column alone tells the target."""
+"""A column that alone gives the class of so many of the rows is named in a note: it may be the target by another name."""
 SAME = 0.9995
 """Correlation from which a column and a target are taken for the same number."""
 FEW_VALUES = 20
@@ -56,7 +57,7 @@ LINEAR_EPOCHS, LINEAR_LEARNING_RATE, LINEAR_WEIGHT_DECAY = 60, 1e-2, 0.1
 """Of logistic regression."""
 LINEAR = "a linear model"
 RIDGE = 1.0
-"""Penalty on the squares of the weights in linear regression; columns that say the same then share."""
+"""Penalty on the squares of the weights in linear regression, so that columns that say the same share a weight."""
 
 
 @dataclass
@@ -67,7 +68,7 @@ class RowsPlan(Plan):
     true: np.ndarray = field(default_factory=lambda: np.zeros(0))
     """The numbers of the validation rows, in their own unit."""
     linear: Linear | None = None
-    """The linear model of what is learnt."""
+    """The linear model that the network is compared with; where rows are few, training begins with it."""
     rows: Split | None = None
     """All rows, as the first network and the others read them."""
     measured: NumberMeasures | None = None
@@ -194,7 +195,12 @@ class Rows(Recipe):
         classes = np.array([index.get(each, 0) for each in fields])
         training, validation = stratified_split(classes, VALIDATION, choices.seed)
         names = [name for name in table.columns if name != target and name not in left_out]
-        preparation, notes = learn(_part(rows, training), names)
+        try:
+            preparation, notes = learn(_part(rows, training), names)
+        except DataError as error:
+            if not is_series(data):
+                raise
+            raise DataError(*error.parts, "; to forecast a series, leave out ", Setting("target")) from None
         number, true, y = None, np.zeros(0), classes
         if numeric:
             number = number_of([fields[i] for i in training], table.decimal, data, target)
@@ -291,7 +297,7 @@ def _settings(choices: Choices, rows: int, validation: tuple[np.ndarray, np.ndar
 def _chosen_columns(table: Table, choices: Choices) -> tuple[str, set[str]]:
     """The target, and columns that are to be left out; raises UsageError for one that the table does not have."""
     left_out = {*(choices.drop or ())}
-    columns = ", ".join(table.columns)
+    columns = listed(table.columns)
     if choices.target is None:
         raise UsageError(
             f"which column of {table.name} should be predicted? Give ",

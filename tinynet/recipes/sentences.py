@@ -3,8 +3,8 @@
 Two readers in parallel, whose outputs are averaged. The wide one adds up what each word, pair and piece of a word says for a
 class, whatever its place: it begins as a naive Bayes classifier, and training corrects it (Wang & Manning 2012). The deep one reads
 the words in their order: a recurrent layer from both ends, since what a word means depends on what comes before and after it, of
-which the strongest signal counts, wherever it stands. Each learns from its own mistakes: the wide one is so soon right of all that
-it trains on that beside it, with one loss for both, the deep one would learn nothing. In documents, with cnn-gru, the deep reader
+which the strongest signal counts, wherever it stands. Each has a loss of its own: the wide one soon fits all
+training texts, and with one loss for both the deep one would then learn nothing. In documents, with cnn-gru, the deep reader
 stands alone, behind a convolution that takes neighbours together and leaves fewer steps to carry along.
 """
 

@@ -39,7 +39,7 @@ WINDOWS, EPOCHS = 16_000, (8, 30)
 PEAK_LEARNING_RATE = 2e-3
 CLIP_NORM = 1.0
 KEPT = 0.25
-"""Of what was learnt beyond the linear forecast."""
+"""Part that is kept of what training changed in the last layers, which start as the linear forecast."""
 
 
 @dataclass

@@ -11,7 +11,7 @@ import numpy as np
 from ..data.tables.prepare import Preparation
 from ..data.tables.read import Table, read_table
 from ..data.tables.target import Number, as_target_numbers, with_target
-from ..errors import DataError, UsageError, counted
+from ..errors import DataError, UsageError, counted, listed, shown
 from ..layers.inputs import check_finite_output
 from ..network import Network
 from .base import ROWS, Task, check_task, was_trained_on
@@ -131,7 +131,7 @@ class Rows(Task[LabelledRows, "ClassMeasures | NumberMeasures"]):
         unknown = sorted({*fields} - index.keys())
         if unknown:
             raise DataError(
-                f"{unknown[0]} in the column {self.target} of {table.name} is not one of this model's classes ({', '.join(index)})"
+                f"{shown(unknown[0])} in the column {self.target} of {table.name} is not one of this model's classes ({listed([*index])})"
             )
         return np.array([index[each] for each in fields], np.int64)
 

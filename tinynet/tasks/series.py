@@ -30,7 +30,8 @@ MOST_STEPS = 10_000
 SHOWN, LEAST_SHOWN = 4, 60
 """Times the length of a forecast that a drawing shows of the series before it, and the least."""
 TRUST, LOOKED_BACK, TINY = 10.0, 500, 1e-12
-"""Horizons after training whose errors count as much as those of all held-out windows, and values that are looked back at."""
+"""The width of intervals follows the errors after training: those of the last LOOKED_BACK values, against the held-out windows,
+which count as much as TRUST horizons."""
 CHARTS, SIZE = 6, (800, 320)
 BACKTEST = 0.2
 """The part at the end of a series, from all of whose times a model is measured."""
@@ -242,7 +243,7 @@ class Forecasting(Task[History, ForecastMeasures]):
         return values[dropped:], first + dropped
 
     def _ahead(self, even: np.ndarray, first: int, origins: np.ndarray) -> np.ndarray:
-        """The forecasts (k, horizon, c) after so many even values each."""
+        """The forecasts (k, horizon, c) from each origin, in even values."""
         p = self.preparation
         left, base = p.cut(even, first, origins)
         outputs = self.model.answer(p.inputs(left))[0]
@@ -250,7 +251,7 @@ class Forecasting(Task[History, ForecastMeasures]):
         return base + outputs.reshape(base.shape) * np.array(p.scale)
 
     def _width(self, even: np.ndarray, first: int) -> float:
-        """By how much intervals are wider than in training, from the values that came after it."""
+        """The factor by which intervals are wider than in training, from the errors on values that came after it."""
         begin = max(self.preparation.seen - first, self.preparation.window, len(even) - LOOKED_BACK)
         if begin >= len(even):
             return 1.0
@@ -258,7 +259,7 @@ class Forecasting(Task[History, ForecastMeasures]):
         return float(self._widths(even, self._ahead(even, first, origins), origins)[-1])
 
     def _widths(self, even: np.ndarray, mean: np.ndarray, origins: np.ndarray) -> np.ndarray:
-        """The same after each number of values, (n + 1,), from the forecasts (k, horizon, c) at all origins since training."""
+        """That factor after each number of values, (n + 1,), from the forecasts (k, horizon, c) at all origins since training."""
         p = self.preparation
         spread = np.array(p.spread)
         usual = np.abs(spread[1:] + spread[:-1]).mean(axis=0) / 2 * np.array(p.scale)

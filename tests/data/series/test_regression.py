@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinynet.data.series.regression import coefficients, design, ridge, season_of
+from tinynet.data.series.regression import coefficients, design, last_coefficients, ridge, season_of
 
 
 @pytest.mark.parametrize("half_life", [5.0, np.inf])
@@ -20,6 +20,7 @@ def test_coefficients_after_each_time_are_weighted_least_squares(half_life):
         left = (x[: t + 1].T * weights) @ x[: t + 1] + np.diag(strength)
         right = (x[: t + 1].T * weights) @ y[: t + 1] + strength[:, None] * prior
         np.testing.assert_allclose(found[t], np.linalg.solve(left, right), atol=1e-8)
+    np.testing.assert_allclose(last_coefficients(y, x, half_life, strength, prior), found[-1], atol=1e-8)
 
 
 def test_trend_and_season_are_found_and_go_on():

@@ -110,3 +110,16 @@ def test_an_unknown_column_is_answered_with_those_that_there_are(tmp_path):
         read_table(tmp_path / "t.csv").column("c")
     with pytest.raises(DataError, match=r"none\.csv does not exist"):
         read_table(tmp_path / "none.csv")
+
+
+def test_a_name_of_two_lines_is_a_name_in_one():
+    assert table(b'"weight\n (kg)",b\n1,2\n').columns == ["weight (kg)", "b"]
+
+
+def test_a_message_shows_the_first_few_of_many_columns():
+    with pytest.raises(DataError, match=r"its columns are c0, .*, c9 and 90 more$"):
+        table(b",".join(b"c%d" % i for i in range(100)) + b"\n").column("d")
+
+
+def test_a_row_of_empty_fields_keeps_its_place_unless_it_is_at_the_end():
+    assert table(b",\na,b\n1,2\n,\n\n3,4\n,\n , \n").rows == [["1", "2"], ["", ""], ["3", "4"]]

@@ -37,6 +37,11 @@ def test_two_columns_without_a_header_are_label_and_text(tmp_path):
     assert found.texts[1] == ["a", '"', "bad", '"', "film"]
 
 
+def test_a_first_text_without_a_header_may_be_long(tmp_path):
+    found = read_polarity(table(tmp_path, "1\t" + "good " * 1000 + "\n0\tbad film\n1\tgood film\n"))
+    assert len(found.texts[0]) == 1000
+
+
 @pytest.mark.parametrize(
     "content, name",
     [

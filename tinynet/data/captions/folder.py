@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DataError
+from ...errors import DataError, listed
 from ..folders import read_all
 from ..pictures.samples import PictureReader
 from ..tables.read import Table, read_table
@@ -96,7 +96,7 @@ def _rows(table: Table) -> list[tuple[str, str]]:
         rows = [(row[0].strip(), row[1]) for row in (table.columns, *table.rows)]
     else:
         raise DataError(
-            f"{table.name} has the columns {', '.join(table.columns[:10])}; captions need a column {FILE} and a column {CAPTION}, "
+            f"{table.name} has the columns {listed(table.columns)}; captions need a column {FILE} and a column {CAPTION}, "
             "separated by a tab"
         )
     for file, caption in rows:

@@ -16,20 +16,20 @@ from .times import DAY_MS, Moments, readings, write
 MONTH, WEEKDAY, MILLISECOND, NUMBER = "month", "weekday", "millisecond", "number"
 UNITS = (MONTH, WEEKDAY, MILLISECOND, NUMBER)
 FULL = 0.5
-"""Of the places of a grid, so many at least are there, or the times are not regular."""
+"""Least share of a grid's places that must be filled; with fewer the times are not regular."""
 TWO_WEEKS = 10
-"""Days without a weekend from which a week is taken to have five."""
+"""From so many different dates, none at a weekend, a week is taken to have five days."""
 EPOCHS = ((1e8, 4e9, 1000.0), (1e11, 4e12, 1.0), (1e14, 4e15, 1e-3))
-"""Numbers from … to … are seconds since 1970, or thousandths, or millionths of one, of so many milliseconds; others are only numbers."""
+"""(lowest, highest, milliseconds per unit): such numbers are seconds, milliseconds or microseconds since 1970, others plain numbers."""
 YEAR_DAYS = 365.2425
 TOLERANCE = 0.02
-"""Of a step, by which numbers may miss the grid, as decimal years do."""
+"""Fraction of a step by which numbers may lie off the grid, as decimal years do."""
 ROUND = 6
-"""Decimals of a number that stands for a time."""
+"""Decimals with which a number that stands for a time is written."""
 FORM = re.compile(r"(?:[^{}]|\{\{|\}\}|\{[YymdbBulQHMSf](?::0\d)?\}){0,99}")
-"""What the form of a time may be, which comes from a file."""
+"""The forms of a time that are accepted from a model's file."""
 FARTHEST = 1e16
-"""Of an origin from 1970, in any unit."""
+"""Largest distance of a time from 1970, in any unit; larger numbers are no times."""
 NAMES = {1: "month", 3: "quarter", 12: "year"}
 PARTS = (
     ("week", 7 * DAY_MS),
@@ -98,7 +98,7 @@ class Calendar:
         return f"one {name}" if number == 1 else f"{number:g} {name}s"
 
     def periods(self) -> list[float]:
-        """Steps of a day, a week and a year, those that hold at least two; none where times are plain numbers."""
+        """How many steps a day, a week and a year have, where at least two; [] where times are plain numbers."""
         if self.unit == MONTH:
             found = [12 / self.every]
         elif self.unit == WEEKDAY:
@@ -111,7 +111,7 @@ class Calendar:
         return [period for period in found if period >= 2]
 
     def _milliseconds(self) -> float:
-        """Of a step; 0 where it is no time that passes alike."""
+        """Length of a step; 0 where steps differ in length, as months do, or are plain numbers."""
         if self.unit == NUMBER:
             return next((self.every * size for low, high, size in EPOCHS if low <= self.origin <= high), 0.0)
         return self.every if self.unit == MILLISECOND else 0.0
@@ -159,6 +159,7 @@ def _plainly(calendar: Calendar, place: int) -> str:
 
 
 def _fullness(places: np.ndarray) -> float:
+    """Share of the grid's places that are filled."""
     return len(np.unique(places)) / (int(places.max()) - int(places.min()) + 1)
 
 

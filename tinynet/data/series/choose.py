@@ -23,31 +23,31 @@ from .regression import season_of
 LOOKED_AT = 3000
 """Values at the end of a series on which candidates are tried."""
 CYCLES = 2.5
-"""A season is looked for in a series that holds it so often."""
+"""Fewest cycles that a series must hold for a season to be tried."""
 HALF_LIVES = (1, 2, 4, 8, None)
-"""Of a value's weight in the regression, in units of the longest period; None: it stays."""
+"""Half-lives to try of a value's weight in the regression, in units of the longest period; None: the weight stays the same."""
 SMOOTHING = (0.0, 0.3, 1.0)
 RIDGES = (0.01, 0.1, 1.0, 10.0, 1000.0)
-"""Of the linear forecast, in units of the mean square of what it reads."""
+"""Ridge penalties to try for the linear forecast, in units of the mean square of its inputs."""
 BLOCKS = 5
 FEWEST = 4
 """Windows to train on."""
 MOST_INPUTS = 400
 """Values of a window, all columns together."""
 BASE, UNIT = 12, 8
-"""What stands for a period in the choice of windows, and of half-lives, where there is none or a short one."""
+"""Steps that stand for the period where there is none, or a shorter one: for the windows to try (BASE) and for half-lives (UNIT)."""
 LONG, SHORT = 1000, 2
-"""Values from which a window of twelve periods is tried as well, with what is best for the short ones, of which there are so many."""
+"""From LONG values on, a window of twelve periods is tried too, with the settings that are best for the SHORT shortest windows."""
 HORIZONS = {MONTH: {1: 12, 3: 8, 12: 6}, WEEKDAY: {1: 20}}
 DAY_STEPS, LEAST_HORIZON, MOST_HORIZON = 30, 12, 96
 QUANTILES = np.linspace(0, 1, 41)
 FORGOTTEN = 0.5
-"""Part of the held-out windows after which one counts half as much in the quantiles."""
+"""Half-life of a held-out window's weight in the quantiles, as a fraction of all held-out windows."""
 GROWS, LINK = (0.25, 0.75), 0.4
 """Powers of the level with which the spread grows: below, it is left; between, the square root is taken; above, the logarithm; and
 the correlation from which that is believed."""
 FOUND_AGAIN = 0.3
-"""Correlation of a series with itself a period later, from which a period is tried that the calendar does not know."""
+"""Least autocorrelation at which a period is tried that the calendar does not know."""
 
 
 @dataclass(frozen=True)

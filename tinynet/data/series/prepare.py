@@ -1,8 +1,9 @@
-"""What a network reads of a series, and how its output becomes a forecast: all that a model's file keeps of the way.
+"""How a series becomes the windows that a network reads, and how its output becomes a forecast; a model's file keeps these settings.
 
-Values are made even (their logarithm or square root, where the spread grows with the level), freed from trend and seasons (see
-`regression`) and from their level, the smoothed last values; divided by a scale they are the windows that a network reads. Its
-output, times the scale, is added to level, trend and seasons, as far as the horizon (Smyl 2020 forecasts in this order).
+1. Where the spread grows with the level, values are replaced by their logarithm or square root: "even" values.
+2. Trend and seasons (see `regression`) are subtracted, then the level, the smoothed last value of the window.
+3. What is left, divided by a scale, is the window.
+The network's output, times the scale, is added to level, trend and seasons over the horizon (Smyl 2020 forecasts in this order).
 """
 
 from __future__ import annotations
@@ -15,27 +16,33 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ...errors import DataError
+from ...errors import DataError, listed
 from .calendar import Calendar
 from .read import Series
-from .regression import Season, coefficients, design, ridge
+from .regression import Season, coefficients, design, last_coefficients, ridge
 
 KIND = "series"
 LONGEST = 20_000
 """Values at the end of a series that are looked at; what lies before is forgotten."""
 PRIOR = 0.25
-"""Of the longest period: how many values what was learnt in training counts for, where the history is shorter than what training
-began with."""
+"""Weight of the coefficients of training against a history that is too short to fit its own: as many values as this part of the
+longest period."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """horizon: steps at once; window: values read; power: of each column, 1 as it is, 0.5 its square root, 0 its logarithm; seasons:
-    periods and harmonics; unit: the longest period, or what stands for it; half_life: of a value's weight, None for one that stays;
-    slope: whether there is a trend; smoothing: of the level, 0 for none; begin: values before the first window; naive: the period of
-    the seasonal naive forecast; floor: the least value of each column whose logarithm is taken; scale: of each column; seen: values
-    that were trained on; learnt: the last coefficients, (q, c); spread: quantiles of what held-out windows missed by, (p, horizon, c),
-    in units of the scale.
+    """The settings.
+
+    horizon: steps that are forecast at once; window: values that are read
+    power: for each column 1 (as it is), 0.5 (square root) or 0 (logarithm, of at least `floor`)
+    seasons: (period, harmonics) of each; slope: whether there is a trend
+    unit: the longest period, or what stands for it
+    half_life: steps in which a value's weight in the regression halves; None: never
+    smoothing: of the level; 0: no level is subtracted
+    begin: values before the first window of training; seen: values that were trained on
+    naive: the period of the seasonal naive forecast
+    scale: of each column; learnt: the last coefficients, (q, c)
+    spread: quantiles of the errors on held-out windows, (p, horizon, c), in units of the scale
     """
 
     columns: tuple[str, ...]
@@ -77,21 +84,28 @@ class Preparation:
 
     def states(self, even: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """The coefficients after each time, (n, q, c)."""
-        strength, prior = ridge(rows.shape[1], self.slope), None
+        return coefficients(even, rows, *self._memory(even))
+
+    def _memory(self, even: np.ndarray) -> tuple[float, np.ndarray, np.ndarray | None]:
+        """The half-life of a value's weight, the ridge and the prior for a history of such length."""
+        strength, prior = ridge(self.rows(0, 1).shape[1], self.slope), None
         if len(even) < self.begin and self.learnt:
             strength = np.maximum(strength, PRIOR * self.unit * (np.arange(len(strength)) > 0))
             prior = np.array(self.learnt)
-        return coefficients(even, rows, self.half_life or math.inf, strength, prior)
+        return self.half_life or math.inf, strength, prior
 
     def cut(
         self, even: np.ndarray, first: int, origins: np.ndarray, states: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What was left before each origin, (k, window, c), and level, trend and seasons after it, (k, horizon, c).
+        """The window before each origin, unscaled (k, window, c), and level, trend and seasons after it, (k, horizon, c).
 
-        even: values (n, c) from the place `first` on; origins: numbers of values that are known, each `window` at least.
+        even: values (n, c) from the place `first` on; origins: how many of them are known, `window` at least.
         """
         rows = self.rows(first, len(even) + self.horizon)
-        states = (self.states(even, rows[: len(even)]) if states is None else states)[origins - 1]
+        if states is None and origins.tolist() == [len(even)]:
+            states = last_coefficients(even, rows[: len(even)], *self._memory(even))[None]
+        else:
+            states = (self.states(even, rows[: len(even)]) if states is None else states)[origins - 1]
         before = sliding_window_view(rows, self.window, axis=0)[origins - self.window]
         after = sliding_window_view(rows, self.horizon, axis=0)[origins]
         known = sliding_window_view(even, self.window, axis=0)[origins - self.window].transpose(0, 2, 1)
@@ -214,6 +228,6 @@ def columns_of(series: Series, names: Sequence[str]) -> np.ndarray:
     missing = [name for name in names if name not in series.columns]
     if missing:
         raise DataError(
-            f"{series.name} has no column {missing[0]!r}, which the model forecasts; it has {', '.join(series.columns[:10])}"
+            f"{series.name} has no column {missing[0]!r}, which the model forecasts; it has {listed(series.columns)}"
         )
     return values[:, [series.columns.index(name) for name in names]]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...errors import DataError, counted
+from ...errors import DataError, counted, listed, shown
 from ...files import Source, open_file
 from ..tables.read import Table, as_numbers, is_missing, read_table
 from . import times
@@ -132,7 +132,7 @@ def _time_column(table: Table) -> str:
             return name
     raise DataError(
         f"{table.name} has no column of times; a series has one, such as 2024-01-31, 2024-01 or 2024-01-31 13:00, in one form "
-        f"throughout (its columns are {', '.join(table.columns[:10])})"
+        f"throughout (its columns are {listed(table.columns)})"
     )
 
 
@@ -220,4 +220,6 @@ def _without_empty_end(values: np.ndarray, remarks: list[str]) -> np.ndarray:
 
 def _some(names: Sequence[str]) -> str:
     """The first few of a list."""
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")
+    return ", ".join(map(shown, names[:SHOWN])) + (
+        f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    )

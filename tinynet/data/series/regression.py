@@ -50,6 +50,15 @@ def ridge(width: int, slope: bool) -> np.ndarray:
     return np.array([LEVEL, *[SLOPE] * slope, *[SEASON] * (width - 1 - slope)])
 
 
+def last_coefficients(
+    y: np.ndarray, x: np.ndarray, half_life: float, strength: np.ndarray, prior: np.ndarray | None = None
+) -> np.ndarray:
+    """What `coefficients` gives after the last time, (q, c), without those before."""
+    weighted = x * 0.5 ** (np.arange(len(x))[::-1, None] / half_life)
+    pull = 0.0 if prior is None else strength[:, None] * prior
+    return np.linalg.solve(weighted.T @ x + np.diag(strength), weighted.T @ y + pull)
+
+
 def coefficients(
     y: np.ndarray, x: np.ndarray, half_life: float, strength: np.ndarray, prior: np.ndarray | None = None
 ) -> np.ndarray:

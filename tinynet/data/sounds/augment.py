@@ -18,7 +18,7 @@ MASKS = 2
 FLUCTUATION = 0.04
 """Standard deviation of noise from frame to frame and band to band, in parts of RANGE: 2.4 dB."""
 SHORTEST = 4
-"""Frames that are left of a sound."""
+"""Fewest frames of a sound that is made faster."""
 
 
 @sealed
@@ -126,7 +126,7 @@ def _through_microphones(frames: np.ndarray, settings: SoundAugment, rng: np.ran
 
 
 def _in_noise(frames: np.ndarray, settings: SoundAugment, rng: np.random.Generator) -> np.ndarray:
-    """Powers of sound and of noise added up, within what is sound."""
+    """Frames with steady noise added, power to power, up to the end of each sound."""
     n, _, mels = frames.shape
     if not settings.noise:
         return frames
@@ -151,7 +151,7 @@ def _masked(frames: np.ndarray, lengths: np.ndarray, most: int, rng: np.random.G
 
 
 def _runs(size: int, start: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
-    """Of each sound (n, size), True in a run of up to so many places."""
+    """(n, size) bool: for each sound True in one run of at most `most` places."""
     first = start.astype(np.int64)[:, None]
     last = first + rng.integers(0, most + 1, len(start))[:, None]
     return (np.arange(size) >= first) & (np.arange(size) < last)

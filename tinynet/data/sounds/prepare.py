@@ -17,7 +17,7 @@ from .speech import find_speech
 from .wav import Sound, bounded
 
 RANGE = 60.0
-"""Decibels below the loudest frame so far that are 0, which is silence and padding."""
+"""Decibels below the loudest frame so far that become 0, as silence and padding are."""
 LIMITS = {"rate": (4_000, 48_000), "mels": (1, 256), "step": (1, 1000)}
 
 
@@ -26,8 +26,8 @@ class Preparation(preparation.Preparation):
     """How sounds become the input of a model, (steps, 2 · step, mels, 1): each step of the network sees its own frames and those of
     the step before.
 
-    rate: samples per second; mels: bands of a frame; step: frames of a step; steady: whether steady sound, as of a machine, is heard
-    too, which is silence where words are said. Raises TinynetError for numbers that make no sense.
+    rate: samples per second; mels: bands of a frame; step: frames of a step; steady: whether steady sound is
+    something to hear, as that of machines, or silence, as behind words. Raises TinynetError for numbers that make no sense.
     """
 
     kind, samples = "sound", "sounds"
@@ -75,7 +75,7 @@ def prepare_all(sounds: Iterable[Sound], preparation: Preparation) -> np.ndarray
 
 
 def as_bytes(steps: np.ndarray) -> np.ndarray:
-    """What `prepare` returns in a quarter of the memory, from which a model makes parts of 255; what sounds is at least 1."""
+    """What `prepare` returns as uint8, 255 for 1, in a quarter of the memory; a value above 0 stays above it. Models divide by 255."""
     return np.maximum(np.round(steps * 255), steps > 0).astype(np.uint8)
 
 
@@ -114,7 +114,7 @@ def as_long_as_the_longest(x: np.ndarray) -> np.ndarray:
 
 
 def thirds(steps: np.ndarray) -> np.ndarray:
-    """The mean frames of the three thirds of each sound, (n, 3 · mels) float32: what a linear model can make something of."""
+    """The mean frames of the three thirds of each sound, (n, 3 · mels) float32: the features of the linear baseline."""
     frames = frames_of(steps).astype(np.float32)
     lengths = lengths_of(frames)
     place = np.arange(frames.shape[1]) * 3

@@ -33,7 +33,7 @@ class Resampler:
         self.made = 0
 
     def __call__(self, samples: np.ndarray, last: bool = False) -> np.ndarray:
-        """What can be told after these samples; after the last piece, all."""
+        """The outputs that are complete after these samples; after the last piece, all."""
         if self.up == self.down:
             return np.ascontiguousarray(samples, np.float32)
         self.kept = np.concatenate([self.kept, np.asarray(samples, np.float32)])

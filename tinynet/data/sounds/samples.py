@@ -16,11 +16,11 @@ from .prepare import Preparation, as_bytes, as_long_as_the_longest, prepare
 from .wav import is_sound, read_length, read_wav
 
 LOOKED_AT, FEW = 40, 0.1
-"""Sounds that tell whether steady ones are to be heard: those of machines, where so many are steady."""
+"""Sounds of a folder that are looked at, and the share from which steady ones are to be heard, as those of machines are."""
 LONGEST = 4.0
 """Seconds of a sound that are learnt from; what comes after them is left out."""
 RATES = 8_000, 16_000
-"""What a model hears: the higher one where most sounds have more."""
+"""Rates that a model may read: the higher one where most sounds have at least that."""
 
 
 @dataclass
@@ -39,7 +39,7 @@ class SoundReader:
         return (self.chosen or Preparation()).settings()
 
     def is_sample(self, path: Path) -> bool:
-        """Whether a file should be a sound; one that is no .wav file is answered by the line that converts it."""
+        """Whether a file should be a sound; for one that is not a .wav file the error says how to convert it."""
         return is_sound(path)
 
     def empty(self, files: Sequence[Path]) -> np.ndarray:
@@ -70,7 +70,7 @@ class SoundReader:
 
 
 def _suited(files: Sequence[Path], rates: list[int]) -> Preparation:
-    """What suits these sounds, as far as some of them tell."""
+    """The preparation that suits these sounds, judged by some of them."""
     rate = RATES[1] if np.median(rates or RATES[:1]) >= RATES[1] else RATES[0]
     found = Preparation(rate=rate)
     said = []

@@ -17,7 +17,7 @@ SPAN = 60.0
 SMOOTH = 5
 """Frames over which activity is averaged."""
 STEADY = 2.2
-"""Decibels between the loudest activity and the quiet tenth of a sound up to which it is noise or silence."""
+"""A sound whose loudest activity is less than so many decibels above its quiet tenth (10th percentile) is noise or silence."""
 RISE, PART = 1.5, 0.15
 """Speech begins so many decibels above the quiet tenth, or at this part of the way to the loudest, whichever is more."""
 MARGIN = 2

@@ -18,13 +18,13 @@ FIRST = 20
 ONSET = 4.0
 """Decibels above silence at which speech begins; it lasts until activity is RISE above it, or PART of the way to the loudest."""
 FALLS, RISES = 0.3, 0.05
-"""How far a frame of silence moves what is known of its activity: less silence is believed at once, more only by and by."""
+"""Smoothing of the estimate of silence's activity, per frame: quick where it falls, slow where it rises."""
 PREROLL = SMOOTH + 2
 """Frames before speech was noticed that belong to it."""
 PAUSE = 25
 """Frames of silence that end what was said."""
 SHORTEST, LONGEST = 10, 300
-"""Frames of what is said since it was noticed: less is a click, more is answered in pieces."""
+"""Frames of an utterance since it was noticed: a shorter one is ignored as a click, a longer one is answered in pieces."""
 
 
 class Step(NamedTuple):
@@ -45,9 +45,10 @@ class End(NamedTuple):
 class Utterance:
     """What is being said.
 
-    first: its first frame in the stream; frames: all of it so far; activity: of those since it was noticed; spoken: frames up to the
-    last in which there was speech; noticed: those before it was noticed; before: what the next step sees of the frames that were
-    handed on; told: how many those are; level: that of the loudest of them.
+    first: its first frame in the stream; frames: all of it so far
+    activity: of the frames since it was noticed; noticed: how many came before that
+    spoken: frames up to the last one with speech
+    told: frames that were handed on as steps; before: the last of them, which the next step sees too; level: of the loudest of them
     """
 
     first: int
@@ -80,7 +81,7 @@ class SpeechStream:
         self.count = 0
 
     def __call__(self, piece: bytes, last: bool = False) -> Iterator[Step | End]:
-        """What can be told after this piece; after the last one, all."""
+        """The steps and ends that are complete after this piece; after the last piece, all."""
         whole = self.odd + piece
         cut = len(whole) - len(whole) % 2
         self.odd = whole[cut:]

@@ -51,7 +51,7 @@ FOREIGN = (
 CHUNK = re.compile(rb"[ -~]{4}")
 """The name of a chunk."""
 UNKNOWN_LENGTH = 0, 0xFFFFFFFF
-"""What programs that write to a pipe leave where the length of the samples belongs."""
+"""Lengths of the samples that programs write which do not know it yet, as when they write to a pipe."""
 
 
 class Sound(NamedTuple):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DataError, ModelFileError
+from ...errors import DataError, ModelFileError, listed, shown
 from .read import Table, as_numbers, is_missing
 
 MOST_VALUES = 100
@@ -23,8 +23,6 @@ DISTINCT = 0.5
 """A text column with a larger fraction of distinct values is taken for names."""
 NUMBERS = 0.9
 """Least fraction of numeric fields in a column of numbers."""
-SHOWN = 30
-"""Characters of a field that a note shows."""
 FAR = 8.0
 """Deviations from the mean at which a number is cut off: a wrong entry must not outweigh all others."""
 DATE = re.compile(
@@ -76,7 +74,7 @@ class Column:
         if not strange:
             return None
         rows = "1 row has" if len(strange) == 1 else f"{len(strange):,} rows have"
-        return f"{rows} a value of {self.name} that {what}: {strange[0][:SHOWN]}"
+        return f"{rows} a value of {self.name} that {what}: {shown(strange[0])}"
 
 
 @dataclass
@@ -96,7 +94,7 @@ class Preparation:
         if lacking:
             one = len(lacking) == 1
             raise DataError(
-                f"{table.name} lacks {'the column' if one else 'the columns'} {', '.join(lacking)}, which the model was trained with; "
+                f"{table.name} lacks {'the column' if one else 'the columns'} {listed(lacking)}, which the model was trained with; "
                 f"add {'it' if one else 'them'}, empty where {'it is' if one else 'they are'} not known"
             )
         return np.ascontiguousarray(

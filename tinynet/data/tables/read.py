@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...errors import DataError, counted
+from ...errors import DataError, counted, listed, shown
 from ...files import Source, read_source
 from ..text.characters import as_text
 
@@ -30,14 +30,14 @@ MISSING = {"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "nil", "?", "
 MISSING |= {sign + word for sign in ("", "+", "-") for word in ("inf", "infinity")}
 """What stands for a missing value, in small letters."""
 LARGEST_NUMBER = 1e38
-"""What is beyond is no number: a network could not hold it."""
+"""A larger one counts as missing: float32 could not hold it."""
 COMMA = re.compile(r"[-+]?(\d{1,3}(\.\d{3})+|\d+),\d+\s*%?")
 POINT = re.compile(r"[-+]?(\d{1,3}(,\d{3})+|\d+)\.\d+\s*%?")
 """Numbers with either decimal mark, thousands separated by the other or not at all."""
 GROUPED = re.compile(r"[-+]?\d{1,3}(,\d{3})+")
 """A number whose commas may separate thousands."""
 LEFT_OUT = dict.fromkeys(map(ord, " \u00a0\u202f'$€£¥"))
-"""What may separate thousands in any case, and currencies."""
+"""What is left out of a number before it is read: separators of thousands, and currencies."""
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Table:
     def index(self, name: str) -> int:
         """The index of a column; raises DataError if there is none of that name."""
         if name not in self.columns:
-            raise DataError(f"{self.name} has no column {name!r}; its columns are {', '.join(self.columns)}")
+            raise DataError(f"{self.name} has no column {name!r}; its columns are {listed(self.columns)}")
         return self.columns.index(name)
 
     def numbers(self, name: str) -> np.ndarray:
@@ -112,22 +112,29 @@ def read_table(source: Source, delimiter: str | None = None) -> Table:
         delimiter = declared[1]
     delimiter = delimiter or _delimiter(text)
     lines = _lines(text, delimiter, name)
-    first = next(lines, None)
+    first = next((line for line in lines if _is_filled(line[1])), None)
     if first is None:
         raise DataError(f"{name} has no lines; give a table whose first line names the columns")
-    columns = _names([field.strip() for field in first[1]], name)
-    rows = [_row(fields, len(columns), number, name) for number, fields in lines]
+    columns = _names([" ".join(field.split()) for field in first[1]], name)
+    # a row of empty fields keeps its place, unless it is at the end, where spreadsheets leave such rows
+    rows = [
+        _row(fields, len(columns), number, name)
+        for number, fields in lines
+        if _is_filled(fields) or len(fields) == len(columns) > 1
+    ]
+    while rows and not _is_filled(rows[-1]):
+        rows.pop()
     return Table(name, columns, rows, delimiter, _decimal(rows, delimiter))
 
 
 def _lines(text: str, delimiter: str, name: str) -> Iterator[tuple[int, list[str]]]:
-    """Lines that are not empty, with their numbers, as fields."""
+    """Lines that hold anything, be it only a delimiter, with their numbers, as fields."""
     quoting = csv.QUOTE_MINIMAL if _is_quoted(text, delimiter) else csv.QUOTE_NONE
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
     cells = 0
     try:
         for fields in lines:
-            if any(map(str.strip, fields)):
+            if fields:
                 cells += len(fields)
                 if len(fields) > MOST_COLUMNS or cells > MOST_CELLS:
                     raise DataError(
@@ -138,6 +145,11 @@ def _lines(text: str, delimiter: str, name: str) -> Iterator[tuple[int, list[str
         raise DataError(
             f"{name}, line {lines.line_num}: {error}; a table has one row per line, and quotes round a field close"
         ) from None
+
+
+def _is_filled(fields: list[str]) -> bool:
+    """Whether any field holds more than space."""
+    return any(map(str.strip, fields))
 
 
 def _is_quoted(text: str, delimiter: str) -> bool:
@@ -174,7 +186,7 @@ def _names(names: list[str], table: str) -> list[str]:
         names.pop()  # a delimiter at the end of the line
     twice = [name for name, count in Counter(names).items() if count > 1]
     if "" in names or twice:
-        which = f"two columns named {twice[0]}" if twice and twice[0] else "a column without a name"
+        which = f"two columns named {shown(twice[0])}" if twice and twice[0] else "a column without a name"
         raise DataError(f"{table} has {which}; give each column a name of its own in the first line")
     return names
 

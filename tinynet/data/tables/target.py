@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DataError, ModelFileError, Setting
+from ...errors import DataError, ModelFileError, Setting, shown
 from .read import Table, as_numbers, is_missing
 
 MOST_CLASSES = 1000
@@ -85,7 +85,7 @@ def classes_of(fields: Sequence[str], decimal: str, table: str, target: str) -> 
     """
     different = {*fields}
     if len(different) < 2:
-        only = f"only {next(iter(different))!r}" if different else "no value"
+        only = f"only {shown(next(iter(different)))!r}" if different else "no value"
         raise DataError(f"the column {target} of {table} holds {only}, so there is nothing to learn")
     if len(different) > MOST_CLASSES or (len(different) > 20 and 2 * len(different) > len(fields)):
         raise DataError(*_too_many(fields, sorted(different), decimal, table, target))
@@ -107,7 +107,7 @@ def _too_many(
     if not wrong:
         return said, "predict a number (", Setting("target_type"), ")"
     if 2 * len(wrong) < len(different):
-        return said, f"if it is a number, correct {wrong[0]!r}"
+        return said, f"if it is a number, correct {shown(wrong[0])!r}"
     return said, "predict another column (", Setting("target"), ")"
 
 
@@ -116,7 +116,7 @@ def number_of(fields: Sequence[str], decimal: str, table: str, target: str) -> N
     numbers = as_target_numbers(fields, decimal, table, target)
     if np.ptp(numbers) == 0:
         raise DataError(
-            f"the column {target} of {table} holds only {fields[0]}, so there is nothing to learn"
+            f"the column {target} of {table} holds only {shown(fields[0])}, so there is nothing to learn"
         )
     if numbers.std() == 0:
         raise DataError(
@@ -136,7 +136,7 @@ def as_target_numbers(fields: Sequence[str], decimal: str, table: str, target: s
     if np.isnan(numbers).any():
         wrong = fields[int(np.isnan(numbers).argmax())]
         raise DataError(
-            f"{wrong!r} in the column {target} of {table} is not a number; correct it, or predict classes"
+            f"{shown(wrong)!r} in the column {target} of {table} is not a number; correct it, or predict classes"
         )
     return numbers
 

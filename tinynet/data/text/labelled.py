@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...errors import DataError
+from ...errors import DataError, listed, shown
 from ..tables.read import DECLARED, Table, read_table
 from .words import split
 
@@ -82,12 +82,12 @@ def read_labelled(path: str | os.PathLike, names: dict[str, str] | None = None) 
     kept = [(label, words) for label, words in split_rows if label and words]
     labels = sorted({label for label, _ in kept})
     if not 2 <= len(labels) <= MOST_CLASSES:
-        found = f"only the label {labels[0]}" if len(labels) == 1 else f"{len(labels):,} labels"
+        found = f"only the label {shown(labels[0])}" if len(labels) == 1 else f"{len(labels):,} labels"
         found = found if labels else "no row with both a label and a word"
         raise DataError(f"{table.name} has {found}; give texts of 2 to {MOST_CLASSES:,} classes")
     y = np.array([labels.index(label) for label, _ in kept], np.int64)
-    shown = [(names or {}).get(label, label) for label in labels]
-    return LabelledTexts([words for _, words in kept], y, shown, len(rows) - len(kept))
+    called = [(names or {}).get(label, label) for label in labels]
+    return LabelledTexts([words for _, words in kept], y, called, len(rows) - len(kept))
 
 
 def read_polarity(path: str | os.PathLike) -> LabelledTexts:
@@ -103,5 +103,5 @@ def _columns(table: Table) -> list[tuple[str, str]]:
     if table.delimiter == "\t" and len(table.columns) == 2:
         return [(row[0].strip(), row[1]) for row in [table.columns, *table.rows]]
     raise DataError(
-        f"{table.name} has the columns {', '.join(table.columns[:10])}; texts to tell apart need a column {LABEL} and a column {TEXT}"
+        f"{table.name} has the columns {listed(table.columns)}; texts to tell apart need a column {LABEL} and a column {TEXT}"
     )

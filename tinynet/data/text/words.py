@@ -23,15 +23,15 @@ from ...errors import DataError
 PADDING, UNKNOWN = 0, 1
 """Ids: what fills a row up, and a word that the vocabulary lacks."""
 LEAST, LEAST_PIECES = 2, 3
-"""Texts in which a word or pair, and a piece, stands at least to be in the vocabulary."""
+"""Fewest texts that hold a word or pair (LEAST) or a piece (LEAST_PIECES) of the vocabulary."""
 PIECES = (3, 4, 5)
 """Characters of a piece."""
 SHORT = 3
-"""Words of up to so many characters are no more than themselves."""
+"""Words of at most so many characters have no pieces."""
 MOST_TERMS = 150_000
-"""In a vocabulary: the words, and of the rest what is in most texts."""
+"""Largest vocabulary: all words, then the pairs and pieces that most texts hold."""
 MOST_CHARACTERS = 100_000
-"""Of a text: the rest is not read."""
+"""Characters of a text that are read; the rest is ignored."""
 TOKEN = re.compile(r"[^\W_]+(?:'[^\W_]+)*|[^\w\s]")
 """A word, with apostrophes within it, or one other sign."""
 APOSTROPHES = str.maketrans("’‘ʼ`´", "'''''")

@@ -1,4 +1,4 @@
-"""Digits cut to their ink: see that strokes run to the border of a picture, and give it back its paper."""
+"""Digits that are cropped to their ink: detect that strokes touch the border of a picture, and add a margin of paper."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ MARGIN = 0.25  # of the longer side
 def with_paper(plane: np.ndarray, full: np.ndarray) -> tuple[np.ndarray, int]:
     """(the full plane in a margin of its paper, the margin's width) where a drawing is cut by the border, else (full, 0).
 
-    plane: a small copy of it. The plane must hold two tones. Ink is the one that hangs together, while the border and
-    the ink cut the paper into pieces; where both hang together, it is the one that shows less at the border.
+    plane: a small copy of it. The plane must hold two tones. Ink is the connected one, while the border and the ink
+    cut the paper into pieces; where both are connected, ink is the one that covers less of the border.
     """
     tones = two_tones(plane[::2, ::2])
     step = tones.light - tones.dark
@@ -44,7 +44,7 @@ def with_paper(plane: np.ndarray, full: np.ndarray) -> tuple[np.ndarray, int]:
 class Tones(NamedTuple):
     """The two kinds of points that Otsu's threshold (1979) separates.
 
-    dark and light: their means. parted: how much of the variance lies between the two; about 0.7 where light fades,
+    dark and light: their means. parted: the share of the variance between the two; about 0.7 where light fades,
     above 0.85 where there is nothing but ink and paper.
     """
 
@@ -67,7 +67,7 @@ def two_tones(plane: np.ndarray) -> Tones:
 
 
 def _cut_drawing(mask: np.ndarray, edges: np.ndarray) -> float:
-    """Part of the border that ink takes if a mask is a drawing in one piece that the border cuts, else 0."""
+    """Share of the border that is ink, if the mask is a connected drawing that the border cuts, else 0."""
     found = components(mask)
     if not found.area.size or found.area.max() < WHOLE * found.area.sum():
         return 0.0

@@ -25,9 +25,10 @@ SMALL_SIDE = 112  # smaller pictures are enlarged to this first
 CLOSE_SIDE = 200  # pixels of the cut-out in which the strokes are separated from the paper
 COLOUR_SIDE = 128  # pixels of the longer side while the colours are compared
 STROKES = 1 / 3, 1 / 24, 1 / 12, 1 / 6, 1
-"""Guesses of the broadest stroke, of the shorter side; 1: the paper is even. The first is enough for most drawings."""
+"""Guesses of the broadest stroke's width, as a fraction of the picture's shorter side; 1: the paper is evenly lit. The first is enough
+for most drawings."""
 FAINT_RULING = 0.12
-"""On paper with printed lines what is fainter than they are, and than this, is left of them."""
+"""On lined paper, what is fainter than both the lines and this is a remnant of lines."""
 LEAST_CONTRAST = 0.04  # of the range 0…1, light evened out: less is no ink
 LEAST_LEVEL = 0.06  # mean contrast of strokes that are not alone in the picture
 MOST_UNDERLINES = 4  # that the strokes of one picture may touch
@@ -185,7 +186,7 @@ def _colour_axis(picture: np.ndarray) -> np.ndarray:
 
 
 def _quiet(plane: np.ndarray) -> tuple[np.ndarray, float]:
-    """(the plane blurred as much as its grain asks for, the standard deviation of what grain is left)."""
+    """(the plane, blurred according to its noise, the standard deviation of the noise that is left)."""
     plane = gaussian(plane, 0.4 + min(1.5, 25 * _grain(plane, 1)))
     return plane, max(_grain(plane, 4), _grain(plane, 10))
 
@@ -193,8 +194,8 @@ def _quiet(plane: np.ndarray) -> tuple[np.ndarray, float]:
 def _grain(plane: np.ndarray, lag: int) -> float:
     """Standard deviation of the noise at a distance of `lag`: second differences, which light hardly moves.
 
-    Of their sizes the twentieth part is taken, which strokes hardly move, even of a digit that fills the picture: 0.0627
-    standard deviations of normal noise.
+    Their 5th percentile is taken, which strokes hardly change, even of a digit that fills the picture: 0.0627 standard
+    deviations for normal noise.
     """
     if len(plane) <= 2 * lag:
         return 0.0
@@ -236,7 +237,7 @@ def _completes(guess: Guess, part: Guess) -> bool:
 
 
 def _is_ink(plane: np.ndarray, guess: Guess, least: float) -> bool:
-    """Whether a guess holds: strokes long enough, on quiet paper, none of them part of something broader.
+    """Whether a guess is plausible: strokes long enough, on quiet paper, none of them part of something broader.
 
     plane: ink light, as above_paper takes it. least: their contrast.
     """

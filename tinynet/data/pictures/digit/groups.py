@@ -39,7 +39,7 @@ def digits_among(groups: Components, gains: np.ndarray) -> list[np.ndarray]:
 
 
 def split(groups: Components, mask: np.ndarray) -> Components:
-    """Groups of strokes, of which those that hold several digits side by side are taken apart.
+    """Groups of strokes, each that holds several digits side by side split into those.
 
     groups: of a mask that was dilated, so that broken strokes hang together. Parts of the mask that are about as high
     as the tallest of their group, and hardly overlap from left to right, are digits of their own.
@@ -71,7 +71,7 @@ def split(groups: Components, mask: np.ndarray) -> Components:
 
 
 def _side_by_side(spans: np.ndarray) -> np.ndarray:
-    """(left, right) of each heap of spans that overlap."""
+    """(left, right) of each union of spans that overlap."""
     heaps: list[list[int]] = []
     for left, right in spans[np.argsort(spans.mean(1))].tolist():
         shared = heaps[-1][1] - left if heaps else -1
@@ -87,7 +87,7 @@ def _size(groups: Components) -> np.ndarray:
 
 
 def _bars(groups: Components) -> np.ndarray:
-    """Which groups are bars that lie: lines of a form, loose bars of a 5; but not a line with a digit upon it."""
+    """Which groups are horizontal bars: lines of a form, detached bars of a 5; but not a line with a digit upon it."""
     height, width = (groups.box[:, 2:] - groups.box[:, :2]).T
     bars = width > LYING * np.maximum(height, 1)
     for i in np.flatnonzero(bars):

@@ -60,7 +60,7 @@ def _grown(alpha: np.ndarray, radius: float) -> np.ndarray:
 
 
 def _thinned(alpha: np.ndarray, radius: float) -> np.ndarray:
-    """Erode by a disc; what is too thin to survive that stays as it is, so that no stroke breaks."""
+    """Erode by a disc, but keep strokes that are too thin to survive it, so that none breaks."""
     core = 1 - _grown(np.pad(1 - alpha, 8, constant_values=1.0), radius)
     lost = np.pad(alpha, 8) * (1 - _grown(core, radius + 1))
     return np.maximum(core, lost)

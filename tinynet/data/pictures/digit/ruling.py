@@ -55,7 +55,7 @@ def find_lines(plane: np.ndarray) -> list[Line]:
     """Dark lines from left to right, at most STEEPEST.
 
     A Hough transform of strips: each strip's rows are averaged, so noise sinks and a line stands out; a line scores
-    what its fifth weakest strip shows.
+    the contrast of its fifth weakest strip.
     """
     height, width = plane.shape
     if min(height, width) < 4 * STRIPS:
@@ -166,7 +166,7 @@ def underline(mask: np.ndarray, box: np.ndarray) -> Line | None:
 
 
 def enlarged(line: Line, scale: np.ndarray, width: int) -> Line:
-    """The line in a plane that is `scale` times as high and as broad, of that width."""
+    """The same line in a plane of that width, `scale` times as large."""
     x = (np.arange(width) + 0.5) / scale[1] - 0.5
     path = np.interp(x, np.arange(len(line.height)), line.height)
     stop = None if line.stop is None else int(line.stop * scale[1]) + 2

@@ -11,14 +11,14 @@ from .mnist_form import mnist_form
 SIDES = 12, 32
 """Pixels of the shorter and of the longer side of what counts as such a scan: at least, at most."""
 LEAST_STEP, LEAST_PARTED = 0.3, 0.8
-"""Between ink and paper, and of the variance; a reduced scan has many pixels half of ink."""
+"""Least difference between ink and paper, and least share of the variance between the two (many pixels of a reduced scan are half ink)."""
 INK = 0.05, 0.7
 """Least and largest part of the picture that is ink."""
 SIDE = 16
 THRESHOLDS = 0.12, 0.65
-"""Part of a pixel that is ink in a scan of two tones, from thick strokes to thin ones."""
+"""Coverage from which a pixel of a scan of two tones is ink: low for thick strokes, high for thin ones."""
 FINE = 8
-"""Pixels of a digit that is enlarged before it is reduced, to one of MNIST."""
+"""Factor by which a digit of MNIST is enlarged before it is reduced."""
 
 
 def tight_scan(picture: np.ndarray) -> np.ndarray | None:
