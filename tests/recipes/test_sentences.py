@@ -11,7 +11,7 @@ from tinynet.errors import DataError
 from tinynet.recipes import find, plan
 from tinynet.recipes.base import Choices
 from tinynet.recipes.scores import MOST_FREQUENT
-from tinynet.recipes.sentences import CONFIDENCE, neutral_below
+from tinynet.recipes.sentences import CONFIDENCE, VOTES, neutral_below
 from tinynet.tasks.text import NEUTRAL
 
 GOOD, BAD = ["moving", "funny", "warm", "bright"], ["dull", "flat", "weak", "tedious"]
@@ -46,7 +46,7 @@ def test_both_readers_learn_and_the_model_is_their_mean(file, arch):
     np.testing.assert_allclose(
         made.model.predict(x), together / together.sum(axis=1, keepdims=True), atol=1e-5
     )
-    assert (made.model.predict(x).argmax(axis=1) == y).mean() > 0.8 and apart.shape == (len(y), 2, 2)
+    assert (made.model.predict(x).argmax(axis=1) == y).mean() > 0.8 and apart.shape == (len(y), 1 + VOTES, 2)
 
 
 @pytest.mark.parametrize("arch", ["cnn-gru", "cnn-lstm"])

@@ -1,11 +1,11 @@
 """Texts of any length: `tinynet train TABLE.tsv` of labels and texts, then `tinynet classify` with the model that this makes.
 
-Two readers in parallel, whose outputs are averaged. The wide one adds up what each word, pair and piece of a word says for a
-class, whatever its place: it begins as a naive Bayes classifier, and training corrects it (Wang & Manning 2012). The deep one reads
-the words in their order: a recurrent layer from both ends, since what a word means depends on what comes before and after it, of
-which the strongest signal counts, wherever it stands. Each learns from its own mistakes: the wide one is so soon right of all that
-it trains on that beside it, with one loss for both, the deep one would learn nothing. In documents, with cnn-gru, the deep reader
-stands alone, behind a convolution that takes neighbours together and leaves fewer steps to carry along.
+Two readers in parallel, whose outputs are averaged, those of the wide one counted twice. It adds up what each word, pair and piece of
+a word says for a class, whatever its place: it begins as a naive Bayes classifier, and training corrects it (Wang & Manning 2012). The
+deep one reads the words in their order: a recurrent layer from both ends, since what a word means depends on what comes before and
+after it, of which the strongest signal counts, wherever it stands. Each learns from its own mistakes: the wide one is so soon right of
+all that it trains on that beside it, with one loss for both, the deep one would learn nothing. In documents, with cnn-gru, the deep
+reader stands alone, behind a convolution that takes neighbours together and leaves fewer steps to carry along.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ LONGEST = 400
 """Words of a text that training reads in order; the bag holds the later ones too."""
 EMBEDDING, UNITS, FILTERS, WINDOW, POOL = 24, 32, 48, 3, 4
 EMBEDDING_DROPOUT, DROPOUT, BAG_DROPOUT = 0.3, 0.5, 0.5
+VOTES = 2
+"""How often what the wide reader says counts."""
 CONFIDENCE = 0.2
 """Factor of the weights of naive Bayes, which counts words that occur together as if they were independent."""
 BATCH_SIZE, PEAK_LEARNING_RATE = 64, 1e-3
@@ -141,12 +143,12 @@ def _encoded(vocabulary: Vocabulary, part: LabelledTexts) -> tuple[np.ndarray, n
 
 
 def readers(deep: list[Layer], ratios: np.ndarray) -> Parallel:
-    """What the deep reader makes of words in their order, and the wide one of the bag: (n, 2, classes) logits."""
+    """What the deep reader makes of words in their order, and the wide one of the bag: (n, 1 + VOTES, classes) logits."""
     terms, classes = ratios.shape
     bag = EmbeddingBag(terms, classes, BAG_DROPOUT, embeddings_initializer="zeros")
     bag.build((None,), np.random.default_rng(0))
     bag.parameters["embeddings"][...] = CONFIDENCE * ratios
-    return Parallel([Sequential(deep), Sequential([bag, RepeatVector(1)])], "prepend")
+    return Parallel([Sequential(deep), Sequential([bag, RepeatVector(VOTES)])], "prepend")
 
 
 def deep_reader(vocabulary: Vocabulary, classes: int, choices: Choices) -> list[Layer]:
@@ -179,7 +181,7 @@ def document_reader(
 
 
 def network(both: Parallel, vocabulary: Vocabulary, labels: list[str], **identity: Any) -> Sequential:
-    """The mean of the two readers' outputs."""
+    """The mean of the readers' outputs."""
     layers = [both, GlobalAveragePool1D(), Activation("softmax")]
     return Sequential(
         layers, ((None,), (None,)), labels=labels, vocabulary=list(vocabulary.terms), **identity
@@ -193,7 +195,7 @@ class TextsPlan(Plan):
     naive_bayes: float = field(kw_only=True)
     """What naive Bayes on the same words, pairs and pieces reaches on the validation set."""
     apart: Sequential | None = None
-    """Of two readers, both with answers of their own (n, 2, classes): what is trained."""
+    """Of two readers, both with answers of their own (n, 1 + VOTES, classes): what is trained."""
 
     def fit(self, **settings: Any) -> History:
         """Train the model, or its two readers, each on the same labels."""
@@ -234,8 +236,8 @@ class TextsPlan(Plan):
 
 
 def _for_both(y: np.ndarray) -> np.ndarray:
-    """Labels (n,) as the labels of both readers (n, 2)."""
-    return np.repeat(y[:, None], 2, axis=1)
+    """Labels (n,) as the labels of both readers (n, 1 + VOTES)."""
+    return np.repeat(y[:, None], 1 + VOTES, axis=1)
 
 
 def naive_bayes(ratios: np.ndarray, bags: np.ndarray) -> np.ndarray:
