@@ -149,7 +149,7 @@ def readers(made: TextsPlan, arch: str, test: LabelledTexts) -> Iterator[tuple[s
     if made.apart is None:
         yield name, right(made.model.answer(x)[0], test)
         return
-    deep, wide = np.moveaxis(made.apart.answer(x)[0], 1, 0)
+    deep, wide = np.moveaxis(made.apart.answer(x)[0][:, :2], 1, 0)
     yield "bag of words", right(wide, test)
     yield f"{name} alone", right(deep, test)
     yield f"{name} beside the bag", right(made.model.answer(x)[0], test)

@@ -11,7 +11,7 @@ from tinynet.errors import DataError
 from tinynet.recipes import find, plan
 from tinynet.recipes.base import Choices
 from tinynet.recipes.scores import MOST_FREQUENT
-from tinynet.recipes.sentences import CONFIDENCE, neutral_below
+from tinynet.recipes.sentences import CONFIDENCE, LEAST_RIGHT, VOTES, neutral_below
 from tinynet.tasks.text import NEUTRAL
 
 GOOD, BAD = ["moving", "funny", "warm", "bright"], ["dull", "flat", "weak", "tedious"]
@@ -46,7 +46,7 @@ def test_both_readers_learn_and_the_model_is_their_mean(file, arch):
     np.testing.assert_allclose(
         made.model.predict(x), together / together.sum(axis=1, keepdims=True), atol=1e-5
     )
-    assert (made.model.predict(x).argmax(axis=1) == y).mean() > 0.8 and apart.shape == (len(y), 2, 2)
+    assert (made.model.predict(x).argmax(axis=1) == y).mean() > 0.8 and apart.shape == (len(y), 1 + VOTES, 2)
 
 
 @pytest.mark.parametrize("arch", ["cnn-gru", "cnn-lstm"])
@@ -89,11 +89,19 @@ def test_only_between_two_poles_is_there_a_neutral_answer(tmp_path):
     assert NEUTRAL not in made.model.metadata and made.model.labels == ["art", "food", "sport"]
 
 
-def test_neutral_are_the_least_sure_answers_of_which_too_few_are_right():
-    sure = np.array([0.51, 0.52, 0.55, 0.6, 0.7, 0.8, 0.9])
-    probabilities = np.stack([sure, 1 - sure], axis=1)
-    assert neutral_below(probabilities, np.array([1, 0, 1, 0, 0, 0, 0])) == 0.7
-    assert neutral_below(probabilities, np.zeros(7, int)) == 0.5
+@pytest.mark.parametrize("power", [0.3, 0.5, 1.0, 2.0])
+def test_neutral_are_answers_that_are_right_too_seldom(power):
+    rng = np.random.default_rng(0)
+    sure = rng.uniform(0.5, 1, 20_000)
+    odds = (sure / (1 - sure)) ** power
+    y = (rng.random(len(sure)) > odds / (1 + odds)).astype(int)  # 0 where it is right
+    found = neutral_below(np.stack([sure, 1 - sure], axis=1), y)
+    assert (found / (1 - found)) ** power == pytest.approx(LEAST_RIGHT / (1 - LEAST_RIGHT), rel=0.05)
+
+
+def test_where_nothing_was_learnt_all_is_neutral():
+    sure = np.linspace(0.5, 0.99, 100)
+    assert neutral_below(np.stack([sure, 1 - sure], axis=1), np.arange(100) % 2) > 0.99
 
 
 def test_texts_without_a_word_in_common_are_refused(tmp_path):

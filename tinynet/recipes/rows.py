@@ -3,7 +3,7 @@
 The columns of a table have no order and no neighbours, so the network is a plain one: dense layers, and beside them a linear
 one, whose outputs are added ("wide and deep"; Cheng et al. 2016). On few rows it begins as the best linear model, with a deep
 branch that says nothing yet, and learns what is left. What a network finds in few rows is partly chance, and so is the epoch that some
-of them choose: several are trained, each without other rows, and averaged (Breiman 1996).
+of them choose: several are trained, each of which leaves out other rows, and averaged (Breiman 1996).
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class RowsPlan(Plan):
     """How many the model is the mean of."""
 
     def fit(self, **settings: Any) -> History:
-        """Train a network, which is measured on the validation rows, and then others without other rows; the model is their mean."""
+        """Train a network, which is measured on the validation rows, and others that leave out other rows; the model is their mean."""
         began, limit = time.monotonic(), settings.get("time_limit")
         history = super().fit(**settings)
         if self.number is not None:
@@ -228,7 +228,7 @@ class Rows(Recipe):
             f"training {ARCHITECTURES[choices.arch].title} with {model.parameter_count():,} parameters"
         )
         if (count := MEMBERS[len(x) >= MANY_ROWS]) > 1:
-            reason += f", then {count - 1} more without other rows; the model is their mean"
+            reason += f", then {count - 1} more, each of which leaves out other rows; the model is their mean"
         settings = _settings(choices, len(x), (held_out[0], held_out[1]))
         own = {"number": number, "true": true, "linear": linear, "rows": split}
         return RowsPlan(model.name, reason, model, x, y, settings, notes, **own)

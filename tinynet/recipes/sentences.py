@@ -1,9 +1,9 @@
 """Texts of any length: `tinynet train TABLE.tsv` of labels and texts, then `tinynet classify` with the model that this makes.
 
-Two readers in parallel, whose outputs are averaged. The wide one adds up what each word, pair and piece of a word says for a
-class, whatever its place: it begins as a naive Bayes classifier, and training corrects it (Wang & Manning 2012). The deep one reads
-the words in their order: a recurrent layer from both ends, since what a word means depends on what comes before and after it, of
-which the strongest signal counts, wherever it stands. Each has a loss of its own: the wide one soon fits all
+Two readers in parallel, whose outputs are averaged, those of the wide one counted twice. The wide one adds up what each word, pair and
+piece of a word says for a class, whatever its place: it begins as a naive Bayes classifier, and training corrects it (Wang & Manning
+2012). The deep one reads the words in their order: a recurrent layer from both ends, since what a word means depends on what comes
+before and after it, of which the strongest signal counts, wherever it stands. Each has a loss of its own: the wide one soon fits all
 training texts, and with one loss for both the deep one would then learn nothing. In documents, with cnn-gru, the deep reader
 stands alone, behind a convolution that takes neighbours together and leaves fewer steps to carry along.
 """
@@ -51,13 +51,16 @@ LONGEST = 400
 """Words of a text that training reads in order; the bag holds the later ones too."""
 EMBEDDING, UNITS, FILTERS, WINDOW, POOL = 24, 32, 48, 3, 4
 EMBEDDING_DROPOUT, DROPOUT, BAG_DROPOUT = 0.3, 0.5, 0.5
+VOTES = 2
+"""How often what the wide reader says counts."""
 CONFIDENCE = 0.2
 """Factor of the weights of naive Bayes, which counts words that occur together as if they were independent."""
 BATCH_SIZE, PEAK_LEARNING_RATE = 64, 1e-3
 STEPS, EPOCHS = 600, (4, 30)
 """Training steps that are enough, and fewest and most times that each text is read."""
 LEAST_RIGHT = 0.6
-"""Answers that are right less often than this on the validation set are called neutral."""
+"""Answers that are right less often than this, going by the validation set, are called neutral."""
+POWERS = np.geomspace(0.05, 5, 200)
 POLES = {"negative", "positive"}
 """Classes between which there is a neutral answer."""
 
@@ -141,12 +144,12 @@ def _encoded(vocabulary: Vocabulary, part: LabelledTexts) -> tuple[np.ndarray, n
 
 
 def readers(deep: list[Layer], ratios: np.ndarray) -> Parallel:
-    """What the deep reader makes of words in their order, and the wide one of the bag: (n, 2, classes) logits."""
+    """What the deep reader makes of words in their order, and the wide one of the bag: (n, 1 + VOTES, classes) logits."""
     terms, classes = ratios.shape
     bag = EmbeddingBag(terms, classes, BAG_DROPOUT, embeddings_initializer="zeros")
     bag.build((None,), np.random.default_rng(0))
     bag.parameters["embeddings"][...] = CONFIDENCE * ratios
-    return Parallel([Sequential(deep), Sequential([bag, RepeatVector(1)])], "prepend")
+    return Parallel([Sequential(deep), Sequential([bag, RepeatVector(VOTES)])], "prepend")
 
 
 def deep_reader(vocabulary: Vocabulary, classes: int, choices: Choices) -> list[Layer]:
@@ -179,7 +182,7 @@ def document_reader(
 
 
 def network(both: Parallel, vocabulary: Vocabulary, labels: list[str], **identity: Any) -> Sequential:
-    """The mean of the two readers' outputs."""
+    """The mean of the readers' outputs."""
     layers = [both, GlobalAveragePool1D(), Activation("softmax")]
     return Sequential(
         layers, ((None,), (None,)), labels=labels, vocabulary=list(vocabulary.terms), **identity
@@ -193,7 +196,7 @@ class TextsPlan(Plan):
     naive_bayes: float = field(kw_only=True)
     """What naive Bayes on the same words, pairs and pieces reaches on the validation set."""
     apart: Sequential | None = None
-    """Of two readers, both with answers of their own (n, 2, classes): what is trained."""
+    """Of two readers, both with answers of their own (n, 1 + VOTES, classes): what is trained."""
 
     def fit(self, **settings: Any) -> History:
         """Train the model, or its two readers, each on the same labels."""
@@ -234,8 +237,8 @@ class TextsPlan(Plan):
 
 
 def _for_both(y: np.ndarray) -> np.ndarray:
-    """Labels (n,) as the labels of both readers (n, 2)."""
-    return np.repeat(y[:, None], 2, axis=1)
+    """Labels (n,) as the labels of both readers (n, 1 + VOTES)."""
+    return np.repeat(y[:, None], 1 + VOTES, axis=1)
 
 
 def naive_bayes(ratios: np.ndarray, bags: np.ndarray) -> np.ndarray:
@@ -244,9 +247,12 @@ def naive_bayes(ratios: np.ndarray, bags: np.ndarray) -> np.ndarray:
 
 
 def neutral_below(probabilities: np.ndarray, y: np.ndarray) -> float:
-    """The probability below which answers (n, classes) are right in fewer than LEAST_RIGHT of all cases."""
-    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == y
-    order = np.argsort(sure)
-    shares = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-    few = np.flatnonzero(shares < LEAST_RIGHT)
-    return round(float(sure[order][min(few[-1] + 1, len(order) - 1)]), 4) if len(few) else 0.5
+    """The probability below which answers (n, 2) of that probability are right in fewer than LEAST_RIGHT of all cases.
+
+    A network is surer than it may be: the odds of its being right are taken for a power of those that it gives, the likeliest one for
+    these labels (temperature scaling; Guo et al. 2017).
+    """
+    sure = probabilities.max(axis=1).clip(0.5, 1 - 1e-7)
+    missed = np.where(probabilities.argmax(axis=1) == y, -1, 1) * np.log(sure / (1 - sure))
+    power = POWERS[np.argmin([np.logaddexp(0, power * missed).mean() for power in POWERS])]
+    return round(float(1 / (1 + (1 / LEAST_RIGHT - 1) ** (1 / power))), 4)
