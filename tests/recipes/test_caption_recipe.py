@@ -23,16 +23,16 @@ def test_pictures_are_held_out_for_validation_with_their_captions(folder):
     made = recipes.plan(str(folder), Choices())
     (x, before), (xv, before_v) = made.x, made.settings["validation_data"][0]
     assert len(x) == len(before) == len(made.y) == 14 and len(xv) == len(before_v) == 2
-    assert x.dtype == np.uint8 and made.name == f"{folder.name}-cnn-lstm"
+    assert x.dtype == np.uint8 and made.name == f"{folder.name}-cnn-gru"
     assert made.model.metadata["task"] == "caption" and made.model.metadata["input"]["kind"] == "image"
-    assert "14 pictures" in made.reason and "CNN, then an LSTM" in made.reason
+    assert "14 pictures" in made.reason and "CNN, then a GRU" in made.reason
 
 
 def test_the_users_choices_win(folder):
     made = recipes.plan(
-        str(folder), Choices(arch="cnn-gru", units=7, epochs=3, batch_size=5, learning_rate=0.1)
+        str(folder), Choices(arch="cnn-lstm", units=7, epochs=3, batch_size=5, learning_rate=0.1)
     )
-    assert isinstance(made.model.layers[1], tn.GRU) and made.model.layers[1].units == 7
+    assert isinstance(made.model.layers[1], tn.LSTM) and made.model.layers[1].units == 7
     assert made.settings["epochs"] == 3 and made.settings["batch_size"] == 5
 
 
