@@ -10,7 +10,7 @@ from tinynet import recipes
 from tinynet.data.captions.words import Vocabulary
 from tinynet.errors import DataError
 from tinynet.recipes.base import Choices
-from tinynet.recipes.captions import network
+from tinynet.recipes.captions import calibrate, network
 
 
 @pytest.fixture
@@ -62,6 +62,22 @@ def test_what_is_learnt_is_told_beside_the_most_frequent_caption(folder):
     assert "of the sentences" in made.result_line(best)
     assert "by always writing 'a " in made.baselines()[0]
     assert all("it writes the same" in note for note in made.notes())
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 4.0])
+def test_probabilities_are_settled_by_how_often_they_are_right(factor):
+    """Logits that were divided by a factor are multiplied by it again, whatever stands behind the end of a caption."""
+    rng, n, steps = np.random.default_rng(0), 400, 4
+    layers = [tn.Parallel([tn.Sequential([tn.Flatten(), tn.Dense(5)]), tn.Embedding(7, 5)], "prepend")]
+    model = tn.Sequential([*layers, tn.Dense(7, activation="softmax")], ((2, 2, 1), (None,)))
+    for array in model.state().values():
+        array[...] = rng.standard_normal(array.shape)
+    x = rng.standard_normal((n, 2, 2, 1)).astype(np.float32), rng.integers(1, 7, (n, steps)).astype(np.int32)
+    drawn = (rng.random((n, steps + 1, 1)) > model.predict(x).cumsum(axis=-1)).sum(axis=-1)
+    y = drawn * np.cumprod(drawn > 0, axis=1)
+    for array in model.layers[-1].parameters.values():
+        array /= np.float32(factor)
+    assert calibrate(model, x, y) == pytest.approx(factor, rel=0.2)
 
 
 def test_one_picture_is_too_few(tmp_path):
