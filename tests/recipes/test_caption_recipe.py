@@ -10,7 +10,7 @@ from tinynet import recipes
 from tinynet.data.captions.words import Vocabulary
 from tinynet.errors import DataError
 from tinynet.recipes.base import Choices
-from tinynet.recipes.captions import network
+from tinynet.recipes.captions import calibrate, network
 
 
 @pytest.fixture
@@ -23,16 +23,16 @@ def test_pictures_are_held_out_for_validation_with_their_captions(folder):
     made = recipes.plan(str(folder), Choices())
     (x, before), (xv, before_v) = made.x, made.settings["validation_data"][0]
     assert len(x) == len(before) == len(made.y) == 14 and len(xv) == len(before_v) == 2
-    assert x.dtype == np.uint8 and made.name == f"{folder.name}-cnn-lstm"
+    assert x.dtype == np.uint8 and made.name == f"{folder.name}-cnn-gru"
     assert made.model.metadata["task"] == "caption" and made.model.metadata["input"]["kind"] == "image"
-    assert "14 pictures" in made.reason and "CNN, then an LSTM" in made.reason
+    assert "14 pictures" in made.reason and "CNN, then a GRU" in made.reason
 
 
 def test_the_users_choices_win(folder):
     made = recipes.plan(
-        str(folder), Choices(arch="cnn-gru", units=7, epochs=3, batch_size=5, learning_rate=0.1)
+        str(folder), Choices(arch="cnn-lstm", units=7, epochs=3, batch_size=5, learning_rate=0.1)
     )
-    assert isinstance(made.model.layers[1], tn.GRU) and made.model.layers[1].units == 7
+    assert isinstance(made.model.layers[1], tn.LSTM) and made.model.layers[1].units == 7
     assert made.settings["epochs"] == 3 and made.settings["batch_size"] == 5
 
 
@@ -62,6 +62,22 @@ def test_what_is_learnt_is_told_beside_the_most_frequent_caption(folder):
     assert "of the sentences" in made.result_line(best)
     assert "always 'a " in made.comparison()
     assert all("it writes the same" in note for note in made.notes())
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 4.0])
+def test_probabilities_are_settled_by_how_often_they_are_right(factor):
+    """Logits that were divided by a factor are multiplied by it again, whatever stands behind the end of a caption."""
+    rng, n, steps = np.random.default_rng(0), 400, 4
+    layers = [tn.Parallel([tn.Sequential([tn.Flatten(), tn.Dense(5)]), tn.Embedding(7, 5)], "prepend")]
+    model = tn.Sequential([*layers, tn.Dense(7, activation="softmax")], ((2, 2, 1), (None,)))
+    for array in model.state().values():
+        array[...] = rng.standard_normal(array.shape)
+    x = rng.standard_normal((n, 2, 2, 1)).astype(np.float32), rng.integers(1, 7, (n, steps)).astype(np.int32)
+    drawn = (rng.random((n, steps + 1, 1)) > model.predict(x).cumsum(axis=-1)).sum(axis=-1)
+    y = drawn * np.cumprod(drawn > 0, axis=1)
+    for array in model.layers[-1].parameters.values():
+        array /= np.float32(factor)
+    assert calibrate(model, x, y) == pytest.approx(factor, rel=0.2)
 
 
 def test_one_picture_is_too_few(tmp_path):

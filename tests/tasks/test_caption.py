@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def model(folder):
     made = plan(str(folder), Choices(epochs=40, batch_size=12))
-    made.model.fit(made.x, made.y, **made.settings, verbose=False)
+    made.fit(verbose=False)
     return made.model
 
 

@@ -56,7 +56,7 @@ RULES = {
         "recurrent network carries along",
     ),
     "captions": Rule(
-        ("cnn-lstm", "cnn-gru"),
+        ("cnn-gru", "cnn-lstm"),
         "a caption is both: a picture is a grid, which a CNN reads, and a sentence is a sequence, which a recurrent network writes word "
         "by word",
     ),
