@@ -64,7 +64,7 @@ def test_a_folder_of_animations_can_be_trained_on_as_pictures(folder):
 def test_the_plan_says_how_clips_are_prepared(folder):
     made = recipes.plan(str(folder), Choices())
     assert made.name == "ways-cnn-gru" and "a CNN, then a GRU" in made.reason
-    assert made.x.dtype == np.uint8 and made.x.shape[2:] == (40, 40, 1) and made.x.shape[1] <= 16
+    assert made.x.dtype == np.uint8 and made.x.shape[2:] == (40, 40, 2) and made.x.shape[1] <= 16
     assert made.model.metadata["input"] == {
         "kind": "video", "height": 40, "width": 40, "colours": "grey", "frames": 16, "ink": False,
     }  # fmt: skip
@@ -79,7 +79,7 @@ def test_size_and_colours_follow_the_clips(tmp_path):
             frames = [Image.new("RGB", (200, 100), (90 * number, 9 * t, seed)) for t in range(4)]
             save_frames(frames, tmp_path / kind / f"clip{seed}")
     made = recipes.plan(str(tmp_path), Choices())
-    assert made.model.input_shape == (None, 20, 40, 3)
+    assert made.model.input_shape == (None, 20, 40, 6)
 
 
 def test_an_lstm_can_be_asked_for_and_a_plain_cnn_cannot(folder):

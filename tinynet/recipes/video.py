@@ -1,7 +1,8 @@
 """Clips: `tinynet train moving-digits` or FOLDER, then `tinynet classify` with the model that this makes.
 
-A frame is a grid, which a CNN reads, the same at each step. Where things stand in it matters, since that is what changes from frame
-to frame, so the last map is flattened, not averaged. Frames follow each other in a sequence of any length: a recurrent layer
+A frame is a grid, which a CNN reads, the same at each step. It sees the frame before as well, as further channels: what moves is then
+seen where it moves, which a few clips are enough to learn from. Where things stand matters too, since that changes from frame to
+frame, so the last map is flattened, not averaged. Frames follow each other in a sequence of any length: a recurrent layer
 carries along what it saw before (Donahue et al., "Long-term recurrent convolutional networks", 2015).
 """
 
@@ -132,7 +133,7 @@ def plan(
     augment: ClipAugment,
     about: str,
 ) -> Plan:
-    """The plan for clips (n, frames, height, width, channels); the user's choices override the recipe's."""
+    """The plan for clips (n, frames, height, width, 2 · channels); the user's choices override the recipe's."""
     arch, (x, y) = choices.arch, training
     name = f"{name}-{arch}"
     identity = {"seed": choices.seed, "name": name}

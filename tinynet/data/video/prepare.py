@@ -20,7 +20,8 @@ LIMITS = {"height": (1, 256), "width": (1, 256), "frames": (2, 256)}
 
 @dataclass(frozen=True)
 class Preparation(preparation.Preparation):
-    """How clips become the input of a model, (frames, height, width, channels).
+    """How clips become the input of a model, (frames, height, width, 2 · channels): each step of the network sees its own frame and
+    the one before, so that the CNN sees what moves.
 
     colours: "grey" or "colour"; frames: the most that are taken; ink: whether a pixel is what it differs by from the border of the
     clip, so that things drawn on plain ground look alike whatever the colours. Raises TinynetError for numbers that make no sense.
@@ -48,11 +49,12 @@ class Preparation(preparation.Preparation):
     @property
     def input_shape(self) -> Shape:
         """Of one sample."""
-        return None, *self.frame_shape
+        height, width, channels = self.frame_shape
+        return None, height, width, 2 * channels
 
 
 def prepare(clip: Sequence[np.ndarray], preparation: Preparation) -> np.ndarray | None:
-    """What a model takes of a clip, uint8 (t, height, width, channels), at least 1; None where nothing is to be seen in it.
+    """The frames that a model takes of a clip, uint8 (t, height, width, channels), at least 1; None where nothing is to be seen.
 
     clip: frames as `read_clip` takes them, each fitted in whole, its aspect kept. A pixel of 0 is what follows the end of a clip.
     """
@@ -65,18 +67,30 @@ def prepare(clip: Sequence[np.ndarray], preparation: Preparation) -> np.ndarray 
 
 
 def prepare_all(clips: Iterable[Sequence[np.ndarray]], preparation: Preparation) -> np.ndarray:
-    """Several clips, uint8 (n, t, height, width, channels), as many frames as the longest has; 0 after the end of a clip."""
+    """Several clips as a model takes them, as many steps as the longest has frames; 0 after the end of a clip."""
     found = [prepare(clip, preparation) for clip in clips]
     longest = max((len(frames) for frames in found if frames is not None), default=1)
     x = np.zeros((len(found), longest, *preparation.frame_shape), np.uint8)
     for row, frames in zip(x, found, strict=True):
         if frames is not None:
             row[: len(frames)] = frames
-    return x
+    return pairs(x)
+
+
+def pairs(frames: np.ndarray) -> np.ndarray:
+    """Frames (n, t, h, w, c) as the steps of a network, (n, t, h, w, 2c): each frame, then the one before, for the first itself."""
+    real = frames[:, :, :1, :1, :1] != 0
+    before = np.concatenate([frames[:, :1], frames[:, :-1]], axis=1)
+    return np.concatenate([frames, before * real], axis=-1)
+
+
+def frames_of(steps: np.ndarray) -> np.ndarray:
+    """The frames of which `pairs` made these steps."""
+    return steps[..., : steps.shape[-1] // 2]
 
 
 def lengths_of(x: np.ndarray) -> np.ndarray:
-    """Of clips (n, t, height, width, channels): how many frames each has."""
+    """Of clips (n, t, height, width, …): how many frames each has."""
     return np.count_nonzero(x[:, :, 0, 0, 0], axis=1)
 
 
@@ -86,8 +100,8 @@ def as_long_as_the_longest(x: np.ndarray) -> np.ndarray:
 
 
 def mean_frames(x: np.ndarray) -> np.ndarray:
-    """The mean of the frames of each clip, float32 (n, height, width, channels) in 0…1."""
-    total = x.sum(axis=1, dtype=np.float32)
+    """The mean of the frames of each clip (n, t, height, width, 2 · channels), float32 (n, height, width, channels) in 0…1."""
+    total = frames_of(x).sum(axis=1, dtype=np.float32)
     return total / (255 * np.maximum(lengths_of(x), 1).reshape(-1, 1, 1, 1).astype(np.float32))
 
 

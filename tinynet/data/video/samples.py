@@ -14,7 +14,7 @@ from ...errors import ImageError
 from ..folders import PARTS, class_folders, find_samples
 from ..pictures.formats import is_picture
 from ..pictures.read import is_animated
-from .prepare import Preparation, as_long_as_the_longest, prepare
+from .prepare import Preparation, as_long_as_the_longest, pairs, prepare
 from .read import CLIP, VIDEO, evenly, frame_size, is_clip, read_clip
 
 LONG_SIDE = 40
@@ -25,7 +25,7 @@ LOOKED_AT = 40
 
 @dataclass
 class ClipReader:
-    """A `Reader` of clips of any length and size: x is uint8 (n, frames, height, width, channels), 0 in frames after a clip is over.
+    """A `Reader` of clips of any length and size: x is uint8 (n, frames, height, width, 2 · channels), 0 in frames after a clip is over.
 
     By default the size is the median of the clips', reduced until neither side exceeds LONG_SIDE, and grey if none has colour. To
     evaluate a model, give the preparation that is in its file.
@@ -72,7 +72,7 @@ class ClipReader:
         same = [
             f"all {len(x)} clips of {path} look the same once they are prepared: there is nothing to learn from"
         ]
-        return np.ascontiguousarray(x), same if len(x) > 1 and (x == x[0]).all() else []
+        return pairs(x), same if len(x) > 1 and (x == x[0]).all() else []
 
 
 def holds_clips(folder: Path) -> bool:
