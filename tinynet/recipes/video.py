@@ -29,6 +29,7 @@ from ..tasks.base import VIDEO
 from ..training import AdamW, EarlyStopping, OneCycle
 from .architectures import ARCHITECTURES
 from .base import RECURRENT, Choices, Plan, Recipe
+from .folder import class_weights
 from .scores import linear_answers
 
 VALIDATION = 0.15
@@ -41,7 +42,7 @@ SMALLEST_MAP = 5
 DROPOUT, MOMENTUM = 0.2, 0.9
 STEPS = 1500
 """Training steps that are enough for a few hundred clips; fewer clips are seen more often."""
-EPOCHS = 12, 100
+EPOCHS = 12, 200
 """Fewest and most times that each clip is seen."""
 
 
@@ -156,6 +157,7 @@ def plan(
         "augment": ClipAugment() if choices.augment is False else augment,
         # the last epoch, at a rate near 0, does best on new clips, whatever a few validation clips say
         "early_stopping": EarlyStopping("val_loss", patience=None, restore_best_weights=False),
+        "class_weight": class_weights(y),
         "ema": 0.99,
         "seed": choices.seed,
     }
