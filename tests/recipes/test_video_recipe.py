@@ -8,6 +8,7 @@ from tests.clips import animation, clip, save_folder, save_frames
 from tinynet import recipes
 from tinynet.data.video.augment import CLIPS, ClipAugment
 from tinynet.errors import DataError, TinynetError
+from tinynet.recipes import video
 from tinynet.recipes.base import Choices
 from tinynet.recipes.video import Video, linear
 
@@ -127,6 +128,8 @@ def test_moving_digits_are_planned_from_the_digits(monkeypatch, tmp_path):
     x, y = rng.integers(0, 256, (300, 28, 28), np.uint8), rng.integers(0, 10, 300)
     np.savez(tmp_path / "mnist.npz", x_train=x, y_train=y, x_test=x[:9], y_test=y[:9])
     monkeypatch.setenv("TINYNET_DATA", str(tmp_path))
+    monkeypatch.setattr(video, "EACH_STYLE", 1)
     made = recipes.plan("moving-digits", Choices())
+    assert len(made.x) == 300 + 32  # printed digits beside handwritten ones
     assert made.model.output_shape == (40,) and made.model.labels[29] == "7 right"
     assert made.model.metadata["input"]["ink"] is True

@@ -18,8 +18,9 @@ import numpy as np
 
 from ..data.datasets import load
 from ..data.folders import load_folder, stratified_split
+from ..data.pictures.digit.printed import printed_digits
 from ..data.video.augment import CLIPS, MOVING, ClipAugment
-from ..data.video.moving_digits import LENGTHS, SIDE, MovingDigits
+from ..data.video.moving_digits import LENGTHS, SIDE, MovingDigits, moving
 from ..data.video.prepare import Preparation, mean_frames
 from ..data.video.samples import ClipReader, holds_clips
 from ..layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Masking, MaxPool2D, TimeDistributed
@@ -44,6 +45,8 @@ STEPS = 1500
 """Training steps that are enough for a few hundred clips; fewer clips are seen more often."""
 EPOCHS = 12, 200
 """Fewest and most times that each clip is seen."""
+EACH_STYLE = 60
+"""Clips of each style of a printed digit, which are learnt beside handwritten ones."""
 
 
 class Video(Recipe):
@@ -84,11 +87,16 @@ def _moving_digits(data: MovingDigits, choices: Choices) -> Plan:
     preparation = Preparation(SIDE, SIDE, frames=LENGTHS[1], ink=True)
     if choices.begun:
         preparation = Preparation.of(choices.begun.model)
-    training, validation = data.training(), data.validation()
+    drawn, digits = printed_digits(EACH_STYLE, np.random.default_rng(0))
+    parts = data.training(), moving(np.round(255 * drawn).astype(np.uint8), digits, seed=3)
+    validation = data.validation()
     return plan(
         "moving-digits",
         choices,
-        (training.prepared(preparation), training.y),
+        (
+            np.concatenate([part.prepared(preparation) for part in parts]),
+            np.concatenate([part.y for part in parts]),
+        ),
         (validation.prepared(preparation), validation.y),
         labels=data.labels,
         preparation=preparation,
