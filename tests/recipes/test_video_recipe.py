@@ -57,6 +57,23 @@ def test_pictures_in_the_parts_of_a_data_set_are_no_clips(tmp_path):
         recipes.plan(str(tmp_path), Choices())
 
 
+@pytest.mark.parametrize("kinds", [("left", "grow"), ("up", "down")])
+def test_clips_in_the_parts_of_a_data_set_lie_deeper(kinds, tmp_path):
+    """Both where they are files and where they are folders of frames."""
+    for part, first in (("train", 0), ("test", 20)):
+        for number in range(first, first + 3):
+            for kind in kinds:
+                place = tmp_path / part / kind
+                if "left" in kinds:
+                    place.mkdir(parents=True, exist_ok=True)
+                    (place / f"{number}.gif").write_bytes(animation(clip(kind, number)))
+                else:
+                    save_frames(clip(kind, number), place / f"clip{number}")
+    with pytest.raises(DataError, match=r"the classes of .* lie deeper: give .*train"):
+        recipes.plan(str(tmp_path), Choices())
+    assert recipe_of(tmp_path) == "Video"
+
+
 def test_a_folder_of_animations_can_be_trained_on_as_pictures(folder):
     assert type(recipes.find(str(folder), Choices(task="pictures"))).__name__ == "Folder"
     assert isinstance(recipes.find(str(folder), Choices(task="video")), Video)

@@ -78,13 +78,14 @@ class ClipReader:
 def holds_clips(folder: Path) -> bool:
     """Whether the class folders within a folder hold more clips, files of several frames or folders of frames, than pictures.
 
-    Folders that are the parts of a data set (train, test) are no classes.
+    The parts of a data set (train, test) are no classes: it is then asked of each part.
     """
     clips, files = 0, []
     try:
-        for inner in class_folders(folder):
-            if inner.name.lower() in PARTS:
-                return False
+        classes = class_folders(folder)
+        if parts := [inner for inner in classes if inner.name.lower() in PARTS]:
+            return any(map(holds_clips, parts))
+        for inner in classes:
             samples = find_samples(inner, lambda path: is_clip(path) or is_picture(path))[0]
             clips += sum(path.is_dir() or VIDEO.fullmatch(path.name) is not None for path in samples)
             files += [path for path in samples if path.is_file() and not VIDEO.fullmatch(path.name)]
