@@ -45,6 +45,20 @@ def test_ink_looks_alike_in_any_colours():
         assert np.array_equal(prepare(coloured.astype(np.float32), Preparation(ink=True)), expected)
 
 
+@pytest.mark.parametrize(("side", "size", "part"), [(200, 20, 0.2), (60, 50, 0.38), (64, 22, 0.34)])
+def test_a_thing_is_of_a_usual_size_in_its_frame(side, size, part):
+    """Tiny ones that go far take what their way leaves, large ones what is usual; the others stay as they are."""
+    frames = np.zeros((5, side, side, 1), np.float32)
+    for t in range(5):
+        left = 1 + t * (side - size - 2) // 10
+        frames[t, 4 : 4 + size, left : left + size] = 1
+    x = prepare(frames, Preparation(ink=True)) > 128
+    widths = x.any(axis=(1, 3)).sum(axis=1) / 32
+    assert np.abs(widths - part).max() < 0.06
+    places = [np.flatnonzero(columns).mean() for columns in x.any(axis=(1, 3))]
+    assert places[-1] > places[0] and (np.diff(places) >= 0).all()
+
+
 @pytest.mark.parametrize("ink", [False, True])
 def test_a_clip_of_one_plain_colour_shows_nothing(ink):
     plain = [np.full((9, 9, 1), 0.7, np.float32)] * 5

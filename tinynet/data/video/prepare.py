@@ -15,6 +15,10 @@ from ..pictures.prepare import prepare_image, rim
 CHANNELS = {"grey": 1, "colour": 3}
 FAINT = 0.04
 """A clip whose frames differ from their border by no more than this shows nothing."""
+DARK = 0.3
+"""Ink from which on a pixel belongs to the thing that is drawn."""
+KNOWN, USUAL = (0.25, 0.5), 0.38
+"""Which part of its frame's longer side a thing may take as it is, and which it takes where that is changed."""
 LIMITS = {"height": (1, 256), "width": (1, 256), "frames": (2, 256)}
 
 
@@ -24,7 +28,8 @@ class Preparation(preparation.Preparation):
     the one before, so that the CNN sees what moves.
 
     colours: "grey" or "colour"; frames: the most that are taken; ink: whether a pixel is what it differs by from the border of the
-    clip, so that things drawn on plain ground look alike whatever the colours. Raises TinynetError for numbers that make no sense.
+    clip, so that a thing drawn on plain ground looks alike whatever the colours, and one that is very small or very large in its
+    frame is brought near the usual size. Raises TinynetError for numbers that make no sense.
     """
 
     kind, samples = "video", "clips"
@@ -60,7 +65,7 @@ def prepare(clip: Sequence[np.ndarray], preparation: Preparation) -> np.ndarray 
     """
     ground, shape = backdrop(clip[0]), preparation.frame_shape
     frames = [opaque(frame, ground) for frame in clip]
-    frames = _ink(frames) if preparation.ink else frames
+    frames = _framed(_ink(frames)) if preparation.ink else frames
     x = np.stack([frame if frame.shape == shape else prepare_image(frame, shape) for frame in frames])
     x = np.maximum(np.round(255 * x), 1).astype(np.uint8)
     return None if (x == x[0, 0, 0]).all() else x
@@ -113,3 +118,33 @@ def _ink(frames: Sequence[np.ndarray]) -> list[np.ndarray]:
     ink = [np.abs(frame - ground).max(axis=2, keepdims=True) for frame in frames]
     top = max(float(frame.max()) for frame in ink)
     return [frame / np.float32(top if top > FAINT else np.inf) for frame in ink]
+
+
+def _framed(ink: list[np.ndarray]) -> list[np.ndarray]:
+    """Frames (h, w, 1) as they are if what is drawn is of a usual size in them; otherwise all cut, or widened, to a square around it.
+
+    The square holds the ink of all frames. How large a thing is tell the frames in which it is whole.
+    """
+    if len({frame.shape for frame in ink}) > 1:
+        return ink
+    dark = np.stack(ink)[..., 0] > DARK
+    down, across = np.any(dark, axis=2), np.any(dark, axis=1)
+    touches = np.any(down[:, [0, -1]], axis=1) | np.any(across[:, [0, -1]], axis=1)
+    is_whole = np.any(down, axis=1) & ~touches
+    if not is_whole.any():
+        return ink
+    sizes = [max(_extent(rows)[1], _extent(columns)[1]) for rows, columns in zip(down, across, strict=True)]
+    size, longest = float(np.median(np.array(sizes)[is_whole])), max(dark.shape[1:])
+    if KNOWN[0] <= size / longest <= KNOWN[1]:
+        return ink
+    extents = _extent(np.any(down, axis=0)), _extent(np.any(across, axis=0))
+    side = round(max(size / USUAL, *(length for _, length in extents)))
+    top, left = (first + (length - side) // 2 + side for first, length in extents)
+    padded = (np.pad(frame, ((side, side), (side, side), (0, 0))) for frame in ink)
+    return [frame[top : top + side, left : left + side] for frame in padded]
+
+
+def _extent(marks: np.ndarray) -> tuple[int, int]:
+    """The first place that is marked, and how many there are from there to the last."""
+    places = np.flatnonzero(marks)
+    return (int(places[0]), int(places[-1] - places[0]) + 1) if len(places) else (0, 0)
