@@ -54,7 +54,7 @@ class ClipAugment(Augmentation):
         return augment(batch, self, kernels, rng)
 
 
-CLIPS = ClipAugment(shift=0.08, rotate=8.0, scale=0.15, shear=4.0, cut=0.25, speed=0.25, gain=0.2)
+CLIPS = ClipAugment(shift=0.15, rotate=8.0, scale=0.15, shear=4.0, cut=0.25, speed=0.25, gain=0.2)
 """For folders of clips: no mirroring, since what goes to the left would go to the right."""
 MOVING = ClipAugment(shift=0.1, rotate=10.0, scale=0.1, shear=7.0, cut=0.2, speed=0.2, gain=0.2)
 """For digits that move."""
