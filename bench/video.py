@@ -1,7 +1,7 @@
 """Clips to classes: what a CNN per frame and a GRU over time tell of moving digits, and what either cannot; and how fast they are.
 
-The shipped model on clips of the MNIST test digits, beside networks that see less: one frame, the mean of all frames, or raw pixels
-that a GRU reads without a CNN. Each is trained on the same clips, on random copies of them. Then a training step and inference
+The shipped model on clips of the MNIST test digits, beside networks that see less: a frame, or two, the mean of all frames, or raw
+pixels that a GRU reads without a CNN. Each is trained on the same clips, on random copies of them. Then a training step and inference
 beside PyTorch. Needs the data set, see `tinynet train digits`.
 
     python -m bench.video [--clips N] [--epochs N]      clips and epochs of each training; 0 epochs leave those out
@@ -19,7 +19,7 @@ import tinynet as tn
 from tinynet.data.datasets import load
 from tinynet.data.video.augment import MOVING
 from tinynet.data.video.moving_digits import DIRECTIONS, LABELS
-from tinynet.data.video.prepare import Preparation, lengths_of, mean_frames
+from tinynet.data.video.prepare import Preparation, frames_of, lengths_of, mean_frames
 from tinynet.kernels import device
 from tinynet.network import Network
 from tinynet.recipes.video import DROPOUT, FEATURES, FILTERS, UNITS, frame_layers, linear, network
@@ -37,9 +37,14 @@ def as_it_is(x: np.ndarray) -> np.ndarray:
     return x
 
 
+def neighbours(x: np.ndarray) -> np.ndarray:
+    """The frame in the middle of each clip, and the one before it."""
+    return x[np.arange(len(x)), lengths_of(x) // 2]
+
+
 def middle(x: np.ndarray) -> np.ndarray:
     """The frame in the middle of each clip."""
-    return x[np.arange(len(x)), lengths_of(x) // 2]
+    return frames_of(neighbours(x))
 
 
 def means(x: np.ndarray) -> np.ndarray:
@@ -47,15 +52,19 @@ def means(x: np.ndarray) -> np.ndarray:
     return np.round(255 * mean_frames(x)).astype(np.uint8)
 
 
-def of_one_picture(preparation: Preparation) -> tn.Sequential:
-    """The CNN of the recipe for one frame, with a dense layer where the recurrent one was."""
-    last = [tn.Dense(UNITS, activation="relu"), tn.Dropout(0.2), tn.Dense(len(LABELS), activation="softmax")]
-    return tn.Sequential([*frame_layers(preparation), *last], preparation.frame_shape)
+def of_frames(preparation: Preparation, count: int) -> tn.Sequential:
+    """The CNN of the recipe for one frame or two, with a dense layer where the recurrent one was."""
+    last = [
+        tn.Dense(UNITS, activation="relu"),
+        tn.Dropout(DROPOUT),
+        tn.Dense(len(LABELS), activation="softmax"),
+    ]
+    return tn.Sequential([*frame_layers(preparation), *last], (*preparation.frame_shape[:2], count))
 
 
 def of_raw_pixels(preparation: Preparation) -> tn.Sequential:
     """A GRU that reads all pixels of each frame."""
-    layers = [tn.Masking(), tn.TimeDistributed(tn.Flatten()), tn.GRU(UNITS), tn.Dropout(0.2)]
+    layers = [tn.Masking(), tn.TimeDistributed(tn.Flatten()), tn.GRU(UNITS), tn.Dropout(DROPOUT)]
     return tn.Sequential([*layers, tn.Dense(len(LABELS), activation="softmax")], preparation.input_shape)
 
 
@@ -72,8 +81,9 @@ def lesser(data: Any, preparation: Preparation, clips: int, epochs: int) -> Iter
     part, test = data.training(), data.test()
     x, y, others = part.prepared(preparation)[:clips], part.y[:clips], test.prepared(preparation)
     kinds: dict[tuple[str, str], tuple[Callable, Callable, Any]] = {
-        ("CNN", "the middle frame"): (of_one_picture, middle, STANDING),
-        ("CNN", "the mean frame"): (of_one_picture, means, STANDING),
+        ("CNN", "the middle frame"): (lambda own: of_frames(own, 1), middle, STANDING),
+        ("CNN", "two neighbouring frames"): (lambda own: of_frames(own, 2), neighbours, STANDING),
+        ("CNN", "the mean frame"): (lambda own: of_frames(own, 1), means, STANDING),
         ("GRU", "raw pixels"): (of_raw_pixels, as_it_is, MOVING),
         ("CNN, then GRU", "clips"): (lambda own: network(own, LABELS), as_it_is, MOVING),
     }
@@ -114,7 +124,7 @@ def torch_network() -> Any:
         def __init__(self) -> None:
             super().__init__()
             reads: list[nn.Module] = []
-            for before, filters in zip((1, *FILTERS), FILTERS, strict=False):
+            for before, filters in zip((2, *FILTERS), FILTERS, strict=False):
                 conv = nn.Conv2d(before, filters, 3, padding="same")
                 reads += [conv, nn.ReLU(), nn.MaxPool2d(2), nn.BatchNorm2d(filters, momentum=0.1)]
             reads += [nn.Flatten(), nn.Dropout(DROPOUT), nn.Linear(FILTERS[-1] * 16, FEATURES), nn.ReLU()]
@@ -136,7 +146,7 @@ def speed() -> list[Row]:
 
     net, model = network(Preparation(frames=FRAMES), LABELS), torch_network()
     rng = np.random.default_rng(0)
-    x = rng.random((BATCH, FRAMES, 32, 32, 1), dtype=np.float32)
+    x = rng.random((BATCH, FRAMES, 32, 32, 2), dtype=np.float32)
     y = rng.integers(0, len(LABELS), BATCH)
     tx, ty = torch.from_numpy(x.transpose(0, 1, 4, 2, 3).copy()), torch.from_numpy(y)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)

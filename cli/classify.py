@@ -106,7 +106,7 @@ def _expanded(
     from tinynet.errors import DataError
 
     for file in files:
-        if not os.path.isdir(file) or (not recursive and task.is_sample(Path(file))):
+        if not os.path.isdir(file) or task.is_sample(Path(file)):
             yield file, None
         elif not recursive:
             yield file, DataError(f"{file} is a folder; --recursive classifies the {task.sample}s in it")

@@ -20,6 +20,7 @@ GOALS = {
     "digits-lstm": 0.988,
     "digits-gru": 0.988,
     "spoken-digits": 0.98,
+    "moving-digits": 0.97,
     "sentiment": 0.79,
 }
 LOSSES = {"shakespeare": 1.47, "shakespeare-gru": 1.52, "shakespeare-rnn": 1.56}

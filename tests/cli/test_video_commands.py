@@ -89,7 +89,7 @@ def test_a_folder_is_learnt_measured_and_used_by_three_commands(tmp_path):
     assert done.returncode == 0 and done.stdout == b"ways-cnn-gru.npz\n", done.stderr
     for words in (
         b"training a CNN, then a GRU",
-        b"by a linear model of the mean frame",
+        b"a linear model of the mean frame",
         b"tinynet classify CLIP.gif --model",
     ):
         assert words in done.stderr

@@ -8,6 +8,7 @@ from tests.clips import animation, clip, save_folder, save_frames
 from tinynet import recipes
 from tinynet.data.video.augment import CLIPS, ClipAugment
 from tinynet.errors import DataError, TinynetError
+from tinynet.recipes import video
 from tinynet.recipes.base import Choices
 from tinynet.recipes.video import Video, linear
 
@@ -56,6 +57,23 @@ def test_pictures_in_the_parts_of_a_data_set_are_no_clips(tmp_path):
         recipes.plan(str(tmp_path), Choices())
 
 
+@pytest.mark.parametrize("kinds", [("left", "grow"), ("up", "down")])
+def test_clips_in_the_parts_of_a_data_set_lie_deeper(kinds, tmp_path):
+    """Both where they are files and where they are folders of frames."""
+    for part, first in (("train", 0), ("test", 20)):
+        for number in range(first, first + 3):
+            for kind in kinds:
+                place = tmp_path / part / kind
+                if "left" in kinds:
+                    place.mkdir(parents=True, exist_ok=True)
+                    (place / f"{number}.gif").write_bytes(animation(clip(kind, number)))
+                else:
+                    save_frames(clip(kind, number), place / f"clip{number}")
+    with pytest.raises(DataError, match=r"the classes of .* lie deeper: give .*train"):
+        recipes.plan(str(tmp_path), Choices())
+    assert recipe_of(tmp_path) == "Video"
+
+
 def test_a_folder_of_animations_can_be_trained_on_as_pictures(folder):
     assert type(recipes.find(str(folder), Choices(task="pictures"))).__name__ == "Folder"
     assert isinstance(recipes.find(str(folder), Choices(task="video")), Video)
@@ -64,7 +82,7 @@ def test_a_folder_of_animations_can_be_trained_on_as_pictures(folder):
 def test_the_plan_says_how_clips_are_prepared(folder):
     made = recipes.plan(str(folder), Choices())
     assert made.name == "ways-cnn-gru" and "a CNN, then a GRU" in made.reason
-    assert made.x.dtype == np.uint8 and made.x.shape[2:] == (40, 40, 1) and made.x.shape[1] <= 16
+    assert made.x.dtype == np.uint8 and made.x.shape[2:] == (40, 40, 2) and made.x.shape[1] <= 16
     assert made.model.metadata["input"] == {
         "kind": "video", "height": 40, "width": 40, "colours": "grey", "frames": 16, "ink": False,
     }  # fmt: skip
@@ -79,7 +97,7 @@ def test_size_and_colours_follow_the_clips(tmp_path):
             frames = [Image.new("RGB", (200, 100), (90 * number, 9 * t, seed)) for t in range(4)]
             save_frames(frames, tmp_path / kind / f"clip{seed}")
     made = recipes.plan(str(tmp_path), Choices())
-    assert made.model.input_shape == (None, 20, 40, 3)
+    assert made.model.input_shape == (None, 20, 40, 6)
 
 
 def test_an_lstm_can_be_asked_for_and_a_plain_cnn_cannot(folder):
@@ -127,6 +145,8 @@ def test_moving_digits_are_planned_from_the_digits(monkeypatch, tmp_path):
     x, y = rng.integers(0, 256, (300, 28, 28), np.uint8), rng.integers(0, 10, 300)
     np.savez(tmp_path / "mnist.npz", x_train=x, y_train=y, x_test=x[:9], y_test=y[:9])
     monkeypatch.setenv("TINYNET_DATA", str(tmp_path))
+    monkeypatch.setattr(video, "EACH_STYLE", 1)
     made = recipes.plan("moving-digits", Choices())
+    assert len(made.x) == 300 + 32  # printed digits beside handwritten ones
     assert made.model.output_shape == (40,) and made.model.labels[29] == "7 right"
     assert made.model.metadata["input"]["ink"] is True

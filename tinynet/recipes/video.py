@@ -1,7 +1,8 @@
 """Clips: `tinynet train moving-digits` or FOLDER, then `tinynet classify` with the model that this makes.
 
-A frame is a grid, which a CNN reads, the same at each step. Where things stand in it matters, since that is what changes from frame
-to frame, so the last map is flattened, not averaged. Frames follow each other in a sequence of any length: a recurrent layer
+A frame is a grid, which a CNN reads, the same at each step. It sees the frame before as well, as further channels: what moves is then
+seen where it moves, which a few clips are enough to learn from. Where things stand matters too, since that changes from frame to
+frame, so the last map is flattened, not averaged. Frames follow each other in a sequence of any length: a recurrent layer
 carries along what it saw before (Donahue et al., "Long-term recurrent convolutional networks", 2015).
 """
 
@@ -17,8 +18,9 @@ import numpy as np
 
 from ..data.datasets import load
 from ..data.folders import load_folder, stratified_split
+from ..data.pictures.digit.printed import printed_digits
 from ..data.video.augment import CLIPS, MOVING, ClipAugment
-from ..data.video.moving_digits import LENGTHS, SIDE, MovingDigits
+from ..data.video.moving_digits import LENGTHS, SIDE, MovingDigits, moving
 from ..data.video.prepare import Preparation, mean_frames
 from ..data.video.samples import ClipReader, holds_clips
 from ..layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Masking, MaxPool2D, TimeDistributed
@@ -28,6 +30,7 @@ from ..tasks.base import VIDEO
 from ..training import AdamW, EarlyStopping, OneCycle
 from .architectures import ARCHITECTURES
 from .base import RECURRENT, Choices, Plan, Recipe
+from .folder import class_weights
 from .scores import linear_answers
 
 VALIDATION = 0.15
@@ -40,8 +43,10 @@ SMALLEST_MAP = 5
 DROPOUT, MOMENTUM = 0.2, 0.9
 STEPS = 1500
 """Training steps that are enough for a few hundred clips; fewer clips are seen more often."""
-EPOCHS = 12, 100
+EPOCHS = 12, 200
 """Fewest and most times that each clip is seen."""
+EACH_STYLE = 60
+"""Clips of each style of a printed digit, which are learnt beside handwritten ones."""
 
 
 class Video(Recipe):
@@ -82,11 +87,16 @@ def _moving_digits(data: MovingDigits, choices: Choices) -> Plan:
     preparation = Preparation(SIDE, SIDE, frames=LENGTHS[1], ink=True)
     if choices.begun:
         preparation = Preparation.of(choices.begun.model)
-    training, validation = data.training(), data.validation()
+    drawn, digits = printed_digits(EACH_STYLE, np.random.default_rng(0))
+    parts = data.training(), moving(np.round(255 * drawn).astype(np.uint8), digits, seed=3)
+    validation = data.validation()
     return plan(
         "moving-digits",
         choices,
-        (training.prepared(preparation), training.y),
+        (
+            np.concatenate([part.prepared(preparation) for part in parts]),
+            np.concatenate([part.y for part in parts]),
+        ),
         (validation.prepared(preparation), validation.y),
         labels=data.labels,
         preparation=preparation,
@@ -132,7 +142,7 @@ def plan(
     augment: ClipAugment,
     about: str,
 ) -> Plan:
-    """The plan for clips (n, frames, height, width, channels); the user's choices override the recipe's."""
+    """The plan for clips (n, frames, height, width, 2 · channels); the user's choices override the recipe's."""
     arch, (x, y) = choices.arch, training
     name = f"{name}-{arch}"
     identity = {"seed": choices.seed, "name": name}
@@ -155,6 +165,7 @@ def plan(
         "augment": ClipAugment() if choices.augment is False else augment,
         # the last epoch, at a rate near 0, does best on new clips, whatever a few validation clips say
         "early_stopping": EarlyStopping("val_loss", patience=None, restore_best_weights=False),
+        "class_weight": class_weights(y),
         "ema": 0.99,
         "seed": choices.seed,
     }

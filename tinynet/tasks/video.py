@@ -10,7 +10,7 @@ import numpy as np
 
 from ..data.names import DATASETS
 from ..data.pictures.pixels import to_grey
-from ..data.video.prepare import Preparation, prepare
+from ..data.video.prepare import Preparation, pairs, prepare
 from ..data.video.read import evenly, is_clip, read_clip
 from ..data.video.samples import ClipReader
 from ..network import Network
@@ -53,7 +53,7 @@ class Video(NamesClasses):
             if frames is None:
                 return [Answer([])]
             views.append(frames)
-            votes.append(model.answer(frames[None])[0][0])
+            votes.append(model.answer(pairs(frames[None]))[0][0])
         return [Answer(self.model.rank(np.mean(votes, axis=0)), views)]
 
     def answers(self, given: Any, **options: Any) -> Iterator[list[Answer]]:

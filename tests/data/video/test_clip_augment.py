@@ -5,7 +5,7 @@ import pytest
 
 from tests.clips import animation, clip
 from tinynet.data.video.augment import CLIPS, MOVING, ClipAugment
-from tinynet.data.video.prepare import Preparation, lengths_of, prepare_all
+from tinynet.data.video.prepare import Preparation, frames_of, lengths_of, pairs, prepare_all
 from tinynet.data.video.read import read_clip
 from tinynet.errors import TinynetError
 from tinynet.kernels import reference
@@ -39,8 +39,10 @@ def test_no_change_leaves_out_what_follows_the_longest(batch):
 
 def test_all_frames_of_a_clip_are_changed_alike(batch):
     still = np.repeat(batch[:, :1], 5, axis=1)
-    found = ClipAugment(shift=0.2, rotate=20, scale=0.2).apply(still, reference, 0)
-    assert np.array_equal(found, np.repeat(found[:, :1], 5, axis=1)) and not np.array_equal(found, still)
+    found = frames_of(ClipAugment(shift=0.2, rotate=20, scale=0.2).apply(still, reference, 0))
+    assert np.array_equal(found, np.repeat(found[:, :1], 5, axis=1)) and not np.array_equal(
+        found, frames_of(still)
+    )
 
 
 def test_what_comes_in_has_the_colour_of_the_border(batch):
@@ -51,7 +53,7 @@ def test_what_comes_in_has_the_colour_of_the_border(batch):
 
 def test_time_never_runs_backwards():
     numbered = np.arange(1, 13, dtype=np.float32).reshape(1, 12, 1, 1, 1) / 255
-    clips = np.broadcast_to(numbered, (50, 12, 4, 4, 1))
+    clips = pairs(np.broadcast_to(numbered, (50, 12, 4, 4, 1)))
     found = np.round(255 * ClipAugment(cut=0.5, speed=1.0).apply(clips, reference, 0)[:, :, 0, 0, 0]).astype(
         int
     )

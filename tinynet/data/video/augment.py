@@ -12,7 +12,7 @@ from ...checks import check_flag, check_number
 from ...settings import sealed
 from ..augmentation import Augmentation
 from ..pictures.augment import Augment, draw_matrices
-from .prepare import as_long_as_the_longest, lengths_of
+from .prepare import as_long_as_the_longest, frames_of, lengths_of, pairs
 
 DARKEST = np.float32(1 / 255)
 """Of a frame; what is 0 follows the end of a clip."""
@@ -40,7 +40,7 @@ class ClipAugment(Augmentation):
     speed: float = 0.0
     gain: float = 0.0
 
-    of = "clips, x of shape (n, frames, height, width, channels)"
+    of = "clips, x of shape (n, frames, height, width, 2 · channels)"
     axes = (5,)
 
     def __post_init__(self) -> None:
@@ -54,7 +54,7 @@ class ClipAugment(Augmentation):
         return augment(batch, self, kernels, rng)
 
 
-CLIPS = ClipAugment(shift=0.08, rotate=8.0, scale=0.15, shear=4.0, cut=0.25, speed=0.25, gain=0.2)
+CLIPS = ClipAugment(shift=0.15, rotate=8.0, scale=0.15, shear=4.0, cut=0.25, speed=0.25, gain=0.2)
 """For folders of clips: no mirroring, since what goes to the left would go to the right."""
 MOVING = ClipAugment(shift=0.1, rotate=10.0, scale=0.1, shear=7.0, cut=0.2, speed=0.2, gain=0.2)
 """For digits that move."""
@@ -63,7 +63,7 @@ MOVING = ClipAugment(shift=0.1, rotate=10.0, scale=0.1, shear=7.0, cut=0.2, spee
 def augment(
     clips: np.ndarray, settings: ClipAugment, kernels: ModuleType, rng: np.random.Generator | int
 ) -> np.ndarray:
-    """Changed copies of clips (n, frames, h, w, c) float32, as long as the longest of them is then, by the back end's `warp`.
+    """Changed copies of clips (n, frames, h, w, 2c) float32, as long as the longest of them is then, by the back end's `warp`.
 
     What comes in from outside a frame has the colour of its border. The changes depend on rng, a generator or a seed, and nothing
     else. `ClipAugment()` leaves out the frames in which all clips are over, and changes nothing else.
@@ -72,7 +72,7 @@ def augment(
     if settings == ClipAugment():
         return clips
     rng = np.random.default_rng(rng)
-    clips, real = _in_time(clips, settings, rng)
+    clips, real = _in_time(frames_of(clips), settings, rng)
     n, t, height, width, channels = clips.shape
     ground = np.median(_rim(clips[:, 0]), axis=1).reshape(n, 1, 1, 1, channels)
     gain = 1 + settings.gain * (2 * rng.random((n, 1, 1, 1, 1), dtype=np.float32) - 1)
@@ -80,7 +80,7 @@ def augment(
     matrices = np.repeat(draw_matrices(standing, n, height, width, rng), t, axis=0)
     folded = ((clips - ground) * gain).reshape(n * t, height, width, channels)
     warped = np.asarray(kernels.warp(folded, matrices)).reshape(clips.shape)
-    return np.clip(warped + ground, DARKEST, 1) * real[:, :, None, None, None]
+    return pairs(np.clip(warped + ground, DARKEST, 1) * real[:, :, None, None, None])
 
 
 def _rim(frames: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from ...errors import ImageError
 from ..folders import PARTS, class_folders, find_samples
 from ..pictures.formats import is_picture
 from ..pictures.read import is_animated
-from .prepare import Preparation, as_long_as_the_longest, prepare
+from .prepare import Preparation, as_long_as_the_longest, pairs, prepare
 from .read import CLIP, VIDEO, evenly, frame_size, is_clip, read_clip
 
 LONG_SIDE = 40
@@ -25,7 +25,7 @@ LOOKED_AT = 40
 
 @dataclass
 class ClipReader:
-    """A `Reader` of clips of any length and size: x is uint8 (n, frames, height, width, channels), 0 in frames after a clip is over.
+    """A `Reader` of clips of any length and size: x is uint8 (n, frames, height, width, 2 · channels), 0 in frames after a clip is over.
 
     By default the size is the median of the clips', reduced until neither side exceeds LONG_SIDE, and grey if none has colour. To
     evaluate a model, give the preparation that is in its file.
@@ -72,19 +72,20 @@ class ClipReader:
         same = [
             f"all {len(x)} clips of {path} look the same once they are prepared: there is nothing to learn from"
         ]
-        return np.ascontiguousarray(x), same if len(x) > 1 and (x == x[0]).all() else []
+        return pairs(x), same if len(x) > 1 and (x == x[0]).all() else []
 
 
 def holds_clips(folder: Path) -> bool:
     """Whether the class folders within a folder hold more clips, files of several frames or folders of frames, than pictures.
 
-    Folders that are the parts of a data set (train, test) are no classes.
+    The parts of a data set (train, test) are no classes: it is then asked of each part.
     """
     clips, files = 0, []
     try:
-        for inner in class_folders(folder):
-            if inner.name.lower() in PARTS:
-                return False
+        classes = class_folders(folder)
+        if parts := [inner for inner in classes if inner.name.lower() in PARTS]:
+            return any(map(holds_clips, parts))
+        for inner in classes:
             samples = find_samples(inner, lambda path: is_clip(path) or is_picture(path))[0]
             clips += sum(path.is_dir() or VIDEO.fullmatch(path.name) is not None for path in samples)
             files += [path for path in samples if path.is_file() and not VIDEO.fullmatch(path.name)]
