@@ -19,7 +19,7 @@ from tinynet.network import Network
 from tinynet.recipes.base import Choices
 from tinynet.tasks import of
 
-from .measure import THREADS, table
+from .measure import THREADS, print_as_they_come
 
 HEAD = ("data", "networks", "alone", "together", "gain over the best", "loss of the best", "loss together")
 EPOCHS = {"digits": 2, "fashion": 4, "sentence-polarity": 4, "spoken-digits": 8}
@@ -60,4 +60,4 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=3)
     device.set_threads(THREADS)
     given = parser.parse_args()
-    print(table(HEAD, list(lines(given.seeds))))
+    print_as_they_come(HEAD, lines(given.seeds))

@@ -24,8 +24,8 @@ from ..tasks.base import check_task
 from ..terminal import table
 from .architectures import ARCHITECTURES
 
-FINE_TUNING = 0.1
-"""The learning rate of base layers that are trained, in parts of the one that suits a new network."""
+FINE_TUNING = 0.5
+"""The learning rate with which base layers are trained, in parts of the one that suits a new network."""
 
 
 @dataclass(frozen=True)
