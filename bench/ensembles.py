@@ -2,9 +2,9 @@
 
 The same recipe from three seeds, in short trainings: the networks make different mistakes, which the mean partly takes back
 (Hansen & Salamon, "Neural network ensembles", 1990; Lakshminarayanan, Pritzel & Blundell, "Simple and scalable predictive
-uncertainty estimation using deep ensembles", 2017). Then shipped models of different architectures, as they are.
+uncertainty estimation using deep ensembles", 2017). Before that shipped models of different architectures, as they are.
 
-    python -m bench.ensembles [--seeds 3]
+    python -m bench.ensembles [--seeds 3] [DATA …]
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tinynet.network import Network
 from tinynet.recipes.base import Choices
 from tinynet.tasks import of
 
-from .measure import THREADS, table
+from .measure import THREADS, print_as_they_come
 
 HEAD = ("data", "networks", "alone", "together", "gain over the best", "loss of the best", "loss together")
 EPOCHS = {"digits": 2, "fashion": 4, "sentence-polarity": 4, "spoken-digits": 8}
@@ -46,18 +46,20 @@ def line(data: str, name: str, models: Sequence[Network]) -> tuple[str, ...]:
     return data, name, f"{reached} %", f"{100 * together['accuracy']:.2f} %", f"{gain:+.2f}", *losses
 
 
-def lines(seeds: int) -> Iterator[tuple[str, ...]]:
-    """One line per data set, and one per group of shipped models."""
-    for data, epochs in EPOCHS.items():
-        models = [trained(data, seed) for seed in range(seeds)]
-        yield line(data, f"{seeds} seeds, {epochs} epochs", models)
+def lines(chosen: Sequence[str], seeds: int) -> Iterator[tuple[str, ...]]:
+    """One line per group of shipped models, and one per data set."""
     for data, names in SHIPPED.items():
-        yield line(data, ", ".join(f"`{name}`" for name in names), [tn.load(name) for name in names])
+        if data in chosen:
+            yield line(data, ", ".join(f"`{name}`" for name in names), [tn.load(name) for name in names])
+    for data in chosen:
+        models = [trained(data, seed) for seed in range(seeds)]
+        yield line(data, f"{seeds} seeds, {EPOCHS[data]} epochs", models)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
+    parser.add_argument("data", nargs="*", metavar="DATA", help=", ".join(EPOCHS))
     parser.add_argument("--seeds", type=int, default=3)
     device.set_threads(THREADS)
     given = parser.parse_args()
-    print(table(HEAD, list(lines(given.seeds))))
+    print_as_they_come(HEAD, lines(given.data or [*EPOCHS], given.seeds))

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 THREADS = 2
@@ -112,6 +112,13 @@ def faster(ours: float, peer: float) -> str:
 def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """A table as README shows it."""
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, ("---",) * len(head), *lines))
+
+
+def print_as_they_come(head: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
+    """Print a table whose lines take minutes each."""
+    print(table(head, []), flush=True)
+    for line in lines:
+        print(f"| {' | '.join(line)} |", flush=True)
 
 
 def print_rows(rows: Sequence[Row]) -> None:

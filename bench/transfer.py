@@ -26,7 +26,7 @@ from tinynet.recipes.transfer import begin
 from tinynet.sequential import Sequential
 from tinynet.tasks.base import PICTURES
 
-from .measure import THREADS, table
+from .measure import THREADS, print_as_they_come
 from .printed import FOLDERS, faces, typed
 
 EACH, TESTED, FREEZE = 10, 2000, 4
@@ -157,4 +157,4 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
     device.set_threads(THREADS)
-    print(table(HEAD, list(lines(given.folders, given.seeds))))
+    print_as_they_come(HEAD, lines(given.folders, given.seeds))

@@ -123,9 +123,9 @@ def lines(found: dict[str, Found]) -> list[tuple[str, ...]]:
 def draw(found: dict[str, Found], path: str) -> None:
     """A PNG with the gradients by distance, before training and after it."""
     charts = []
-    for title, when in (("|dy/dx| before training", "before"), ("after training", "after")):
+    for title, when in (("|dy/dx| before", "before"), ("|dy/dx| after", "after")):
         curves = {
-            cell: np.where(values > LEAST, values, np.nan)
+            cell: np.where(values > LEAST, values, np.nan).tolist()
             for cell in found
             for values in [getattr(found[cell], when)]
         }

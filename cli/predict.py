@@ -38,8 +38,8 @@ def command(table: str, names: tuple[str, ...], as_json: bool) -> int:
             more = {} if each.probability is None else {"probability": round(each.probability, 6)}
             print_json({"row": i + 1, COLUMN: each.value, **more})
         return 0
-    names = [COLUMN, *(["probability"] if task.number is None else [])]
-    _print_row([*given.columns, *_free(names, given.columns)], given.delimiter)
+    added = [COLUMN, *(["probability"] if task.number is None else [])]
+    _print_row([*given.columns, *_free(added, given.columns)], given.delimiter)
     for row, each in zip(given.rows, predictions, strict=True):
         surely = [] if each.probability is None else [f"{each.probability:.4f}".replace(".", given.decimal)]
         _print_row([*row, each.value, *surely], given.delimiter)

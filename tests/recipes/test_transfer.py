@@ -277,6 +277,16 @@ def test_a_writer_keeps_what_it_knows_and_learns_new_characters(writer, tmp_path
     assert made.name == "lied-gru" and made.model.generate("süße", 20, random_seed=1).startswith("süße")
 
 
+def test_a_base_may_have_any_name(writer, tmp_path):
+    (tmp_path / "poem.txt").write_text(RHYME * 40)
+    for name in ("poet", "poet-cnn", "ünï ✓-cnn-gru"):
+        model = tn.load(writer)
+        model.name = name
+        model.save(tmp_path / "named.npz")
+        made = recipes.plan(str(tmp_path / "poem.txt"), Choices(base=str(tmp_path / "named.npz"), freeze=2))
+        assert made.name == "poem-gru" and "training a GRU" in made.reason
+
+
 def test_new_characters_need_an_embedding_that_learns(writer, tmp_path):
     (tmp_path / "lied.txt").write_text(RHYME * 40 + "the süße öl\n")
     with pytest.raises(

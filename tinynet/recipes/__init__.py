@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..data.names import DATASETS
 from ..errors import DataError, Setting, UsageError, did_you_mean
-from .architectures import ARCHITECTURES, choose
+from .architectures import ARCHITECTURES, RULES, choose
 
 if TYPE_CHECKING:
     from .base import Choices, Plan, Recipe
@@ -120,7 +120,10 @@ def _begun(recipe: Recipe, choices: Choices, arch: str) -> Choices:
         if getattr(choices, setting) not in ("auto", None):
             raise UsageError(Setting(setting), " is that of the ", Setting("base"), "; leave it out")
     base = begin(choices.base, choices.freeze, recipe.task, recipe.body)
-    return replace(choices, arch=base.architecture or arch, begun=base)
+    fitting = {
+        name for each in recipes() if each.task == recipe.task for name in RULES[each.kind].architectures
+    }
+    return replace(choices, arch=base.architecture if base.architecture in fitting else arch, begun=base)
 
 
 def check_exists(data: str) -> None:

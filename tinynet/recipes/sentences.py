@@ -21,7 +21,7 @@ from ..data.datasets import load
 from ..data.folders import stratified_split
 from ..data.text.labelled import LabelledTexts, holds_labelled_texts, read_labelled
 from ..data.text.words import UNKNOWN, Vocabulary, log_count_ratios, settings
-from ..errors import TinynetError
+from ..errors import Setting, TinynetError
 from ..layers import (
     Activation,
     Bidirectional,
@@ -95,7 +95,10 @@ class Sentences(Recipe):
         first = model.layers[0] if model.layers else model
         deep = first.layers[0] if isinstance(first, Parallel) else model
         if not (isinstance(deep, Chain) and deep.layers and isinstance(deep.layers[0], Embedding)):
-            raise TinynetError(f"{model.name} cannot be a base: it does not read words in their order")
+            raise TinynetError(
+                f"{model.name} cannot be a base: it does not read words in their order; choose another ",
+                Setting("base"),
+            )
         return deep
 
 

@@ -22,10 +22,9 @@ from ..layers.containers import Chain
 from ..sequential import Sequential, load
 from ..tasks.base import check_task
 from ..terminal import table
-from .architectures import ARCHITECTURES
 
-FINE_TUNING = 0.1
-"""The learning rate of base layers that are trained, in parts of the one that suits a new network."""
+FINE_TUNING = 0.5
+"""The learning rate with which base layers are trained, in parts of the one that suits a new network."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +39,13 @@ class Base:
     frozen: int
 
     @property
-    def architecture(self) -> str | None:
-        """That of the base, by the name in its file; None if that names none."""
-        fitting = (arch for arch in ARCHITECTURES if self.model.name.endswith(f"-{arch}"))
-        return max(fitting, key=len, default=None)
+    def architecture(self) -> str:
+        """What its layers are, as the table of architectures calls that: cnn-gru."""
+        kinds = {layer.kind for _, layer in self.model.walk()}
+        if "multi_head_attention" in kinds:
+            return "transformer"
+        convolves = any("conv" in kind for kind in kinds)
+        return "-".join([*["cnn"] * convolves, *(cell for cell in ("rnn", "lstm", "gru") if cell in kinds)])
 
     @property
     def rate(self) -> float:
