@@ -29,7 +29,7 @@ VALIDATION = 0.15
 """Fraction of each class that is held out to choose the best epoch."""
 VIEWS, EPOCHS = 400_000, (10, 150)
 """How many pictures are seen in a training, unless that is to see each fewer or more times than this."""
-FEW, SMALL_BATCH = 640, 16
+FEW, SMALL_BATCH = 640, 12
 """With fewer pictures the batches are smaller, since a training needs steps."""
 WIDTH, DROPOUT = 32, 0.2
 LARGE = 64
