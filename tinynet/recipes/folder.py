@@ -108,9 +108,9 @@ def network(input_shape: tuple[int, int, int], classes: int) -> list[Layer]:
 
 
 def batch_size(samples: int) -> int:
-    """About the usual size, so that no batch of an epoch is much smaller: batch normalisation needs several pictures."""
+    """The usual size or up to half more, so that the last batch of an epoch is as full as it can be: batch normalisation needs several pictures."""
     size = pictures.BATCH_SIZE if samples >= FEW else SMALL_BATCH
-    return -(-samples // max(round(samples / size), 1))
+    return max(range(size, size + size // 2), key=lambda each: (samples % each or each) / each)
 
 
 def augmentation(labels: Sequence[str]) -> Augment:

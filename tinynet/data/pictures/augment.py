@@ -104,6 +104,7 @@ PHOTOS = Augment(
     saturation=0.2,
     hue=8.0,
     erase=0.25,
+    mix=0.2,
 )
 """For photographs of things. Where sides count, as in left and right hands: `replace(PHOTOS, flip=False)`."""
 
