@@ -93,11 +93,11 @@ def test_what_may_be_mirrored_follows_from_the_names_of_classes(labels, expected
         assert found == expected
 
 
-@pytest.mark.parametrize("samples", [2, 7, 8, 33, 49, 639, 640, 705, 2948, 50_000])
-def test_the_last_batch_of_an_epoch_is_not_a_single_picture(samples):
-    size = batch_size(samples)
-    last = samples % size or size
-    assert size == samples or (last >= 8 and 10 <= size <= 80)
+def test_the_last_batch_of_an_epoch_is_never_a_few_pictures():
+    assert [batch_size(samples) for samples in (2, 7, 12)] == [12, 12, 12]
+    for samples in (*range(20, 3000), 50_000):
+        size = batch_size(samples)
+        assert 12 <= size <= 96 and (samples % size or size) >= 0.4 * size, samples
 
 
 def test_rare_classes_count_more_per_picture_and_less_than_all_together():

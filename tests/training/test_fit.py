@@ -140,6 +140,11 @@ def test_augmentation_sees_training_pictures_only():
         line().fit([[1.0]], [1.0], loss="mse", augment=tn.Augment(shift=0.1))
 
 
+def test_mixup_needs_one_label_of_a_class():
+    with pytest.raises(TinynetError, match="needs loss='cross_entropy' and one label per sample"):
+        network().fit(X, np.eye(2)[Y], loss="mse", augment=tn.Augment(mix=0.2))
+
+
 # ---- weights of samples and classes ----
 
 

@@ -16,6 +16,9 @@ class Augmentation:
     axes: ClassVar[tuple[int, ...]]
     """How many axes a batch may have."""
 
+    mix: float = 0.0
+    """How strongly samples are mixed with each other, which training does: the α of `training.mixing`."""
+
     def apply(self, batch: np.ndarray, kernels: ModuleType, rng: np.random.Generator | int) -> np.ndarray:
         """Changed copies of a batch, float32; they depend on rng, a generator or a seed, and nothing else."""
         raise NotImplementedError

@@ -29,7 +29,7 @@ VALIDATION = 0.15
 """Fraction of each class that is held out to choose the best epoch."""
 VIEWS, EPOCHS = 400_000, (10, 150)
 """How many pictures are seen in a training, unless that is to see each fewer or more times than this."""
-FEW, SMALL_BATCH = 640, 16
+FEW, SMALL_BATCH = 640, 12
 """With fewer pictures the batches are smaller, since a training needs steps."""
 WIDTH, DROPOUT = 32, 0.2
 LARGE = 64
@@ -108,9 +108,9 @@ def network(input_shape: tuple[int, int, int], classes: int) -> list[Layer]:
 
 
 def batch_size(samples: int) -> int:
-    """About the usual size, so that no batch of an epoch is much smaller: batch normalisation needs several pictures."""
+    """The usual size or up to half more, so that the last batch of an epoch is as full as it can be: batch normalisation needs several pictures."""
     size = pictures.BATCH_SIZE if samples >= FEW else SMALL_BATCH
-    return -(-samples // max(round(samples / size), 1))
+    return max(range(size, size + size // 2), key=lambda each: (samples % each or each) / each)
 
 
 def augmentation(labels: Sequence[str]) -> Augment:

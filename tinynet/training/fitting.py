@@ -24,7 +24,7 @@ from .checkpoints import check_new, exclusive
 from .history import History
 from .identity import identity
 from .loop import Loop, measure
-from .losses import LOSSES, Loss, get_loss
+from .losses import LOSSES, CrossEntropy, Loss, get_loss
 from .metrics import Metric, get_metrics
 from .optimizers import MovingAverage, Optimizer, get_optimizer
 from .remarks import remarks
@@ -125,7 +125,7 @@ def fit(
         shuffle=check_flag("fit", "shuffle", shuffle) and not stateful,
         stateful=_check_stateful(stateful, model, samples, batch_size),
         reset_rate=check_number("fit", "reset_rate", reset_rate, most=1),
-        augment=_check_augment(augment, samples),
+        augment=_check_augment(augment, samples, loss),
         checkpoint=_file(checkpoint),
         time_limit=_check_time_limit(time_limit),
         state=optimizer.start(model.trained()),
@@ -281,11 +281,19 @@ def _check_stateful(stateful: bool, model: Network, samples: Samples, batch_size
     return True
 
 
-def _check_augment(augment: Augmentation | None, samples: Samples) -> Augmentation | None:
+def _check_augment(augment: Augmentation | None, samples: Samples, loss: Loss) -> Augmentation | None:
     if not isinstance(augment, (Augmentation, type(None))):
         raise TinynetError(f"augment must be a tinynet.Augment, such as Augment(rotate=10), not {augment!r}")
     if augment is not None and (isinstance(samples.x, tuple) or samples.x.ndim not in augment.axes):
         raise TinynetError(f"augment needs {augment.of}")
+    if (
+        augment is not None
+        and augment.mix
+        and not (isinstance(loss, CrossEntropy) and samples.rows_each == 1)
+    ):
+        raise TinynetError(
+            "augment mixes samples, which needs loss='cross_entropy' and one label per sample; leave out mix"
+        )
     return augment
 
 

@@ -21,6 +21,7 @@ from ..terminal import note
 from .history import History
 from .losses import Loss
 from .metrics import Metric, measured_by
+from .mixing import mixed
 from .optimizers import Arrays
 from .resuming import save
 from .samples import Batch, Samples
@@ -87,9 +88,12 @@ class Loop(Training):
         return time.monotonic() - self.began - (devices.compile_seconds() - self.compiled)
 
     def _step(self, batch: Batch, seed: int, augment_seed: int) -> None:
-        x = batch.x
         if self.augment is not None:
-            x = self.augment.apply(x, self.kernels, augment_seed)
+            batch = batch._replace(x=self.augment.apply(batch.x, self.kernels, augment_seed))
+            if self.augment.mix:
+                classes = self.model.output_shape[-1]
+                batch = mixed(batch, self.augment.mix, classes, self.kernels, augment_seed)
+        x = batch.x
         state = _reset(self.carried, self.reset_rate, seed)
         context = Context(self.kernels, training=True, seed=seed, input_gradient=False, state=state)
         outputs, kept = self.chain.forward(x, context)

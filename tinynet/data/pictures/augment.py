@@ -40,6 +40,7 @@ class Augment(Augmentation):
     brightness, contrast: 0.2 multiplies values, or their distance from 0.5, by a factor between 1/1.2 and 1.2
     saturation: the same for the distance from grey; hue: degrees by which colours are turned; pictures of three channels only
     erase: chance that a rectangle of 2 to 33 % of the picture becomes noise (Zhong et al. 2017)
+    mix: α of mixup: a picture fades into another, and is labelled as both; their shares are drawn from Beta(α, α) (Zhang et al. 2018)
 
     Colours are those of pictures with values in 0…1, and stay there.
 
@@ -59,6 +60,7 @@ class Augment(Augmentation):
     saturation: float = 0.0
     hue: float = 0.0
     erase: float = 0.0
+    mix: float = 0.0
 
     of = "pictures, x of shape (n, height, width, channels) or (n, height, width)"
     axes = 3, 4
@@ -75,7 +77,7 @@ class Augment(Augmentation):
     @property
     def moves(self) -> bool:
         """Whether pixels change their places."""
-        return replace(self, brightness=0, contrast=0, saturation=0, hue=0, erase=0) != Augment()
+        return replace(self, brightness=0, contrast=0, saturation=0, hue=0, erase=0, mix=0) != Augment()
 
     @property
     def colours(self) -> bool:
@@ -102,6 +104,7 @@ PHOTOS = Augment(
     saturation=0.2,
     hue=8.0,
     erase=0.25,
+    mix=0.2,
 )
 """For photographs of things. Where sides count, as in left and right hands: `replace(PHOTOS, flip=False)`."""
 
