@@ -21,12 +21,13 @@ import numpy as np
 from . import memory
 from .activation import finish, fused_slope
 from .compiler.jit import helper, jit
-from .compiler.simd import LANES, load, load_until, splat, store_until
+from .compiler.simd import LANES, load_until, splat, store_until
 from .contraction import add_parts, no_bias
 from .conv import CHUNKS, Pads, Pair, output_shape
 from .definition import as_defined
 from .flat import CHUNK, flat
 from .functions import clear, fma, rectified
+from .parts import read_part, read_whole
 
 FOUR = 4
 """Neighbours whose sums are added side by side, since an addition takes four cycles and the next sum must not wait for it."""
@@ -58,18 +59,6 @@ def _outputs_inside(tap, stride, pad, dilation, size, count):
     return min(first, count), min(last, count)
 
 
-@helper
-def _read(x, at, part):
-    """The `part` numbers from `at` on, a vector at most."""
-    return load_until(x, at, at + part)
-
-
-@helper
-def _read_whole(x, at, part):
-    """A vector."""
-    return load(x, at)
-
-
 def _windows_of(read):
     """(one, four): the sums of a window, and of FOUR neighbours at once, for the vector of channels that `read` reads."""
 
@@ -99,8 +88,8 @@ def _windows_of(read):
     return one, four
 
 
-_one, _four = _windows_of(_read)
-_, _four_whole = _windows_of(_read_whole)
+_one, _four = _windows_of(read_part)
+_, _four_whole = _windows_of(read_whole)
 
 
 @jit
