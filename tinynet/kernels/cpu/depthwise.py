@@ -70,18 +70,16 @@ def _windows_of(read):
         return sums
 
     @helper
-    def four(x, at, ahead, line, step, kernel, k, c, kw, above, below, sums, part):
+    def four(x, at, ahead, kernel, k, c, sizes, first_tap, last_tap, offset, sums, part):
         s0, s1, s2, s3 = sums, sums, sums, sums
-        k += above * kw * c
-        for u in range(above, below):
-            here = at + u * line
-            for _ in range(kw):
-                factor = read(kernel, k, part)
-                s0 = fma(read(x, here, part), factor, s0)
-                s1 = fma(read(x, here + ahead, part), factor, s1)
-                s2 = fma(read(x, here + 2 * ahead, part), factor, s2)
-                s3 = fma(read(x, here + 3 * ahead, part), factor, s3)
-                here, k = here + step, k + c
+        k += first_tap * c
+        for tap in range(offset + first_tap, offset + last_tap):
+            here, factor = at + sizes[tap], read(kernel, k, part)
+            s0 = fma(read(x, here, part), factor, s0)
+            s1 = fma(read(x, here + ahead, part), factor, s1)
+            s2 = fma(read(x, here + 2 * ahead, part), factor, s2)
+            s3 = fma(read(x, here + 3 * ahead, part), factor, s3)
+            k += c
         return s0, s1, s2, s3
 
     return one, four
@@ -106,14 +104,11 @@ def _convolve(task, x, kernel, bias, y, sizes, slope):
         if first <= j and j + FOUR <= last:
             for k in range(0, c, LANES):
                 part, start = c - k, load_until(bias, k, c)
+                taps = sizes, above * kw, below * kw, TABLE + 2 * kw, start, part
                 if part >= LANES:
-                    s0, s1, s2, s3 = _four_whole(
-                        x, at + k, ahead, line, step, kernel, k, c, kw, above, below, start, part
-                    )
+                    s0, s1, s2, s3 = _four_whole(x, at + k, ahead, kernel, k, c, *taps)
                 else:
-                    s0, s1, s2, s3 = _four(
-                        x, at + k, ahead, line, step, kernel, k, c, kw, above, below, start, part
-                    )
+                    s0, s1, s2, s3 = _four(x, at + k, ahead, kernel, k, c, *taps)
                 to = out + k
                 store_until(y, to, to + part, rectified(s0, below_zero))
                 store_until(y, to + c, to + c + part, rectified(s1, below_zero))
@@ -239,13 +234,19 @@ def _turn(task, kernel, turned, c):
 
 @functools.lru_cache(maxsize=256)
 def _sizes(shape, out, window: Pair, strides: Pair, pads: Pads, dilation: Pair) -> np.ndarray:
-    """What the kernels need to know about their shapes, as an array of integers: what `_named` names, then `_outputs_inside`."""
+    """What the kernels need to know about their shapes, as an array of integers.
+
+    What `_named` names; the table of `_outputs_inside`; and from a window's begin to each of its taps.
+    """
     named = [*shape, *out, *window, *strides, pads[0][0], pads[1][0], *dilation]
     shifts = (pads[1][0] - v * dilation[1] for v in range(window[1]))
     ranges = [
         (-(-max(shift, 0) // strides[1]), -(-max(shape[1] + shift, 0) // strides[1])) for shift in shifts
     ]
-    return np.array([*named, *(min(place, out[1]) for pair in ranges for place in pair)], np.int64)
+    table = [min(place, out[1]) for pair in ranges for place in pair]
+    line, step = dilation[0] * shape[1] * shape[2], dilation[1] * shape[2]
+    offsets = [u * line + v * step for u in range(window[0]) for v in range(window[1])]
+    return np.array([*named, *table, *offsets], np.int64)
 
 
 def _repeated(x: np.ndarray, times: int) -> np.ndarray:
