@@ -104,7 +104,7 @@ def plan(given: Pictures, seed: int, base: str | None = None, freeze: int | None
     found = FolderData(
         given.x, given.y, list(given.labels), [], "picture", {"kind": "image"}, 0, [], given.y[:0], []
     )
-    return folder.plan("few", Choices(arch="cnn", seed=seed, begun=begun), found)
+    return folder.plan("few", Choices(arch="resnet", seed=seed, begun=begun), found)
 
 
 def forgotten(made: Plan, base: Plan) -> Plan:

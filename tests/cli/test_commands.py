@@ -309,7 +309,7 @@ def test_resume_without_a_checkpoint_asks_for_the_output_of_the_interrupted_trai
     out.touch()
     asked = f"there is no checkpoint {out.with_suffix('.checkpoint.npz')}: give --resume the --output of the interrupted"
     fails(run("train", folder, "--output", out, "--resume"), asked, "or start without --resume")
-    fails(run("train", folder, "--resume", cwd=tmp_path), "no checkpoint", "-cnn.checkpoint.npz")
+    fails(run("train", folder, "--resume", cwd=tmp_path), "no checkpoint", "-resnet.checkpoint.npz")
 
 
 def test_output_is_checked_before_training(folder, tmp_path):
@@ -322,7 +322,7 @@ def test_options_that_do_not_apply_are_wrong_usage(folder, tmp_path):
     (tmp_path / "poem.txt").write_text("To be or not to be. " * 20)
     fails(run("train", folder, "--output", "m.h5"), "m.h5: a model's file name must end in .npz", status=2)
     fails(run("train", folder, "--history", "h.txt"), "must end in .csv or .png", status=2)
-    fails(run("train", folder, "--arch", "transformer"), "'auto', 'cnn', 'lstm', 'gru', 'rnn'", status=2)
+    fails(run("train", folder, "--arch", "perceptron"), "'auto', 'cnn', 'lstm', 'gru', 'rnn'", status=2)
     fails(
         run("train", tmp_path / "poem.txt", "--no-augment"),
         "for pictures and sounds, but DATA is text",
@@ -345,7 +345,7 @@ def test_train_and_evaluate_say_what_is_wrong_with_the_data(tmp_path, folder):
     fails(run("train", tmp_path), "no folders")
     fails(
         run("train", folder, "--arch", "lstm", "--output", tmp_path / "m.npz"),
-        "--arch lstm does not fit this data; choose auto or cnn, since pictures are grids",
+        "--arch lstm does not fit this data; choose auto or resnet or cnn or inception or mobilenet, since pictures are grids",
     )
     fails(run("evaluate", "digits", folder), "across")
     fails(run("train", "digits", TINYNET_DATA=str(tmp_path)), "mnist.npz")

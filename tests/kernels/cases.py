@@ -185,6 +185,7 @@ def elements(table=SHAPES):
         c = shape[-1]
         vectors = normal(c), positive(c), positive(c), normal(c)
         yield Case("batch_norm", label, (z, *vectors, 1e-3))
+        yield Case("batch_norm", f"relu-{label}", (z, *vectors, 1e-3, True))
         for kind, bias in (("bias", normal(c)), ("plain", None)):
             yield Case("fold_batch_norm", f"{label}-{kind}", (z, bias, *vectors, 1e-3))
         yield Case("layer_norm", label, (z, *vectors[2:], 1e-3), (), 1e-5)
@@ -193,8 +194,9 @@ def elements(table=SHAPES):
             for kind, mask in masks(*shape[:2]).items() if z.ndim > 2 else [("whole", None)]:
                 yield Case("batch_norm_statistics", f"{label}-{kind}", (z + 2, mask))
                 statistics = reference.batch_norm_statistics(z, mask)
-                gradient = (dy, z, *statistics, positive(c), 1e-3, mask)
+                gradient = (dy, z, *statistics, positive(c), normal(c), 1e-3, mask)
                 yield Case("batch_norm_gradient", f"{label}-{kind}", gradient, (), 1e-5)
+                yield Case("batch_norm_gradient", f"relu-{label}-{kind}", (*gradient, True), (), 1e-5)
 
 
 LOSSES = [(1, 1), (5, 10), (64, 10), (3, 8), (9, 65), (0, 4)]

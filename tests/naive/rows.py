@@ -139,12 +139,14 @@ def batch_norm_statistics(x, mask):
     return np.array(means), np.array(variances)
 
 
-def batch_norm(x, mean, variance, gamma, beta, epsilon):
+def batch_norm(x, mean, variance, gamma, beta, epsilon, rectify=False):
     y = np.zeros(x.shape)
     for place in np.ndindex(*x.shape):
         c = place[-1]
         z = (float(x[place]) - float(mean[c])) / math.sqrt(float(variance[c]) + epsilon)
         y[place] = float(gamma[c]) * z + float(beta[c])
+        if rectify and y[place] < 0:
+            y[place] = 0.0
     return y
 
 
@@ -158,7 +160,11 @@ def fold_batch_norm(kernel, bias, mean, variance, gamma, beta, epsilon):
     return folded.reshape(kernel.shape), shift
 
 
-def batch_norm_gradient(dy, x, mean, variance, gamma, epsilon, mask):
+def batch_norm_gradient(dy, x, mean, variance, gamma, beta, epsilon, mask, rectify=False):
+    if rectify:
+        y = batch_norm(x, mean, variance, gamma, beta, epsilon)
+        dy = np.array([d if v > 0 else 0.0 for d, v in zip(dy.reshape(-1), y.reshape(-1), strict=True)])
+        dy = dy.reshape(x.shape)
     dx, dgamma, dbeta = np.zeros(x.shape), np.zeros(x.shape[-1]), np.zeros(x.shape[-1])
     places = list(np.ndindex(*x.shape[:-1]))
     real = [place for place in places if mask is None or mask[place[:2]]]

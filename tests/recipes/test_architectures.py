@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tinynet import layers, recipes
+from tinynet.data.pictures.mnist import Dataset
 from tinynet.errors import Setting, TinynetError, UsageError
+from tinynet.recipes import fashion
 from tinynet.recipes.architectures import ARCHITECTURES, RULES, choose
 from tinynet.recipes.base import RECURRENT, Choices
 from tinynet.tasks import TASKS
@@ -13,7 +16,7 @@ from tinynet.tasks import TASKS
 
 def test_the_first_that_fits_is_what_auto_means():
     assert (choose("grid", "auto"), choose("small grid", "auto"), choose("sequence", "auto")) == (
-        "cnn",
+        "resnet",
         "cnn",
         "lstm",
     )
@@ -55,6 +58,17 @@ def test_settings_that_a_recipe_does_not_take_are_refused_before_data_is_read(au
     ):
         recipes.plan(str(tmp_path / "poem.txt"), Choices(augment=augment))
     with pytest.raises(
-        UsageError, match=r"^units is the size of a recurrent layer, which a CNN does not have; leave it out$"
+        UsageError,
+        match=r"^units is the size of a recurrent layer, which a residual network does not have; leave it out$",
     ):
         recipes.plan(str(tmp_path), Choices(units=3))
+
+
+@pytest.mark.parametrize("arch", ["resnet", "cnn", "inception", "mobilenet"])
+def test_pictures_of_clothes_have_networks_of_at_most_a_quarter_of_a_million_parameters(arch, monkeypatch):
+    pictures, classes = np.zeros((5010, 28, 28, 1), np.uint8), np.zeros(5010, np.uint8)
+    clothes = Dataset("fashion", pictures, classes, pictures, classes, [*"abcdefghij"])
+    monkeypatch.setattr(fashion, "load_fashion", lambda: clothes)
+    made = recipes.plan("fashion", Choices(arch=arch))
+    assert made.name == f"fashion-{arch}" and 150_000 < made.model.parameter_count() <= 250_000
+    assert ARCHITECTURES[arch].title in made.reason

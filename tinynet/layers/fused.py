@@ -80,10 +80,16 @@ def _steps(layers: Sequence[tuple[str, Layer]], inference: bool) -> Iterator[Ste
                 follower, _ = layers[index + 1]
                 step, count = EmbeddingAndRecurrent(name, first, follower, followers[0]), 2
                 name = follower
+        elif isinstance(first, BatchNorm) and followers and _is_relu(followers[0]):
+            step, count = _twin(first, rectify=True), 2
         elif isinstance(first, tuple(FOLDED_INTO)):
             step, count = _linear(first, followers, inference)
         yield Step(index, name, step, tuple(layer for _, layer in layers[index : index + count]))
         index += count
+
+
+def _is_relu(layer: Layer) -> bool:
+    return isinstance(layer, Activation) and layer.activation == "relu"
 
 
 def _linear(first: Any, followers: list[Layer], inference: bool) -> tuple[Layer, int]:

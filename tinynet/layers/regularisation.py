@@ -50,6 +50,8 @@ class BatchNorm(Layer):
     epsilon: float = 1e-3
 
     streamable = True
+    rectify = False
+    """Whether y goes through ReLU; only `fused` makes layers that do that."""
 
     def check(self) -> None:
         self.momentum = check_number(self.kind, "momentum", self.momentum, below=1)
@@ -75,21 +77,23 @@ class BatchNorm(Layer):
         gamma, beta = self.parameters["gamma"], self.parameters["beta"]
         moving_mean, moving_variance = self.statistics["moving_mean"], self.statistics["moving_variance"]
         of_batch = context.training and self.trainable
-        if not of_batch:
-            y = k.batch_norm(x, moving_mean, moving_variance, gamma, beta, self.epsilon)
-            return y, (x, moving_mean, moving_variance, of_batch)
-        mean, variance = k.batch_norm_statistics(x, context.mask)
-        k.blend(moving_mean, mean, 1 - self.momentum)
-        k.blend(moving_variance, variance, 1 - self.momentum)
-        return k.batch_norm(x, mean, variance, gamma, beta, self.epsilon), (x, mean, variance, of_batch)
+        mean, variance = moving_mean, moving_variance
+        if of_batch:
+            mean, variance = k.batch_norm_statistics(x, context.mask)
+            k.blend(moving_mean, mean, 1 - self.momentum)
+            k.blend(moving_variance, variance, 1 - self.momentum)
+        y = k.batch_norm(x, mean, variance, gamma, beta, self.epsilon, self.rectify)
+        return y, (x, mean, variance, None if of_batch else y)
 
     def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[np.ndarray, Gradients]:
-        x, mean, variance, of_batch = saved
-        k, gamma = context.kernels, self.parameters["gamma"]
-        dx, dgamma, dbeta = k.batch_norm_gradient(dy, x, mean, variance, gamma, self.epsilon, context.mask)
-        if not of_batch:  # moving averages do not depend on x
+        x, mean, variance, y = saved
+        k, gamma, beta = context.kernels, self.parameters["gamma"], self.parameters["beta"]
+        settings = self.epsilon, context.mask, self.rectify
+        dx, dgamma, dbeta = k.batch_norm_gradient(dy, x, mean, variance, gamma, beta, *settings)
+        if y is not None:  # moving averages do not depend on x
             zeros = k.zeros(gamma.shape, gamma.dtype)
-            dx = k.batch_norm(dy, zeros, variance, gamma, zeros, self.epsilon)
+            dz = k.activation_gradient(dy, y, "relu") if self.rectify else dy
+            dx = k.batch_norm(dz, zeros, variance, gamma, zeros, self.epsilon)
         return dx, {"gamma": dgamma, "beta": dbeta}
 
 

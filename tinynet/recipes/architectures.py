@@ -31,6 +31,9 @@ ARCHITECTURES = {
     "mlp": Architecture("a plain network"),
     "cnn-gru": Architecture("a CNN, then a GRU", RECURRENT_OPTIONS),
     "cnn-lstm": Architecture("a CNN, then an LSTM", RECURRENT_OPTIONS),
+    "resnet": Architecture("a residual network"),
+    "inception": Architecture("an Inception network"),
+    "mobilenet": Architecture("a MobileNet"),
 }
 RULES = {
     "text": Rule(
@@ -39,11 +42,11 @@ RULES = {
         "behind a CNN that takes neighbours together",
     ),
     "grid": Rule(
-        ("cnn",),
-        "pictures are grids: neighbouring pixels belong together, wherever they are, which is what a CNN assumes",
+        ("resnet", "cnn", "inception", "mobilenet"),
+        "pictures are grids: neighbouring pixels belong together, wherever they are, which is what a CNN assumes, be it residual or plain",
     ),
     "small grid": Rule(
-        ("cnn", "lstm", "gru", "rnn"),
+        ("cnn", "resnet", "inception", "mobilenet", "lstm", "gru", "rnn"),
         "pictures are grids, which a CNN reads best; small ones can also be read row by row",
     ),
     "rows": Rule(

@@ -65,12 +65,13 @@ def inception(
     blocks_per_stage: int = 2,
     stages: int | None = None,
     dropout: float = 0.0,
+    strides: int = 1,
 ) -> list[Layer]:
     """A small Inception network (Szegedy et al., "Going deeper with convolutions", 2014), with batch normalisation (Ioffe & Szegedy 2015).
 
     The modules of the first stage have `width` channels; a max-pooling leads to the next.
     """
-    layers = convolution(width, 3)
+    layers = convolution(width, 3, strides)
     for stage in range(stages or count_stages(input_shape)):
         if stage:
             layers.append(MaxPool2D(3, 2, "same"))
@@ -103,17 +104,18 @@ def mobile(
     blocks_per_stage: int = 2,
     stages: int | None = None,
     dropout: float = 0.0,
+    strides: int = 1,
     expansion: int = 4,
 ) -> list[Layer]:
     """A small MobileNet: few weights and few operations (Howard et al., "MobileNets", 2017; Sandler et al., "MobileNetV2", 2018).
 
     The first stage has `width` channels, every other twice as many; inside a block there are `expansion` times as many.
     """
-    layers, channels = convolution(width, 3), width
+    layers, channels = convolution(width, 3, strides), width
     for stage in range(stages or count_stages(input_shape)):
         for block in range(blocks_per_stage):
-            strides = 2 if stage and not block else 1
-            layers += inverted_residual(channels, width << stage, strides, expansion)
+            step = 2 if stage and not block else 1
+            layers += inverted_residual(channels, width << stage, step, expansion)
             channels = width << stage
     return layers + convolution(expansion * channels, 1) + classifier(classes, dropout)
 
@@ -149,6 +151,10 @@ def classifier(classes: int, dropout: float = 0.0) -> list[Layer]:
     if dropout:
         layers.append(Dropout(dropout))
     return [*layers, Dense(classes, activation="softmax")]
+
+
+NETWORKS = {"resnet": residual, "inception": inception, "mobilenet": mobile}
+"""By the name of the architecture."""
 
 
 def count_stages(input_shape: tuple[int, int, int]) -> int:

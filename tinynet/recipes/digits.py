@@ -12,7 +12,7 @@ from ..data.pictures.digit.printed import printed_digits, printed_letters
 from ..data.pictures.digit.scan import as_scans
 from ..tasks.base import PICTURES
 from . import picture_rows, pictures
-from .base import Choices, Plan, Recipe
+from .base import RECURRENT, Choices, Plan, Recipe
 
 VALIDATION = 5000
 """Number of training pictures, the last, on which settings and the best epoch are chosen, never on the test set."""
@@ -46,7 +46,7 @@ class Digits(Recipe):
             "augment": DIGITS,
             "ema": 0.999,
         }
-        if choices.arch != "cnn":
+        if choices.arch in RECURRENT:
             about = "reads one handwritten digit"
             return picture_rows.plan("digits", choices, training, validation, **usual, about=about)
         training, about = with_prints_and_scans(*training), "reads one handwritten or printed digit"

@@ -23,7 +23,7 @@ from ..layers.base import Layer
 from ..tasks.base import PICTURES
 from . import pictures
 from .base import Choices, Plan, Recipe
-from .blocks import residual
+from .blocks import NETWORKS
 
 VALIDATION = 0.15
 """Fraction of each class that is held out to choose the best epoch."""
@@ -31,7 +31,7 @@ VIEWS, EPOCHS = 400_000, (10, 150)
 """How many pictures are seen in a training, unless that is to see each fewer or more times than this."""
 FEW, SMALL_BATCH = 640, 12
 """With fewer pictures the batches are smaller, since a training needs steps."""
-WIDTH, DROPOUT = 32, 0.2
+WIDTHS, DROPOUT = {"resnet": 32, "inception": 32, "mobilenet": 16}, 0.2
 LARGE = 64
 """Side of pictures from which on the first convolution halves them."""
 SMALLEST_MAP = 6
@@ -78,14 +78,16 @@ def plan(name: str, choices: Choices, found: FolderData) -> Plan:
     """The plan for the pictures of a folder."""
     training, validation = stratified_split(found.y, VALIDATION, choices.seed)
     shape, y = found.x.shape[1:], found.y[training]
+    arch = "resnet" if choices.arch == "auto" else choices.arch
     return pictures.plan(
         name,
-        replace(choices, batch_size=choices.batch_size or batch_size(len(y))),
+        replace(choices, arch=arch, batch_size=choices.batch_size or batch_size(len(y))),
         (found.x[training], y),
         (found.x[validation], found.y[validation]),
         labels=found.labels,
         preparation=found.preparation,
-        layers=network(shape, len(found.labels)),
+        layers=network(shape, len(found.labels), arch) if arch in NETWORKS else None,
+        dropout=DROPOUT,
         epochs=min(max(VIEWS // len(y), EPOCHS[0]), EPOCHS[1]),
         augment=augmentation(found.labels),
         label_smoothing=LABEL_SMOOTHING,
@@ -97,14 +99,14 @@ def plan(name: str, choices: Choices, found: FolderData) -> Plan:
     )
 
 
-def network(input_shape: tuple[int, int, int], classes: int) -> list[Layer]:
-    """The layers of a residual network of one block per stage; the maps are halved until they are small."""
+def network(input_shape: tuple[int, int, int], classes: int, arch: str = "resnet") -> list[Layer]:
+    """The layers of a network of one block per stage; the maps are halved until they are small."""
     side = min(input_shape[:2])
     strides = 2 if side >= LARGE else 1
     side, stages = side // strides, 1
     while side // 2 >= SMALLEST_MAP:
         side, stages = side // 2, stages + 1
-    return residual(input_shape, classes, WIDTH, 1, stages, DROPOUT, strides)
+    return NETWORKS[arch](input_shape, classes, WIDTHS[arch], 1, stages, DROPOUT, strides)
 
 
 def batch_size(samples: int) -> int:

@@ -1,4 +1,4 @@
-"""Pictures of one thing each: a small convolutional network.
+"""Pictures of one thing each: a small convolutional network, plain or of blocks.
 
 A picture is a grid whose neighbours belong together, and what it shows does not depend on where it stands: that is what a
 convolution assumes. Training takes one cycle of the learning rate (Smith & Topin 2018) and averages the weights at its end.
@@ -18,6 +18,7 @@ from ..sequential import Sequential
 from ..training import AdamW, CrossEntropy, EarlyStopping, OneCycle
 from .architectures import ARCHITECTURES
 from .base import Choices, Plan
+from .blocks import NETWORKS
 from .scores import linear_answers
 
 BATCH_SIZE = 64
@@ -79,14 +80,15 @@ def plan(
 ) -> Plan:
     """The plan for arrays of pictures, which the recipe may have `resized`; the user's choices override the recipe's.
 
-    layers: those of a new network; None: `network` with this dropout.
+    layers: those of a new network; None: the usual ones of the architecture, with this dropout.
     """
     x, y = training
     arch = choices.arch if choices.arch != "auto" else "cnn"
     shape, identity = x.shape[1:], {"seed": choices.seed, "name": f"{name}-{arch}"}
     if choices.begun:
         model = choices.begun.network(labels, shape, **identity)
-    elif layers:
+    elif layers or arch in NETWORKS:
+        layers = layers or NETWORKS[arch](shape, len(labels), dropout=dropout)
         model = Sequential(layers, shape, labels=labels, **identity)
     else:
         model = network(shape, labels, dropout, **identity)

@@ -21,13 +21,16 @@ import numpy as np
 from . import memory
 from .activation import finish, fused_slope
 from .compiler.jit import helper, jit
-from .compiler.simd import LANES, load, load_until, splat, store_until
+from .compiler.simd import LANES, load_until, splat, store_until
 from .contraction import add_parts, no_bias
 from .conv import CHUNKS, Pads, Pair, output_shape
 from .definition import as_defined
 from .flat import CHUNK, flat
 from .functions import clear, fma, rectified
+from .parts import read_part, read_whole, write_part, write_whole
 
+TABLE = 13
+"""Where in the sizes the table of `_outputs_inside` begins."""
 FOUR = 4
 """Neighbours whose sums are added side by side, since an addition takes four cycles and the next sum must not wait for it."""
 
@@ -50,24 +53,9 @@ def _taps_inside(start, dilation, taps, size):
 
 
 @helper
-def _outputs_inside(tap, stride, pad, dilation, size, count):
-    """The output positions [first, last) of an axis whose tap lies inside the picture."""
-    shift = pad - tap * dilation
-    first = (shift + stride - 1) // stride if shift > 0 else 0
-    last = (size + shift + stride - 1) // stride if size + shift > 0 else 0
-    return min(first, count), min(last, count)
-
-
-@helper
-def _read(x, at, part):
-    """The `part` numbers from `at` on, a vector at most."""
-    return load_until(x, at, at + part)
-
-
-@helper
-def _read_whole(x, at, part):
-    """A vector."""
-    return load(x, at)
+def _outputs_inside(sizes, v):
+    """The output positions [first, last) of a line whose tap v lies inside the picture."""
+    return sizes[TABLE + 2 * v], sizes[TABLE + 2 * v + 1]
 
 
 def _windows_of(read):
@@ -82,25 +70,23 @@ def _windows_of(read):
         return sums
 
     @helper
-    def four(x, at, ahead, line, step, kernel, k, c, kw, above, below, sums, part):
+    def four(x, at, ahead, kernel, k, c, sizes, first_tap, last_tap, offset, sums, part):
         s0, s1, s2, s3 = sums, sums, sums, sums
-        k += above * kw * c
-        for u in range(above, below):
-            here = at + u * line
-            for _ in range(kw):
-                factor = read(kernel, k, part)
-                s0 = fma(read(x, here, part), factor, s0)
-                s1 = fma(read(x, here + ahead, part), factor, s1)
-                s2 = fma(read(x, here + 2 * ahead, part), factor, s2)
-                s3 = fma(read(x, here + 3 * ahead, part), factor, s3)
-                here, k = here + step, k + c
+        k += first_tap * c
+        for tap in range(offset + first_tap, offset + last_tap):
+            here, factor = at + sizes[tap], read(kernel, k, part)
+            s0 = fma(read(x, here, part), factor, s0)
+            s1 = fma(read(x, here + ahead, part), factor, s1)
+            s2 = fma(read(x, here + 2 * ahead, part), factor, s2)
+            s3 = fma(read(x, here + 3 * ahead, part), factor, s3)
+            k += c
         return s0, s1, s2, s3
 
     return one, four
 
 
-_one, _four = _windows_of(_read)
-_, _four_whole = _windows_of(_read_whole)
+_one, _four = _windows_of(read_part)
+_, _four_whole = _windows_of(read_whole)
 
 
 @jit
@@ -110,8 +96,7 @@ def _convolve(task, x, kernel, bias, y, sizes, slope):
     image, i = divmod(task, height)
     row, line, step, ahead = i * sy - top, dy * w * c, dx * c, sx * c
     above, below = _taps_inside(row, dy, kh, h)
-    first, _ = _outputs_inside(0, sx, left, dx, w, width)
-    _, last = _outputs_inside(kw - 1, sx, left, dx, w, width)
+    (first, _), (_, last) = _outputs_inside(sizes, 0), _outputs_inside(sizes, kw - 1)
     below_zero, j = splat(slope), 0
     while j < width:
         column = j * sx - left
@@ -119,14 +104,11 @@ def _convolve(task, x, kernel, bias, y, sizes, slope):
         if first <= j and j + FOUR <= last:
             for k in range(0, c, LANES):
                 part, start = c - k, load_until(bias, k, c)
+                taps = sizes, above * kw, below * kw, TABLE + 2 * kw, start, part
                 if part >= LANES:
-                    s0, s1, s2, s3 = _four_whole(
-                        x, at + k, ahead, line, step, kernel, k, c, kw, above, below, start, part
-                    )
+                    s0, s1, s2, s3 = _four_whole(x, at + k, ahead, kernel, k, c, *taps)
                 else:
-                    s0, s1, s2, s3 = _four(
-                        x, at + k, ahead, line, step, kernel, k, c, kw, above, below, start, part
-                    )
+                    s0, s1, s2, s3 = _four(x, at + k, ahead, kernel, k, c, *taps)
                 to = out + k
                 store_until(y, to, to + part, rectified(s0, below_zero))
                 store_until(y, to + c, to + c + part, rectified(s1, below_zero))
@@ -154,7 +136,7 @@ def _collect(task, dz, kernel, dx_, sizes):
         i = (row + top - u * dy) // sy
         if 0 <= i < height and i * sy == row + top - u * dy:
             for v in range(kw):
-                first, last = _outputs_inside(v, sx, left, dx, w, width)
+                first, last = _outputs_inside(sizes, v)
                 k = (u * kw + v) * c
                 for channel in range(0, c, LANES):
                     factor = load_until(kernel, k + channel, k + c)
@@ -170,41 +152,56 @@ def _collect(task, dz, kernel, dx_, sizes):
                         store_until(dx_, target, target + part, value)
 
 
+def _line_gradient_of(read, write):
+    """partial[u, v] += what one line of output pixels adds, for a vector of channels: four sums at a time, so that additions overlap."""
+
+    @helper
+    def line_gradient(x, dz, partial, image, i, sizes, channel, own, part):
+        h, w, c, height, width, kh, kw, sy, sx, top, left, dy, dx = _named(sizes)
+        above, below = _taps_inside(i * sy - top, dy, kh, h)
+        step = sx * c
+        for u in range(above, below):
+            row = image * h + i * sy + u * dy - top
+            for v in range(kw):
+                first, last = _outputs_inside(sizes, v)
+                at = (row * w + first * sx + v * dx - left) * c + channel
+                out = ((image * height + i) * width + first) * c + channel
+                k, zero = own + (u * kw + v) * c, splat(np.float32(0))
+                s0, s1, s2, s3 = read(partial, k, part), zero, zero, zero
+                for _ in range((last - first) // 4):
+                    s0 = fma(read(x, at, part), read(dz, out, part), s0)
+                    s1 = fma(read(x, at + step, part), read(dz, out + c, part), s1)
+                    s2 = fma(read(x, at + 2 * step, part), read(dz, out + 2 * c, part), s2)
+                    s3 = fma(read(x, at + 3 * step, part), read(dz, out + 3 * c, part), s3)
+                    at, out = at + 4 * step, out + 4 * c
+                for _ in range((last - first) % 4):
+                    s0 = fma(read(x, at, part), read(dz, out, part), s0)
+                    at, out = at + step, out + c
+                write(partial, k, part, (s0 + s1) + (s2 + s3))
+
+    return line_gradient
+
+
+_line_gradient, _line_gradient_whole = (
+    _line_gradient_of(*ways) for ways in ((read_part, write_part), (read_whole, write_whole))
+)
+
+
 @jit
 def _kernel_gradient(task, x, dz, partial, sizes, pictures, chunks):
-    """A vector of channels of what a chunk of pictures adds: four sums at a time, so that additions overlap."""
-    h, w, c, height, width, kh, kw, sy, sx, top, left, dy, dx = _named(sizes)
+    """What a vector of channels of a chunk of pictures adds, line after line, so that three lines of x and one of dz lie in L1."""
+    c, height, taps = sizes[2], sizes[3], sizes[5] * sizes[6]
     chunk, vector = divmod(task, (c + LANES - 1) // LANES)
     channel = vector * LANES
-    part, own = c - channel, chunk * kh * kw * c + channel
-    for k in range(own, own + kh * kw * c, c):
+    part, own = c - channel, chunk * taps * c + channel
+    for k in range(own, own + taps * c, c):
         store_until(partial, k, k + part, splat(np.float32(0)))
     for image in range(pictures * chunk // chunks, pictures * (chunk + 1) // chunks):
-        for u in range(kh):
-            first_line, last_line = _outputs_inside(u, sy, top, dy, h, height)
-            for v in range(kw):
-                first, last = _outputs_inside(v, sx, left, dx, w, width)
-                k = own + (u * kw + v) * c
-                zero = splat(np.float32(0))
-                s0, s1, s2, s3 = load_until(partial, k, k + part), zero, zero, zero
-                for i in range(first_line, last_line):
-                    row = i * sy + u * dy - top
-                    at = ((image * h + row) * w + first * sx + v * dx - left) * c + channel
-                    out = ((image * height + i) * width + first) * c + channel
-                    step = sx * c
-                    for _ in range((last - first) // 4):
-                        s0 = fma(load_until(x, at, at + part), load_until(dz, out, out + part), s0)
-                        at, out = at + step, out + c
-                        s1 = fma(load_until(x, at, at + part), load_until(dz, out, out + part), s1)
-                        at, out = at + step, out + c
-                        s2 = fma(load_until(x, at, at + part), load_until(dz, out, out + part), s2)
-                        at, out = at + step, out + c
-                        s3 = fma(load_until(x, at, at + part), load_until(dz, out, out + part), s3)
-                        at, out = at + step, out + c
-                    for _ in range((last - first) % 4):
-                        s0 = fma(load_until(x, at, at + part), load_until(dz, out, out + part), s0)
-                        at, out = at + step, out + c
-                store_until(partial, k, k + part, (s0 + s1) + (s2 + s3))
+        for i in range(height):
+            if part >= LANES:
+                _line_gradient_whole(x, dz, partial, image, i, sizes, channel, own, part)
+            else:
+                _line_gradient(x, dz, partial, image, i, sizes, channel, own, part)
 
 
 @jit
@@ -237,8 +234,19 @@ def _turn(task, kernel, turned, c):
 
 @functools.lru_cache(maxsize=256)
 def _sizes(shape, out, window: Pair, strides: Pair, pads: Pads, dilation: Pair) -> np.ndarray:
-    """What the kernels need to know about their shapes, as an array of integers, which `_named` names."""
-    return np.array([*shape, *out, *window, *strides, pads[0][0], pads[1][0], *dilation], np.int64)
+    """What the kernels need to know about their shapes, as an array of integers.
+
+    What `_named` names; the table of `_outputs_inside`; and from a window's begin to each of its taps.
+    """
+    named = [*shape, *out, *window, *strides, pads[0][0], pads[1][0], *dilation]
+    shifts = (pads[1][0] - v * dilation[1] for v in range(window[1]))
+    ranges = [
+        (-(-max(shift, 0) // strides[1]), -(-max(shape[1] + shift, 0) // strides[1])) for shift in shifts
+    ]
+    table = [min(place, out[1]) for pair in ranges for place in pair]
+    line, step = dilation[0] * shape[1] * shape[2], dilation[1] * shape[2]
+    offsets = [u * line + v * step for u in range(window[0]) for v in range(window[1])]
+    return np.array([*named, *table, *offsets], np.int64)
 
 
 def _repeated(x: np.ndarray, times: int) -> np.ndarray:

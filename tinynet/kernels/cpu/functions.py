@@ -60,6 +60,12 @@ def where_larger(a, b, yes, no):
 
 
 @elementwise
+def where_above(x, floor, yes):
+    """`yes` where x is above the floor or NaN, 0 elsewhere; everywhere if the floor is -∞."""
+    return choose((x <= floor) & (floor > -math.inf), 0.0, yes)
+
+
+@elementwise
 def where_positive(x, yes):
     """`yes` where x is above 0 or NaN, 0 elsewhere."""
     return choose(x <= 0.0, 0.0, yes)

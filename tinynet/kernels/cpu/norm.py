@@ -1,7 +1,10 @@
 """Normalisation, vectors along the channels: of batches, and of each vector by itself.
 
-Blocking: tasks of whole rows, about CHUNK elements; each sums its rows for itself, and one task adds the partial sums in order in
-float64. Bound by memory. Under a mask the statistics are those of a copy that NumPy makes of the rows that count.
+Blocking: tasks of whole rows, about CHUNK elements, which stay in L2 while a task reads them twice; each sums its rows for itself, and
+one task adds the partial sums in order in float64. So x is read from memory once for its statistics, once to be normalised, and
+twice for its gradient. Bound by memory. A ReLU behind is applied on the way; backward it is computed again, which is less
+than to read it. Loops are written once and made twice, for whole vectors and for what is left of a row.
+Under a mask the statistics are those of a copy that NumPy makes of the rows that count.
 """
 
 from __future__ import annotations
@@ -16,14 +19,15 @@ from .compiler.simd import LANES, load_until, splat, store_until, total, zero_fr
 from .contraction import no_bias
 from .definition import as_defined
 from .flat import flat, row_tasks
-from .functions import clear, fma, square_root
+from .functions import clear, fma, rectified, square_root, where_above
+from .parts import read_part, read_whole, whole, write_part, write_whole
 from .recurrent import flags, is_real
 
 
 @jit
 def _sums(task, x, partial, c, rows):
     """partial[task] = Σ x over its rows; four sums at a time, so that additions overlap."""
-    first, last = task * rows, min(x.size // c, (task + 1) * rows)
+    first, last, to = task * rows, min(x.size // c, (task + 1) * rows), task * c
     for channel in range(0, c, LANES):
         zero = splat(np.float32(0))
         s0, s1, s2, s3 = zero, zero, zero, zero
@@ -36,32 +40,147 @@ def _sums(task, x, partial, c, rows):
             s3 += load_until(x, at + 3 * c + channel, at + 4 * c)
         for row in range(whole, last):
             s0 += load_until(x, row * c + channel, row * c + c)
-        store_until(partial, task * c + channel, task * c + c, (s0 + s1) + (s2 + s3))
+        store_until(partial, to + channel, to + c, (s0 + s1) + (s2 + s3))
+
+
+def _made_of(read, write):
+    """The loops over rows for one vector of channels, which `read` reads and `write` writes, `part` numbers of it."""
+
+    @helper
+    def moments(x, first, last, c, channel, part, means, squares, to):
+        s0, s1 = splat(np.float32(0)), splat(np.float32(0))
+        for row in range(first, last - 1, 2):
+            at = row * c + channel
+            s0, s1 = s0 + read(x, at, part), s1 + read(x, at + c, part)
+        if (last - first) % 2:
+            s0 = s0 + read(x, (last - 1) * c + channel, part)
+        middle = (s0 + s1) * splat(np.float32(1) / np.float32(last - first))
+        write(means, to, part, middle)
+        s0, s1 = splat(np.float32(0)), splat(np.float32(0))
+        for row in range(first, last - 1, 2):
+            at = row * c + channel
+            one, other = read(x, at, part) - middle, read(x, at + c, part) - middle
+            s0, s1 = fma(one, one, s0), fma(other, other, s1)
+        if (last - first) % 2:
+            one = read(x, (last - 1) * c + channel, part) - middle
+            s0 = fma(one, one, s0)
+        write(squares, to, part, s0 + s1)
+
+    @helper
+    def products(dy, x, first, last, c, channel, part, mean, scale, beta, floor, sums, products, to):
+        middle, factor, shift = (
+            read(mean, channel, part),
+            read(scale, channel, part),
+            read(beta, channel, part),
+        )
+        total, product, least = splat(np.float32(0)), splat(np.float32(0)), splat(floor)
+        for at in range(first * c + channel, last * c + channel, c):
+            difference = read(x, at, part) - middle
+            dz = where_above(fma(difference, factor, shift), least, read(dy, at, part))
+            total, product = total + dz, fma(dz, difference, product)
+        write(sums, to, part, total)
+        write(products, to, part, product)
+
+    @helper
+    def normalise(x, at, channel, part, mean, scale, beta, slope, y):
+        difference = read(x, at, part) - read(mean, channel, part)
+        value = fma(difference, read(scale, channel, part), read(beta, channel, part))
+        write(y, at, part, rectified(value, splat(slope)))
+
+    @helper
+    def gradient(dy, x, at, channel, part, mean, scale, beta, floor, slope, shift, dx):
+        difference, factor = read(x, at, part) - read(mean, channel, part), read(scale, channel, part)
+        output = fma(difference, factor, read(beta, channel, part))
+        dz = where_above(output, splat(floor), read(dy, at, part))
+        through = fma(read(slope, channel, part), difference, read(shift, channel, part))
+        write(dx, at, part, fma(factor, dz, through))
+
+    return moments, products, normalise, gradient
+
+
+_moments_whole, _products_whole, _normalise_whole, _gradient_whole = _made_of(read_whole, write_whole)
+_moments_part, _products_part, _normalise_part, _gradient_part = _made_of(read_part, write_part)
 
 
 @jit
-def _products(task, a, x, mean, squares, partial, c, rows):
-    """partial[task] = Σ a (x - mean) over its rows, or Σ (x - mean)²."""
-    first, last = task * rows, min(x.size // c, (task + 1) * rows)
-    for channel in range(0, c, LANES):
-        middle = load_until(mean, channel, c)
-        sums = splat(np.float32(0))
-        for row in range(first, last):
-            difference = load_until(x, row * c + channel, row * c + c) - middle
-            other = difference if squares else load_until(a, row * c + channel, row * c + c)
-            sums += other * difference
-        store_until(partial, task * c + channel, task * c + c, sums)
+def _moments(task, x, means, squares, c, rows):
+    """The mean m of its rows, and Σ (x - m)²."""
+    first, last, to = task * rows, min(x.size // c, (task + 1) * rows), task * c
+    for channel in range(0, whole(c), LANES):
+        _moments_whole(x, first, last, c, channel, LANES, means, squares, to + channel)
+    if whole(c) < c:
+        _moments_part(x, first, last, c, whole(c), c - whole(c), means, squares, to + whole(c))
 
 
 @jit
-def _normalise(task, x, mean, variance, gamma, beta, epsilon, y, c, rows):
-    """y = γ / √(σ² + ε) (x - mean) + β."""
+def _merge_moments(task, means, squares, rows, count, mean, variance):
+    """Mean and variance of all rows from those of each task's (Chan, Golub & LeVeque 1979), in order and in float64."""
+    c = mean.size
+    for channel in range(c):
+        total, spread = 0.0, 0.0
+        for part in range(means.size // c):
+            total += np.float64(means[part * c + channel]) * min(rows, count - part * rows)
+        middle = total / count
+        for part in range(means.size // c):
+            difference = np.float64(means[part * c + channel]) - middle
+            spread += np.float64(squares[part * c + channel])
+            spread += difference * difference * min(rows, count - part * rows)
+        mean[channel], variance[channel] = np.float32(middle), np.float32(spread / count)
+
+
+@jit
+def _scale(task, variance, gamma, epsilon, scale):
+    """γ / √(σ² + ε)."""
+    c = gamma.size
     for channel in range(0, c, LANES):
         spread = square_root(load_until(variance, channel, c) + splat(epsilon))
-        factor, shift = load_until(gamma, channel, c) / spread, load_until(beta, channel, c)
-        for row in range(task * rows, min(x.size // c, (task + 1) * rows)):
-            difference = load_until(x, row * c + channel, row * c + c) - load_until(mean, channel, c)
-            store_until(y, row * c + channel, row * c + c, difference * factor + shift)
+        store_until(scale, channel, c, load_until(gamma, channel, c) / spread)
+
+
+@jit
+def _normalise(task, x, mean, scale, beta, slope, y, c, rows):
+    """y = scale (x - mean) + β, times slope where negative."""
+    for row in range(task * rows, min(x.size // c, (task + 1) * rows)):
+        at = row * c
+        for channel in range(0, whole(c), LANES):
+            _normalise_whole(x, at + channel, channel, LANES, mean, scale, beta, slope, y)
+        if whole(c) < c:
+            _normalise_part(x, at + whole(c), whole(c), c - whole(c), mean, scale, beta, slope, y)
+
+
+@jit
+def _products(task, dy, x, mean, scale, beta, floor, sums, products, c, rows):
+    """Σ dz and Σ dz (x - mean) over its rows, where dz is dy, or 0 where the output is not above the floor."""
+    first, last, to = task * rows, min(x.size // c, (task + 1) * rows), task * c
+    for channel in range(0, whole(c), LANES):
+        own = channel, LANES, mean, scale, beta, floor, sums, products, to + channel
+        _products_whole(dy, x, first, last, c, *own)
+    if whole(c) < c:
+        left = whole(c), c - whole(c), mean, scale, beta, floor, sums, products, to + whole(c)
+        _products_part(dy, x, first, last, c, *left)
+
+
+@jit
+def _gradient(task, dy, x, mean, scale, beta, floor, slope, shift, dx, c, rows):
+    """dx = scale dz + slope (x - mean) + shift, with the dz of `_products`."""
+    for row in range(task * rows, min(x.size // c, (task + 1) * rows)):
+        at = row * c
+        for channel in range(0, whole(c), LANES):
+            own = mean, scale, beta, floor, slope, shift, dx
+            _gradient_whole(dy, x, at + channel, channel, LANES, *own)
+        if whole(c) < c:
+            left = c - whole(c), mean, scale, beta, floor, slope, shift, dx
+            _gradient_part(dy, x, at + whole(c), whole(c), *left)
+
+
+@jit
+def _gradient_left_out(task, dy, x, mean, scale, beta, floor, mask, nothing, dx, c, rows, step):
+    """dx = scale dz in the rows that a mask leaves out: the statistics do not depend on them; `step` rows share an element of it."""
+    for row in range(task * rows, min(dy.size // c, (task + 1) * rows)):
+        if not is_real(mask, row // step):
+            for channel in range(0, c, LANES):
+                left = min(LANES, c - channel), mean, scale, beta, floor, nothing, nothing, dx
+                _gradient_part(dy, x, row * c + channel, channel, *left)
 
 
 @jit
@@ -79,32 +198,6 @@ def _fold(task, kernel, bias, mean, variance, gamma, beta, epsilon, folded, shif
 
 
 @jit
-def _gradient(task, dy, x, mean, factor, slope, shift, dx, c, rows):
-    """dx = factor dy + slope (x - mean) + shift."""
-    for row in range(task * rows, min(x.size // c, (task + 1) * rows)):
-        for channel in range(0, c, LANES):
-            at, stop = row * c + channel, row * c + c
-            difference = load_until(x, at, stop) - load_until(mean, channel, c)
-            value = load_until(factor, channel, c) * load_until(dy, at, stop)
-            store_until(
-                dx,
-                at,
-                stop,
-                value + load_until(slope, channel, c) * difference + load_until(shift, channel, c),
-            )
-
-
-@jit
-def _gradient_left_out(task, dy, mask, factor, dx, c, rows, step):
-    """dx = factor dy in the rows that a mask leaves out: the statistics do not depend on them; `step` rows share an element of it."""
-    for row in range(task * rows, min(dy.size // c, (task + 1) * rows)):
-        if not is_real(mask, row // step):
-            for channel in range(0, c, LANES):
-                at, stop = row * c + channel, row * c + c
-                store_until(dx, at, stop, load_until(factor, channel, c) * load_until(dy, at, stop))
-
-
-@jit
 def _means(task, partial, y, count):
     """y = Σ partial / count, over its rows in order and in float64."""
     for channel in range(y.size):
@@ -115,8 +208,8 @@ def _means(task, partial, y, count):
 
 
 @jit
-def _factors(task, sums, products, variance, gamma, epsilon, count, factor, slope, shift, dgamma, dbeta):
-    """What `_gradient` takes, and the gradients of γ and β, from partial sums of dy and dy (x - mean); in float64."""
+def _through_statistics(task, sums, products, variance, gamma, epsilon, count, slope, shift, dgamma, dbeta):
+    """What `_gradient` takes, and the gradients of γ and β, from partial sums of dz and dz (x - mean); in float64."""
     c = gamma.size
     for channel in range(c):
         inverse = 1.0 / math.sqrt(np.float64(variance[channel]) + epsilon)
@@ -126,7 +219,6 @@ def _factors(task, sums, products, variance, gamma, epsilon, count, factor, slop
             product += np.float64(products[at])
         scale = np.float64(gamma[channel]) * inverse
         product *= inverse
-        factor[channel] = np.float32(scale)
         slope[channel] = np.float32(-scale * inverse * product / count)
         shift[channel] = np.float32(-scale * total / count)
         dgamma[channel], dbeta[channel] = np.float32(product), np.float32(total)
@@ -139,17 +231,6 @@ def _partial_sums(x: np.ndarray) -> np.ndarray:
     partial = memory.empty((tasks * c,))
     if partial.size:
         _sums(tasks, x.size, flat(x), partial, c, rows)
-    return partial
-
-
-def _partial_products(a: np.ndarray | None, x: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Σ a (x - mean) over the rows of each task, for every channel; (x - mean)² where a is None."""
-    c, x = x.shape[-1], flat(x)
-    tasks, rows = row_tasks(x.size // max(c, 1), c)
-    partial = memory.empty((tasks * c,))
-    if partial.size:
-        other = x if a is None else flat(a)
-        _products(tasks, x.size, other, x, flat(mean), a is None, partial, c, rows)
     return partial
 
 
@@ -166,9 +247,14 @@ def column_sums(x: np.ndarray) -> np.ndarray:
 
 @as_defined
 def batch_norm_statistics(x: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    rows, count = x if mask is None else x[mask], _count(x, mask)
-    mean = _mean(_partial_sums(rows), x.shape[-1], count)
-    return mean, _mean(_partial_products(None, rows, mean), x.shape[-1], count)
+    counted, count, c = x if mask is None else x[mask], _count(x, mask), x.shape[-1]
+    tasks, rows = row_tasks(counted.size // max(c, 1), c)
+    mean, variance = memory.empty((c,)), memory.empty((c,))
+    means, squares = memory.empty((tasks * c,)), memory.empty((tasks * c,))
+    if means.size:
+        _moments(tasks, 2 * counted.size, flat(counted), means, squares, c, rows)
+    _merge_moments(1, means.size, means, squares, rows, count, mean, variance)
+    return mean, variance
 
 
 def _count(x: np.ndarray, mask: np.ndarray | None) -> int:
@@ -176,6 +262,12 @@ def _count(x: np.ndarray, mask: np.ndarray | None) -> int:
     if mask is None:
         return max(x.size // max(x.shape[-1], 1), 1)
     return max(np.count_nonzero(mask) * math.prod(x.shape[mask.ndim : -1]), 1)
+
+
+def _scales(variance: np.ndarray, gamma: np.ndarray, epsilon: float) -> np.ndarray:
+    scale = memory.empty(gamma.shape)
+    _scale(1, scale.size, flat(variance), flat(gamma), np.float32(epsilon), scale)
+    return scale
 
 
 @as_defined
@@ -186,15 +278,15 @@ def batch_norm(
     gamma: np.ndarray,
     beta: np.ndarray,
     epsilon: float,
+    rectify: bool = False,
 ) -> np.ndarray:
-    c = x.shape[-1]
-    source = flat(x)
-    y = memory.empty(source.shape)
-    tasks, rows = row_tasks(source.size // max(c, 1), c)
-    if source.size:
-        vectors = flat(mean), flat(variance), flat(gamma), flat(beta)
-        _normalise(tasks, source.size, source, *vectors, np.float32(epsilon), y, c, rows)
-    return y.reshape(x.shape)
+    c, y = x.shape[-1], memory.empty(x.shape)
+    tasks, rows = row_tasks(x.size // max(c, 1), c)
+    if x.size:
+        vectors = flat(mean), _scales(variance, gamma, epsilon), flat(beta)
+        slope = np.float32(0 if rectify else 1)
+        _normalise(tasks, x.size, flat(x), *vectors, slope, y.reshape(-1), c, rows)
+    return y
 
 
 @as_defined
@@ -223,24 +315,27 @@ def batch_norm_gradient(
     mean: np.ndarray,
     variance: np.ndarray,
     gamma: np.ndarray,
+    beta: np.ndarray,
     epsilon: float,
     mask: np.ndarray | None,
+    rectify: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     c = x.shape[-1]
-    sums, products = _partial_sums(dy), _partial_products(dy, x, mean)
-    factor, slope, shift, dgamma, dbeta = (memory.empty((c,)) for _ in range(5))
-    made = factor, slope, shift, dgamma, dbeta
-    _factors(
-        1, sums.size, sums, products, flat(variance), flat(gamma), float(epsilon), _count(x, mask), *made
-    )
-    dx = memory.empty(x.shape)
     tasks, rows = row_tasks(x.size // max(c, 1), c)
+    sums, products = memory.empty((tasks * c,)), memory.empty((tasks * c,))
+    scale, floor = _scales(variance, gamma, epsilon), np.float32(0 if rectify else -np.inf)
+    given = flat(dy), flat(x), flat(mean), scale, flat(beta), floor
     if x.size:
-        arrays = flat(dy), flat(x), flat(mean), factor, slope, shift, dx.reshape(-1)
-        _gradient(tasks, 2 * x.size, *arrays, c, rows)
+        _products(tasks, 2 * x.size, *given, sums, products, c, rows)
+    slope, shift, dgamma, dbeta = (memory.empty((c,)) for _ in range(4))
+    spread = flat(variance), flat(gamma), float(epsilon), _count(x, mask)
+    _through_statistics(1, sums.size, sums, products, *spread, slope, shift, dgamma, dbeta)
+    dx = memory.empty(x.shape)
+    if x.size:
+        _gradient(tasks, 2 * x.size, *given, slope, shift, dx.reshape(-1), c, rows)
     if x.size and mask is not None:
         step = math.prod(x.shape[mask.ndim : -1])
-        _gradient_left_out(tasks, x.size, flat(dy), flags(mask), factor, dx.reshape(-1), c, rows, step)
+        _gradient_left_out(tasks, x.size, *given, flags(mask), no_bias(c), dx.reshape(-1), c, rows, step)
     return dx, dgamma, dbeta
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .activation import activation, activation_gradient
 from .sequence import keep_steps
 
 
@@ -25,10 +26,12 @@ def batch_norm(
     gamma: np.ndarray,
     beta: np.ndarray,
     epsilon: float,
+    rectify: bool = False,
 ) -> np.ndarray:
-    """y = γ (x - μ) / √(σ² + ε) + β (Ioffe & Szegedy 2015); x (…, c), the others (c,)."""
+    """y = γ (x - μ) / √(σ² + ε) + β (Ioffe & Szegedy 2015), or ReLU of it; x (…, c), the others (c,)."""
     factor = gamma / np.sqrt(variance + variance.dtype.type(epsilon))
-    return x * factor + (beta - mean * factor)
+    y = (x - mean) * factor + beta
+    return activation(y, "relu") if rectify else y
 
 
 def fold_batch_norm(
@@ -55,14 +58,18 @@ def batch_norm_gradient(
     mean: np.ndarray,
     variance: np.ndarray,
     gamma: np.ndarray,
+    beta: np.ndarray,
     epsilon: float,
     mask: np.ndarray | None,
+    rectify: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(dx, dγ, dβ) where μ and σ² are the batch's own, so that the gradient flows through them too.
 
     With x̂ the normalised input and m rows that count: dβ = Σ dy, dγ = Σ dy x̂ and, without the fraction where a row
-    does not count, dx = γ / √(σ² + ε) · (dy − (dβ + x̂ dγ) / m).
+    does not count, dx = γ / √(σ² + ε) · (dy − (dβ + x̂ dγ) / m). With `rectify`, dy is first 0 where y is not above 0.
     """
+    if rectify:
+        dy = activation_gradient(dy, batch_norm(x, mean, variance, gamma, beta, epsilon), "relu")
     inverse = 1 / np.sqrt(variance + variance.dtype.type(epsilon))
     normalised = (x - mean) * inverse
     axes = tuple(range(x.ndim - 1))
