@@ -368,13 +368,10 @@ def attentions(table=ATTENTIONS):
         past, real = normal(n, before, 2 * heads * d, seed=2), (normal(n, before) > -0.5).astype(np.float32)
         for kind, mask in masks(n, t).items():
             yield Case("attention_cache", f"{n}x{t}+{before}x{heads}x{d}-{kind}", (z, past, real, mask))
-            for settings in (
-                (heads, False, 0),
-                (heads, True, 0),
-                (heads, True, 1),
-                (heads, True, 5),
-                (heads, True, 40),
-            ):
+            for rest in (
+                (False, 0, False), (True, 0, False), (True, 1, False), (True, 5, True), (True, 40, False), (True, 0, True)
+            ):  # fmt: skip
+                settings = heads, *rest
                 label = f"{n}x{t}+{before}x{heads}x{d}-{kind}-{settings[1:]}"
                 call = z, past, real, mask
                 yield Case("attention", label, (*call, *settings), (), 1e-5)

@@ -185,7 +185,7 @@ def test_functions_are_accurate_over_their_whole_range(name):
             np.zeros((len(x), 0, 2)),
         )
         z[:, 0, 0], z[:, :, 2] = 1, [1, 0]
-        y = cpu.attention(z, none.astype(np.float32), none[..., 0], None, 1, False, 0)[0][:, 0, 0]
+        y = cpu.attention(z, none.astype(np.float32), none[..., 0], None, 1, False, 0, False)[0][:, 0, 0]
         exact = 1 / (1 + np.exp(-x.astype(np.float64)))
     else:
         y = cpu.activation(x, name)

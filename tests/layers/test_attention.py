@@ -18,13 +18,15 @@ MASKS = {
     "scattered": np.array([[False, True, True, False, True], [False] * 5]),
 }
 SETTINGS = [{}, {"causal": True}, {"causal": True, "window": 1}, {"causal": True, "window": 3}]
+SETTINGS += [{"causal": True, "alibi": True}, {"causal": True, "window": 2, "alibi": True}]
 
 
 def expected_attention(layer, mask):
     def expected(x, kernel, output_kernel, bias=0, output_bias=0):
         none = np.zeros((len(x), 0, 2 * layer.width)), np.zeros((len(x), 0))
         window = layer.window or 0
-        a, _ = naive.attention(x @ kernel + bias, *none, mask, layer.num_heads, layer.causal, window)
+        settings = layer.num_heads, layer.causal, window, layer.alibi
+        a, _ = naive.attention(x @ kernel + bias, *none, mask, *settings)
         return a @ output_kernel + output_bias
 
     return expected
@@ -106,7 +108,7 @@ def test_positions_go_on_where_a_piece_ended():
 
 def transformer(window=4, steps=None):
     """Two blocks whose weights are large enough that what was read before decides."""
-    block = Residual([LayerNorm(), MultiHeadAttention(2, 3, causal=True, window=window)])
+    block = Residual([LayerNorm(), MultiHeadAttention(2, 3, causal=True, window=window, alibi=window > 2)])
     layers = [
         PositionEmbedding(5),
         block,
@@ -211,9 +213,11 @@ def test_a_bad_setting_of_attention_is_refused(settings):
         MultiHeadAttention(**{"num_heads": 2, "key_dim": 3} | settings)
 
 
-def test_a_window_is_one_back_in_time():
-    with pytest.raises(TinynetError, match=r"window counts steps back in time: set causal=True as well"):
-        MultiHeadAttention(2, 3, window=5)
+@pytest.mark.parametrize("settings", [{"window": 5}, {"alibi": True}])
+def test_what_counts_steps_back_in_time_needs_attention_that_looks_back(settings):
+    (name,) = settings
+    with pytest.raises(TinynetError, match=rf"{name} counts steps back in time: set causal=True as well"):
+        MultiHeadAttention(2, 3, **settings)
 
 
 @pytest.mark.parametrize("settings", [{"sequence_length": 0}, {"embeddings_initializer": "?"}])

@@ -81,7 +81,11 @@ class Draw:
         conv, pool, cell = self.conv(1), self.pool(1), self.cell(go_backwards=self.one(True, False))
         both = tn.Bidirectional(self.cell(), self.one("concat", "sum", "mul", "ave"))
         over_time = tn.GlobalAveragePool1D(), tn.GlobalMaxPool1D()
-        settings = self.one({}, {"causal": True}, {"causal": True, "window": self.one(1, 2, 4)})
+        settings = self.one(
+            {},
+            {"causal": True},
+            {"causal": True, "window": self.one(1, 2, 4), "alibi": self.one(True, False)},
+        )
         attention = tn.MultiHeadAttention(self.one(1, 2, 3), self.one(*UNITS), **settings)
         across = attention, tn.PositionEmbedding(self.one(1, 2, 9))
         small = tn.Flatten(), both, tn.TimeDistributed(self.dense()), *over_time, *across

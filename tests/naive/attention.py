@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 
-def _weights(z, past, real, mask, heads, causal, window, sequence, head, query):
+def _weights(z, past, real, mask, heads, causal, window, alibi, sequence, head, query):
     """(weight, key and value) of each step that the query sees, and log Σ exp of its scores."""
     steps, width, before = z.shape[1], z.shape[2] // 3, past.shape[1]
     d, found = width // heads, []
@@ -24,18 +24,20 @@ def _weights(z, past, real, mask, heads, causal, window, sequence, head, query):
         if is_real:
             key, value = key_value[:width][columns], key_value[width:][columns]
             pairs = zip(z[sequence, query, :width][columns], key, strict=True)
-            found.append((sum(float(a) * float(b) for a, b in pairs) / math.sqrt(d), j, key, value))
+            score = sum(float(a) * float(b) for a, b in pairs) / math.sqrt(d)
+            penalty = back * 2 ** (-8 * (head + 1) / heads) if alibi else 0.0
+            found.append((score - penalty, j, key, value))
     top = max((score for score, *_ in found), default=0.0)
     total = sum(math.exp(score - top) for score, *_ in found) or 1.0
     return [(math.exp(score - top) / total, *rest) for score, *rest in found], top + math.log(total)
 
 
-def attention(z, past, real, mask, heads, causal, window):
+def attention(z, past, real, mask, heads, causal, window, alibi):
     n, steps, width = z.shape[0], z.shape[1], z.shape[2] // 3
     y, sums = np.zeros((n, steps, width)), np.zeros((n, heads, steps))
     for sequence, head, query in np.ndindex(n, heads, steps):
         found, sums[sequence, head, query] = _weights(
-            z, past, real, mask, heads, causal, window, sequence, head, query
+            z, past, real, mask, heads, causal, window, alibi, sequence, head, query
         )
         for weight, _, _, value in found:
             for i, number in enumerate(value):
@@ -43,11 +45,11 @@ def attention(z, past, real, mask, heads, causal, window):
     return y, sums
 
 
-def attention_gradient(dy, z, past, real, mask, sums, heads, causal, window):
+def attention_gradient(dy, z, past, real, mask, sums, heads, causal, window, alibi):
     n, steps, width, before = z.shape[0], z.shape[1], z.shape[2] // 3, past.shape[1]
     d, dz = width // heads, np.zeros(z.shape)
     for sequence, head, query in np.ndindex(n, heads, steps):
-        found, _ = _weights(z, past, real, mask, heads, causal, window, sequence, head, query)
+        found, _ = _weights(z, past, real, mask, heads, causal, window, alibi, sequence, head, query)
         first = head * d
         given = [float(dy[sequence, query, first + i]) for i in range(d)]
         dweights = [sum(g * float(v) for g, v in zip(given, value, strict=True)) for *_, value in found]

@@ -80,7 +80,7 @@ def every_layer():
     yield (
         [
             tn.PositionEmbedding(4, "zeros"),
-            tn.MultiHeadAttention(2, 3, True, 5, False, "he_normal"),
+            tn.MultiHeadAttention(2, 3, True, 5, True, False, "he_normal"),
             tn.LayerNorm(0.1),
         ],
         (None, 4),

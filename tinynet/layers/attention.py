@@ -30,29 +30,35 @@ class MultiHeadAttention(Layer):
         a[i] = Σ_j w[i, j] v[j],   w[i, j] = softmax over j of q[i] · k[j] / √key_dim;   y = a O + c
 
     With `causal` a step sees only itself and those before it, with `window` as well only the last `window` of these, itself
-    included; then a sequence may come in pieces, and the state holds keys and values of the last window − 1 steps. Masked steps
-    are seen by none. Shapes: x (n, steps, features), steps may be open → the same; with width = num_heads · key_dim: W `kernel`
-    (features, 3 width), b `bias` (3 width,), O `output_kernel` (width, features), c `output_bias` (features,). Glorot-uniform kernels,
-    zero biases. Raises TinynetError for a bad setting, ShapeError for an input that is not a sequence.
+    included; then a sequence may come in pieces, and the state holds keys and values of the last window − 1 steps. With `alibi` head
+    h = 1, 2, … takes 2^(−8 h / num_heads) · (i − j) off its scores: what lies further back counts less, and no positions are needed
+    (Press et al. 2022). Masked steps are seen by none. Shapes: x (n, steps, features), steps may be open → the same; with width =
+    num_heads · key_dim: W `kernel` (features, 3 width), b `bias` (3 width,), O `output_kernel` (width, features), c `output_bias`
+    (features,). Glorot-uniform kernels, zero biases. Raises TinynetError for a bad setting, ShapeError for an input that is not a
+    sequence.
     """
 
     num_heads: int
     key_dim: int
     causal: bool = False
     window: int | None = None
+    alibi: bool = False
     use_bias: bool = True
     kernel_initializer: str = "glorot_uniform"
 
     def check(self) -> None:
         self.num_heads = check_count(self.kind, "num_heads", self.num_heads)
         self.key_dim = check_count(self.kind, "key_dim", self.key_dim)
-        self.causal = check_flag(self.kind, "causal", self.causal)
-        self.use_bias = check_flag(self.kind, "use_bias", self.use_bias)
+        for setting in ("causal", "alibi", "use_bias"):
+            setattr(self, setting, check_flag(self.kind, setting, getattr(self, setting)))
         check_choice(self.kind, "kernel_initializer", self.kernel_initializer, INITIALIZERS)
         if self.window is not None:
             self.window = check_count(self.kind, "window", self.window)
-            if not self.causal:
-                raise TinynetError(f"{self.kind}: window counts steps back in time: set causal=True as well")
+        for setting in ("window", "alibi"):
+            if getattr(self, setting) and not self.causal:
+                raise TinynetError(
+                    f"{self.kind}: {setting} counts steps back in time: set causal=True as well"
+                )
 
     @property
     def width(self) -> int:
@@ -105,8 +111,8 @@ class MultiHeadAttention(Layer):
         return y.reshape(n, steps, features), (x, z, past, a, sums, end)
 
     @property
-    def _settings(self) -> tuple[int, bool, int]:
-        return self.num_heads, self.causal, self.window or 0
+    def _settings(self) -> tuple[int, bool, int, bool]:
+        return self.num_heads, self.causal, self.window or 0, self.alibi
 
     def final_state(self, saved: Any) -> tuple[np.ndarray, ...]:
         return saved[-1]

@@ -100,10 +100,10 @@ def _is_real(key, real, mask, sequence, before, steps):
 def _some_unreal(low, high, real, mask, sequence, sizes):
     """Whether any of these keys is none that is seen."""
     before, steps = sizes[0], sizes[1]
-    for key in range(low, high if mask.size else min(before, high)):  # noqa: SIM110 - a generator would not compile
-        if not _is_real(key, real, mask, sequence, before, steps):
-            return True
-    return False
+    unreal = 0
+    for key in range(low, high if mask.size else min(before, high)):
+        unreal += not _is_real(key, real, mask, sequence, before, steps)
+    return unreal > 0
 
 
 @helper
@@ -120,25 +120,40 @@ def _hide(scores, at, query, low, begin, stop, unreal, real, mask, sequence, siz
 
 
 @helper
-def _softmax(scores, first, stop, scale):
-    """Scores become e^(scale · (score - largest)), in whole panels; returns 1 / Σ and the logarithm of Σ e^(scale · score).
+def _ramp(head, count, sizes):
+    """What a head adds to the scores of its keys, per column, and from one column to the next."""
+    slope = np.float32(2.0 ** (-8.0 * (head + 1) / sizes[2])) if sizes[7] else np.float32(0)
+    ramp = scratch(count)
+    for j in range(count):
+        ramp[j] = slope * np.float32(j)
+    return ramp, slope
 
-    Where nothing is seen: zeros, 0 and 0. A NaN need not show in the largest: it comes back in Σ.
+
+@helper
+def _softmax(scores, at, first, stop, scale, ramp, own):
+    """Scores x = scale · score + ramp become e^(x - largest), in whole panels; returns 1 / Σ and the logarithm of Σ e^(x - own).
+
+    `own`: the ramp at the query. Where nothing is seen: zeros, 0 and 0. A NaN need not show in the largest: it comes back in Σ.
     """
-    one, two = load(scores, first), load(scores, first + LANES)
-    for j in range(first + WIDTH, stop, WIDTH):
-        one, two = larger(one, load(scores, j)), larger(two, load(scores, j + LANES))
+    one, factor = splat(MINUS_INFINITY), splat(scale)
+    two = one
+    for j in range(first, stop, WIDTH):
+        x = fma(factor, load(scores, at + j), load(ramp, j))
+        y = fma(factor, load(scores, at + j + LANES), load(ramp, j + LANES))
+        store(scores, at + j, x)
+        store(scores, at + j + LANES, y)
+        one, two = larger(one, x), larger(two, y)
     top = largest(larger(one, two))
     top = np.float32(0) if top == MINUS_INFINITY else top
-    sums, factor, shift = splat(np.float32(0)), splat(scale), splat(-scale * top)
-    for j in range(first, stop, LANES):
-        power = exp_of_negative(fma(factor, load(scores, j), shift))
+    sums, shift = splat(np.float32(0)), splat(top)
+    for j in range(at + first, at + stop, LANES):
+        power = exp_of_negative(load(scores, j) - shift)
         store(scores, j, power)
         sums += power
     weight = total(sums)
     if weight == 0:
         return np.float32(0), np.float32(0)
-    return np.float32(1) / weight, np.float32(scale * top + np.float32(math.log(weight)))
+    return np.float32(1) / weight, np.float32(top - own + np.float32(math.log(weight)))
 
 
 @helper
@@ -161,6 +176,7 @@ def _attend(task, z, past, real, mask, y, log_sums, z_rows, y_rows, score_rows, 
     _gather(past, z, sequence, own, 0, low, high, sizes, keys)
     _gather(past, z, sequence, own, 1, low, high, sizes, values)
     _transpose(keys, count, line, panels)
+    ramp, slope = _ramp(head, count, sizes)
     queries, out = sequence * steps * 3 * width + own, sequence * steps * width + own
     unreal = _some_unreal(low, high, real, mask, sequence, sizes)
     for tile in range(first, last, ROWS):
@@ -173,8 +189,10 @@ def _attend(task, z, past, real, mask, y, log_sums, z_rows, y_rows, score_rows, 
         for query in range(tile, min(tile + ROWS, last)):
             row = score_rows[query]
             _hide(scores, row, query, low, begin, stop, unreal, real, mask, sequence, sizes)
-            factor, log_sum = _softmax(scores, row + begin, row + stop, scale)
-            factors[query - tile], log_sums[(sequence * heads + head) * steps + query] = factor, log_sum
+            at, place = (sequence * heads + head) * steps + query, sizes[0] + query - low
+            factors[query - tile], log_sums[at] = _softmax(
+                scores, row, begin, stop, scale, ramp, slope * np.float32(place)
+            )
         for j in range(0, d, WIDTH):
             at, depth = begin * line + j, stop - begin
             _multiply(
@@ -210,7 +228,11 @@ def _attend_few(task, z, past, real, mask, y, log_sums, sizes, scale):
         scores[j - low] = _dot(z, own, z, new + (j - before) * 3 * width + width, d)
     unreal = _some_unreal(low, high, real, mask, sequence, sizes)
     _hide(scores, 0, query, low, 0, stop, unreal, real, mask, sequence, sizes)
-    factor, log_sums[(sequence * heads + head) * steps + query] = _softmax(scores, 0, stop, scale)
+    ramp, slope = _ramp(head, stop, sizes)
+    place = (sequence * heads + head) * steps + query
+    factor, log_sums[place] = _softmax(
+        scores, 0, 0, stop, scale, ramp, slope * np.float32(before + query - low)
+    )
     clear(y, out, out + d)
     first, seen = old + low * 2 * width + width, middle - low
     multiply_row(scores, 0, seen, past, 2 * width, first, y, out, y, out, d)
@@ -220,19 +242,19 @@ def _attend_few(task, z, past, real, mask, y, log_sums, sizes, scale):
 
 
 @helper
-def _weights(weights, slopes, first, stop, log_sum, scale):
-    """Scores and dw become weights w = e^(scale · score - log_sum) and slopes scale · w (dw - Σ w dw); a panel on both sides is zero."""
-    sums, factor, shift = splat(np.float32(0)), splat(scale), splat(-log_sum)
+def _weights(weights, slopes, at, first, stop, log_sum, scale, ramp):
+    """Scores and dw become weights w = e^(x - log_sum) and slopes scale · w (dw - Σ w dw); a panel on both sides is zero."""
+    sums, factor, shift = splat(np.float32(0)), splat(scale), splat(log_sum)
     for j in range(first, stop, LANES):
-        weight = exp_of_negative(fma(factor, load(weights, j), shift))
-        store(weights, j, weight)
-        sums = fma(weight, load(slopes, j), sums)
+        weight = exp_of_negative(fma(factor, load(weights, at + j), load(ramp, j) - shift))
+        store(weights, at + j, weight)
+        sums = fma(weight, load(slopes, at + j), sums)
     mean = splat(total(sums))
-    for j in range(first, stop, LANES):
+    for j in range(at + first, at + stop, LANES):
         store(slopes, j, factor * load(weights, j) * (load(slopes, j) - mean))
     for x in (weights, slopes):
-        clear(x, first - WIDTH, first)
-        clear(x, stop, stop + WIDTH)
+        clear(x, at + first - WIDTH, at + first)
+        clear(x, at + stop, at + stop + WIDTH)
 
 
 @helper
@@ -246,6 +268,7 @@ def _query_gradients(
     width, line = heads * d, _whole(d)
     queries, out = sequence * steps * 3 * width + head * d, sequence * steps * width + head * d
     unreal = _some_unreal(low, _seen(first, last, sizes)[1], real, mask, sequence, sizes)
+    ramp, slope = _ramp(head, _whole(_seen(first, last, sizes)[1] - low), sizes)
     for tile in range(first, last, ROWS):
         begin, stop = _columns(tile, last, low, sizes)
         for j in range(begin, stop, WIDTH):
@@ -260,7 +283,8 @@ def _query_gradients(
             row = score_rows[query] + WIDTH
             _hide(weights, row, query, low, begin, stop, unreal, real, mask, sequence, sizes)
             log_sum = log_sums[(sequence * heads + head) * steps + query]
-            _weights(weights, slopes, row + begin, row + stop, log_sum, scale)
+            log_sum += slope * np.float32(sizes[0] + query - low)
+            _weights(weights, slopes, row, begin, stop, log_sum, scale, ramp)
         for j in range(0, d, WIDTH):
             at, depth, column, end = begin * line + j, stop - begin, queries + j, queries + d
             _multiply(
@@ -357,12 +381,13 @@ def attention(
     heads: int,
     causal: bool,
     window: int,
+    alibi: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     (n, steps, columns), before = z.shape, past.shape[1]
     y, log_sums = memory.empty((n, steps, columns // 3)), memory.empty((n, heads, steps))
     if not y.size:
         return y, log_sums
-    sizes, longest, scale, work = _plan(n, steps, columns // 3, before, heads, causal, window)
+    sizes, longest, scale, work = _plan(n, steps, columns // 3, before, heads, causal, window, alibi)
     given = flat(z), flat(past), flat(real), flags(mask)
     made = y.reshape(-1), log_sums.reshape(-1)
     if steps <= FEW_ROWS:
@@ -385,11 +410,12 @@ def attention_gradient(
     heads: int,
     causal: bool,
     window: int,
+    alibi: bool,
 ) -> np.ndarray:
     (n, steps, columns), before = z.shape, past.shape[1]
     dz = memory.empty(z.shape)
     if dz.size:
-        sizes, longest, scale, work = _plan(n, steps, columns // 3, before, heads, causal, window)
+        sizes, longest, scale, work = _plan(n, steps, columns // 3, before, heads, causal, window, alibi)
         longest = _whole_number(before + steps)
         given = flat(dy), flat(z), flat(past), flat(real), flags(mask), flat(sums)
         rows = _rows(steps, columns // 3, sizes[6], longest + 2 * WIDTH)
@@ -411,14 +437,14 @@ def attention_cache(
 
 
 def _plan(
-    n: int, steps: int, width: int, before: int, heads: int, causal: bool, window: int
+    n: int, steps: int, width: int, before: int, heads: int, causal: bool, window: int, alibi: bool
 ) -> tuple[tuple[int, ...], int, np.float32, int]:
     """The sizes that all helpers take, the longest row of scores of a block, the factor of scores, and the work."""
     d, seen = width // heads, before + steps
     block = -(-steps // (ROWS * max(1, round(steps / BLOCK)))) * ROWS
     if window:
         seen = min(seen, window - 1 + block)
-    sizes = before, steps, heads, d, int(causal), window, block
+    sizes = before, steps, heads, d, int(causal), window, block, int(alibi)
     return sizes, _whole_number(seen), np.float32(1 / math.sqrt(d)), n * steps * seen * width // 8
 
 

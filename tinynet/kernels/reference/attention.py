@@ -5,7 +5,8 @@
 for each head by itself. `z` (n, t, 3 · width) holds the query, the key and the value of each step side by side, each of them the
 vectors of all heads, d = width / heads numbers each. `past` (n, s, 2 · width) holds key and value of s steps before, `real` (n, s) is 0
 where there was none or a masked one; `mask` (n, t), or None for all, says which steps of z are real: the others are seen by none.
-`causal`: a step sees only itself and those before it, with a `window` above 0 only the last `window` of them, itself included.
+`causal`: a step sees only itself and those before it, with a `window` above 0 only the last `window` of them, itself included. `alibi`,
+for causal attention: head h takes 2^(-8 h / heads), h from 1 on, off a score for each step that lies between (Press et al. 2022).
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ def attention(
     heads: int,
     causal: bool,
     window: int,
+    alibi: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(y (n, t, width), 0 where a step sees none; log Σ exp of each step's scores, (n, heads, t), 0 where it sees none)."""
     q, k, v = _by_head(z, past, heads)
-    scores = _scores(q, k, _seen(z, past, real, mask, causal, window))
+    scores = _scores(q, k, alibi, _seen(z, past, real, mask, causal, window))
     top = scores.max(axis=-1, keepdims=True, initial=-np.inf)
     top[top == -np.inf] = 0
     powers = np.exp(scores - top)
@@ -45,11 +47,12 @@ def attention_gradient(
     heads: int,
     causal: bool,
     window: int,
+    alibi: bool,
 ) -> np.ndarray:
     """dz, from dy at y and the log Σ exp that `attention` gave; no gradient flows into the past."""
     q, k, v = _by_head(z, past, heads)
     (dy,) = _split(dy, 1, heads)
-    weights = np.exp(_scores(q, k, _seen(z, past, real, mask, causal, window)) - sums[..., None])
+    weights = np.exp(_scores(q, k, alibi, _seen(z, past, real, mask, causal, window)) - sums[..., None])
     dweights = dy @ v.swapaxes(-1, -2)
     dscores = weights * (dweights - (weights * dweights).sum(axis=-1, keepdims=True))
     dscores /= dy.dtype.type(np.sqrt(q.shape[-1]))
@@ -103,7 +106,12 @@ def _seen(
     return near & flags[:, None, None]
 
 
-def _scores(q: np.ndarray, k: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """q · k / √d, -∞ where a step is not seen."""
-    scores = q @ k.swapaxes(-1, -2) / q.dtype.type(np.sqrt(q.shape[-1]))
+def _scores(q: np.ndarray, k: np.ndarray, alibi: bool, seen: np.ndarray) -> np.ndarray:
+    """q · k / √d, less for those further back; -∞ where a step is not seen."""
+    heads, (t, d) = q.shape[1], q.shape[2:]
+    scores = q @ k.swapaxes(-1, -2) / q.dtype.type(np.sqrt(d))
+    if alibi:
+        back = k.shape[2] - t + np.arange(t)[:, None] - np.arange(k.shape[2])
+        slopes = 2.0 ** (-8 * np.arange(1, heads + 1) / heads)
+        scores -= (slopes[:, None, None] * back).astype(q.dtype)
     return np.where(seen, scores, q.dtype.type(-np.inf))
