@@ -110,7 +110,10 @@ def network(input_shape: tuple[int, int, int], classes: int, arch: str = "resnet
 
 
 def batch_size(samples: int) -> int:
-    """The usual size or up to half more, so that the last batch of an epoch is as full as it can be: batch normalisation needs several pictures."""
+    """The usual size or up to half more, so that the last batch of an epoch is as full as it can be.
+
+    Batch normalisation needs several pictures.
+    """
     size = pictures.BATCH_SIZE if samples >= FEW else SMALL_BATCH
     return max(range(size, size + size // 2), key=lambda each: (samples % each or each) / each)
 
