@@ -85,7 +85,9 @@ def test_the_sentences_on_the_card_are_right(name):
     model = tn.load(name)
     task = tasks.of(model)
     found = task.evaluate(task.read(model.metadata["training"]["data"]))
-    said = [float(part) for part in re.search(r"test set \| ([\d.]+) % of .*, ([\d.]+) % of", card(name)).groups()]
+    said = [
+        float(part) for part in re.search(r"test set \| ([\d.]+) % of .*, ([\d.]+) % of", card(name)).groups()
+    ]
     assert found.exact_match >= SENTENCES[name]
     assert abs(100 * found.exact_match - said[0]) < 0.05 and abs(100 * found.word_accuracy - said[1]) < 0.05
 

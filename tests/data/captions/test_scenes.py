@@ -32,7 +32,9 @@ def drawn(brightness):
 @pytest.fixture(scope="module")
 def data():
     """Scenes whose things are told by their brightness: 40 more for each kind."""
-    clothes = [40 + 8 * (10 + CLOTHES_OF_LABELS[label]) if label in CLOTHES_OF_LABELS else 255 for label in range(10)]
+    clothes = [
+        40 + 8 * (10 + CLOTHES_OF_LABELS[label]) if label in CLOTHES_OF_LABELS else 255 for label in range(10)
+    ]
     return Scenes(drawn([40 + 8 * label for label in range(10)]), drawn(clothes))
 
 
