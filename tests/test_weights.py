@@ -27,6 +27,8 @@ LOSSES = {"shakespeare": 1.47, "shakespeare-gru": 1.52, "shakespeare-rnn": 1.56}
 """Nats a character of the held-out tenth, in windows of 512 characters from a zero state."""
 MASES = {"temperature": 0.7}
 """Of forecasts from all days of the last fifth, in units of the seasonal naive error before it."""
+SENTENCES = {"scenes": 0.95}
+"""Share of sentences that are right word for word, on scenes of things that training never shows together."""
 NAMES = sorted(shipped_models())
 shipped = pytest.mark.parametrize("name", NAMES)
 
@@ -78,8 +80,21 @@ def test_the_error_on_the_card_is_reached(name):
     assert abs(found.mase - said) < 0.002
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name in SENTENCES])
+@pytest.mark.skipif("TINYNET_DATA" not in os.environ, reason="TINYNET_DATA is not set: no pictures here")
+def test_the_sentences_on_the_card_are_right(name):
+    model = tn.load(name)
+    task = tasks.of(model)
+    found = task.evaluate(task.read(model.metadata["training"]["data"]))
+    said = [
+        float(part) for part in re.search(r"test set \| ([\d.]+) % of .*, ([\d.]+) % of", card(name)).groups()
+    ]
+    assert found.exact_match >= SENTENCES[name]
+    assert abs(100 * found.exact_match - said[0]) < 0.05 and abs(100 * found.word_accuracy - said[1]) < 0.05
+
+
 def test_every_shipped_model_has_a_goal():
-    assert set(NAMES) <= GOALS.keys() | LOSSES.keys() | MASES.keys()
+    assert set(NAMES) <= GOALS.keys() | LOSSES.keys() | MASES.keys() | SENTENCES.keys()
 
 
 def test_all_shipped_models_are_small():

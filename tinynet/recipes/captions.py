@@ -39,6 +39,8 @@ FEATURES, UNITS = 160, 192
 DROPOUT, MOMENTUM = 0.1, 0.9
 SMOOTHING, WEIGHT_DECAY = 0.3, 0.3
 """Both keep the network from ruling out what it has never seen together: with smoothed labels no word is taken to be impossible."""
+AVERAGE = 200
+"""Steps of training over which weights are averaged at most: what training leaves open differs from step to step."""
 FACTORS = tuple(2 ** (step / 8) for step in range(-8, 25))
 """Of the logits, that are tried: from a half to eight."""
 SETTLED_BY = 500
@@ -128,6 +130,7 @@ def plan(
         ),
         "validation_data": held_out,
         "early_stopping": EarlyStopping("val_loss", patience=None),
+        "ema": 1 - 1 / AVERAGE,
         "seed": choices.seed,
     }
     height, width = training.x.shape[1:3]

@@ -39,16 +39,12 @@ class Answer(NamedTuple):
 
 
 @dataclass
-class Pictures:
+class CaptionedSamples:
     """Pictures with captions that a model is measured on."""
 
     data: Captioned
     remarks: Sequence[str] = ()
-
-    @property
-    def unreadable(self) -> Sequence[str]:
-        """A sentence for each picture that could not be read."""
-        return self.data.unreadable
+    unreadable: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -71,7 +67,7 @@ class CaptionMeasures:
         return vars(self)
 
 
-class Captions(Task[Pictures, CaptionMeasures]):
+class Captions(Task[CaptionedSamples, CaptionMeasures]):
     """A network that reads a picture and writes a sentence on it."""
 
     name = CAPTION
@@ -97,12 +93,12 @@ class Captions(Task[Pictures, CaptionMeasures]):
         (ids,), (log,) = write(self.model, pixels[None], beams)
         return Answer(self.vocabulary.text(ids), float(np.exp(log)))
 
-    def read(self, data: str) -> Pictures:
+    def read(self, data: str) -> CaptionedSamples:
         """The test set of the scenes, or a folder with pictures and a table of their captions."""
         if data in DATASETS:
             from ..data.datasets import load
 
-            return Pictures(load(data).part("test"))
+            return CaptionedSamples(load(data).part("test"))
         found = read_captioned(data, PictureReader(self.model.inputs[0], self.preparation))
         remarks = [f"note: {text}" for text in found.warnings]
         if count := len(found.unreadable):
@@ -110,9 +106,9 @@ class Captions(Task[Pictures, CaptionMeasures]):
             remarks += found.unreadable
         if was_trained_on(self.model, data):
             remarks.append("note: it was trained on some of these pictures, so this is too optimistic")
-        return Pictures(found, remarks)
+        return CaptionedSamples(found, remarks, found.unreadable)
 
-    def evaluate(self, data: Pictures, beams: int = BEAMS) -> CaptionMeasures:
+    def evaluate(self, data: CaptionedSamples, beams: int = BEAMS) -> CaptionMeasures:
         """How many sentences, and how many words, are as in the captions; and the loss on the captions themselves."""
         from ..training import evaluate
 
@@ -120,7 +116,7 @@ class Captions(Task[Pictures, CaptionMeasures]):
         exact, words = score(self.describe(given.x, beams), given.by_picture())
         before, after = self.vocabulary.encode(given.captions)
         loss = evaluate(self.model, (given.x[given.picture], before), after)["loss"]
-        return CaptionMeasures(exact, words, loss, len(given.x), len(given.unreadable))
+        return CaptionMeasures(exact, words, loss, len(given.x), len(data.unreadable))
 
     def describe(self, x: np.ndarray, beams: int = BEAMS) -> list[str]:
         """The sentences on prepared pictures (n, height, width, channels)."""

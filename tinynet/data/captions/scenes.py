@@ -5,7 +5,7 @@ above or below the second and beside the third: "a three above a bag and right o
 which another thing stands so too, are not drawn: exactly one sentence is right.
 
 Some kinds of things are kept apart. Those that a scene of the test set shows together never meet in training or validation: a
-network that only remembers which things go together fails there.
+network that only remembers which things go together fails there. Validation scenes show other pictures of the pairs in training.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ SIDE = 64
 """Pixels of a scene's side. Things have the size of their own pictures, less the empty border."""
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 CLOTHES = ("shirt", "trousers", "dress", "shoe", "bag")
-CLOTHES_OF_LABELS = (0, 1, 0, 2, 0, 3, 0, 3, 4, 3)
-"""Which of the clothes each label of Fashion-MNIST is: T-shirt, pullover, coat and shirt are shirts; sandal, sneaker and boot shoes."""
+CLOTHES_OF_LABELS = {0: 0, 2: 0, 1: 1, 3: 2, 5: 3, 7: 3, 9: 3, 8: 4}
+"""Which of the clothes a label of Fashion-MNIST is: T-shirts and pullovers are shirts; sandals, sneakers and boots shoes. Coats and
+buttoned shirts, which look like dresses, are left out.
+"""
 KINDS = (*DIGITS, *CLOTHES)
 PHRASES = {"eight": "an eight", "trousers": "trousers"}
 """Kinds that do not follow "a"."""
@@ -80,12 +82,12 @@ def _things(digits: Dataset, fashion: Dataset, part: str) -> list[np.ndarray]:
     """For each kind, the pictures (n, 28, 28) of it that a part is made of."""
     rows = slice(-KEPT_BACK, None) if part == "validation" else slice(None, -KEPT_BACK)
     found = []
-    for source, kind_of in ((digits, range(10)), (fashion, CLOTHES_OF_LABELS)):
+    for source, kinds in ((digits, {label: label for label in range(10)}), (fashion, CLOTHES_OF_LABELS)):
         x, y = (
             (source.x_test, source.y_test) if part == "test" else (source.x_train[rows], source.y_train[rows])
         )
-        y = np.array(kind_of)[y]
-        found += [x[y == kind, ..., 0] for kind in range(max(kind_of) + 1)]
+        kind = np.array([kinds.get(label, -1) for label in range(10)])[y]
+        found += [x[kind == each, ..., 0] for each in sorted(set(kinds.values()))]
     return found
 
 
@@ -155,15 +157,13 @@ def phrase(name: str) -> str:
 # ---- which things meet ----
 
 
-def part_of(a: int, b: int) -> str:
-    """The part whose scenes show two kinds, given by their numbers, together.
+def is_for_test(a: int, b: int) -> bool:
+    """Whether two kinds, given by their numbers, meet in the test set only: 15 of the 105 pairs, those with the same remainder by 5.
 
-    Of the 105 pairs of kinds, the 15 with the same remainder by 5 are kept for the test, the 15 with the same quotient by 3 for
-    validation. Either way they are pairs within groups of three, so that scenes of three things can be made of them.
+    They are the pairs within five groups of three, so that scenes of three things can be made of them, and each kind has two such
+    partners and twelve others.
     """
-    if a % 5 == b % 5:
-        return "test"
-    return "validation" if a // 3 == b // 3 else "training"
+    return a % 5 == b % 5
 
 
 @functools.cache
@@ -172,6 +172,6 @@ def groups(part: str, size: int) -> np.ndarray:
     found = [
         kinds
         for kinds in permutations(range(len(KINDS)), size)
-        if all(part_of(*pair) == part for pair in combinations(kinds, 2))
+        if all(is_for_test(*pair) == (part == "test") for pair in combinations(kinds, 2))
     ]
     return np.array(found)
