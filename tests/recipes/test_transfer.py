@@ -108,8 +108,8 @@ def test_the_command_says_what_is_frozen_and_what_is_new(base, folder, tmp_path)
     assert status == 0
     lines = [" ".join(line.split()) for line in said.splitlines()]
     for line in (
-        f"1 conv2d_1 40 of {base}, frozen", f"2 batch_norm_1 8 of {base}, frozen", f"3 max_pool2d_1 0 of {base}",
-        f"5 dense_1 486 of {base}, fine-tuned", "6 output new",
+        f"1 conv2d_1 40 from {base}, frozen", f"2 batch_norm_1 8 from {base}, frozen", f"3 max_pool2d_1 0 from {base}",
+        f"5 dense_1 486 from {base}, fine-tuned", "6 output new",
     ):  # fmt: skip
         assert line in lines
     assert json.loads(run("info", tmp_path / "m.npz", "--json")[1])["metadata"]["training"]["freeze"] == 2

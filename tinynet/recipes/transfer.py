@@ -88,7 +88,7 @@ class Base:
         cells = [("", "layer", "parameters", "")]
         for number, (name, layer) in enumerate(self.layers.items(), 1):
             how = "frozen" if number <= self.frozen else "fine-tuned"
-            said = f"of {self.name}, {how}" if layer.parameters else f"of {self.name}"
+            said = f"from {self.name}, {how}" if layer.parameters else f"from {self.name}"
             cells.append((str(number), name, f"{layer.parameter_count():,}", said))
         return [*table([*cells, (str(len(cells)), "output", "", output)], left=(1, 3))]
 
