@@ -2,9 +2,9 @@
 
     python -m bench.transformer [SECONDS [TEXT]]
 
-First the speeds beside PyTorch, which trains its `nn.TransformerEncoder` and writes in a loop that keeps keys and values, as ours
-does. With SECONDS, both networks of the recipe are then trained for about so long each, whole epochs of a whole cosine decay,
-and measured on the last tenth of the text, which neither has seen.
+First the speeds beside PyTorch, which trains its `nn.TransformerEncoder` with learnt positions, and writes in a loop that keeps keys
+and values, as ours does. With SECONDS, both networks of the recipe are then trained for about so long each, whole epochs of a
+whole cosine decay, and measured on the last tenth of the text, which neither has seen.
 """
 
 from __future__ import annotations
