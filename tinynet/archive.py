@@ -24,8 +24,8 @@ from .errors import TinynetError
 
 FREE_BYTES, EXPANSION = 64 << 20, 20
 """A file unpacks to at most 64 MiB and 20 times its own bytes."""
-LONG_TEXT = 1 << 16
-"""Bytes of a text's entry from which it is deflated when it is written."""
+SMALL, LARGE = 1 << 10, 1 << 30
+"""Bytes of an array up to which its header is a good part of its entry, and from which an entry needs ZIP's larger fields."""
 LONGEST_TEXT, TEXT_COST = 16 << 20, 12
 """Most bytes of a text entry, and the bytes of memory that each takes while the text is read and parsed."""
 MOST_ENTRIES, LONGEST_NAME, MOST_AXES = 50_000, 1_000, 32
@@ -368,16 +368,17 @@ def _read_header(stream: _Stream) -> tuple[tuple[int, ...], bool, np.dtype]:
 
 
 def write_arrays(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write an `.npz` as `np.savez` does, but so that a full disk leaves no half-open ZIP behind, and long texts deflated.
+    """Write an `.npz` as `np.savez` does, but so that a full disk leaves no half-open ZIP behind, and with texts and small arrays deflated.
 
-    A text takes four bytes per character; numbers are as good as random, and would only take longer to read.
+    A text takes four bytes per character, and a header has many blanks; other numbers are as good as random, and would only take
+    longer to read.
     """
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
             array, entry = np.asanyarray(array), zipfile.ZipInfo(f"{name}.npy")
-            if array.dtype.kind == "U" and array.nbytes > LONG_TEXT:
+            if array.dtype.kind == "U" or array.nbytes <= SMALL:
                 entry.compress_type = zipfile.ZIP_DEFLATED
-            with archive.open(entry, "w", force_zip64=True) as stream:
+            with archive.open(entry, "w", force_zip64=array.nbytes >= LARGE) as stream:
                 np.lib.format.write_array(stream, array, allow_pickle=False)
 
 

@@ -34,6 +34,7 @@ ARCHITECTURES = {
     "resnet": Architecture("a residual network"),
     "inception": Architecture("an Inception network"),
     "mobilenet": Architecture("a MobileNet"),
+    "nano": Architecture("a CNN of fewer than 1,000 parameters"),
 }
 RULES = {
     "text": Rule(
@@ -46,7 +47,7 @@ RULES = {
         "pictures are grids: neighbouring pixels belong together, wherever they are, which is what a CNN assumes, be it residual or plain",
     ),
     "small grid": Rule(
-        ("cnn", "resnet", "inception", "mobilenet", "lstm", "gru", "rnn"),
+        ("cnn", "resnet", "inception", "mobilenet", "nano", "lstm", "gru", "rnn"),
         "pictures are grids, which a CNN reads best; small ones can also be read row by row",
     ),
     "rows": Rule(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,17 @@ from ..data.datasets import load_digits
 from ..data.pictures.augment import DIGITS
 from ..data.pictures.digit.printed import printed_digits, printed_letters
 from ..data.pictures.digit.scan import as_scans
+from ..layers import (
+    Activation,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Flatten,
+    Layer,
+    MaxPool2D,
+    SeparableConv2D,
+)
 from ..tasks.base import PICTURES
 from . import picture_rows, pictures
 from .base import RECURRENT, Choices, Plan, Recipe
@@ -20,6 +32,8 @@ WEIGHT_DECAY = 0.15
 """Weight decay of the CNN: without it the validation loss rises as soon as the learning rate falls."""
 EACH_STYLE, DIGIT_TIMES, LETTER_TIMES = 12, 2, 2
 """Drawn pictures per style of a printed digit or letter, and how often an epoch repeats them."""
+NANO, NANO_EPOCHS, NANO_LEARNING_RATE = "nano", 40, 1e-2
+"""The architecture of fewest parameters: it is too small to remember its training pictures, so none are drawn or changed for it."""
 SCANS = 4_000
 """Training digits that are also shown as small scans of them look."""
 
@@ -49,9 +63,30 @@ class Digits(Recipe):
         if choices.arch in RECURRENT:
             about = "reads one handwritten digit"
             return picture_rows.plan("digits", choices, training, validation, **usual, about=about)
+        if choices.arch == NANO:
+            about = "reads one handwritten digit, with fewer than 1,000 parameters"
+            usual |= {"epochs": NANO_EPOCHS, "augment": None, "layers": nano(len(found.labels))}
+            settings = replace(choices, learning_rate=choices.learning_rate or NANO_LEARNING_RATE)
+            return pictures.plan("digits", settings, training, validation, **usual, about=about)
         training, about = with_prints_and_scans(*training), "reads one handwritten or printed digit"
         usual["weight_decay"] = WEIGHT_DECAY
         return pictures.plan("digits", choices, training, validation, **usual, about=about)
+
+
+def nano(classes: int) -> list[Layer]:
+    """910 parameters: what a network costs is mixing channels at each place of a kernel, so one layer looks and the next one mixes.
+
+    Separable convolutions (Chollet, "Xception", 2017); the last depthwise one weighs the places of what is left of the map.
+    """
+    block = [*normalised(Conv2D(7, 3, use_bias=False)), MaxPool2D(2)]
+    block += [*normalised(SeparableConv2D(12, 3, use_bias=False)), MaxPool2D(2)]
+    block += normalised(SeparableConv2D(16, 3, use_bias=False))
+    return [*block, DepthwiseConv2D(3), Flatten(), Dense(classes, activation="softmax")]
+
+
+def normalised(layer: Layer) -> list[Layer]:
+    """A layer, batch normalisation, ReLU."""
+    return [layer, BatchNorm(), Activation("relu")]
 
 
 def with_prints_and_scans(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
