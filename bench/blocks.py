@@ -1,7 +1,8 @@
 """How fast are residual, Inception and mobile networks: a training step beside PyTorch, inference beside ONNX Runtime?
 
 The networks of recipes/blocks.py, for pictures of clothes (28×28×1) and of flowers (64×64×3). The peers have the same layers and weights,
-and their outputs must agree. PyTorch trains on pictures in its faster memory format, channels last.
+and their outputs must agree. PyTorch trains on pictures in its faster memory format, channels
+last. Takes a few minutes.
 
     python -m bench.blocks [--rounds N]
 """
@@ -10,26 +11,21 @@ from __future__ import annotations
 
 import argparse
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 import tinynet as tn
 from tinynet.kernels import device
-from tinynet.recipes import blocks
+from tinynet.recipes.blocks import NETWORKS
 
 from .cnn import step_function
 from .measure import THREADS, alternate, faster, machine, milliseconds, table
 
-HEAD = ("network", "parameters", "training step, batch 64", "PyTorch", "result", "inference, batch 256", "ONNX Runtime", "result",
+HEAD = ("network", "parameters", "training step, batch 64", "PyTorch", "result", "inference, batch 64", "ONNX Runtime", "result",
         "inference, batch 1", "ONNX Runtime", "result")  # fmt: skip
 CLASSES = 10
-NETWORKS: dict[str, Callable[..., list]] = {
-    "residual": blocks.residual,
-    "inception": blocks.inception,
-    "mobile": blocks.mobile,
-}
 SHAPES = (28, 28, 1), (64, 64, 3)
 
 
@@ -46,79 +42,98 @@ def network(name: str, shape: tuple[int, int, int]) -> tn.Sequential:
 
 def torch_of(layer: Any, in_shape: tuple[int, ...]) -> Any:
     """The layer as a PyTorch module, pictures channels first, with copies of its arrays; a softmax at the end is left to the loss."""
-    import torch
     from torch import nn
 
-    class Sum(nn.Module):
-        """x + f(x)."""
-
-        def __init__(self, inner: Any, projection: Any) -> None:
-            super().__init__()
-            self.inner, self.projection = inner, projection
-
-        def forward(self, x: Any) -> Any:
-            """The output."""
-            return self.inner(x) + self.projection(x)
-
-    class Concat(nn.Module):
-        """Branches side by side."""
-
-        def __init__(self, branches: list[Any]) -> None:
-            super().__init__()
-            self.branches = nn.ModuleList(branches)
-
-        def forward(self, x: Any) -> Any:
-            """The output."""
-            return torch.cat([branch(x) for branch in self.branches], 1)
-
-    class Mean(nn.Module):
-        """Over the whole map."""
-
-        def forward(self, x: Any) -> Any:
-            """The output."""
-            return x.mean(dim=(2, 3))
-
-    def chain(layers: list[Any], shape: tuple[int, ...]) -> Any:
-        made = []
-        for inner in layers:
-            made.append(torch_of(inner, shape))
-            shape = inner.compute_output_shape(shape)
-        return nn.Sequential(*made)
-
-    arrays = {name: torch.tensor(value) for name, value in {**layer.parameters, **layer.statistics}.items()}
     if isinstance(layer, tn.Residual):
         projection = torch_of(layer.projection, in_shape) if layer.projection else nn.Identity()
-        return Sum(chain(list(layer.layers), in_shape), projection)
+        return _branches([_chain(layer.layers, in_shape), projection], torch_add)
     if isinstance(layer, tn.Parallel):
-        return Concat([torch_of(branch, in_shape) for branch in layer.layers])
+        return _branches([torch_of(branch, in_shape) for branch in layer.layers], torch_concatenate)
     if hasattr(layer, "layers"):
-        return chain(list(layer.layers), in_shape)
+        return _chain(layer.layers, in_shape)
     if isinstance(layer, (tn.Conv2D, tn.DepthwiseConv2D)):
-        return _convolution(layer, arrays, in_shape)
+        return _convolution(layer, in_shape)
     if isinstance(layer, tn.BatchNorm):
         made = nn.BatchNorm2d(in_shape[-1], layer.epsilon, 1 - layer.momentum)
-        made.load_state_dict(
-            {
-                "weight": arrays["gamma"], "bias": arrays["beta"], "running_mean": arrays["moving_mean"],
-                "running_var": arrays["moving_variance"], "num_batches_tracked": torch.tensor(0),
-            }
-        )  # fmt: skip
+        names = (
+            ("weight", "gamma"),
+            ("bias", "beta"),
+            ("running_mean", "moving_mean"),
+            ("running_var", "moving_variance"),
+        )
+        _set(made, {theirs: {**layer.parameters, **layer.statistics}[ours] for theirs, ours in names})
         return made
     if isinstance(layer, tn.MaxPool2D):
-        ahead, behind = (window // 2 for window in layer.pool_size), layer.strides
-        if layer.strides == (1, 1) or in_shape[0] % 2:
-            return nn.MaxPool2d(layer.pool_size, behind, tuple(ahead))
-        return nn.Sequential(
-            nn.ZeroPad2d((0, 1, 0, 1)), nn.MaxPool2d(layer.pool_size, behind)
-        )  # behind a ReLU
+        return _pooling(layer, in_shape)
     if isinstance(layer, tn.Dense):
         made = nn.Linear(in_shape[-1], layer.units)
-        made.load_state_dict({"weight": arrays["kernel"].T.contiguous(), "bias": arrays["bias"]})
+        _set(made, {"weight": layer.parameters["kernel"].T, "bias": layer.parameters["bias"]})
         return made
-    return Mean() if isinstance(layer, tn.GlobalAveragePool2D) else nn.ReLU()
+    return _branches([nn.Identity()], torch_mean) if isinstance(layer, tn.GlobalAveragePool2D) else nn.ReLU()
 
 
-def _convolution(layer: Any, arrays: dict[str, Any], in_shape: tuple[int, ...]) -> Any:
+def _set(module: Any, arrays: dict[str, np.ndarray]) -> None:
+    import torch
+
+    found = {name: torch.tensor(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    module.load_state_dict(found, strict=False)
+
+
+def torch_add(outputs: list[Any]) -> Any:
+    """x + f(x)."""
+    return outputs[0] + outputs[1]
+
+
+def torch_concatenate(outputs: list[Any]) -> Any:
+    """Branches side by side."""
+    import torch
+
+    return torch.cat(outputs, 1)
+
+
+def torch_mean(outputs: list[Any]) -> Any:
+    """Over the whole map."""
+    return outputs[0].mean(dim=(2, 3))
+
+
+def _branches(modules: list[Any], merge: Callable[[list[Any]], Any]) -> Any:
+    """Modules that read the same input, and what is made of their outputs."""
+    from torch import nn
+
+    class Branches(nn.Module):
+        """See above."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.branches = nn.ModuleList(modules)
+
+        def forward(self, x: Any) -> Any:
+            """The output."""
+            return merge([branch(x) for branch in self.branches])
+
+    return Branches()
+
+
+def _chain(layers: Sequence[Any], shape: tuple[int, ...]) -> Any:
+    from torch import nn
+
+    made = []
+    for inner in layers:
+        made.append(torch_of(inner, shape))
+        shape = inner.compute_output_shape(shape)
+    return nn.Sequential(*made)
+
+
+def _pooling(layer: Any, in_shape: tuple[int, ...]) -> Any:
+    """Max-pooling behind a ReLU, where zeros never win; "same" pads an even size more behind than ahead."""
+    from torch import nn
+
+    if layer.strides == (1, 1) or in_shape[0] % 2:
+        return nn.MaxPool2d(layer.pool_size, layer.strides, tuple(window // 2 for window in layer.pool_size))
+    return nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.MaxPool2d(layer.pool_size, layer.strides))
+
+
+def _convolution(layer: Any, in_shape: tuple[int, ...]) -> Any:
     """A convolution; where "same" pads more behind than ahead, the padding is a module of its own."""
     from torch import nn
 
@@ -126,12 +141,13 @@ def _convolution(layer: Any, arrays: dict[str, Any], in_shape: tuple[int, ...]) 
     ((top, bottom), (left, right)), strides = layer.geometry(in_shape[:2])[1], layer.strides
     even = top == bottom and left == right
     groups = channels if isinstance(layer, tn.DepthwiseConv2D) else 1
-    kernel = arrays["kernel"] if groups == 1 else arrays["depthwise_kernel"].movedim(2, 3)
+    own = layer.parameters
+    kernel = own["kernel"] if groups == 1 else own["depthwise_kernel"].swapaxes(2, 3)
     made = nn.Conv2d(
         channels, layer.output_channels(channels), layer.kernel_size, strides,
         (max(top, 0), max(left, 0)) if even else 0, groups=groups, bias=layer.use_bias,
     )  # fmt: skip
-    made.load_state_dict({"weight": kernel.permute(3, 2, 0, 1).contiguous()})
+    _set(made, {"weight": kernel.transpose(3, 2, 0, 1)})
     return made if even else nn.Sequential(nn.ZeroPad2d((left, right, top, bottom)), made)
 
 
@@ -141,7 +157,7 @@ def onnx_session(module: Any, shape: tuple[int, int, int]) -> Any:
     import torch
 
     module.eval()
-    file = io.BytesIO()
+    file: Any = io.BytesIO()
     x = torch.zeros((2, shape[2], *shape[:2]))
     names = {"input_names": ["x"], "output_names": ["y"], "dynamic_axes": {"x": {0: "n"}, "y": {0: "n"}}}
     torch.onnx.export(module, (x,), file, dynamo=False, opset_version=17, **names)
@@ -193,7 +209,7 @@ def row(name: str, shape: tuple[int, int, int], rounds: int) -> tuple[str, ...]:
     module = torch_of(net, shape)
     session = onnx_session(module, shape)
     many, one = (
-        inference(net, session, 256, max(rounds // 4, 1)),
+        inference(net, session, 64, rounds),
         inference(net, session, 1, 4 * rounds),
     )
     step = training(net, module, rounds)

@@ -192,6 +192,29 @@ def test_frozen_normalisation_is_not_folded_in_training_where_its_layer_learns()
 
 
 @pytest.mark.parametrize("device", ["reference", "cpu"])
+def test_normalisation_that_is_frozen_later_uses_its_moving_averages_in_training_though_a_relu_is_behind(
+    device,
+):
+    tn.set_device(device)
+    nets = [tn.Sequential([tn.BatchNorm(), tn.Activation("relu"), tn.Dense(2)], (3,), seed=1) for _ in "ab"]
+    x, context = (
+        np.random.default_rng(0).standard_normal((6, 3), np.float32),
+        Context(tn.kernels.device.backend(), training=True),
+    )
+    found = []
+    for net in (nets[0], apart(nets[1])):
+        randomise(net.layers[0], np.random.default_rng(1), np.float32)
+        net.layers[0].trainable = False
+        before = net.layers[0].statistics["moving_mean"].copy()
+        y, kept = net.forward(x, context)
+        dx, gradients = net.backward(np.ones_like(y), kept, context)
+        assert np.array_equal(before, net.layers[0].statistics["moving_mean"])
+        found.append([y, dx, *gradients.values()])
+    for one, other in zip(*found, strict=True):
+        close(one, other, 1e-5)
+
+
+@pytest.mark.parametrize("device", ["reference", "cpu"])
 def test_behind_a_mask_normalisation_of_sequences_is_folded_too(device):
     tn.set_device(device)
     layers = [tn.Conv1D(3, 2, padding="same"), tn.BatchNorm(), tn.Activation("relu"), tn.MaxPool1D(2)]

@@ -81,7 +81,7 @@ def _steps(layers: Sequence[tuple[str, Layer]], inference: bool) -> Iterator[Ste
                 step, count = EmbeddingAndRecurrent(name, first, follower, followers[0]), 2
                 name = follower
         elif isinstance(first, BatchNorm) and followers and _is_relu(followers[0]):
-            step, count = _twin(first, rectify=True), 2
+            step, count = BatchNormAndReLU(first), 2
         elif isinstance(first, tuple(FOLDED_INTO)):
             step, count = _linear(first, followers, inference)
         yield Step(index, name, step, tuple(layer for _, layer in layers[index : index + count]))
@@ -92,7 +92,7 @@ def _is_relu(layer: Layer) -> bool:
     return isinstance(layer, Activation) and layer.activation == "relu"
 
 
-def _linear(first: Any, followers: list[Layer], inference: bool) -> tuple[Layer, int]:
+def _linear(first: Any, followers: list[Any], inference: bool) -> tuple[Layer, int]:
     """A dense layer or convolution, with the batch normalisation, the activation and the pooling behind it; and how many layers that is."""
     step, norm, count = first, None, 1
 
@@ -132,6 +132,28 @@ def without_activation(layer: Layer) -> Layer:
     if layer.last is not None:
         return layer.with_last(without_activation(layer.last))
     return _twin(layer, activation="linear")
+
+
+class BatchNormAndReLU(Layer):
+    """Batch normalisation and the ReLU behind it as one step, which reads and writes the memory between them once less."""
+
+    streamable = True
+
+    def __init__(self, norm: BatchNorm) -> None:
+        self.norm = norm
+        self.parameters, self.statistics = norm.parameters, norm.statistics
+
+    def flops(self, input_shape: Shape) -> int:
+        return self.norm.flops(input_shape)
+
+    def forward(self, x: np.ndarray, context: Context) -> tuple[np.ndarray, Any]:
+        both = _twin(self.norm, rectify=True)  # made anew, since the layer may have been frozen meanwhile
+        y, saved = both.forward(x, context)
+        return y, (both, saved)
+
+    def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[np.ndarray, Gradients]:
+        both, own = saved
+        return both.backward(dy, own, context)
 
 
 class Folded(Layer):
