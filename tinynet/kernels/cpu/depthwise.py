@@ -1,8 +1,8 @@
 """Depthwise convolution and its gradients, vectors along the channels.
 
-Nine multiply-adds a number are too few to keep the multipliers busy: bound by the memory that pictures come from. So padding
-is not copied into them, as `conv2d` does: taps that lie outside are left out, and in the usual window, 3 × 3, the pixels that
-have all nine go through a loop of their own, whose weights stay in registers.
+Nine multiply-adds per number are too few to keep the multipliers busy: bound by memory and caches. So padding is not copied into the
+pictures, as `conv2d` does: taps that lie outside are left out, and where windows lie inside, those of FOUR neighbours are
+summed side by side, the last of a line once more if need be.
 
 Blocking: a task is one line of output pixels, whose three lines of input lie in L1. The gradient of the input is, where strides are
 1, the depthwise convolution of dz with the kernel turned round; else each line of dx collects what it was read by. The gradient
@@ -99,9 +99,12 @@ def _convolve(task, x, kernel, bias, y, sizes, slope):
     (first, _), (_, last) = _outputs_inside(sizes, 0), _outputs_inside(sizes, kw - 1)
     below_zero, j = splat(slope), 0
     while j < width:
+        inside = first <= j < last and last - first >= FOUR
+        if inside:
+            j = min(j, last - FOUR)
         column = j * sx - left
         at, out = ((image * h + row) * w + column) * c, (task * width + j) * c
-        if first <= j and j + FOUR <= last:
+        if inside:
             for k in range(0, c, LANES):
                 part, start = c - k, load_until(bias, k, c)
                 taps = sizes, above * kw, below * kw, TABLE + 2 * kw, start, part
