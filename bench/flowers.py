@@ -39,7 +39,8 @@ def rows(found: FolderData, choices: Choices, only_recipe: bool) -> Iterator[tup
         made = folder.plan("flowers", choices, known)
         if name == "plain CNN":
             made.model = pictures.network(x.shape[1:], found.labels, dropout=0.25, seed=choices.seed)
-        print(f"{name}: {made.reason}, {made.settings['epochs']} epochs", flush=True)
+        epochs, size = made.settings["epochs"], f"{x.shape[1]}×{x.shape[2]}"
+        print(f"{name}: {len(made.x):,} pictures of {size}, {epochs} epochs", flush=True)
         start = time.monotonic()
         history = made.fit(verbose=True)
         minutes = (time.monotonic() - start) / 60

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 import tinynet as tn
-from tinynet import recipes
+from tinynet import recipes, tasks
 from tinynet.data.pictures.augment import CHARACTERS, PHOTOS
 from tinynet.data.pictures.samples import LONG_SIDES, MANY, PictureReader
 from tinynet.layers import Chain
@@ -37,9 +39,15 @@ def test_a_small_folder_is_learned_and_new_pictures_are_told_apart(tmp_path):
     assert history.kept_epoch == 60  # the last, at a rate near 0: two pictures cannot choose one
     made.model.save(tmp_path / "few.npz")
     model = tn.load(tmp_path / "few.npz")
-    files = sorted((tmp_path / "new").rglob("*.png"))
-    right = [model.classify(file)[0][0] == file.parent.name for file in files]
-    assert np.mean(right) >= 0.9
+    task = tasks.of(model)
+    data = task.read(str(tmp_path / "new"))
+    assert task.evaluate(data).measured["accuracy"] >= 0.9
+    ranking = model.classify(next((tmp_path / "new" / "lying").iterdir()), top=2)
+    assert sorted(label for label, _ in ranking) == ["STANDING", "lying"]
+    assert sum(probability for _, probability in ranking) == pytest.approx(1)
+    exchanged = replace(data, y=1 - data.y)
+    shown = task.save_misread(str(tmp_path / "errors.png"), exchanged, task.evaluate(exchanged))
+    assert shown >= 36 and len(Image.open(tmp_path / "errors.png").getcolors(1 << 20)) > 256  # in colour
 
 
 @pytest.mark.parametrize(
