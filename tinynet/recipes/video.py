@@ -2,8 +2,9 @@
 
 A frame is a grid, which a CNN reads, the same at each step. It sees the frame before as well, as further channels: what moves is then
 seen where it moves, which a few clips are enough to learn from. Its last map is taken twice: the largest of each channel, since a
-movement is the same everywhere, and flattened, since where things stand changes from frame to frame. Frames follow each other in a sequence of any length: a recurrent layer
-carries along what it saw before (Donahue et al., "Long-term recurrent convolutional networks", 2015).
+movement is the same everywhere, and flattened, since where things stand changes from frame to frame. Frames follow each other in a
+sequence of any length: a recurrent layer carries along what it saw before (Donahue et al., "Long-term recurrent convolutional
+networks", 2015).
 """
 
 from __future__ import annotations
