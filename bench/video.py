@@ -127,14 +127,16 @@ def torch_network() -> Any:
             for before, filters in zip((2, *FILTERS), FILTERS, strict=False):
                 conv = nn.Conv2d(before, filters, 3, padding="same")
                 reads += [conv, nn.ReLU(), nn.MaxPool2d(2), nn.BatchNorm2d(filters, momentum=0.1)]
-            reads += [nn.Flatten(), nn.Dropout(DROPOUT), nn.Linear(FILTERS[-1] * 16, FEATURES), nn.ReLU()]
-            self.reads, self.dropout = nn.Sequential(*reads), nn.Dropout(DROPOUT)
-            self.cell = nn.GRU(FEATURES, UNITS, batch_first=True)
+            places = nn.Flatten(), nn.Dropout(DROPOUT), nn.Linear(FILTERS[-1] * 16, FEATURES), nn.ReLU()
+            self.reads, self.places = nn.Sequential(*reads), nn.Sequential(*places)
+            self.dropout = nn.Dropout(DROPOUT)
+            self.cell = nn.GRU(FEATURES + FILTERS[-1], UNITS, batch_first=True)
             self.output = nn.Linear(UNITS, len(LABELS))
 
         def forward(self, x: Any) -> Any:
-            seen = self.reads(x.flatten(0, 1)).reshape(*x.shape[:2], FEATURES)
-            h, _ = self.cell(self.dropout(seen))
+            maps = self.reads(x.flatten(0, 1))
+            seen = torch.cat([self.places(maps), maps.amax((2, 3))], 1)
+            h, _ = self.cell(self.dropout(seen.reshape(*x.shape[:2], -1)))
             return self.output(self.dropout(h[:, -1]))
 
     return Model()

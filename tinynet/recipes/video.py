@@ -1,9 +1,10 @@
 """Clips: `tinynet train moving-digits` or FOLDER, then `tinynet classify` with the model that this makes.
 
 A frame is a grid, which a CNN reads, the same at each step. It sees the frame before as well, as further channels: what moves is then
-seen where it moves, which a few clips are enough to learn from. Where things stand matters too, since that changes from frame to
-frame, so the last map is flattened, not averaged. Frames follow each other in a sequence of any length: a recurrent layer
-carries along what it saw before (Donahue et al., "Long-term recurrent convolutional networks", 2015).
+seen where it moves, which a few clips are enough to learn from. Its last map is taken twice: the largest of each channel, since a
+movement is the same everywhere, and flattened, since where things stand changes from frame to frame. Frames follow each other in a
+sequence of any length: a recurrent layer carries along what it saw before (Donahue et al., "Long-term recurrent convolutional
+networks", 2015).
 """
 
 from __future__ import annotations
@@ -23,7 +24,18 @@ from ..data.video.augment import CLIPS, MOVING, ClipAugment
 from ..data.video.moving_digits import LENGTHS, SIDE, MovingDigits, moving
 from ..data.video.prepare import Preparation, mean_frames
 from ..data.video.samples import ClipReader, holds_clips
-from ..layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Masking, MaxPool2D, TimeDistributed
+from ..layers import (
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalMaxPool2D,
+    Masking,
+    MaxPool2D,
+    Parallel,
+    TimeDistributed,
+)
 from ..layers.base import Layer
 from ..sequential import Sequential
 from ..tasks.base import VIDEO
@@ -121,14 +133,15 @@ def network(
 
 
 def frame_layers(preparation: Preparation) -> list[Layer]:
-    """Convolutions over a frame, pooled until the map is small, and a dense layer."""
+    """Convolutions over a frame, pooled until the map is small; what is where in it, and what is anywhere."""
     reads: list[Layer] = []
     height, width = preparation.height, preparation.width
     for filters in FILTERS:
         pool = 1 + (height > SMALLEST_MAP), 1 + (width > SMALLEST_MAP)
         reads += [Conv2D(filters, 3, activation="relu", padding="same"), MaxPool2D(pool), BatchNorm(MOMENTUM)]
         height, width = height // pool[0], width // pool[1]
-    return [*reads, Flatten(), Dropout(DROPOUT), Dense(FEATURES, activation="relu")]
+    places = Sequential([Flatten(), Dropout(DROPOUT), Dense(FEATURES, activation="relu")])
+    return [*reads, Parallel([places, GlobalMaxPool2D()])]
 
 
 def plan(
