@@ -121,11 +121,7 @@ def test_units_are_of_recurrent_layers(monkeypatch, tmp_path):
     ):
         plan("digits", Choices(units=3))
     with pytest.raises(
-<<<<<<< HEAD
-        TinynetError, match=r"^arch transformer does not fit this data; choose auto or cnn or resnet"
-=======
         TinynetError, match=r"^arch transformer does not fit this data; choose auto or cnn or "
->>>>>>> attention
     ):
         plan("digits", Choices(arch="transformer"))
     tn.set_device("reference")
