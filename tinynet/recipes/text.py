@@ -52,7 +52,7 @@ TRAINING_STEPS = {"lstm": 3200, "gru": 3200, "rnn": 9600, "transformer": 3200}
 """Steps that are enough for a million characters; a short text is read more often."""
 EPOCHS = (3, 60)
 """Fewest and most times that a text is read."""
-PEAK_LEARNING_RATE = {"lstm": 3e-3, "gru": 3e-3, "rnn": 4e-3, "transformer": 2e-3}
+PEAK_LEARNING_RATE = {"lstm": 3e-3, "gru": 3e-3, "rnn": 4e-3, "transformer": 5e-3}
 WARM_UP = 0.05
 """Fraction of all training steps, at most WARM_UP_STEPS."""
 WARM_UP_STEPS = 200
