@@ -20,13 +20,14 @@ import numpy as np
 from tinynet.data.folders import FolderData, load_folder, stratified_split
 from tinynet.data.pictures.samples import PictureReader
 from tinynet.kernels import device
-from tinynet.recipes import folder, pictures
+from tinynet.recipes import folder
 from tinynet.recipes.base import Choices
 from tinynet.recipes.scores import likely_range
 
 from .measure import THREADS, machine, table
 
 TEST = 0.2
+NETWORKS = {"recipe": "auto", "plain CNN": "cnn"}
 HEAD = ("network", "parameters", "minutes", "validation", "test", "95 % interval")
 
 
@@ -35,10 +36,8 @@ def rows(found: FolderData, choices: Choices, only_recipe: bool) -> Iterator[tup
     training, test = stratified_split(found.y, TEST, seed=0)
     known = replace(found, x=found.x[training], y=found.y[training])
     x, y = found.x[test], found.y[test]
-    for name in ("recipe",) if only_recipe else ("recipe", "plain CNN"):
-        made = folder.plan("flowers", choices, known)
-        if name == "plain CNN":
-            made.model = pictures.network(x.shape[1:], found.labels, dropout=0.25, seed=choices.seed)
+    for name, arch in list(NETWORKS.items())[: 1 if only_recipe else None]:
+        made = folder.plan("flowers", replace(choices, arch=arch), known)
         epochs, size = made.settings["epochs"], f"{x.shape[1]}×{x.shape[2]}"
         print(f"{name}: {len(made.x):,} pictures of {size}, {epochs} epochs", flush=True)
         start = time.monotonic()
