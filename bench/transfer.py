@@ -2,7 +2,8 @@
 
 Pictures of other classes than the base's, drawn anew for each seed; measured on pictures that no training has seen. Beside the
 network that `tinynet train` makes from scratch stand the layers of the base with random weights, trained as from scratch: so much is
-due to the architecture. Then its layers fine-tuned, and with the first four (two convolutions and their poolings) frozen.
+due to the architecture. Then its layers fine-tuned, and with the first four (two convolutions and their poolings) frozen. Each in a
+short training, and in one as long as the recipe's, which shows few pictures hundreds of times, never twice alike.
 
     python -m bench.transfer [--seeds 3] [FOLDER OF FONTS]
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +36,8 @@ from .printed import FOLDERS, faces, typed
 
 EACH, TESTED, FREEZE = 10, 2000, 4
 """Pictures per class that are trained on, most that are tested, and layers that are frozen."""
+SHORT = 20
+"""Epochs of a short training; the recipe sees few pictures 300 times."""
 HALF, BASE_EPOCHS = 5, 4
 """Classes of a base that the bench trains itself, and for how long."""
 FACES = 80
@@ -42,6 +46,7 @@ CAPITALS = [chr(ord("A") + index) for index in range(26)]
 HEAD = (
     "pictures",
     "base",
+    "epochs",
     "from scratch",
     "the base's layers, random",
     "fine-tuned",
@@ -113,13 +118,13 @@ def capitals(folders: Sequence[str]) -> Callable[[int], Pictures]:
     return drawn
 
 
-def plan(given: Pictures, seed: int, base: str | None = None, freeze: int | None = None) -> Plan:
+def plan(given: Pictures, choices: Choices, base: str | None = None, freeze: int | None = None) -> Plan:
     """The training of a folder with these pictures."""
     begun = begin(base, freeze, PICTURES, lambda model: model) if base else None
     found = FolderData(
         given.x, given.y, list(given.labels), [], "picture", {"kind": "image"}, 0, [], given.y[:0], []
     )
-    return folder.plan("few", Choices(arch="resnet", seed=seed, begun=begun), found)
+    return folder.plan("few", replace(choices, begun=begun), found)
 
 
 def forgotten(made: Plan, base: Plan) -> Plan:
@@ -142,20 +147,21 @@ def shown(found: Sequence[float]) -> str:
     return f"{np.mean(found):.1f} % ({min(found):.1f} to {max(found):.1f})"
 
 
-def line(name: str, base: str, draw: Callable[[int], Pictures], seeds: int) -> tuple[str, ...]:
-    """One kind of pictures and one base."""
-    found: list[list[float]] = [[], [], [], []]
-    for seed in range(seeds):
-        given = draw(seed)
-        trainings = (
-            plan(given, seed),
-            forgotten(plan(given, seed), plan(given, seed, base)),
-            plan(given, seed, base),
-            plan(given, seed, base, FREEZE),
-        )
-        for own, made in zip(found, trainings, strict=True):
-            own.append(right(made, given))
-    return name, Path(base).stem, *map(shown, found)
+def rows(name: str, base: str, draw: Callable[[int], Pictures], seeds: int) -> Iterator[tuple[str, ...]]:
+    """One kind of pictures and one base: a short training, and one as long as the recipe's."""
+    for epochs in (SHORT, None):
+        found: list[list[float]] = [[], [], [], []]
+        for seed in range(seeds):
+            given, choices = draw(seed), Choices(arch="resnet", seed=seed, epochs=epochs)
+            trainings = (
+                plan(given, choices),
+                forgotten(plan(given, choices), plan(given, choices, base)),
+                plan(given, choices, base),
+                plan(given, choices, base, FREEZE),
+            )
+            for own, made in zip(found, trainings, strict=True):
+                own.append(right(made, given))
+        yield name, Path(base).stem, str(epochs or "the recipe's"), *map(shown, found)
 
 
 def lines(folders: Sequence[str], seeds: int) -> Iterator[tuple[str, ...]]:
@@ -163,13 +169,13 @@ def lines(folders: Sequence[str], seeds: int) -> Iterator[tuple[str, ...]]:
     mnist, fashion = load_digits(), load_fashion()
     with tempfile.TemporaryDirectory() as place:
         low, tops = first_half("digits 0 to 4", mnist, place), first_half("first five", fashion, place)
-        yield line("digits 5 to 9 (MNIST)", low, from_class(HALF, mnist), seeds)
-        yield line(
+        yield from rows("digits 5 to 9 (MNIST)", low, from_class(HALF, mnist), seeds)
+        yield from rows(
             "the other five pieces of clothing (Fashion-MNIST)", tops, from_class(HALF, fashion), seeds
         )
-    yield line("all ten pieces of clothing", "digits", from_class(0, fashion), seeds)
+    yield from rows("all ten pieces of clothing", "digits", from_class(0, fashion), seeds)
     if faces(folders):
-        yield line("26 capital letters in fonts", "digits", capitals(folders), seeds)
+        yield from rows("26 capital letters in fonts", "digits", capitals(folders), seeds)
 
 
 if __name__ == "__main__":

@@ -287,6 +287,17 @@ def test_a_base_may_have_any_name(writer, tmp_path):
         assert made.name == "poem-gru" and "training a GRU" in made.reason
 
 
+@pytest.mark.parametrize("name", ["resnet", "inception", "mobilenet"])
+def test_a_base_made_of_blocks_is_told_by_them(name, folder, tmp_path):
+    made = recipes.plan(folder, Choices(arch=name))
+    made.model.save(tmp_path / "blocks.npz")
+    again = recipes.plan(folder, Choices(base=str(tmp_path / "blocks.npz"), freeze=3))
+    assert again.name == f"shapes-{name}" and not changed(again.model, tmp_path / "blocks.npz") - {
+        "dense_1.kernel",
+        "dense_1.bias",
+    }
+
+
 def test_new_characters_need_an_embedding_that_learns(writer, tmp_path):
     (tmp_path / "lied.txt").write_text(RHYME * 40 + "the süße öl\n")
     with pytest.raises(

@@ -44,8 +44,12 @@ class Base:
         kinds = {layer.kind for _, layer in self.model.walk()}
         if "multi_head_attention" in kinds:
             return "transformer"
-        convolves = any("conv" in kind for kind in kinds)
-        return "-".join([*["cnn"] * convolves, *(cell for cell in ("rnn", "lstm", "gru") if cell in kinds)])
+        cells = [cell for cell in ("rnn", "lstm", "gru") if cell in kinds]
+        if not any("conv" in kind for kind in kinds):
+            return "-".join(cells)
+        blocks = {"depthwise_conv2d": "mobilenet", "residual": "resnet", "parallel": "inception"}
+        named = next((name for kind, name in blocks.items() if kind in kinds and not cells), "cnn")
+        return "-".join([named, *cells])
 
     @property
     def rate(self) -> float:
