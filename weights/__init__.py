@@ -6,6 +6,7 @@ NAMES = (
     "digits-lstm",
     "digits-rnn",
     "fashion",
+    "scenes",
     "sentiment",
     "shakespeare",
     "shakespeare-gru",

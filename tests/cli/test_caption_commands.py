@@ -74,7 +74,7 @@ def test_a_folder_is_learnt_by_one_command(tmp_path):
     for words in (
         b"gone.png does not exist",
         b"training a CNN, then a GRU",
-        b"by always writing",
+        b"always 'a",
         b"tinynet caption",
     ):
         assert words in done.stderr
