@@ -70,19 +70,20 @@ def torch_network() -> Any:
             layer = nn.TransformerEncoderLayer(
                 WIDTH, text.HEADS, 4 * WIDTH, text.BLOCK_DROPOUT, "gelu", batch_first=True, norm_first=True
             )
-            final = nn.LayerNorm(WIDTH)
-            self.blocks = nn.TransformerEncoder(layer, BLOCKS, final, enable_nested_tensor=False)
+            self.final = nn.LayerNorm(WIDTH)
+            self.blocks = nn.TransformerEncoder(layer, BLOCKS, enable_nested_tensor=False)
             self.output = nn.Linear(WIDTH, CHARACTERS)
 
         def forward(self, ids: Any) -> Any:
             steps = ids.shape[1]
             x = self.embedding(ids) + self.positions(torch.arange(steps))
             mask = nn.Transformer.generate_square_subsequent_mask(steps)
-            return self.output(self.blocks(x, mask=mask, is_causal=True))
+            return self.output(self.final(self.blocks(x, mask=mask, is_causal=True)))
 
         def write(self, index: Any, position: int, cache: list[Any]) -> Any:
             x = self.embedding(index) + self.positions(torch.tensor([position % text.WINDOW]))
-            for number, block in enumerate(self.blocks.layers):
+            blocks: Any = self.blocks.layers
+            for number, block in enumerate(blocks):
                 attention = block.self_attn
                 z = nn.functional.linear(block.norm1(x), attention.in_proj_weight, attention.in_proj_bias)
                 q, k, v = z.view(3, text.HEADS, 1, WIDTH // text.HEADS)
@@ -95,7 +96,7 @@ def torch_network() -> Any:
                 a = nn.functional.scaled_dot_product_attention(q, k, v)
                 x = x + attention.out_proj(a.view(1, WIDTH))
                 x = x + block.linear2(nn.functional.gelu(block.linear1(block.norm2(x))))
-            return self.output(self.blocks.norm(x))
+            return self.output(self.final(x))
 
     return Model()
 
@@ -130,7 +131,8 @@ def writing(characters: int = 1000) -> Row:
     net, model = network(), torch_network().eval()
 
     def peer() -> None:
-        index, cache = torch.zeros(1, dtype=torch.long), [None] * BLOCKS
+        cache: list[Any] = [None] * BLOCKS
+        index = torch.zeros(1, dtype=torch.long)
         with torch.no_grad():
             for position in range(characters):
                 logits = model.write(index, position, cache)

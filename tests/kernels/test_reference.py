@@ -254,6 +254,26 @@ def test_a_gradient_through_time_reaches_the_first_of_fifty_steps():
         assert np.abs(found - exact).max() < 1e-8
 
 
+@pytest.mark.parametrize("mask_kind", ["whole", "scattered"])
+@pytest.mark.parametrize("rest", [(False, 0, False), (True, 0, False), (True, 3, True)])
+def test_attention_to_the_past_and_its_gradient(rest, mask_kind):
+    rng, mask = np.random.default_rng(0), None if mask_kind == "whole" else np.eye(2, 4, dtype=bool)
+    z, past, real = (
+        rng.standard_normal((2, 4, 18)),
+        rng.standard_normal((2, 3, 12)),
+        np.array([[0, 1, 1], [0, 0, 0]]),
+    )
+    call = z, past, real, mask
+
+    def backward(dy, sums):
+        return {"z": k.attention_gradient(dy, *call, sums, 2, *rest)}
+
+    expected, _ = naive.attention(*call, 2, *rest)
+    check_operation(
+        lambda: k.attention(*call, 2, *rest), backward, {"z": z}, shape=(2, 4, 6), expected=expected
+    )
+
+
 @pytest.mark.parametrize("mode", ["concat", "sum", "mul", "ave"])
 def test_merge_and_its_gradient(mode):
     rng = np.random.default_rng(0)
