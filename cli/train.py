@@ -89,6 +89,13 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
     type=Count(1),
     help="Size of a recurrent layer, or of the vectors of a transformer.  [default: depends on DATA]",
 )
+@click.option("--width", type=Number(0, 16, min_open=True), metavar="FACTOR",
+              help="Times as many channels or units as the recipe has.  [default: 1]")  # fmt: skip
+@click.option(
+    "--depth",
+    type=Count(1, 64),
+    help="Blocks per stage of a network for pictures, blocks of a transformer, or hidden layers.  [default: depends on DATA]",
+)
 @click.option("--learning-rate", type=Number(0, min_open=True),
               help="Peak learning rate.  [default: depends on DATA]")  # fmt: skip
 @click.option(
@@ -260,6 +267,8 @@ def _save(
 
 def _found(plan: Plan, trained: History, best: dict[str, Any], done: float) -> dict[str, Any]:
     """The result of a training as JSON values."""
+    from tinynet.training.schedules import peak_rate
+
     measure, value, interval = plan.score(best)
     return {
         "measure": measure.name,
@@ -267,6 +276,7 @@ def _found(plan: Plan, trained: History, best: dict[str, Any], done: float) -> d
         "interval": interval,
         "baselines": plan.baselines,
         "parameters": plan.model.parameter_count(),
+        "learning_rate": peak_rate(plan.settings["optimizer"].learning_rate),
         "epochs": plan.settings["epochs"],
         "done": done,
         "seconds": sum(epoch["seconds"] for epoch in trained.epochs),

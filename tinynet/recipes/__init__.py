@@ -25,6 +25,8 @@ TASKS = ("pictures", "characters", "rows", "text", "series", "sound", "video", "
 """What networks are trained for: the names in `tasks.TASKS`, repeated here since importing that takes longer."""
 OPTIONS = {
     "units": "is the size of a recurrent layer, which {architecture} does not have; leave it out",
+    "width": "multiplies the sizes of layers, but those of {architecture} are fixed; leave it out",
+    "depth": "is a number of blocks or layers, which {architecture} has not to choose; leave it out",
     "augment": "is for pictures, sounds and clips, but DATA is {holds}; leave it out",
     "target": "is a column of a table, but DATA is {holds}; leave it out",
     "target_type": "is for a column of a table, but DATA is {holds}; leave it out",
@@ -116,7 +118,7 @@ def _begun(recipe: Recipe, choices: Choices, arch: str) -> Choices:
                 Setting("base"),
             )
         return replace(choices, arch=arch)
-    for setting in ("arch", "units"):
+    for setting in ("arch", "units", "width", "depth"):
         if getattr(choices, setting) not in ("auto", None):
             raise UsageError(Setting(setting), " is that of the ", Setting("base"), "; leave it out")
     base = begin(choices.base, choices.freeze, recipe.task, recipe.body)
@@ -140,3 +142,7 @@ def _check_options(recipe: Recipe, choices: Choices) -> None:
         if getattr(choices, setting) is not None and setting not in recipe.options | architecture.options:
             said = refusal.format(architecture=architecture.title, holds=recipe.holds)
             raise UsageError(Setting(setting), f" {said}")
+    if choices.units and choices.width:
+        raise UsageError(
+            Setting("width"), " multiplies what ", Setting("units"), " gives exactly; leave one out"
+        )

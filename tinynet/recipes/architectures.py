@@ -21,19 +21,20 @@ class Rule(NamedTuple):
     reason: str
 
 
-RECURRENT_OPTIONS = frozenset({"units"})
+RECURRENT_OPTIONS = frozenset({"units", "width"})
+DEEP_OPTIONS = frozenset({"width", "depth"})
 ARCHITECTURES = {
-    "cnn": Architecture("a CNN"),
+    "cnn": Architecture("a CNN", DEEP_OPTIONS),
     "lstm": Architecture("an LSTM", RECURRENT_OPTIONS),
     "gru": Architecture("a GRU", RECURRENT_OPTIONS),
     "rnn": Architecture("an RNN", RECURRENT_OPTIONS),
-    "transformer": Architecture("a transformer", RECURRENT_OPTIONS),
-    "mlp": Architecture("a plain network"),
+    "transformer": Architecture("a transformer", RECURRENT_OPTIONS | DEEP_OPTIONS),
+    "mlp": Architecture("a plain network", DEEP_OPTIONS),
     "cnn-gru": Architecture("a CNN, then a GRU", RECURRENT_OPTIONS),
     "cnn-lstm": Architecture("a CNN, then an LSTM", RECURRENT_OPTIONS),
-    "resnet": Architecture("a residual network"),
-    "inception": Architecture("an Inception network"),
-    "mobilenet": Architecture("a MobileNet"),
+    "resnet": Architecture("a residual network", DEEP_OPTIONS),
+    "inception": Architecture("an Inception network", DEEP_OPTIONS),
+    "mobilenet": Architecture("a MobileNet", DEEP_OPTIONS),
     "nano": Architecture("a CNN of fewer than 1,000 parameters"),
 }
 RULES = {

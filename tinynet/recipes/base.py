@@ -39,6 +39,10 @@ class Choices:
     """Whether pictures are shifted, turned and bent at random."""
     units: int | None = None
     """Size of a recurrent layer."""
+    width: float | None = None
+    """How many times as many channels or units the layers have as the recipe gives them (Howard et al., "MobileNets", 2017)."""
+    depth: int | None = None
+    """Blocks per stage of a network for pictures, blocks of a transformer, or hidden layers."""
     target: str | None = None
     """The column of a table to predict."""
     target_type: str | None = None
@@ -55,6 +59,18 @@ class Choices:
     def rate(self, usual: float) -> float:
         """The learning rate that the user chose, or the usual one of the recipe, smaller for layers that have learnt before."""
         return self.learning_rate or usual * (self.begun.rate if self.begun else 1)
+
+    def size(self, usual: int) -> int:
+        """The channels or units of a layer that usually has so many."""
+        return max(round(usual * (self.width or 1)), 1)
+
+    def cell(self, usual: int) -> int:
+        """The units of a recurrent layer that usually has so many."""
+        return self.units or self.size(usual)
+
+
+USUAL = Choices()
+"""Everything as the recipe has it."""
 
 
 class Recipe:

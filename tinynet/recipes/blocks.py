@@ -7,6 +7,7 @@ followed by batch normalisation, which makes its bias superfluous, and a ReLU.
 
 from __future__ import annotations
 
+from ..errors import Setting, TinynetError
 from ..layers import (
     Activation,
     BatchNorm,
@@ -24,6 +25,8 @@ from ..layers import (
 
 SMALLEST_MAP = 7
 """Side of the map below which no further stage is added."""
+LEAST_CHANNELS = 5
+"""Of an Inception module."""
 MOMENTUM = 0.9
 """Of batch normalisation's moving averages: a training of a few hundred steps must be able to fill them."""
 
@@ -84,8 +87,13 @@ def inception_module(filters: int) -> Layer:
     """1×1, 3×3 and 5×5 convolutions and a pooling side by side, so that the next layer sees every size (Szegedy et al. 2014, figure 2b).
 
     1×1 convolutions before the larger ones reduce the channels. Their shares are those of the paper's module 3a:
-    64, 96 → 128, 16 → 32 and 32 of 256.
+    64, 96 → 128, 16 → 32 and 32 of 256. Raises TinynetError for too few channels to divide.
     """
+    if filters < LEAST_CHANNELS:
+        raise TinynetError(
+            f"an Inception module divides at least {LEAST_CHANNELS} channels, not {filters}; give a larger ",
+            Setting("width"),
+        )
 
     def share(parts: int) -> int:
         return max(filters * parts // 16, 1)

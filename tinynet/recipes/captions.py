@@ -114,7 +114,7 @@ def plan(
     """The plan for pictures with captions; the user's choices override the recipe's."""
     arch, vocabulary = choices.arch, Vocabulary.learn(training.captions)
     identity = {"seed": choices.seed, "name": f"{name}-{arch}"}
-    model = network(training.x.shape[1:], vocabulary, arch, choices.units, **identity)
+    model = network(training.x.shape[1:], vocabulary, arch, choices.cell(UNITS), **identity)
     model.metadata.update(about=about, input=training.preparation)
     (x, y), held_out = (_taught(vocabulary, part) for part in (training, validation))
     batch_size = choices.batch_size or BATCH_SIZE

@@ -7,7 +7,6 @@ erased (Zhong et al. 2017), and no answer is asked to be sure (label smoothing, 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from ..data.datasets import load_fashion
 from ..data.pictures.augment import FASHION
@@ -17,12 +16,8 @@ from .base import Choices, Plan, Recipe
 from .blocks import NETWORKS
 from .digits import VALIDATION
 
-SIZES: dict[str, dict[str, Any]] = {
-    "resnet": {"width": 16, "blocks_per_stage": 2},
-    "inception": {"width": 48, "blocks_per_stage": 2},
-    "mobilenet": {"width": 24, "blocks_per_stage": 2},
-}
-"""Of networks with at most 250,000 parameters, as the plain CNN has."""
+SIZES = {"resnet": (16, 2), "inception": (48, 2), "mobilenet": (24, 2)}
+"""Channels of the first stage and blocks per stage of networks with at most 250,000 parameters, as the plain CNN has."""
 EPOCHS, ERASE = 30, 0.25
 WEIGHT_DECAY, LABEL_SMOOTHING, EMA = 0.05, 0.1, 0.999
 
@@ -42,7 +37,8 @@ class Fashion(Recipe):
         found, arch = load_fashion(), choices.arch
         layers = None
         if arch in NETWORKS:
-            layers = NETWORKS[arch](found.x_train.shape[1:], len(found.labels), **SIZES[arch])
+            sizes = pictures.sizes(choices, *SIZES[arch])
+            layers = NETWORKS[arch](found.x_train.shape[1:], len(found.labels), *sizes)
         return pictures.plan(
             "fashion",
             choices,

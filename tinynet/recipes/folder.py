@@ -22,7 +22,7 @@ from ..data.pictures.samples import PictureReader
 from ..layers.base import Layer
 from ..tasks.base import PICTURES
 from . import pictures
-from .base import Choices, Plan, Recipe
+from .base import USUAL, Choices, Plan, Recipe
 from .blocks import NETWORKS
 
 VALIDATION = 0.15
@@ -86,7 +86,7 @@ def plan(name: str, choices: Choices, found: FolderData) -> Plan:
         (found.x[validation], found.y[validation]),
         labels=found.labels,
         preparation=found.preparation,
-        layers=network(shape, len(found.labels), arch) if arch in NETWORKS else None,
+        layers=network(shape, len(found.labels), replace(choices, arch=arch)) if arch in NETWORKS else None,
         dropout=DROPOUT,
         epochs=min(max(VIEWS // len(y), EPOCHS[0]), EPOCHS[1]),
         augment=augmentation(found.labels),
@@ -99,14 +99,16 @@ def plan(name: str, choices: Choices, found: FolderData) -> Plan:
     )
 
 
-def network(input_shape: tuple[int, int, int], classes: int, arch: str = "resnet") -> list[Layer]:
-    """The layers of a network of one block per stage; the maps are halved until they are small."""
+def network(input_shape: tuple[int, int, int], classes: int, choices: Choices = USUAL) -> list[Layer]:
+    """The layers of a network of one block per stage, or as the user chose; the maps are halved until they are small."""
     side = min(input_shape[:2])
     strides = 2 if side >= LARGE else 1
     side, stages = side // strides, 1
     while side // 2 >= SMALLEST_MAP:
         side, stages = side // 2, stages + 1
-    return NETWORKS[arch](input_shape, classes, WIDTHS[arch], 1, stages, DROPOUT, strides)
+    arch = "resnet" if choices.arch == "auto" else choices.arch
+    sizes = pictures.sizes(choices, WIDTHS[arch], 1)
+    return NETWORKS[arch](input_shape, classes, *sizes, stages, DROPOUT, strides)
 
 
 def batch_size(samples: int) -> int:

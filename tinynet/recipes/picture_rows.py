@@ -40,7 +40,7 @@ def plan(
     """The plan for grey pictures (n, height, width, 1), like `pictures.plan`: height steps of width numbers."""
     arch = choices.arch
     (x, y), (xv, yv) = training, validation
-    units = choices.units or UNITS
+    units = choices.cell(UNITS)
     identity = {"seed": choices.seed, "name": f"{name}-{arch}"}
     if choices.begun:
         model = choices.begun.network(labels, x.shape[1:3], **identity)

@@ -17,7 +17,7 @@ from ..layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D
 from ..sequential import Sequential
 from ..training import AdamW, CrossEntropy, EarlyStopping, OneCycle
 from .architectures import ARCHITECTURES
-from .base import Choices, Plan
+from .base import USUAL, Choices, Plan
 from .blocks import NETWORKS
 from .scores import linear_answers
 
@@ -25,21 +25,39 @@ BATCH_SIZE = 64
 PEAK_LEARNING_RATE = 3e-3
 FEW_PICTURES = 100
 """With fewer validation pictures the best epoch is mere luck, and the last, at a rate near 0, does better on new pictures."""
+SIZES = {"resnet": (16, 2), "inception": (32, 2), "mobilenet": (16, 2)}
+"""Channels of the first stage and blocks per stage of networks of blocks, where the recipe does not say."""
 LINEAR_SIDE = 32
 SMALLEST_MAP = 8
 """Side of the map below which no further convolution and pooling is added."""
 
 
 def network(
-    input_shape: tuple[int, int, int], labels: Sequence[str], dropout: float, **identity: Any
+    input_shape: tuple[int, int, int],
+    labels: Sequence[str],
+    dropout: float,
+    choices: Choices = USUAL,
+    **identity: Any,
 ) -> Sequential:
-    """Convolution and pooling until the map is small, then two dense layers; 225,034 parameters for 28×28 digits."""
-    layers: list = [Conv2D(32, 3, activation="relu", padding=_padding(input_shape)), MaxPool2D(2)]
+    """Convolution and pooling until the map is small, then two dense layers; 225,034 parameters for 28×28 digits.
+
+    The user's choices: `width` of all layers, `depth` convolutions before each pooling.
+    """
+
+    def stage(filters: int, padding: str) -> list[Layer]:
+        paddings = [padding, *["same"] * ((choices.depth or 1) - 1)]
+        convolutions = (
+            Conv2D(choices.size(filters), 3, activation="relu", padding=each) for each in paddings
+        )
+        return [*convolutions, MaxPool2D(2)]
+
+    layers = stage(32, _padding(input_shape))
     filters, side = 64, min(input_shape[:2]) // 2
     while side >= SMALLEST_MAP:
-        layers += [Conv2D(filters, 3, activation="relu"), MaxPool2D(2)]
+        layers += stage(filters, "valid")
         filters, side = min(2 * filters, 128), (side - 2) // 2
-    layers += [Flatten(), *_dropout(dropout), Dense(128, activation="relu"), *_dropout(dropout)]
+    dense = Dense(choices.size(128), activation="relu")
+    layers += [Flatten(), *_dropout(dropout), dense, *_dropout(dropout)]
     layers.append(Dense(len(labels), activation="softmax"))
     return Sequential(layers, input_shape, labels=labels, **identity)
 
@@ -50,6 +68,11 @@ def _padding(input_shape: tuple[int, int, int]) -> str:
 
 def _dropout(rate: float) -> list[Dropout]:
     return [Dropout(rate)] if rate else []
+
+
+def sizes(choices: Choices, width: int, blocks_per_stage: int) -> tuple[int, int]:
+    """Channels of the first stage and blocks per stage, which the user's choices change."""
+    return choices.size(width), choices.depth or blocks_per_stage
 
 
 def _watch(validation_pictures: int) -> EarlyStopping:
@@ -88,10 +111,10 @@ def plan(
     if choices.begun:
         model = choices.begun.network(labels, shape, **identity)
     elif layers or arch in NETWORKS:
-        layers = layers or NETWORKS[arch](shape, len(labels), dropout=dropout)
+        layers = layers or NETWORKS[arch](shape, len(labels), *sizes(choices, *SIZES[arch]), dropout=dropout)
         model = Sequential(layers, shape, labels=labels, **identity)
     else:
-        model = network(shape, labels, dropout, **identity)
+        model = network(shape, labels, dropout, choices, **identity)
     model.metadata.update(about=about, input=preparation)
     rate = choices.rate(PEAK_LEARNING_RATE)
     settings = {

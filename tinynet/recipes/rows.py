@@ -73,6 +73,8 @@ class RowsPlan(Plan):
     """All rows, as the first network and the others read them."""
     measured: NumberMeasures | None = None
     """Of numbers, what the first network reaches on the validation rows."""
+    hidden: tuple[int, ...] | None = None
+    """Units of the hidden layers; None: the usual ones."""
     networks: int = 1
     """How many the model is the mean of."""
 
@@ -89,7 +91,7 @@ class RowsPlan(Plan):
             if later.stopped:
                 break
             members.append(member)
-        self.model, self.networks = average(members), len(members)
+        self.model, self.networks = average(members, self.hidden), len(members)
         return history
 
     def _member(self, index: int, time_limit: float | None) -> tuple[Sequential, History]:
@@ -98,7 +100,7 @@ class RowsPlan(Plan):
         seed, labels = self.settings["seed"] + index, self.model.labels
         x, y, xv, yv = self.rows.parts(seed)
         linear = linear_numbers(x, y) if self.number else linear_classes(x, y, len(labels or ()))
-        model = network(linear, labels, len(x), seed, self.name)
+        model = network(linear, labels, len(x), seed, self.name, hidden=self.hidden)
         own = {**self.settings, "validation_data": (xv, yv), "seed": seed}
         return model, model.fit(x, y, **own, time_limit=time_limit, verbose=False)
 
@@ -209,7 +211,9 @@ class Rows(Recipe):
         split = Split(preparation.apply(rows), y, classes)
         x, y, *held_out = split.parts(choices.seed)
         linear = linear_numbers(x, y) if numeric else linear_classes(x, y, len(index))
-        model = network(linear, labels, len(x), choices.seed, f"{Path(data).stem}-{choices.arch}")
+        hidden = hidden_units(choices, len(x))
+        name = f"{Path(data).stem}-{choices.arch}"
+        model = network(linear, labels, len(x), choices.seed, name, hidden=hidden)
         _describe(model, target, preparation, number)
         if missing := len(table) - len(rows):
             notes.insert(0, f"left out {counted(missing, 'row')} without {target}")
@@ -230,7 +234,7 @@ class Rows(Recipe):
         if (count := MEMBERS[len(x) >= MANY_ROWS]) > 1:
             reason += f", then {count - 1} more, each of which leaves out other rows; the model is their mean"
         settings = _settings(choices, len(x), (held_out[0], held_out[1]))
-        own = {"number": number, "true": true, "linear": linear, "rows": split}
+        own = {"number": number, "true": true, "linear": linear, "rows": split, "hidden": hidden}
         return RowsPlan(model.name, reason, model, x, y, settings, notes, **own)
 
 
@@ -242,8 +246,20 @@ def _describe(model: Sequential, target: str, preparation: Preparation, number: 
     model.metadata["about"] = f"predicts {target} from {names}"[:80]
 
 
+def hidden_units(choices: Choices, rows: int) -> tuple[int, ...]:
+    """Those of the deep branch; further layers than usual are as small as the last."""
+    usual = UNITS[rows >= MANY_ROWS]
+    return tuple(choices.size(usual[min(i, len(usual) - 1)]) for i in range(choices.depth or len(usual)))
+
+
 def network(
-    linear: Linear, labels: list[str] | None, rows: int, seed: int, name: str, members: int = 1
+    linear: Linear,
+    labels: list[str] | None,
+    rows: int,
+    seed: int,
+    name: str,
+    members: int = 1,
+    hidden: Sequence[int] | None = None,
 ) -> Sequential:
     """A deep branch, or several, and a linear one, added; a softmax for classes.
 
@@ -253,7 +269,7 @@ def network(
 
     def deep() -> Sequential:
         layers: list = []
-        for units in UNITS[many]:
+        for units in hidden or UNITS[many]:
             layers += [Dense(units, activation="relu"), *([Dropout(DROPOUT[many])] if DROPOUT[many] else [])]
         return Sequential([*layers, Dense(outputs, kernel_initializer="zeros")])
 
@@ -265,7 +281,7 @@ def network(
     return model
 
 
-def average(members: Sequence[Sequential]) -> Sequential:
+def average(members: Sequence[Sequential], hidden: Sequence[int] | None = None) -> Sequential:
     """The network whose outputs, before the softmax, are the mean of those of several: all their deep branches, and one linear one."""
     first = members[0]
     if len(members) == 1:
@@ -273,7 +289,7 @@ def average(members: Sequence[Sequential]) -> Sequential:
     weights = [member.get_weights() for member in members]
     deep = [[*own[:-4], *(array / len(members) for array in own[-4:-2])] for own in weights]
     linear = Linear(*(np.mean(arrays, axis=0) for arrays in zip(*(own[-2:] for own in weights), strict=True)))
-    made = network(linear, first.labels, 0, 0, first.name, len(members))
+    made = network(linear, first.labels, 0, 0, first.name, len(members), hidden)
     made.set_weights([*(array for own in deep for array in own), *linear])
     made.metadata.update(first.metadata)
     return made

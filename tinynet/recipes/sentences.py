@@ -169,7 +169,7 @@ def deep_reader(vocabulary: Vocabulary, classes: int, choices: Choices) -> list[
         Embedding(vocabulary.words + 2, EMBEDDING, mask_zero=True),
         Dropout(EMBEDDING_DROPOUT),
         *(local if grams else []),
-        Bidirectional(RECURRENT[cell](choices.units or UNITS, return_sequences=True)),
+        Bidirectional(RECURRENT[cell](choices.cell(UNITS), return_sequences=True)),
         GlobalMaxPool1D(),
         Dropout(DROPOUT),
         Dense(classes),

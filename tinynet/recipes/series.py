@@ -28,7 +28,7 @@ from ..tasks.series import History as Measured
 from ..training import AdamW, Callback, CosineDecay, History
 from ..training.callbacks import TrainingView
 from .architectures import ARCHITECTURES
-from .base import RECURRENT, Choices, Plan, Recipe
+from .base import RECURRENT, USUAL, Choices, Plan, Recipe
 from .scores import MASE, WINDOWS_MASE, Measure, Score
 
 UNITS, FILTERS, DROPOUT = 32, 16, 0.2
@@ -157,7 +157,7 @@ def plan_for(series: Series, choices: Choices, stem: str) -> SeriesPlan:
     start = choose(series)
     p, arch = start.preparation, choices.arch if choices.arch != "auto" else "gru"
     name = f"{stem}-{arch}"
-    model = network(arch, start, choices.units, name=name, seed=choices.seed)
+    model = network(arch, start, choices, name=name, seed=choices.seed)
     model.metadata["about"] = (
         f"forecasts {', '.join(series.columns)}, {p.horizon} steps of {p.calendar.step()} at once"
     )
@@ -207,15 +207,16 @@ def _without(series: Series, drop: tuple[str, ...]) -> Series:
     return Series(series.name, columns, series.calendar, series.values[:, kept], series.remarks)
 
 
-def network(arch: str, start: Start, units: int | None = None, **identity: Any) -> Sequential:
+def network(arch: str, start: Start, choices: Choices = USUAL, **identity: Any) -> Sequential:
     """A linear branch that starts as the least-squares forecast, and a recurrent one that starts at zero."""
     window, outputs = start.x.shape[1:], start.y.shape[1]
     branch: list[Layer]
     if arch == "cnn":
-        sizes = [min(size, window[0]) for size in KERNEL_SIZES]
-        branch = [*(Conv1D(FILTERS, size, padding="same", activation="relu") for size in sizes), Flatten()]
+        depth, filters = choices.depth or len(KERNEL_SIZES), choices.size(FILTERS)
+        sizes = [min(KERNEL_SIZES[min(i, len(KERNEL_SIZES) - 1)], window[0]) for i in range(depth)]
+        branch = [*(Conv1D(filters, size, padding="same", activation="relu") for size in sizes), Flatten()]
     else:
-        branch = [RECURRENT[arch](units or UNITS)]
+        branch = [RECURRENT[arch](choices.cell(UNITS))]
     linear, last = Dense(outputs), Dense(outputs)
     branches = [Sequential([Flatten(), linear]), Sequential([*branch, Dropout(DROPOUT), last])]
     model = Sequential([Parallel(branches, merge="add")], window, **identity)

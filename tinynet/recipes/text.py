@@ -27,7 +27,7 @@ from ..tasks.characters import HELD_OUT, alphabet_of, generate, held_out_of, sho
 from ..terminal import note
 from ..training import AdamW, Callback, CosineDecay, EarlyStopping, Training, WarmUp
 from .architectures import ARCHITECTURES
-from .base import RECURRENT, SHOWN, Choices, Plan, Recipe
+from .base import RECURRENT, SHOWN, USUAL, Choices, Plan, Recipe
 from .scores import CHARACTER_LOSS, Measure, Score, pair_loss
 from .transfer import Base
 
@@ -120,7 +120,7 @@ class Text(Recipe):
         if choices.begun:
             model = continued(choices.begun, vocabulary, **identity)
         else:
-            model = network(arch, vocabulary, len(training), choices.units, **identity)
+            model = network(arch, vocabulary, len(training), choices, **identity)
         model.metadata["about"] = f"writes like {Path(data).stem}, character by character"
         reason = (
             f"{len(text):,} characters, {len(vocabulary)} different: training {ARCHITECTURES[arch].title} "
@@ -142,15 +142,15 @@ def _check_length(data: str, length: int, batch_size: int) -> None:
         )
 
 
-def network(arch: str, vocabulary: str, length: int, units: int | None = None, **identity: Any) -> Sequential:
-    """A table of characters, what reads them, and softmax, sized for the length of the text."""
+def network(arch: str, vocabulary: str, length: int, choices: Choices = USUAL, **identity: Any) -> Sequential:
+    """A table of characters, what reads them, and softmax, sized for the length of the text or as the user chose."""
     if arch == "transformer":
         width, blocks = _by_length(BLOCKS, length)
-        table = Embedding(len(vocabulary), units or width, embeddings_initializer="he_normal")
-        reads = transformer(units or width, blocks)
+        table = Embedding(len(vocabulary), choices.cell(width), embeddings_initializer="he_normal")
+        reads = transformer(choices.cell(width), choices.depth or blocks)
     else:
         table = Embedding(len(vocabulary), EMBEDDING)
-        cell = RECURRENT[arch](units or _by_length(UNITS, length), return_sequences=True)
+        cell = RECURRENT[arch](choices.cell(_by_length(UNITS, length)), return_sequences=True)
         reads = [cell, Dropout(_by_length(DROPOUT, length) if arch != "rnn" else 0.0)]
     layers = [table, *reads, Dense(len(vocabulary), activation="softmax")]
     return Sequential(layers, (None,), vocabulary=vocabulary, **identity)

@@ -162,7 +162,7 @@ def plan(
     if choices.begun:
         model = choices.begun.network(labels, preparation.input_shape, **identity)
     else:
-        model = network(preparation, labels, arch, choices.units, **identity)
+        model = network(preparation, labels, arch, choices.cell(UNITS), **identity)
     model.metadata.update(about=about, input=preparation.settings())
     batch_size = choices.batch_size or BATCH_SIZE
     epochs = min(max(STEPS // -(-len(x) // batch_size), EPOCHS[0]), EPOCHS[1])
