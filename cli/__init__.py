@@ -37,7 +37,7 @@ VERBS = {
     "predict": "Predict a column of a table, row by row.",
     "forecast": "Continue a series of numbers over time.",
     "caption": "Describe pictures in a sentence each.",
-    "train": "Train a network on a data set, a text, a table or a folder of pictures.",
+    "train": "Train a network on a data set, a text, a table or a folder of pictures, sounds or clips.",
     "evaluate": "Measure a model on data it has not seen.",
     "compare": "Train every kind of network that fits the data, and print what each reaches.",
     "info": "Show what a model file holds.",

@@ -125,10 +125,10 @@ def _table(rows: list[dict[str, Any]], measure: Measure) -> Iterator[tuple[str, 
 
 def _verdict(rows: list[dict[str, Any]], measure: Measure) -> str:
     """Which network to take, in a sentence, and how sure that is."""
-    best, *others = [row for row in rows if "baseline" not in row]
+    best, *others = rows
     better = [
         row["name"]
-        for row in rows
+        for row in others
         if "baseline" in row and (row["value"] - best["value"]) * (1 if measure.rises else -1) > 0
     ]
     if better:

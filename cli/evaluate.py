@@ -39,11 +39,14 @@ def _picture_file(context: click.Context, option: click.Parameter, path: str | N
 @device_options
 def command(model_name: str, data: str, save_errors: str | None, force: bool, as_json: bool) -> int:
     """Measure MODEL, or several as an ensemble (a,b,c), on DATA: digits, fashion, spoken-digits, moving-digits or scenes (their test
-    sets), a folder with a folder of pictures, .wav files or clips per class, a folder of pictures with a captions.tsv, a .txt file, or
-    shakespeare. For shakespeare, and any text that MODEL was trained on, this is the last tenth, which was not trained on.
+    sets), sentence-polarity (a tenth that is never trained on), temperature, a folder with a folder of pictures, .wav files or clips
+    per class, a folder of pictures with a captions.tsv, a .csv or .tsv table like the one that MODEL was trained on (rows, labelled
+    texts, or a series), a .txt file, or shakespeare. For shakespeare, and any text that MODEL was trained on, this is the last tenth,
+    which was not trained on.
 
-    For text it prints the loss in nats and bits per character, and perplexity; for pictures, sounds and clips loss and accuracy, a table
-    per class (precision: how often this answer is right; recall: how often this class is recognised), and the confusion matrix.
+    For text it prints the loss in nats and bits per character, and perplexity; for classes loss and accuracy, a table per class
+    (precision: how often this answer is right; recall: how often this class is recognised), and the confusion matrix; for a number
+    the mean error.
     For captions it prints how many sentences are right word for word, and how many words stand in the right place.
     For a series it forecasts from each time of the last fifth, and prints the error in units of the seasonal naive one (MASE) beside
     those of the naive forecasts, and how many values the 90 % intervals hold.

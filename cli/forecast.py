@@ -77,6 +77,7 @@ def _trained_on(given: Series) -> Forecasting:
     note("no --model: training one on this series now; tinynet train keeps it in a file")
     plan = plan_for(given, Choices(), "series")
     note(plan.reason)
-    plan.model.fit(plan.x, plan.y, **plan.settings, callbacks=plan.callbacks, verbose=False)
+    trained = plan.fit(callbacks=plan.callbacks, verbose=False)
+    note(plan.result_line(trained.epochs[-1]))
     note(plan.comparison())
     return Forecasting(plan.model)

@@ -59,6 +59,8 @@ def _shown(value: Any) -> str:
     """A value in a line; of a table of numbers only its begin."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {_shown(entry)}" for key, entry in value.items())
+    if isinstance(value, list) and all(isinstance(each, dict) and "name" in each for each in value):
+        value = [each["name"] for each in value]
     text = str(value)
     return text if len(text) <= LONGEST or not isinstance(value, list) else f"{text[:LONGEST]} …"
 

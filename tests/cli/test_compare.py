@@ -53,6 +53,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_trained(table, tmp_path
     [
         (0.5, 0.4, "a is best on this data"),
         (0.88, 0.4, "a is best on this data, but b may be as good: the difference is within chance"),
+        (0.5, 0.9, "a is best on this data, but c may be as good: the difference is within chance"),
         (0.88, 0.95, "c does better than any of these networks on this data"),
     ],
 )

@@ -107,6 +107,11 @@ def test_a_stream_of_nothing_is_silence(model):
     assert done.stdout == b"-: silence\n" and done.returncode == 0
 
 
+def test_a_wav_file_is_not_taken_for_a_stream_of_raw_samples(model):
+    done = run("classify", "-", "--stream", "--rate", "8000", "--model", model, stdin=wav(word("rise"), 8000))
+    fails(done, "- is a .wav file, not raw samples; classify it without --stream")
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [(["--stream"], "--stream needs --rate"), (["--rate", "8000"], "--rate needs --stream"), (["--stream", "--rate", "3"], "--rate is")],

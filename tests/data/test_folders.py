@@ -148,6 +148,11 @@ def test_a_wing_may_bring_its_own_reader(tmp_path):
         "skipped 1 file or folder in F: hidden, or not a text",
         f"{tmp_path} was halved",
     ]
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "0.txt").write_text("")
+    data = load_folder(tmp_path, Lines())
+    assert data.labels == ["a", "b"] and data.blank.tolist() == [0]
+    assert data.warnings == [f"nothing is found in any text of {tmp_path / 'c'}", f"{tmp_path} was halved"]
     (tmp_path / "a" / "0.txt").unlink()
     (tmp_path / "a" / "1.txt").unlink()
     with pytest.raises(DataError, match=r"only b has texts that can be read \(.*words\)"):

@@ -104,6 +104,16 @@ def test_where_nothing_was_learnt_all_is_neutral():
     assert neutral_below(np.stack([sure, 1 - sure], axis=1), np.arange(100) % 2) > 0.99
 
 
+def test_columns_of_other_names_are_answered_with_those_they_need(tmp_path):
+    table = tmp_path / "moods.tsv"
+    rows = (f"day {i} was fine\t{['good', 'bad'][i % 2]}" for i in range(20))
+    table.write_text("\n".join(["Sentence\tMood", *rows]))
+    with pytest.raises(DataError, match="need a column label and a column text"):
+        plan(str(table), Choices(task="text"))
+    with pytest.raises(DataError, match="to learn from words, name the columns label and text"):
+        plan(str(table), Choices(target="Mood"))
+
+
 def test_texts_without_a_word_in_common_are_refused(tmp_path):
     path = tmp_path / "x.tsv"
     path.write_text("label\ttext\na\tone\nb\ttwo\na\tthree\nb\tfour\n")

@@ -15,6 +15,8 @@ from tinynet import recipes
 from tinynet.data.text.characters import encode, vocabulary_of
 from tinynet.errors import DataError, TinynetError, UsageError
 from tinynet.recipes.base import Choices
+from tinynet.recipes.digits import nano
+from tinynet.recipes.transfer import begin
 from tinynet.training.schedules import peak_rate
 
 RHYME = "The owl and the pussycat went to sea in a beautiful pea-green boat.\n"
@@ -177,6 +179,12 @@ def test_tables_take_no_base(tmp_path):
         and "--base is for pictures, sounds, clips and texts, but DATA is rows of a table; leave it out"
         in said
     )
+
+
+def test_a_tiny_cnn_is_not_called_a_mobilenet(tmp_path):
+    metadata = {"task": "pictures", "input": {"kind": "digit"}}
+    base = save(tmp_path / "nano.npz", nano(2), (28, 28, 1), labels=["u", "v"], metadata=metadata)
+    assert begin(base, None, "pictures", lambda model: model).architecture == "cnn"
 
 
 def test_rows_of_pictures_are_read_by_a_base_that_reads_rows(folder, tmp_path):

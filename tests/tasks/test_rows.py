@@ -55,6 +55,10 @@ def test_what_is_ignored_is_said_and_the_result_stands_beside_baselines(trained)
         assert words in said
 
 
+def test_info_names_the_columns(trained):
+    assert "columns ['cylinders', 'horsepower', 'weight', 'origin']" in run("info", trained[1])[1]
+
+
 def test_new_rows_are_predicted_better_than_by_a_linear_model(trained):
     folder, out, _ = trained
     found = json.loads(run("evaluate", out, folder / "new.csv", "--json")[1])

@@ -103,6 +103,8 @@ def test_without_a_model_one_is_trained_and_that_is_said(trained):
     status, printed, said = run("forecast", trained / "sold.csv", "--steps", 3)
     assert status == 0 and len(rows_of(printed)) == 3
     assert "training one on this series now" in said
+    # what it reaches stands beside what it is compared with, on the same values
+    assert re.search(r"MASE \d\.\d+ on the last fifth.*\nfor comparison, MASE: the linear forecast", said)
 
 
 def test_a_series_comes_from_a_pipe(trained):

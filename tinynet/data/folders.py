@@ -122,7 +122,8 @@ def load_folder(path: str | Path, reader: Reader, labels: Sequence[str] | None =
     x, remarks = reader.finish(x, path)
     labels = list(labels or sorted(names))
     y, of_blank = (
-        np.array([labels.index(file.parent.name) for file in files], np.int64) for files in (kept, blank)
+        np.array([labels.index(f.parent.name) for f in files if f.parent.name in labels], np.int64)
+        for files in (kept, blank)  # a class in which nothing is found at all is none
     )
     return FolderData(
         x,

@@ -8,7 +8,6 @@ of them choose: several are trained, each of which leaves out other rows, and av
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ import numpy as np
 from ..data.folders import stratified_split
 from ..data.series.read import is_series
 from ..data.tables.prepare import Preparation, learn
-from ..data.tables.read import Table, as_numbers, read_table
+from ..data.tables.read import Table, as_numbers, is_table, read_table
 from ..data.tables.target import Number, as_target_numbers, classes_of, is_number, number_of, with_target
 from ..errors import DataError, Setting, UsageError, counted, did_you_mean, listed
 from ..layers import Activation, Dense, Dropout, Parallel
@@ -179,7 +178,7 @@ class Rows(Recipe):
 
     def matches(self, data: str, choices: Choices) -> bool:
         """A .csv or .tsv file; the column to predict must be given."""
-        return data.lower().endswith((".csv", ".tsv")) and os.path.isfile(data)
+        return is_table(data)
 
     def plan(self, data: str, choices: Choices) -> RowsPlan:
         """The plan; rows without a target are left out, and so are uninformative columns, with a note each."""

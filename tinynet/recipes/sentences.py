@@ -19,6 +19,7 @@ import numpy as np
 
 from ..data.datasets import load
 from ..data.folders import stratified_split
+from ..data.tables.read import is_table
 from ..data.text.labelled import LabelledTexts, holds_labelled_texts, read_labelled
 from ..data.text.words import UNKNOWN, Vocabulary, log_count_ratios, settings
 from ..errors import Setting, TinynetError
@@ -74,7 +75,10 @@ class Sentences(Recipe):
     options = frozenset({"base"})
 
     def matches(self, data: str, choices: Choices) -> bool:
-        return data == "sentence-polarity" or (choices.target is None and holds_labelled_texts(data))
+        if data == "sentence-polarity":
+            return True
+        asked = choices.task == TEXT and is_table(data)  # reading it says which columns it lacks
+        return choices.target is None and (asked or holds_labelled_texts(data))
 
     def plan(self, data: str, choices: Choices) -> TextsPlan:
         if data == "sentence-polarity":

@@ -9,7 +9,6 @@ was learnt are taken back, which makes the forecast a mean of the first and the 
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 
 from ..data.series.choose import Start, choose
 from ..data.series.read import Series, is_series
+from ..data.tables.read import is_table
 from ..errors import DataError, Setting, counted, did_you_mean
 from ..layers import Conv1D, Dense, Dropout, Flatten, Layer, Parallel
 from ..sequential import Sequential
@@ -133,8 +133,7 @@ class SeriesRecipe(Recipe):
         """Times and numbers, and no column to predict from the others."""
         if data == "temperature":
             return True
-        table = data.lower().endswith((".csv", ".tsv")) and os.path.isfile(data)
-        return table and choices.target is None and (choices.task == SERIES or is_series(data))
+        return is_table(data) and choices.target is None and (choices.task == SERIES or is_series(data))
 
     def plan(self, data: str, choices: Choices) -> SeriesPlan:
         """The training on the series in a file."""

@@ -47,7 +47,12 @@ class Base:
         cells = [cell for cell in ("rnn", "lstm", "gru") if cell in kinds]
         if not any("conv" in kind for kind in kinds):
             return "-".join(cells)
-        blocks = {"depthwise_conv2d": "mobilenet", "residual": "resnet", "parallel": "inception"}
+        blocks = {  # the first that occurs names it
+            "separable_conv2d": "cnn",
+            "depthwise_conv2d": "mobilenet",
+            "residual": "resnet",
+            "parallel": "inception",
+        }
         named = next((name for kind, name in blocks.items() if kind in kinds and not cells), "cnn")
         return "-".join([named, *cells])
 

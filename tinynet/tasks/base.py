@@ -47,7 +47,7 @@ TASKS = {
     PICTURES: Use(
         ("classify", "PICTURE"),
         reads_pictures,
-        "does not read pictures; choose one that does ({shipped}) or train your own",
+        "does not read pictures; {choose}train your own",
     ),
     CHARACTERS: Use(
         ("generate",),
@@ -62,27 +62,27 @@ TASKS = {
     TEXT: Use(
         ("classify", "FILE.txt"),
         prepares("words"),
-        "does not name classes of text; choose one that does ({shipped}) or train your own on a table of labels and texts",
+        "does not name classes of text; {choose}train your own on a table of labels and texts",
     ),
     SERIES: Use(
         ("forecast", "SERIES.csv"),
         prepares("series"),
-        "does not forecast; choose one that does ({shipped}) or train your own on a table of times and numbers",
+        "does not forecast; {choose}train your own on a table of times and numbers",
     ),
     SOUND: Use(
         ("classify", "SOUND.wav"),
         prepares("sound"),
-        "does not read sounds; choose one that does ({shipped}) or train your own on a folder with one folder of .wav files per class",
+        "does not read sounds; {choose}train your own on a folder with one folder of .wav files per class",
     ),
     VIDEO: Use(
         ("classify", "CLIP.gif"),
         prepares("video"),
-        "does not read clips; choose one that does ({shipped}) or train your own on a folder with one folder of clips per class",
+        "does not read clips; {choose}train your own on a folder with one folder of clips per class",
     ),
     CAPTION: Use(
         ("caption", "PICTURE"),
         prepares("image"),
-        "does not describe pictures; choose one that does ({shipped}) or train your own on a folder of pictures with a captions.tsv",
+        "does not describe pictures; {choose}train your own on a folder of pictures with a captions.tsv",
     ),
 }
 """The values of `metadata["task"]`, which training writes."""
@@ -157,8 +157,9 @@ def check_task(model: Network, name: str) -> None:
     if found in (name, None) and TASKS[name].fits(model):
         return
     shipped = ", ".join(_shipped(name))
+    choose = f"choose one that does ({shipped}) or " if shipped else ""
     other = f"; {model.name} is for {' '.join(TASKS[found].usage)}" if found not in (None, name) else ""
-    raise TinynetError(f"{model.name} {TASKS[name].refusal.format(shipped=shipped)}{other}")
+    raise TinynetError(f"{model.name} {TASKS[name].refusal.format(choose=choose)}{other}")
 
 
 def _shipped(name: str) -> Iterator[str]:

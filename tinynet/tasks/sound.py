@@ -166,8 +166,14 @@ def _pieces(given: str | BinaryIO) -> Iterator[tuple[bytes, bool]]:
         source = sys.stdin.buffer if given == "-" else given
         with open_file(path_text(source)) if isinstance(source, str) else nullcontext(source) as file:
             read = getattr(file, "read1", file.read)
-            while piece := read(PIECE):
+            piece = read(PIECE)
+            if piece.startswith(b"RIFF"):
+                raise SoundError(
+                    f"{name} is a .wav file, not raw samples; classify it without ", Setting("stream")
+                )
+            while piece:
                 yield piece, False
+                piece = read(PIECE)
     except OSError as error:
         raise SoundError(
             f"cannot read {name}: {error.strerror or error}; give a file, or - for standard input"

@@ -93,7 +93,7 @@ def test_empty_lines_trailing_delimiters_and_a_column_of_row_numbers_are_no_faul
         (b"a,b\n1,2,3\n", "line 2: 3 fields for 2 columns"),
         (b"a,b\n1,2\n3\n", "line 3: 1 field for 2 columns; add the fields that are missing"),
         (b"a,a\n1,2\n", "two columns named a"),
-        (b"a,,b\n1,2,3\n", "a column without a name"),
+        (b"a,,b\n1,2,3\n", "a column without a name, number 2; give each column a name"),
         (b"a,b\n1," + b"x" * 200_000 + b"\n", "line 2: field larger"),
         (b",".join(b"c%d" % i for i in range(1_000_000)) + b"\n", "more than 4,096 columns"),
         (b"PK\x03\x04" + bytes(50), "binary file"),

@@ -21,6 +21,7 @@ MOST_VALUES = 100
 """Most values of a category that are distinguished, the most frequent ones."""
 DISTINCT = 0.5
 """A text column with a larger fraction of distinct values is taken for names."""
+OF_ITS_OWN = "it holds a name or text of its own in most rows"
 NUMBERS = 0.9
 """Least fraction of numeric fields in a column of numbers."""
 FAR = 8.0
@@ -148,7 +149,10 @@ def learn(table: Table, names: Sequence[str]) -> tuple[Preparation, list[str]]:
             notes.append(f"column {name} is ignored: {found}")
     if not columns:
         why = f" ({'; '.join(notes)})" if notes else ""
-        raise DataError(f"{table.name} has no column to learn from{why}; add one that tells rows apart")
+        texts = ", or to learn from words, name the columns label and text" * (OF_ITS_OWN in why)
+        raise DataError(
+            f"{table.name} has no column to learn from{why}; add one that tells rows apart{texts}"
+        )
     return Preparation(columns), notes
 
 
@@ -169,7 +173,7 @@ def learn_column(table: Table, name: str) -> Column | str:
     if sum(bool(DATE.fullmatch(each)) for each in present) >= NUMBERS * len(present):
         return "it holds dates or times"
     if len(counts) > DISTINCT * len(present):
-        return "it holds a name or text of its own in most rows"
+        return OF_ITS_OWN
     return Column(name, values=[value for value, _ in counts.most_common(MOST_VALUES)], missing=missing)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from ..text.characters import as_text
 LARGEST = 1 << 28
 """Most bytes of a file."""
 MOST_COLUMNS, MOST_CELLS = 4096, 50_000_000
+ENDINGS = (".csv", ".tsv")
 DELIMITERS = ",\t;|"
 DECLARED = re.compile(r'\A"?sep=([,;|\t])"?[ \t]*(?=[\r\n]|$)', re.IGNORECASE)
 """A first line that names the delimiter, as Excel reads it; the columns come after it."""
@@ -95,6 +97,11 @@ def as_numbers(fields: list[str], decimal: str = ".") -> np.ndarray:
         except ValueError:
             continue
     return np.where(np.abs(numbers) <= LARGEST_NUMBER, numbers, np.nan)
+
+
+def is_table(path: str | os.PathLike) -> bool:
+    """Whether there is such a file, and its name ends as a table's."""
+    return str(path).lower().endswith(ENDINGS) and os.path.isfile(path)
 
 
 def read_table(source: Source, delimiter: str | None = None) -> Table:
@@ -186,7 +193,8 @@ def _names(names: list[str], table: str) -> list[str]:
         names.pop()  # a delimiter at the end of the line
     twice = [name for name, count in Counter(names).items() if count > 1]
     if "" in names or twice:
-        which = f"two columns named {shown(twice[0])}" if twice and twice[0] else "a column without a name"
+        nameless = f"a column without a name, number {names.index('') + 1}" if "" in names else ""
+        which = nameless or f"two columns named {shown(twice[0])}"
         raise DataError(f"{table} has {which}; give each column a name of its own in the first line")
     return names
 

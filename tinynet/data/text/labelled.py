@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import DataError, listed, shown
-from ..tables.read import DECLARED, Table, read_table
+from ..tables.read import DECLARED, Table, is_table, read_table
 from .words import split
 
 LABEL, TEXT = "label", "text"
-ENDINGS = (".tsv", ".csv")
 LOOKED_AT = 1 << 16
 """Bytes of a file that tell whether it holds labelled texts."""
 MOST_CLASSES = 1000
@@ -48,7 +47,7 @@ class LabelledTexts:
 
 def holds_labelled_texts(path: str | os.PathLike) -> bool:
     """Whether a file is a table of labels and texts, going by its name and its first lines."""
-    if not str(path).lower().endswith(ENDINGS) or not os.path.isfile(path):
+    if not is_table(path):
         return False
     try:
         with open(path, "rb") as file:
