@@ -125,3 +125,9 @@ def test_a_saved_model_answers_the_same(model, tmp_path):
 def test_data_for_another_task_is_refused(model, tmp_path):
     with pytest.raises(TinynetError, match=r"does not read clips.*is for classify"):
         tasks.expect(Video, tn.load("digits"))
+
+
+def test_where_no_model_is_shipped_for_a_task_none_is_offered(monkeypatch):
+    monkeypatch.setattr(tasks.base, "_shipped", lambda name: iter(()))
+    with pytest.raises(TinynetError, match="does not read clips; train your own on a folder"):
+        tasks.expect(Video, tn.load("digits"))
