@@ -92,7 +92,10 @@ def _tell(file: str, task: NamesClasses, answers: Any, show: bool) -> None:
     """Print the notes on the answers, and what the networks saw."""
     for answer in answers:
         if answer.note:
-            several = (getattr(answer, "count", None) or 0) > 1
+            count = getattr(
+                answer, "count", None
+            )  # of digits; other answers are tuples, whose count is a method
+            several = isinstance(count, int) and count > 1
             note(f"{file}: {answer.note}{'; --all reads each of them' * several}")
         if show:
             for view in task.views(answer):

@@ -9,8 +9,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers import run_here as run
 
 import tinynet as tn
+from tinynet.data.text.words import MOST_CHARACTERS
 from tinynet.errors import DataError, TinynetError
 from tinynet.tasks.text import NEUTRAL, Texts, vocabulary_of
 
@@ -132,3 +134,49 @@ def test_models_with_other_words_vote_each_with_its_own(model, tmp_path):
         for label, text in (("positive", "good film"), ("negative", "bad film"))
     ]
     assert found.measured["loss"] == pytest.approx(-np.log(p).mean(), abs=1e-5)
+
+
+def run_on(model, tmp_path, command, table, *options, name="new.csv"):
+    (tmp_path / name).write_text(table)
+    model.save(tmp_path / "poles.npz")
+    return run(command, tmp_path / name, "--model", tmp_path / "poles.npz", *options)
+
+
+def test_of_a_very_long_text_it_is_said_that_only_the_first_part_is_read(model, tmp_path):
+    status, printed, said = run_on(model, tmp_path, "classify", "good film " * 20_000, name="long.txt")
+    assert status == 0 and "long.txt: positive (" in printed
+    assert said.endswith(f"long.txt: only the first {MOST_CHARACTERS:,} characters are read\n")
+
+
+# ---- tables ----
+
+
+def test_texts_of_a_table_are_named_row_by_row(model, tmp_path):
+    table = 'id,Text\n1,"a GOOD, good film"\n2,bad\n3,xyzzy\n4,film\n'
+    status, printed, said = run_on(model, tmp_path, "predict", table)
+    assert status == 0 and not said and printed.splitlines() == [
+        "id,Text,prediction,probability",
+        '1,"a GOOD, good film",positive,0.8808',
+        "2,bad,negative,0.8808",
+        "3,xyzzy,,",
+        "4,film,neutral,0.5000",
+    ]  # fmt: skip
+    rows = [json.loads(line) for line in run_on(model, tmp_path, "predict", table, "--json")[1].splitlines()]
+    assert rows[1] == {"row": 2, "prediction": "negative", "probability": 0.880797}
+    assert rows[2] == {"row": 3, "prediction": None, "probability": None}
+
+
+def test_a_table_without_texts_is_told_which_column_it_needs(model, tmp_path):
+    status, printed, said = run_on(model, tmp_path, "predict", "id,said\n1,good\n")
+    assert (
+        status == 1
+        and not printed
+        and "has the columns id, said; texts to tell apart need a column text" in said
+    )
+
+
+@pytest.mark.parametrize("options", [(), ("--lines",)])
+def test_a_table_that_is_read_as_a_text_is_told_what_names_its_rows(options, model, tmp_path):
+    status, _, said = run_on(model, tmp_path, "classify", "label,text\npositive,good\n", *options)
+    assert status == 0 and said.count("this is a table: tinynet predict names the text of each row") == 1
+    assert not run_on(model, tmp_path, "classify", "good\nbad\n", *options)[2]

@@ -18,7 +18,9 @@ from .base import TEXT, check_task, was_trained_on
 from .classes import LabelledSamples, NamesClasses, Ranking, ranking_as_json, ranking_line
 
 if TYPE_CHECKING:
+    from ..data.tables.read import Table
     from ..data.text.labelled import LabelledTexts
+    from .rows import Prediction
 
 NEUTRAL = "neutral"
 AT_ONCE = 256
@@ -59,19 +61,41 @@ class Texts(NamesClasses):
 
     def answers(self, given: Any, lines: bool = False, **options: Any) -> Iterator[list[Answer]]:
         """The answers to a file, some lines at a time."""
+        from ..data.text.labelled import holds_texts
+
         text = _read(given)
+        table = "this is a table: tinynet predict names the text of each row, and evaluate measures how many are right"
+        remark = table if isinstance(given, str) and holds_texts(given) else None
         if not lines:
             cut = (
                 f"only the first {MOST_CHARACTERS:,} characters are read"
                 if len(text) > MOST_CHARACTERS
                 else None
             )
-            yield [answer._replace(note=cut) for answer in self.name_texts([text])]
+            yield [answer._replace(note=remark or cut) for answer in self.name_texts([text])]
             return
         each = text.removesuffix("\n").split("\n")
         for start in range(0, len(each), AT_ONCE):
             found = self.name_texts(each[start : start + AT_ONCE])
-            yield [answer._replace(line=start + i) for i, answer in enumerate(found, 1)]
+            yield [
+                answer._replace(line=start + i, note=remark if start + i == 1 else None)
+                for i, answer in enumerate(found, 1)
+            ]
+
+    def predict(self, table: Table) -> list[Prediction]:
+        """The class of the text in each row of a table, or neutral; empty where it has no known word."""
+        from ..data.text.labelled import texts_of
+        from .rows import Prediction
+
+        texts, found = texts_of(table), []
+        for start in range(0, len(texts), AT_ONCE):
+            found += self.name_texts(texts[start : start + AT_ONCE])
+        return [
+            Prediction(a.ranking[0][0] if a.is_sure else NEUTRAL, a.ranking[0][1])
+            if a.ranking
+            else Prediction("")
+            for a in found
+        ]
 
     def name_texts(self, texts: Sequence[str]) -> list[Answer]:
         """The answer to each of some texts, from the mean of the models' probabilities."""

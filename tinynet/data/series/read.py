@@ -169,7 +169,7 @@ def _numbers(
     if not columns:
         raise DataError(f"{table.name} has no column of numbers beside its times in {time!r}")
     if other:
-        remarks.append(f"left out {_some(other)}, which holds no numbers")
+        remarks.append(f"left out {_some(other)}, which {'hold' if len(other) > 1 else 'holds'} no numbers")
     return columns, np.stack(numbers, axis=1)
 
 

@@ -47,18 +47,31 @@ class LabelledTexts:
 
 def holds_labelled_texts(path: str | os.PathLike) -> bool:
     """Whether a file is a table of labels and texts, going by its name and its first lines."""
+    lines = _first_lines(path)
+    return {LABEL, TEXT} <= _names(lines) or _has_no_header(lines)
+
+
+def holds_texts(path: str | os.PathLike) -> bool:
+    """Whether a file is a table with a column of texts, labelled or not, going by its name and its first lines."""
+    return TEXT in _names(_first_lines(path))
+
+
+def _first_lines(path: str | os.PathLike) -> list[str]:
+    """The lines with which a table begins; none of another file."""
     if not is_table(path):
-        return False
+        return []
     try:
         with open(path, "rb") as file:
-            lines = DECLARED.sub(
-                "", file.read(LOOKED_AT).decode("utf-8-sig", "replace"), count=1
-            ).splitlines()
+            text = file.read(LOOKED_AT).decode("utf-8-sig", "replace")
     except OSError:
-        return False
+        return []
+    return DECLARED.sub("", text, count=1).splitlines()
+
+
+def _names(lines: Sequence[str]) -> set[str]:
+    """What the columns may be called, whatever parts them, in small letters."""
     first = next((line for line in lines if line.strip()), "")
-    names = {name.strip().strip('"').lower() for delimiter in ",;\t" for name in first.split(delimiter)}
-    return {LABEL, TEXT} <= names or _has_no_header(lines)
+    return {name.strip().strip('"').lower() for delimiter in ",;\t" for name in first.split(delimiter)}
 
 
 def _has_no_header(lines: Sequence[str]) -> bool:
@@ -87,6 +100,16 @@ def read_labelled(path: str | os.PathLike, names: dict[str, str] | None = None) 
     y = np.array([labels.index(label) for label, _ in kept], np.int64)
     called = [(names or {}).get(label, label) for label in labels]
     return LabelledTexts([words for _, words in kept], y, called, len(rows) - len(kept))
+
+
+def texts_of(table: Table) -> list[str]:
+    """The column of texts of a table; raises DataError where it has none."""
+    index = next((i for i, name in enumerate(table.columns) if name.lower() == TEXT), None)
+    if index is None:
+        raise DataError(
+            f"{table.name} has the columns {listed(table.columns)}; texts to tell apart need a column {TEXT}"
+        )
+    return [row[index] for row in table.rows]
 
 
 def read_polarity(path: str | os.PathLike) -> LabelledTexts:
