@@ -54,7 +54,7 @@ def test_a_table_of_texts_trains_evaluates_and_classifies(tmp_path):
     (tmp_path / "kinds.tsv").write_text("label\ttext\n" + "\n".join(rows))
     done = run("train", "kinds.tsv", "--epochs", "4", "--learning-rate", "0.01", cwd=tmp_path)
     assert done.returncode == 0 and done.stdout.strip() == b"kinds-gru.npz"
-    assert b"by naive Bayes" in done.stderr
+    assert b"naive Bayes on the same words" in done.stderr
     done = run("evaluate", "kinds-gru.npz", "kinds.tsv", cwd=tmp_path)
     assert done.stdout.startswith(b"accuracy 100.00 %") and b"too optimistic" in done.stderr
     done = run("classify", "-", "--model", "kinds-gru.npz", cwd=tmp_path, stdin=b"a goal! a ball!")

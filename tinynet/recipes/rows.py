@@ -223,7 +223,7 @@ class Rows(Recipe):
         )
         if asked is None and len(index) > 2 and np.isfinite(as_numbers([*index], table.decimal)).all():
             notes.append(
-                f"the {len(index)} numbers in {target} are taken as classes; target type number predicts a number"
+                f"the {len(index)} numbers in {target} are taken as classes; if they are amounts, let the target type be number"
             )
         learnt = "a number" if numeric else f"{len(index)} classes"
         reason = (

@@ -48,7 +48,8 @@ class LabelledTexts:
 def holds_labelled_texts(path: str | os.PathLike) -> bool:
     """Whether a file is a table of labels and texts, going by its name and its first lines."""
     lines = _first_lines(path)
-    return {LABEL, TEXT} <= _names(lines) or _has_no_header(lines)
+    rows = [line.split("\t") for line in lines[:-1] or lines if line.strip()]
+    return {LABEL, TEXT} <= _names(lines) or _has_no_header(rows)
 
 
 def holds_texts(path: str | os.PathLike) -> bool:
@@ -74,9 +75,8 @@ def _names(lines: Sequence[str]) -> set[str]:
     return {name.strip().strip('"').lower() for delimiter in ",;\t" for name in first.split(delimiter)}
 
 
-def _has_no_header(lines: Sequence[str]) -> bool:
-    """Whether tab-separated lines have two fields each, of which the first is one word and the second mostly several."""
-    rows = [line.split("\t") for line in lines[:-1] or lines if line.strip()]
+def _has_no_header(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether rows have two fields each, of which the second is several words, mostly and in the first row."""
     if not rows or any(len(row) != 2 for row in rows):
         return False
     several = sum(len(split(text)) > 1 for _, text in rows)
@@ -122,8 +122,9 @@ def _columns(table: Table) -> list[tuple[str, str]]:
     names = {name.lower(): index for index, name in enumerate(table.columns)}
     if LABEL in names and TEXT in names:
         return [(row[names[LABEL]].strip(), row[names[TEXT]]) for row in table.rows]
-    if table.delimiter == "\t" and len(table.columns) == 2:
-        return [(row[0].strip(), row[1]) for row in [table.columns, *table.rows]]
+    rows = [table.columns, *table.rows]
+    if table.delimiter == "\t" and _has_no_header(rows):
+        return [(row[0].strip(), row[1]) for row in rows]
     raise DataError(
         f"{table.name} has the columns {listed(table.columns)}; texts to tell apart need a column {LABEL} and a column {TEXT}"
     )
