@@ -106,10 +106,6 @@ class Journal:
         """The results of trials that are not left out."""
         return [each for each in self.records if each.result and not each.refused]
 
-    def refused(self) -> dict[int, Record]:
-        """The trials that are left out."""
-        return {each.trial: each for each in self.records if each.refused}
-
     def has(self, trial: int, rung: int) -> bool:
         """Whether a trial is finished in a rung."""
         return any((each.trial, each.rung) == (trial, rung) for each in self.records)
@@ -129,7 +125,7 @@ def _record(found: Any) -> Record:
     counts = all(type(each) is int and each >= 0 for each in (record.trial, record.rung))
     if not (counts and _is_number(record.spent) and isinstance(record.refused, str | None)):
         raise ValueError
-    if not (_is_settings(record.settings) and (result is None or _is_result(result))):
+    if not (_is_settings(record.settings) and (result is None or _is_result(result, record.refused))):
         raise ValueError
     return record
 
@@ -146,12 +142,12 @@ def _is_settings(found: Any) -> bool:
     )
 
 
-def _is_result(found: Any) -> bool:
+def _is_result(found: Any, refused: str | None) -> bool:
     from tinynet.recipes.scores import MEASURES
 
     return (
         isinstance(found, dict)
-        and all(_is_number(found.get(name)) for name in NUMBERS)
+        and all(_is_number(found.get(name)) for name in NUMBERS if not (refused and name == "value"))
         and found.get("measure") in [*MEASURES]
         and (found.get("interval") is None or [*map(_is_number, found["interval"])] == [True, True])
         and isinstance(found.get("stopped", 0), str | None)

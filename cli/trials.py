@@ -61,12 +61,14 @@ def train(data: str, options: Sequence[str], output: Path, time_limit: float) ->
     command += ["--output", str(output), "--time-limit", f"{time_limit:.3f}", "--", data]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, encoding="utf-8") as process:
+        assert process.stdout and process.stderr
+        stdout, stderr = process.stdout, process.stderr
         try:
             # what is open as stdin tells the trial that this process is alive: `communicate` would close it
-            reader = threading.Thread(target=lambda: said.append(process.stderr.read()), daemon=True)
+            reader = threading.Thread(target=lambda: said.append(stderr.read()), daemon=True)
             said: list[str] = []
             reader.start()
-            found = process.stdout.read()
+            found = stdout.read()
             reader.join()
         except BaseException:
             process.terminate()

@@ -78,7 +78,8 @@ def narrower(settings: Mapping[str, Any]) -> dict[str, Any] | None:
     width = settings.get("width", 1.0) / 2
     if "width" not in ARCHITECTURES[settings["arch"]].options or width < NARROWEST:
         return None
-    return {**settings, "width": width}
+    others = {name: value for name, value in settings.items() if name != "width"}
+    return others if width == 1 else {**others, "width": width}
 
 
 def described(settings: Mapping[str, Any]) -> str:
