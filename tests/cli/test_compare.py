@@ -28,7 +28,7 @@ def test_networks_and_baselines_stand_in_one_table_with_what_they_cost(table):
         "always the most frequent class",
     )
     low, high = network["interval"]
-    assert 0.9 < low < network["value"] < high + 1e-9 and linear["value"] < 0.7 and frequent["baseline"]
+    assert 0.9 < low < network["value"] < high + 1e-9 and linear["value"] < 0.8 and frequent["baseline"]
     assert all(network[cost] > 0 for cost in ("parameters", "seconds", "milliseconds"))
 
 

@@ -83,10 +83,10 @@ def test_sizes_that_do_not_fit_are_a_sentence(tmp_path):
     (tmp_path / "poem.txt").write_text("a b c " * 2000)
     with pytest.raises(TinynetError, match="divides at least 5 channels, not 4; give a larger width"):
         folder.network((16, 16, 1), 3, Choices(arch="inception", width=0.125))
-    with pytest.raises(UsageError, match="^width multiplies what units gives exactly; leave one out$"):
+    with pytest.raises(UsageError, match=r"^width multiplies what units gives exactly; leave one out$"):
         recipes.plan(str(tmp_path / "poem.txt"), Choices(units=9, width=2.0))
     with pytest.raises(
-        UsageError, match="^depth is a number of blocks or layers, which an LSTM has not to choose"
+        UsageError, match=r"^depth is a number of blocks or layers, which an LSTM has not to choose"
     ):
         recipes.plan(str(tmp_path / "poem.txt"), Choices(depth=2))
     assert {name for name, made in ARCHITECTURES.items() if "width" not in made.options} == {"nano"}
