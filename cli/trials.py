@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 PROBE = 0.15
 """Part of a trial's time after which it is known how many epochs fit into it."""
 
+SHORTEST = 0.001
+"""Seconds: of a training of one step."""
+
 
 class Pace(NamedTuple):
     """Seconds per epoch of a training, and how many epochs the recipe gives it."""
@@ -58,7 +61,7 @@ def epochs(pace: Pace, count: int) -> list[str]:
 def train(data: str, options: Sequence[str], output: Path, time_limit: float) -> dict[str, Any]:
     """What `train --json` prints after training for this time at most; raises TinynetError with its last sentence if it fails."""
     command = [sys.executable, "-m", __name__, "train", *options, "--json", "--force"]
-    command += ["--output", str(output), "--time-limit", f"{time_limit:.3f}", "--", data]
+    command += ["--output", str(output), "--time-limit", f"{max(time_limit, SHORTEST):.3f}", "--", data]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, encoding="utf-8") as process:
         assert process.stdout and process.stderr
