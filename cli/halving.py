@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tinynet.cli.journal import Journal, Record
 from tinynet.cli.process import sentence
 from tinynet.cli.trials import PROBE, Pace, as_typed, epochs, train
-from tinynet.errors import Setting, TinynetError
+from tinynet.errors import Setting, TinynetError, counted
 from tinynet.terminal import note
 
 if TYPE_CHECKING:
@@ -106,17 +106,11 @@ class Search:
         from tinynet.recipes.candidates import narrower
 
         limit = max(share - 2 * self.overhead, share / 4)
-        while True:
-            result = self._train(settings, [], PROBE * limit)
-            pace = Pace.of(result)
-            found, refused = (
-                {**result, "full_epochs": pace.epochs, "pace": pace.seconds},
-                self._refused(result),
-            )
-            smaller = narrower(settings) if refused and trial else None
-            if smaller is None:
-                break
-            settings = smaller
+        result = self._train(settings, [], PROBE * limit)
+        while trial and self._refused(result) and (smaller := narrower(settings)):
+            settings, result = smaller, self._train(smaller, [], PROBE * limit)
+        pace, refused = Pace.of(result), self._refused(result)
+        found = {**result, "full_epochs": pace.epochs, "pace": pace.seconds}
         if refused or not result["stopped"]:
             return settings, found, refused
         if pace.seconds > limit and trial == 0:
@@ -194,5 +188,6 @@ def summary(record: Record, number: int | None = None) -> str:
     result = record.result
     value = MEASURES[result["measure"]].show(result["value"])
     return (
-        f"{named}: {result['measure']} {value} after {result['epochs']} epochs, {record.spent:.0f} s in all"
+    trained = counted(result["epochs"], "epoch")
+        f"{named}: {result['measure']} {value} after {trained}, {record.spent:.0f} s in all"
     )

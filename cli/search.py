@@ -218,5 +218,8 @@ def _verdict(best: Record, own: Record | None, measure: Measure) -> str:
     if usual == best.result["value"]:
         return f"trial {best.trial + 1} does as well as the recipe's own settings, {shown}, with fewer parameters"
     said = f"trial {best.trial + 1} does better than the recipe's own settings: {shown}, not {measure.show(usual)}"
-    low, high = best.result["interval"] or (best.result["value"],) * 2
-    return f"{said}; but that is within chance" if low <= usual <= high else said
+    if best.result["interval"] is None:
+        return said
+    low, high = best.result["interval"]
+    chance = "; but that is within chance" if low <= usual <= high else ""
+    return f"{said}{chance}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 import threading
@@ -120,7 +121,5 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    from tinynet.cli import main
-
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    main()
+    runpy.run_module("tinynet", run_name="__main__")
