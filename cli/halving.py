@@ -187,7 +187,5 @@ def summary(record: Record, number: int | None = None) -> str:
         return f"{named}: left out, {record.refused}"
     result = record.result
     value = MEASURES[result["measure"]].show(result["value"])
-    return (
     trained = counted(result["epochs"], "epoch")
-        f"{named}: {result['measure']} {value} after {trained}, {record.spent:.0f} s in all"
-    )
+    return f"{named}: {result['measure']} {value} after {trained}, {record.spent:.0f} s in all"
