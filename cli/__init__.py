@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # imported only when called; packagers such as PyInstaller mu
         info,
         models,
         predict,
+        search,
         train,
         warmup,
     )
@@ -40,6 +41,7 @@ VERBS = {
     "train": "Train a network on a data set, a text, a table or a folder of pictures, sounds or clips.",
     "evaluate": "Measure a model on data it has not seen.",
     "compare": "Train every kind of network that fits the data, and print what each reaches.",
+    "search": "Try networks of other kinds, sizes and settings than the recipe's, and save the best.",
     "info": "Show what a model file holds.",
     "models": "List the models that come with tinynet.",
     "warmup": "Compile the kernels now, so that later commands need not wait.",

@@ -49,9 +49,9 @@ def command(
     """
     from tinynet.recipes.scores import MEASURES
 
-    fitting = _fitting(data, arch, given)
+    _, fitting = trials.fitting(data, arch, given)
     machine = {name: click.get_current_context().params[name] for name in ("device", "threads")}
-    options = [*_as_typed({**given, **machine, "random_seed": random_seed})]
+    options = [*trials.as_typed({**given, **machine, "random_seed": random_seed})]
     found: dict[str, dict[str, Any]] = {}
     failed = False
     with tempfile.TemporaryDirectory() as folder:
@@ -74,27 +74,6 @@ def command(
         print_table([*_table(rows, measure)])
         note(_verdict(rows, measure))
     return int(failed)
-
-
-def _fitting(data: str, arch: str | None, given: Mapping[str, Any]) -> list[str]:
-    """The architectures to compare; says why they fit. Raises TinynetError for one that does not."""
-    from tinynet.recipes import recipe_for
-    from tinynet.recipes.architectures import RULES, choose
-    from tinynet.recipes.base import Choices
-
-    recipe = recipe_for(data, Choices(task=given["task"], target=given["target"]))
-    fitting, reason = RULES[recipe.kind]
-    note(f"{data} holds {recipe.holds}: {reason}")
-    if arch is None:
-        return list(fitting)
-    return [choose(recipe.kind, each.strip()) for each in arch.split(",")]
-
-
-def _as_typed(given: Mapping[str, Any]) -> Iterator[str]:
-    """Settings as options of `train`."""
-    for name, value in given.items():
-        for each in value if isinstance(value, tuple) else (value,) * (value is not None):
-            yield from (f"--{name.replace('_', '-')}", str(each))
 
 
 def _rows(found: Mapping[str, dict[str, Any]], measure: Measure) -> list[dict[str, Any]]:

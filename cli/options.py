@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -144,6 +145,19 @@ def table_options(function: Callable) -> Callable:
         click.option("--drop", multiple=True, metavar="COLUMN", help="Ignore this column of the table; may be repeated."),
     )  # fmt: skip
     return functools.reduce(lambda decorated, option: option(decorated), reversed(options), function)
+
+
+def model_file(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    """A valid path for a model file."""
+    from tinynet.errors import TinynetError
+    from tinynet.storage import check_file_name
+
+    try:
+        if path is not None:
+            check_file_name(path)
+    except TinynetError as error:
+        raise click.BadParameter(str(error)) from None
+    return path
 
 
 def check_new(path: str | os.PathLike, option: str, replace: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
 
 import click
@@ -29,6 +31,13 @@ def sentence(error: Exception) -> str:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}"
     return str(error)
+
+
+def command_to_continue() -> str:
+    """The command that was typed, with --resume."""
+    given = [word for word in sys.argv[1:] if word not in ("--force", "--resume")]
+    end = given.index("--") if "--" in given else len(given)
+    return shlex.join(["tinynet", *given[:end], "--resume", *given[end:]])
 
 
 def _option(setting: str) -> str:

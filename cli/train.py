@@ -25,9 +25,10 @@ from tinynet.cli.options import (
     device_options,
     force_option,
     json_option,
+    model_file,
     table_options,
 )
-from tinynet.cli.process import STARTED, fail
+from tinynet.cli.process import STARTED, command_to_continue, fail
 from tinynet.recipes.architectures import ARCHITECTURES
 from tinynet.terminal import echo, note, print_json
 
@@ -40,19 +41,6 @@ ANSWERS = 31
 """Answers to one sample whose median time is taken."""
 DRAWING, TABLE = ".png", ".csv"
 """Endings of a history's file name: a drawing or a table."""
-
-
-def _model_file(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
-    """A valid path for a model file."""
-    from tinynet.errors import TinynetError
-    from tinynet.storage import check_file_name
-
-    try:
-        if path is not None:
-            check_file_name(path)
-    except TinynetError as error:
-        raise click.BadParameter(str(error)) from None
-    return path
 
 
 def _history_file(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
@@ -104,7 +92,7 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
     help="Whether to shift, rotate and distort pictures at random.  [default: augment]",
 )
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.npz",
-              callback=_model_file,
+              callback=model_file,
               help="Where to save the model.  [default: ./DATA-ARCH.npz]")  # fmt: skip
 @force_option
 @click.option(
@@ -254,7 +242,7 @@ def _save(
     note(f"{plan.result_line(best)}, epoch {best['epoch']}")
     note(plan.comparison())
     if unfinished and checkpoint.exists():
-        note(f"to continue: {_command_to_continue()}")
+        note(f"to continue: {command_to_continue()}")
     elif not failure:
         usage = TASKS[plan.model.metadata["task"]].usage
         note(f"to use it: {shlex.join(['tinynet', *usage, '--model', str(place)])}")
@@ -329,13 +317,6 @@ def _write(plan: Plan, output: Path) -> tuple[Path, TinynetError | None]:
             plan.model.save(place, dtype)
             return place, TinynetError(f"{failure}; the model is in {place} instead")
     raise TinynetError(f"{failure}; nor is there room for the model in the current, home or temporary folder")
-
-
-def _command_to_continue() -> str:
-    """The command that was typed, with --resume."""
-    given = [word for word in sys.argv[1:] if word not in ("--force", "--resume")]
-    end = given.index("--") if "--" in given else len(given)
-    return shlex.join(["tinynet", *given[:end], "--resume", *given[end:]])
 
 
 def _watch() -> Any:

@@ -57,7 +57,10 @@ def likely_range(fraction: float, samples: int) -> tuple[float, float]:
     z = 1.96
     middle, total = fraction + z * z / (2 * samples), 1 + z * z / samples
     spread = z * math.sqrt(fraction * (1 - fraction) / samples + (z / (2 * samples)) ** 2)
-    return max((middle - spread) / total, 0.0), min((middle + spread) / total, 1.0)
+    # rounding must not leave the fraction itself outside
+    return max(min((middle - spread) / total, fraction), 0.0), min(
+        max((middle + spread) / total, fraction), 1.0
+    )
 
 
 def most_frequent(y: np.ndarray, of: np.ndarray) -> float:
