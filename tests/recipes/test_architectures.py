@@ -28,6 +28,13 @@ def test_the_first_that_fits_is_what_auto_means():
     assert caught.value.parts[0] == "arch" and isinstance(caught.value.parts[0], Setting)
 
 
+def test_a_misspelt_architecture_is_answered_with_the_one_that_was_meant():
+    with pytest.raises(TinynetError, match=r"^arch resnt is no kind of network; did you mean resnet\?$"):
+        choose("grid", "resnt")
+    with pytest.raises(TinynetError, match=r"^arch svm is no kind of network; choose gru or lstm or cnn$"):
+        choose("series", "svm")
+
+
 def test_every_rule_and_recipe_goes_by_what_the_tables_know():
     assert {name for rule in RULES.values() for name in rule.architectures} == ARCHITECTURES.keys()
     assert tuple(TASKS) == recipes.TASKS
