@@ -62,7 +62,7 @@ def command(
             print_json(row)
     else:
         for line in task.show(found):
-            echo(line)
+            echo(line, keep="\t\n")
     if plot is not None:
         task.draw(plot, given, found)
     return 0

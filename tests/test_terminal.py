@@ -12,7 +12,7 @@ import pytest
 
 from tinynet import terminal
 from tinynet.errors import TinynetError
-from tinynet.terminal import printable
+from tinynet.terminal import printable, significant
 
 ROOT = Path(__file__).parent.parent
 
@@ -160,3 +160,14 @@ def test_nothing_else_prints():
                 if other.search(line):
                     found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "written"),
+    [
+        (1234567.8, 4, "1234568"), (120000.0, 6, "120000"), (217.29213, 6, "217.292"), (99999.96, 6, "100000"), (0.0123456, 4, "0.01235"),
+        (-2.50001, 4, "-2.5"), (0.0, 4, "0"), (10.0, 4, "10"), (1e20, 4, "1e+20"), (2.5e-7, 4, "2.5e-07"), (float("nan"), 4, "nan"),
+    ],
+)  # fmt: skip
+def test_a_number_keeps_its_whole_part(value, digits, written):
+    assert significant(value, digits) == written

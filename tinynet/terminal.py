@@ -7,6 +7,7 @@ a stream may be closed, full, broken, or unable to encode all of Unicode.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import sys
@@ -30,6 +31,17 @@ def printable(text: str, keep: str = "") -> str:
 
 def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
+def significant(value: float, digits: int) -> str:
+    """A number with so many significant digits, and all those of its whole part: 1234567, 0.01235. Only beyond 1e15 and below 1e-4 it
+    has an exponent.
+    """
+    if not 1e-4 <= abs(value) < 1e15:
+        return f"{value:.{digits}g}"
+    decimals = max(digits - 1 - math.floor(math.log10(abs(value))), 0)
+    written = f"{value:.{decimals}f}"
+    return written.rstrip("0").rstrip(".") if decimals else written
 
 
 def table(rows: list[tuple[str, ...]], left: tuple[int, ...] = (0,)) -> Iterator[str]:

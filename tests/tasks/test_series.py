@@ -137,6 +137,23 @@ def test_several_columns_are_named(tmp_path):
     assert (tmp_path / "two.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_forecast_is_written_as_the_series_own_table_is(delimiter, trained):
+    table = monthly(96).replace(",", delimiter).replace(".", ",")
+    printed = run("forecast", "-", "--steps", 2, "--model", trained / "sold.npz", given=table)[1].splitlines()
+    assert printed[0] == delimiter.join(("time", "forecast", "lower", "upper", "seasonal_naive"))
+    assert re.fullmatch(r"2008-01(\D\d+,\d+){4}", printed[1])
+    points = run("forecast", trained / "sold.csv", "--steps", 2, "--model", trained / "sold.npz")[1]
+    assert printed == points.replace(",", delimiter).replace(".", ",").splitlines()
+
+
+def test_large_numbers_are_forecast_in_full(trained):
+    table = monthly(96).replace(".", "")  # thousandfold
+    table = re.sub(r",(\d+)", r",\g<1>000", table)
+    printed = run("forecast", "-", "--steps", 2, "--model", trained / "sold.npz", given=table)[1]
+    assert "e+" not in printed and 1e7 < float(rows_of(printed)[0]["forecast"]) < 1e8
+
+
 def test_evaluate_prints_the_error_beside_the_naive_ones(trained, tmp_path):
     (tmp_path / "later.csv").write_text(monthly(140))
     status, printed, said = run("evaluate", trained / "sold.npz", tmp_path / "later.csv", "--json")

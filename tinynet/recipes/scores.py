@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from ..layers import Dense, Flatten
 from ..sequential import Sequential
 from ..tasks.classes import percent
+from ..terminal import significant
 from ..training import Adam
 
 LINEAR_STEPS, LINEAR_EPOCHS = 2_000, (3, 100)
@@ -29,7 +31,7 @@ class Measure(NamedTuple):
 ACCURACY = Measure("accuracy", percent, True)
 EXACT_MATCH = Measure("sentences that match word for word", percent, True)
 CHARACTER_LOSS = Measure("nats per character", "{:.4f}".format, False)
-MEAN_ERROR = Measure("mean absolute error", "{:.4g}".format, False)
+MEAN_ERROR = Measure("mean absolute error", partial(significant, digits=4), False)
 MASE = Measure("MASE", "{:.3f}".format, False)
 WINDOWS_MASE = MASE._replace(name="MASE on held-out windows")
 MEASURES = {

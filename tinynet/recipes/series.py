@@ -203,7 +203,7 @@ def _without(series: Series, drop: tuple[str, ...]) -> Series:
     if not kept:
         raise DataError(f"{series.name} has no column of numbers left; leave out fewer")
     columns = [series.columns[i] for i in kept]
-    return Series(series.name, columns, series.calendar, series.values[:, kept], series.remarks)
+    return replace(series, columns=columns, values=series.values[:, kept])
 
 
 def network(arch: str, start: Start, choices: Choices = USUAL, **identity: Any) -> Sequential:

@@ -14,6 +14,7 @@ from ..data.tables.target import Number, as_target_numbers, with_target
 from ..errors import DataError, UsageError, counted, listed, shown
 from ..layers.inputs import check_finite_output
 from ..network import Network
+from ..terminal import significant
 from .base import ROWS, Task, check_task, was_trained_on
 from .classes import ClassMeasures, LabelledSamples, measure_classes, percent
 
@@ -46,8 +47,8 @@ class NumberMeasures:
 
     def line(self) -> str:
         """All measures in one line."""
-        errors = f"mean absolute error {self.mae:.4g}, root mean square error {self.rmse:.4g}, R² {round(self.r2, 3) + 0.0:.3f}"
-        return f"{errors} ({counted(self.samples, 'row')})"
+        errors = f"mean absolute error {significant(self.mae, 4)}, root mean square error {significant(self.rmse, 4)}"
+        return f"{errors}, R² {round(self.r2, 3) + 0.0:.3f} ({counted(self.samples, 'row')})"
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from ..errors import DataError, UsageError, counted
 from ..files import atomic_write
 from ..layers.inputs import check_finite_output
 from ..network import Network
+from ..terminal import significant
 from .base import SERIES, Task, check_task, was_trained_on
 
 LEVEL = 90.0
@@ -47,6 +48,9 @@ class Forecast:
     lower: np.ndarray
     upper: np.ndarray
     naive: np.ndarray
+    delimiter: str = ","
+    decimal: str = "."
+    """Those of the series' own table, in which the forecast is printed."""
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Time by time and column by column, as it is printed; several columns are named in `series`."""
@@ -138,7 +142,9 @@ class Forecasting(Task[History, ForecastMeasures]):
         found = np.concatenate(ahead, axis=1)[:, :steps]
         times = [given.calendar.time(len(given) + i) for i in range(steps)]
         lower, upper = np.sort(found[1:], axis=0)
-        return Forecast(list(p.columns), times, found[0], lower, upper, naive(values, p.naive, steps))
+        plain = naive(values, p.naive, steps)
+        marks = given.delimiter, given.decimal
+        return Forecast(list(p.columns), times, found[0], lower, upper, plain, *marks)
 
     def read(self, data: str) -> History:
         """A file, or "temperature"."""
@@ -186,18 +192,18 @@ class Forecasting(Task[History, ForecastMeasures]):
         )
 
     def show(self, found: Forecast | ForecastMeasures) -> Iterator[str]:
-        """A forecast as CSV, line by line; measures in two lines."""
+        """A forecast as a table like the series' own, line by line; measures in two lines."""
         if isinstance(found, Forecast):
             rows = found.rows()
             for number, row in enumerate(rows):
                 if not number:
-                    yield ",".join(row)
-                yield ",".join(_written(value) for value in row.values())
+                    yield found.delimiter.join(row)
+                yield found.delimiter.join(_written(value, found) for value in row.values())
             return
         yield f"MASE {found.mase:.3f}, seasonal naive {found.seasonal_naive:.3f}, last value {found.persistence:.3f}"
         yield (
-            f"mean absolute error {found.mae:.4g}; {100 * found.coverage:.1f} % of the values inside the {LEVEL:.0f} % intervals "
-            f"({counted(found.origins, 'origin')}, up to {counted(found.horizon, 'step')} ahead)"
+            f"mean absolute error {significant(found.mae, 4)}; {100 * found.coverage:.1f} % of the values inside the {LEVEL:.0f} % "
+            f"intervals ({counted(found.origins, 'origin')}, up to {counted(found.horizon, 'step')} ahead)"
         )
 
     def draw(self, path: str | os.PathLike, series: Series, found: Forecast) -> None:
@@ -307,8 +313,8 @@ def _named(series: Series) -> Callable[[float], str]:
     return lambda place: series.calendar.time(round(place))
 
 
-def _written(value: Any) -> str:
+def _written(value: Any, found: Forecast) -> str:
     """A field of the table: six digits of a number, quotes round a text that needs them."""
     if isinstance(value, float):
-        return f"{value:.6g}"
-    return '"' + value.replace('"', '""') + '"' if set(value) & set(',"\n\r') else value
+        return significant(value, 6).replace(".", found.decimal)
+    return '"' + value.replace('"', '""') + '"' if set(value) & {found.delimiter, '"', "\n", "\r"} else value

@@ -54,6 +54,8 @@ class Series:
     values: np.ndarray
     remarks: list[str] = field(default_factory=list)
     """What was missing, sorted, averaged or left out, a sentence each."""
+    delimiter: str = ","
+    decimal: str = "."
 
     def __len__(self) -> int:
         return len(self.values)
@@ -104,7 +106,7 @@ def series_of(table: Table) -> Series:
             raise DataError(
                 f"{table.name}: more than half of the {len(values):,} numbers of {column!r} are missing; leave the column out"
             )
-    return Series(table.name, columns, calendar, values, remarks)
+    return Series(table.name, columns, calendar, values, remarks, table.delimiter, table.decimal)
 
 
 def is_series(path: str) -> bool:
