@@ -165,8 +165,11 @@ def _report(search: Search, as_json: bool) -> None:
         print_table([*_table(best.values(), measure)], left=(1,))
     tried = len(best.keys() | {each.trial for each in left_out})
     if tried < len(search.candidates):
-        note(f"note: there was time for only {tried} of {len(search.candidates)} trials")
-    note(_verdict(first, best.get(0), measure))
+        note(
+            f"note: there was time for only {tried} of {len(search.candidates)} trials; a longer time limit tries more"
+        )
+    if tried > 1:
+        note(_verdict(first, best.get(0), measure))
     note(f"to make it again: {_command(search, first)}")
     note(f"saved to {search.output}")
 

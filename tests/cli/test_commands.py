@@ -325,7 +325,7 @@ def test_options_that_do_not_apply_are_wrong_usage(folder, tmp_path):
     fails(run("train", folder, "--arch", "perceptron"), "'auto', 'cnn', 'lstm', 'gru', 'rnn'", status=2)
     fails(
         run("train", tmp_path / "poem.txt", "--no-augment"),
-        "for pictures and sounds, but DATA is text",
+        "for pictures, sounds and clips, but DATA is text",
         status=2,
     )
     refused = "--units is the size of a recurrent layer, which a CNN does not have; leave it out"

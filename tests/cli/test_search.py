@@ -113,6 +113,18 @@ def test_without_time_for_an_epoch_there_is_a_sentence_and_nothing_is_left(train
     assert "--time-limit" in said and "--trials" in said and [*tmp_path.iterdir()] == [tmp_path / "signs.csv"]
 
 
+def test_of_one_trial_nothing_is_called_best(trainings, monkeypatch):
+    def slow(*arguments):
+        result = trainings(*arguments)
+        trainings.clock += 100
+        return result
+
+    monkeypatch.setattr(halving, "train", slow)
+    status, _, said = search()
+    assert status == 0 and "time for only 1 of 9 trials; a longer time limit tries more" in said
+    assert "are best" not in said
+
+
 def test_a_trial_that_fails_is_left_out_and_the_first_one_ends_the_search(trainings):
     trainings.fails = lambda given: "the loss is NaN" if given.get("--width") == "2.0" else None
     status, out, _ = search("--json")
