@@ -328,7 +328,7 @@ def test_options_that_do_not_apply_are_wrong_usage(folder, tmp_path):
         "for pictures, sounds and clips, but DATA is text",
         status=2,
     )
-    refused = "--units is the size of a recurrent layer, which a CNN does not have; leave it out"
+    refused = "--units is the size of a recurrent layer, which a residual network does not have; leave it out"
     fails(run("train", folder, "--units", 3), refused, status=2)
     fails(run("train", folder, "--learning-rate", "inf"), "not a finite number", status=2)
     fails(
