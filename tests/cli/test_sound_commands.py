@@ -127,7 +127,9 @@ def test_a_folder_is_learnt_by_one_command(tmp_path):
             (tmp_path / "words" / kind / f"{seed}.wav").write_bytes(wav(word(kind, seed)))
     done = run("train", "words", "--epochs", "1", "--device", "reference", cwd=tmp_path)
     assert done.returncode == 0 and done.stdout == b"words-cnn-gru.npz\n", done.stderr
-    assert b"training a CNN, then a GRU" in done.stderr and b"a linear model of the mean frames" in done.stderr
+    assert (
+        b"training a CNN, then a GRU" in done.stderr and b"a linear model of the mean frames" in done.stderr
+    )
     assert run("info", "words-cnn-gru.npz", cwd=tmp_path).returncode == 0
     done = run("evaluate", "words-cnn-gru.npz", "words", "--json", cwd=tmp_path)
     assert json.loads(done.stdout)["samples"] == 12
