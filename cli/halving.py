@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinynet.cli.journal import Journal, Record
 from tinynet.cli.process import sentence
-from tinynet.cli.trials import PROBE, Pace, as_typed, epochs, train
+from tinynet.cli.trials import Pace, as_typed, epochs, probe, train
 from tinynet.errors import Setting, TinynetError, counted
 from tinynet.terminal import note
 
@@ -48,7 +48,7 @@ class Search:
         """Run the trials that are not in the journal; raises TinynetError if there is no time for the first, or if it fails."""
         sizes = [*rungs(len(self.candidates))]
         reached = max((record.rung for record in self.journal.records), default=0)
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(prefix="tinynet-search-") as folder:
             self.file = Path(folder, "trial.npz")
             for rung in range(reached, len(sizes)):
                 todo = [trial for trial in self._chosen(rung, sizes[rung]) if not self._is_done(trial, rung)]
@@ -106,11 +106,11 @@ class Search:
         from tinynet.recipes.candidates import narrower
 
         limit = max(share - 2 * self.overhead, share / 4)
-        result = self._train(settings, [], PROBE * limit)
+        result = self._probe(settings, limit)
         while trial and self._refused(result) and (smaller := narrower(settings)):
-            settings, result = smaller, self._train(smaller, [], PROBE * limit)
+            settings, result = smaller, self._probe(smaller, limit)
         pace, refused = Pace.of(result), self._refused(result)
-        found = {**result, "full_epochs": pace.epochs, "pace": pace.seconds}
+        found = {**result, "full_epochs": pace.epochs}
         if refused or not result["stopped"]:
             return settings, found, refused
         if pace.seconds > limit and trial == 0:
@@ -132,7 +132,10 @@ class Search:
 
     def _of_pace(self, settings: Mapping[str, Any], pace: Pace, count: int, limit: float) -> dict[str, Any]:
         result = self._train(settings, epochs(pace, count), LATE * limit)
-        return {**result, "full_epochs": pace.epochs, "pace": Pace.of(result).seconds}
+        return {**result, "full_epochs": pace.epochs}
+
+    def _probe(self, settings: Mapping[str, Any], limit: float) -> dict[str, Any]:
+        return probe(lambda part: self._train(settings, [], part), limit)
 
     def _train(self, settings: Mapping[str, Any], more: Sequence[str], limit: float) -> dict[str, Any]:
         began, options = time.monotonic(), [*as_typed({**settings, **self.given}), *more]

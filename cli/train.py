@@ -211,9 +211,7 @@ def _train(
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closing terminal may send it again
     with nullcontext() if came else first_signal(came.append):
         if trained.epochs:
-            failure = (
-                _save(plan, data, trained, output, checkpoint, watch.done if as_json else None) or failure
-            )
+            failure = _save(plan, data, trained, output, checkpoint, watch if as_json else None) or failure
             if history is not None:
                 trained.draw(history) if history.suffix == DRAWING else trained.save_csv(history)
         elif failure is None:
@@ -224,7 +222,7 @@ def _train(
 
 
 def _save(
-    plan: Plan, data: str, trained: History, output: Path, checkpoint: Path, done: float | None
+    plan: Plan, data: str, trained: History, output: Path, checkpoint: Path, watch: Any | None
 ) -> TinynetError | None:
     """Save the model, to another folder if it must, and report the result, as JSON if it is given which part is done; returns the error, if
     there was one.
@@ -246,14 +244,14 @@ def _save(
     elif not failure:
         usage = TASKS[plan.model.metadata["task"]].usage
         note(f"to use it: {shlex.join(['tinynet', *usage, '--model', str(place)])}")
-    if done is None:
+    if watch is None:
         echo(str(place))
     else:
-        print_json({"file": str(place), **_found(plan, trained, best, done)})
+        print_json({"file": str(place), **_found(plan, trained, best, watch)})
     return failure
 
 
-def _found(plan: Plan, trained: History, best: dict[str, Any], done: float) -> dict[str, Any]:
+def _found(plan: Plan, trained: History, best: dict[str, Any], watch: Any) -> dict[str, Any]:
     """The result of a training as JSON values."""
     from tinynet.training.schedules import peak_rate
 
@@ -266,7 +264,8 @@ def _found(plan: Plan, trained: History, best: dict[str, Any], done: float) -> d
         "parameters": plan.model.parameter_count(),
         "learning_rate": peak_rate(plan.settings["optimizer"].learning_rate),
         "epochs": plan.settings["epochs"],
-        "done": done,
+        "done": watch.done,
+        "pace": watch.pace,
         "seconds": sum(epoch["seconds"] for epoch in trained.epochs),
         "stopped": trained.stopped or None,
         "memory": _peak_memory(),
@@ -320,18 +319,35 @@ def _write(plan: Plan, output: Path) -> tuple[Path, TinynetError | None]:
 
 
 def _watch() -> Any:
-    """A callback that says how long the first step took, loading, reading the data and compiling included; and knows how much is done."""
+    """A callback that says how long the first step took, loading, reading the data and compiling included; and knows the pace."""
     from tinynet.training import Callback
 
     class Watch(Callback):
-        """done: the part of all steps, 0…1."""
+        """done: the part of all steps, 0…1; pace: the seconds that an epoch takes once all is compiled, validation included."""
 
-        done = 0.0
+        done = pace = spent = 0.0
+        steps = 0
+
+        def on_epoch_begin(self, training: Training) -> None:
+            """The first step of an epoch is not timed: it may compile."""
+            self.began, self.last = time.perf_counter(), None
 
         def on_batch_end(self, training: Training) -> None:
             """After each step."""
+            now = time.perf_counter()
             if training.step == 1:
-                note(f"first step after {time.perf_counter() - STARTED:.1f} s")
-            self.done = training.step / training.total_steps
+                note(f"first step after {now - STARTED:.1f} s")
+            if self.last is not None:
+                self.spent, self.steps = self.spent + now - self.last, self.steps + 1
+            self.done, self.last = training.step / training.total_steps, now
+
+        def on_epoch_end(self, training: Training) -> None:
+            """After validation."""
+            now = time.perf_counter()
+            if self.steps:
+                per_epoch = training.total_steps / training.epochs
+                self.pace = per_epoch * self.spent / self.steps + now - (self.last or now)
+            else:
+                self.pace = now - self.began
 
     return Watch()

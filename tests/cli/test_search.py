@@ -54,7 +54,7 @@ class Trainings:
         return {
             "measure": "accuracy", "value": 0.5 + 0.1 * width + 0.001 * done * epochs, "interval": None,
             "parameters": round(1000 * width**2), "epochs": epochs, "done": done, "seconds": 0.1 * done * epochs,
-            "stopped": None if done == 1 else "time limit", "milliseconds": width, "learning_rate": 0.003, "baselines": {},
+            "stopped": None if done == 1 else "time limit", "milliseconds": width, "learning_rate": 0.003, "pace": 0.1, "baselines": {},
         }  # fmt: skip
 
 
