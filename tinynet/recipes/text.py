@@ -91,9 +91,8 @@ class TextPlan(Plan):
     def baselines(self) -> dict[str, float]:
         """What is lost when a character is guessed from the one before alone."""
         ids = len(self.model.vocabulary or ())
-        return {
-            "the character before alone": pair_loss(self.x, self.y, *self.settings["validation_data"], ids)
-        }
+        x, y, weights = self.settings["validation_data"]
+        return {"the character before alone": pair_loss(self.x, self.y, x, y, weights, ids)}
 
 
 class Text(Recipe):
