@@ -115,11 +115,11 @@ class Search:
             return settings, found, refused
         if pace.seconds > limit and trial == 0:
             raise TinynetError(
-                f"there is no time for one trial: an epoch takes {pace.seconds:.3g} s, and a trial has {max(limit, 0):.3g} s; "
+                f"there is no time for one trial: an epoch takes {pace.seconds:,.1f} s, and a trial has {max(limit, 0):.3g} s; "
                 "give a larger ", Setting("time_limit"), " or fewer ", Setting("trials"),
             )  # fmt: skip
         if pace.seconds > limit:
-            return settings, found, f"an epoch takes {pace.seconds:.3g} s, more than its share of the time"
+            return settings, found, f"an epoch takes {pace.seconds:,.1f} s, more than its share of the time"
         return settings, self._of_pace(settings, pace, pace.fit(limit), limit), None
 
     def _longer(self, before: Record, share: float) -> dict[str, Any] | None:
