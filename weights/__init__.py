@@ -6,6 +6,7 @@ NAMES = (
     "digits-lstm",
     "digits-rnn",
     "fashion",
+    "moving-digits",
     "scenes",
     "sentiment",
     "shakespeare",
