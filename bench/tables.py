@@ -88,7 +88,7 @@ def fold(rows: Table, target: str, drop: tuple[str, ...], seed: int, number: int
             as_target_numbers(each.column(target), rows.decimal, rows.name, target)
             for each in (training, test)
         )
-        answers = task.number.value(plan.model.answer(task.preparation.apply(test))[0])
+        answers = task.number.value(plan.model.answer(task.preparations[0].apply(test))[0])
         found = [answers, *peers(x, y, xt, classes=False), np.full(len(true), y.mean())]
         scores = [float(np.abs(each - true).mean()) for each in found]
     return Result(scores, plan.model.parameter_count(), seconds)
