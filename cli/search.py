@@ -198,6 +198,7 @@ def _table(records: Iterator[Record] | Any, measure: Measure) -> Iterator[tuple[
     yield ("trial", "settings", measure.name, "parameters", "epochs", "training", "one answer")
     for record in records:
         result = record.result
+        assert result is not None, "what failed is not in the table"
         own = " (the recipe's own)" * (record.trial == 0)
         times = f"{result['seconds']:.1f} s", f"{result['milliseconds']:.3f} ms"
         sizes = f"{result['parameters']:,}", str(result["epochs"])
