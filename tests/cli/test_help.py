@@ -82,7 +82,7 @@ def test_names_and_files_of_the_right_kind_are_completed(things):
     assert not {"poem.txt", ".hidden.npz", "odd\n.npz"} & {*completions("info", "")}
     assert completions("evaluate", "digits-l") == ["digits-lstm"]
     assert completions("classify", "--model", "fa") == ["fashion"]
-    assert completions("generate", "--model", "m") == ["mine.npz"]
+    assert completions("generate", "--model", "mi") == ["mine.npz"]
     assert completions("info", os.path.join("photos", "")) == [os.path.join("photos", "b.npz")]
     assert completions("train", "") == [*DATASETS, f"photos{os.sep}", "poem.txt"]
     assert completions("evaluate", "digits", "po") == ["poem.txt"]
