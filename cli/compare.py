@@ -26,6 +26,9 @@ from tinynet.terminal import note, print_json
 if TYPE_CHECKING:
     from tinynet.recipes.scores import Measure
 
+INTERRUPTED = 130
+"""The exit status after Ctrl-C."""
+
 
 @click.command("compare")
 @data_argument
@@ -53,7 +56,7 @@ def command(
     machine = {name: click.get_current_context().params[name] for name in ("device", "threads")}
     options = [*trials.as_typed({**given, **machine, "random_seed": random_seed})]
     found: dict[str, dict[str, Any]] = {}
-    failed = False
+    status = 0
     with tempfile.TemporaryDirectory() as folder:
         for each in fitting:
             note(f"{each}: training, for {time_limit / len(fitting):.0f} s at most")
@@ -63,8 +66,14 @@ def command(
             except TinynetError as error:
                 if not found:
                     return fail(error)
-                failed = True
+                status = 1
                 note(f"note: {each} failed: {sentence(error)}")
+            except KeyboardInterrupt:
+                if not found:
+                    raise
+                status = INTERRUPTED
+                note(f"note: interrupted while training {each}")
+                break
     measure = MEASURES[next(iter(found.values()))["measure"]]
     rows = _rows(found, measure)
     if as_json:
@@ -73,7 +82,7 @@ def command(
     else:
         print_table([*_table(rows, measure)])
         note(_verdict(rows, measure))
-    return int(failed)
+    return status
 
 
 def _rows(found: Mapping[str, dict[str, Any]], measure: Measure) -> list[dict[str, Any]]:

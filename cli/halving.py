@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinynet.cli.journal import Journal, Record
 from tinynet.cli.process import sentence
-from tinynet.cli.trials import Pace, as_typed, epochs, probe, train
+from tinynet.cli.trials import Pace, as_typed, check_comparable, epochs, probe, train
 from tinynet.errors import Setting, TinynetError, counted
 from tinynet.terminal import note
 
@@ -87,11 +87,8 @@ class Search:
                 raise
             refused = sentence(error)
         if result is not None and result["value"] is None and not refused:
+            check_comparable(self.data, result)
             refused = "it was broken off"
-            if not result["stopped"]:
-                raise TinynetError(
-                    f"{self.data} is too short to hold out a part by which networks could be compared"
-                )
         record = Record(trial, rung, settings, time.monotonic() - began, result, refused)
         best = min(self.journal.results(), key=rank, default=None)
         if record.result and not refused and (best is None or rank(record) < rank(best)):

@@ -149,9 +149,15 @@ def _is_result(found: Any, refused: str | None) -> bool:
         isinstance(found, dict)
         and all(_is_number(found.get(name)) for name in NUMBERS if not (refused and name == "value"))
         and found.get("measure") in [*MEASURES]
-        and (found.get("interval") is None or [*map(_is_number, found["interval"])] == [True, True])
+        and found.get("pace", 0) > 0
+        and found.get("full_epochs", 0) >= found.get("epochs", 0) >= 1
+        and _is_interval(found.get("interval"))
         and isinstance(found.get("stopped", 0), str | None)
     )
+
+
+def _is_interval(found: Any) -> bool:
+    return found is None or (isinstance(found, list) and [*map(_is_number, found)] == [True, True])
 
 
 def _is_number(value: Any) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tinynet.errors import TinynetError
+from tinynet.errors import Setting, TinynetError
 from tinynet.terminal import note
 
 if TYPE_CHECKING:
@@ -51,6 +51,11 @@ def run(data: str, options: Sequence[str], output: Path, time_limit: float) -> d
     if result["stopped"] == "time limit":
         pace = Pace.of(result)
         result = train(data, [*options, *epochs(pace, pace.fit(time_limit))], output, time_limit)
+    check_comparable(data, result)
+    if result["value"] is None:
+        raise TinynetError(
+            "it was broken off before it could be measured; give a larger ", Setting("time_limit")
+        )
     return result
 
 
@@ -88,6 +93,12 @@ def train(data: str, options: Sequence[str], output: Path, time_limit: float) ->
     if process.returncode or not found:
         raise TinynetError(_last_sentence(said[0]))
     return json.loads(found)
+
+
+def check_comparable(data: str, result: Mapping[str, Any]) -> None:
+    """Raise TinynetError for the result of a finished training that has no value, since nothing could be held out to measure it on."""
+    if result["value"] is None and not result["stopped"]:
+        raise TinynetError(f"{data} is too short to hold out a part by which networks could be compared")
 
 
 def _last_sentence(said: str) -> str:

@@ -49,6 +49,36 @@ def test_what_does_not_fit_is_refused_before_anything_is_trained(table, tmp_path
 
 
 @pytest.mark.parametrize(
+    ("stopped", "said"),
+    [(None, "is too short to hold out a part"), ("time limit", "broken off before it could be measured")],
+)
+def test_a_network_that_could_not_be_measured_is_no_row_without_a_value(table, monkeypatch, stopped, said):
+    found = {"value": None, "stopped": stopped, "pace": 1.0, "epochs": 1}
+    monkeypatch.setattr("tinynet.cli.trials.train", lambda *arguments: found)
+    status, out, error = run_here("compare", table, "--target", "sign")
+    assert (status, out) == (1, "") and said in error
+
+
+def test_what_is_finished_is_shown_when_the_user_stops_the_rest(table, monkeypatch):
+    done = {
+        "measure": "accuracy", "value": 0.9, "interval": (0.8, 0.95), "parameters": 7, "epochs": 1, "seconds": 1.0,
+        "memory": None, "milliseconds": 0.1, "baselines": {"always the most frequent class": 0.5},
+    }  # fmt: skip
+    calls = iter([done])
+
+    def run(*arguments):
+        try:
+            return next(calls)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    monkeypatch.setattr("tinynet.cli.trials.run", run)
+    status, out, said = run_here("compare", table, "--target", "sign", "--arch", "mlp,mlp", "--json")
+    assert status == 130 and json.loads(out.splitlines()[0])["value"] == 0.9
+    assert "interrupted while training mlp" in said
+
+
+@pytest.mark.parametrize(
     ("second", "baseline", "said"),
     [
         (0.5, 0.4, "a is best on this data"),

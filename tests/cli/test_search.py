@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -156,6 +157,8 @@ def test_a_search_that_is_broken_off_goes_on_and_ends_as_without_a_break(trainin
         (lambda lines: [lines[0], b'{"trial": 0}'], "damaged in line 2"),
         (lambda lines: [lines[0], lines[1].replace(b'"accuracy"', b'"beauty"')], "damaged in line 2"),
         (lambda lines: [lines[0], lines[1].replace(b'"mlp"', b'"elm"')], "damaged in line 2"),
+        (lambda lines: [lines[0], re.sub(rb'"interval": (null|[^]]*])', b'"interval": 5', lines[1])], "damaged in line 2"),
+        (lambda lines: [lines[0], re.sub(rb'"pace": [^,]*', b'"pace": 0', lines[1])], "damaged in line 2"),
         (lambda lines: [b"\xff" * 9], "damaged in line 1"),
         (lambda lines: lines[1:], "is of a search with another DATA"),
         (lambda lines: [lines[0].replace(b"--trials\": 9", b"--trials\": 8")], "with another --trials:"),
@@ -215,7 +218,8 @@ def test_after_a_kill_the_finished_trials_are_not_run_again(table, tmp_path):
     before = (tmp_path / "signs-search.jsonl").read_text()
     assert "accuracy" in said and before.count("\n") == 2
     status, out, said = run_here("search", table, *options, "--resume", "--json")
-    assert status == 0 and "trial 1 of 2" not in said and "trial 2 of 2" in said
+    assert status == 0, said
+    assert "trial 1 of 2" not in said and "trial 2 of 2" in said
     assert (tmp_path / "signs-search.jsonl").read_text().startswith(before) and len(results(out)) == 2
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DataError, listed
+from ...errors import DataError, listed, shown
 from ..folders import read_all
 from ..pictures.samples import PictureReader
 from ..tables.read import Table, read_table
@@ -16,8 +16,6 @@ from .words import LONGEST, join, split
 
 TABLE = "captions.tsv"
 FILE, CAPTION = "file", "caption"
-SHOWN = 30
-"""Characters of a caption that messages show."""
 
 
 @dataclass
@@ -102,10 +100,12 @@ def _rows(table: Table) -> list[tuple[str, str]]:
     for file, caption in rows:
         count = len(split(caption))
         if not file or not count:
-            missing = f"{file} has no caption" if file else f"the caption {caption[:SHOWN]!r} has no file"
+            missing = (
+                f"{shown(file)} has no caption" if file else f"the caption {shown(caption)!r} has no file"
+            )
             raise DataError(f"{table.name}: {missing}; complete that row or leave it out")
         if count > LONGEST:
             raise DataError(
-                f"{table.name}: the caption of {file} has {count} words, more than {LONGEST}; shorten it"
+                f"{table.name}: the caption of {shown(file)} has {count} words, more than {LONGEST}; shorten it"
             )
     return [(file, join(split(caption))) for file, caption in rows]

@@ -187,6 +187,9 @@ def _is_text(beginning: bytes) -> bool:
     return bool(text) and not re.search(r"[\x00-\x08\x0e-\x1f]", text)
 
 
+# ---- what it costs
+
+
 def check_cost(image: Image, length: int, max_side: int, passed: int = 0, kept: int = 0) -> None:
     """Raise TooCostly where unpacking the picture, of a file of that length, would take more than it may.
 
