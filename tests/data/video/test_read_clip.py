@@ -136,7 +136,7 @@ def test_a_gif_of_thousands_of_frames_is_read():
 
 
 def test_what_takes_too_long_is_given_up(monkeypatch):
-    monkeypatch.setattr(read, "MAX_SECONDS", 0.02)
+    monkeypatch.setattr(read, "MAX_SECONDS", 0.0)  # however fast the processor is
     frames = [
         Image.fromarray(np.random.default_rng(t).integers(0, 256, (300, 300), np.uint8)) for t in range(40)
     ]
