@@ -22,7 +22,7 @@ WEIGHT_DECAY = 0.15
 """Weight decay of the CNN: without it the validation loss rises as soon as the learning rate falls."""
 EACH_STYLE, DIGIT_TIMES, LETTER_TIMES = 12, 2, 2
 """Drawn pictures per style of a printed digit or letter, and how often an epoch repeats them."""
-NANO, NANO_EPOCHS, NANO_LEARNING_RATE = "nano", 40, 1e-2
+NANO, NANO_EPOCHS, NANO_LEARNING_RATE, NANO_SMOOTHING = "nano", 60, 1e-2, 0.05
 """The architecture of fewest parameters: it is too small to remember its training pictures, so none are drawn or changed for it."""
 SCANS = 4_000
 """Training digits that are also shown as small scans of them look."""
@@ -55,7 +55,8 @@ class Digits(Recipe):
             return picture_rows.plan("digits", choices, training, validation, **usual, about=about)
         if choices.arch == NANO:
             about = "reads one handwritten digit, with fewer than 1,000 parameters"
-            usual |= {"epochs": NANO_EPOCHS, "augment": None, "layers": nano(len(found.labels))}
+            usual |= {"epochs": NANO_EPOCHS, "augment": None, "label_smoothing": NANO_SMOOTHING}
+            usual["layers"] = nano(len(found.labels))
             settings = replace(choices, learning_rate=choices.learning_rate or NANO_LEARNING_RATE)
             return pictures.plan("digits", settings, training, validation, **usual, about=about)
         training, about = with_prints_and_scans(*training), "reads one handwritten or printed digit"
