@@ -135,9 +135,7 @@ def inverted_residual(channels: int, filters: int, strides: int, expansion: int)
     """
     block = [
         *convolution(expansion * channels, 1),
-        DepthwiseConv2D(3, strides, "same", use_bias=False),
-        BatchNorm(MOMENTUM),
-        Activation("relu"),
+        *normalised(DepthwiseConv2D(3, strides, "same", use_bias=False)),
         Conv2D(filters, 1, use_bias=False, kernel_initializer="he_normal"),
         BatchNorm(MOMENTUM),
     ]
@@ -146,11 +144,13 @@ def inverted_residual(channels: int, filters: int, strides: int, expansion: int)
 
 def convolution(filters: int, size: int, strides: int = 1) -> list[Layer]:
     """Convolution, batch normalisation, ReLU."""
-    return [
-        Conv2D(filters, size, strides, "same", use_bias=False, kernel_initializer="he_normal"),
-        BatchNorm(MOMENTUM),
-        Activation("relu"),
-    ]
+    layer = Conv2D(filters, size, strides, "same", use_bias=False, kernel_initializer="he_normal")
+    return normalised(layer)
+
+
+def normalised(layer: Layer, momentum: float = MOMENTUM) -> list[Layer]:
+    """A layer, batch normalisation, ReLU."""
+    return [layer, BatchNorm(momentum), Activation("relu")]
 
 
 def classifier(classes: int, dropout: float = 0.0) -> list[Layer]:

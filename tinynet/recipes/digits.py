@@ -11,20 +11,11 @@ from ..data.datasets import load_digits
 from ..data.pictures.augment import DIGITS
 from ..data.pictures.digit.printed import printed_digits, printed_letters
 from ..data.pictures.digit.scan import as_scans
-from ..layers import (
-    Activation,
-    BatchNorm,
-    Conv2D,
-    Dense,
-    DepthwiseConv2D,
-    Flatten,
-    Layer,
-    MaxPool2D,
-    SeparableConv2D,
-)
+from ..layers import Conv2D, Dense, DepthwiseConv2D, Flatten, Layer, MaxPool2D, SeparableConv2D
 from ..tasks.base import PICTURES
 from . import picture_rows, pictures
 from .base import RECURRENT, Choices, Plan, Recipe
+from .blocks import normalised
 
 VALIDATION = 5000
 """Number of training pictures, the last, on which settings and the best epoch are chosen, never on the test set."""
@@ -32,7 +23,7 @@ WEIGHT_DECAY = 0.15
 """Weight decay of the CNN: without it the validation loss rises as soon as the learning rate falls."""
 EACH_STYLE, DIGIT_TIMES, LETTER_TIMES = 12, 2, 2
 """Drawn pictures per style of a printed digit or letter, and how often an epoch repeats them."""
-NANO, NANO_EPOCHS, NANO_LEARNING_RATE = "nano", 40, 1e-2
+NANO, NANO_EPOCHS, NANO_LEARNING_RATE, NANO_MOMENTUM = "nano", 40, 1e-2, 0.99
 """The architecture of fewest parameters: it is too small to remember its training pictures, so none are drawn or changed for it."""
 SCANS = 4_000
 """Training digits that are also shown as small scans of them look."""
@@ -78,15 +69,10 @@ def nano(classes: int) -> list[Layer]:
 
     Separable convolutions (Chollet, "Xception", 2017); the last depthwise one weighs the places of what is left of the map.
     """
-    block = [*normalised(Conv2D(7, 3, use_bias=False)), MaxPool2D(2)]
-    block += [*normalised(SeparableConv2D(12, 3, use_bias=False)), MaxPool2D(2)]
-    block += normalised(SeparableConv2D(16, 3, use_bias=False))
+    block = [*normalised(Conv2D(7, 3, use_bias=False), NANO_MOMENTUM), MaxPool2D(2)]
+    block += [*normalised(SeparableConv2D(12, 3, use_bias=False), NANO_MOMENTUM), MaxPool2D(2)]
+    block += normalised(SeparableConv2D(16, 3, use_bias=False), NANO_MOMENTUM)
     return [*block, DepthwiseConv2D(3), Flatten(), Dense(classes, activation="softmax")]
-
-
-def normalised(layer: Layer) -> list[Layer]:
-    """A layer, batch normalisation, ReLU."""
-    return [layer, BatchNorm(), Activation("relu")]
 
 
 def with_prints_and_scans(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
