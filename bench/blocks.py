@@ -20,8 +20,8 @@ import tinynet as tn
 from tinynet.kernels import device
 from tinynet.recipes.blocks import NETWORKS
 
-from .cnn import step_function
 from .measure import THREADS, alternate, faster, machine, milliseconds, table
+from .steps import step_function, torch_step
 
 HEAD = ("network", "parameters", "training step, batch 64", "PyTorch", "result", "inference, batch 64", "ONNX Runtime", "result",
         "inference, batch 1", "ONNX Runtime", "result")  # fmt: skip
@@ -171,17 +171,10 @@ def training(net: tn.Sequential, module: Any, rounds: int) -> list[float]:
     import torch
 
     module.train().to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(module.parameters(), 1e-3)
     rng = np.random.default_rng(0)
     x, y = rng.random((64, *net.input_shape), dtype=np.float32), rng.integers(0, CLASSES, 64)
-    tx, ty = torch.from_numpy(x).permute(0, 3, 1, 2), torch.from_numpy(y)
-
-    def peer() -> None:
-        optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(module(tx), ty).backward()
-        optimizer.step()
-
-    return alternate([step_function(net, x, y), peer], rounds)
+    tx = torch.from_numpy(x).permute(0, 3, 1, 2)
+    return alternate([step_function(net, x, y), torch_step(module, tx, y)], rounds)
 
 
 def inference(net: tn.Sequential, session: Any, batch: int, rounds: int) -> list[float]:

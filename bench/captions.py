@@ -16,11 +16,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 import tinynet as tn
+from tinynet.data.captions import BEAMS
 from tinynet.data.captions.folder import Captioned
 from tinynet.data.datasets import load
 from tinynet.kernels import device
 from tinynet.recipes.captions import encoder
-from tinynet.tasks.caption import BEAMS, Captions, score
+from tinynet.tasks.caption import Captions, score
 from tinynet.tasks.classes import percent
 
 from .measure import THREADS, table

@@ -184,7 +184,7 @@ def tables(folder: Path) -> Kind:
 
     def read(path: Path) -> None:
         found = read_table(path)
-        all_ways(lambda: learnt(found), lambda: task.answer(found), lambda: task.notes(found))
+        all_ways(lambda: learnt(found), lambda: task.predict(found), lambda: task.notes(found))
 
     def learnt(found: Table) -> None:
         *names, target = found.columns

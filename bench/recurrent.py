@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 import tinynet as tn
 from tinynet.kernels import device
-from tinynet.layers import Context
-from tinynet.training.schedules import Position
 
 from .measure import THREADS, Row, alternate, faster, milliseconds, print_rows
+from .steps import step_function, torch_step
 
 BATCH, STEPS, CHARACTERS, EMBEDDING = 32, 64, 65, 64
 GOALS = {"LSTM": "≥ 1.3×", "GRU": "≥ 2.5×", "RNN": "≥ 2.2×"}
@@ -25,26 +23,14 @@ def network(cell: str, units: int) -> tn.Sequential:
     return tn.Sequential(layers, (None,), vocabulary="".join(map(chr, range(48, 48 + CHARACTERS))))
 
 
-def step_function(cell: str, units: int, batch: int = BATCH, steps: int = STEPS) -> Callable[[], None]:
-    """A closure that does one training step with Adam, as `fit` does it."""
-    k, net = device.backend(), network(cell, units)
+def samples(batch: int = BATCH, steps: int = STEPS) -> tuple[np.ndarray, np.ndarray]:
+    """Random characters (batch, steps), and as many to be written."""
     rng = np.random.default_rng(0)
-    x = net.check_input(rng.integers(0, CHARACTERS, (batch, steps)))
-    y, weights = rng.integers(0, CHARACTERS, x.size), np.full(x.size, 1 / x.size, np.float32)
-    optimizer, parameters, chain = tn.Adam(1e-3), net.trained(), net.logits
-    state, context = optimizer.start(parameters), Context(k, training=True, input_gradient=False)
-
-    def step() -> None:
-        logits, kept = chain.forward(x, context)
-        _, gradient = k.cross_entropy(logits.reshape(-1, CHARACTERS), y, weights)
-        _, gradients = chain.backward(gradient.reshape(logits.shape), kept, context)
-        optimizer.update(k, parameters, gradients, state, Position(0))
-
-    return step
+    return rng.integers(0, CHARACTERS, (batch, steps)), rng.integers(0, CHARACTERS, (batch, steps))
 
 
 def torch_network(cell: str, units: int) -> Any:
-    """The same layers as a PyTorch module: (ids, state) → (logits, state)."""
+    """The same layers as a PyTorch module, ids → logits; `advance` also takes and returns the state."""
     import torch
     from torch import nn
 
@@ -57,32 +43,23 @@ def torch_network(cell: str, units: int) -> Any:
             self.cell = getattr(nn, cell)(EMBEDDING, units, batch_first=True)
             self.output = nn.Linear(units, CHARACTERS)
 
-        def forward(self, ids: Any, state: Any = None) -> tuple[Any, Any]:
+        def advance(self, ids: Any, state: Any = None) -> tuple[Any, Any]:
             h, state = self.cell(self.embedding(ids), state)
             return self.output(h), state
+
+        def forward(self, ids: Any) -> Any:
+            return self.advance(ids)[0]
 
     return Model()
 
 
-def torch_step(cell: str, units: int) -> Callable[[], None]:
-    """The same training step in PyTorch."""
-    import torch
-
-    model = torch_network(cell, units)
-    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
-    x, y = torch.randint(0, CHARACTERS, (BATCH, STEPS)), torch.randint(0, CHARACTERS, (BATCH * STEPS,))
-
-    def step() -> None:
-        optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(model(x)[0].reshape(-1, CHARACTERS), y).backward()
-        optimizer.step()
-
-    return step
-
-
 def training_step(cell: str, units: int, rounds: int = 40) -> Row:
     """Median of one step: forward, cross-entropy, backward, update, on 32 sequences of 64 characters."""
-    ours, theirs = alternate([step_function(cell, units), torch_step(cell, units)], rounds)
+    import torch
+
+    x, y = samples()
+    peer = torch_step(torch_network(cell, units), torch.from_numpy(x), y)
+    ours, theirs = alternate([step_function(network(cell, units), x, y), peer], rounds)
     job = f"character {cell} of {units} units, training step, batch {BATCH} × {STEPS}, against PyTorch"
     goal = GOALS[cell] if units == 256 else ""
     return Row(job, milliseconds(ours), milliseconds(theirs), f"{faster(ours, theirs)} faster", goal)
@@ -98,7 +75,7 @@ def writing(characters: int = 1000, units: int = 256) -> Row:
         index, state = torch.zeros(1, 1, dtype=torch.long), None
         with torch.no_grad():
             for _ in range(characters):
-                logits, state = model(index, state)
+                logits, state = model.advance(index, state)
                 index = torch.multinomial(torch.softmax(logits[:, -1] / 0.8, -1), 1)
 
     ours, theirs = alternate([lambda: net.generate("h", characters, random_seed=0), peer], 15, blocks=3)
@@ -120,7 +97,8 @@ def costs() -> list[Row]:
     ]
     rows = []
     for units, batch, steps in cases:
-        (seconds,) = alternate([step_function("LSTM", units, batch, steps)], 24, blocks=3)
+        step = step_function(network("LSTM", units), *samples(batch, steps))
+        (seconds,) = alternate([step], 24, blocks=3)
         operations = 6 * batch * steps * (4 * units * (units + EMBEDDING) + units * CHARACTERS)
         job = f"LSTM of {units} units, training step, batch {batch} × {steps} steps"
         rate = f"{operations / seconds / 1e9:.0f} GF/s, {1e6 * seconds / batch / steps:.1f} µs per character"

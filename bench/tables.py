@@ -80,7 +80,7 @@ def fold(rows: Table, target: str, drop: tuple[str, ...], seed: int, number: int
     if task.number is None:
         y, true = (np.array(each.column(target)) for each in (training, test))
         values, counts = np.unique(y, return_counts=True)
-        answers = np.array([each.value for each in task.answer(test)])
+        answers = np.array([each.value for each in task.predict(test)])
         found = [answers, *peers(x, y, xt, classes=True), np.full(len(true), values[counts.argmax()])]
         scores = [100 * float((each == true).mean()) for each in found]
     else:

@@ -11,20 +11,18 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 import tinynet as tn
 from tinynet.kernels import device
-from tinynet.layers import Context
 from tinynet.recipes import plan, text
 from tinynet.recipes.base import Choices
 from tinynet.tasks.characters import bits
-from tinynet.training.schedules import Position
 
 from .measure import THREADS, Row, alternate, faster, milliseconds, print_rows, table
+from .steps import step_function, torch_step
 
 LENGTH = 1_000_000
 """Characters of the text that the measured networks are sized for."""
@@ -36,23 +34,6 @@ WIDTH, BLOCKS = text.BLOCKS[float("inf")]
 def network() -> tn.Sequential:
     """The recipe's transformer for a text of a million characters."""
     return text.network("transformer", "".join(map(chr, range(48, 48 + CHARACTERS))), LENGTH)
-
-
-def step_function() -> Callable[[], None]:
-    """A closure that does one training step with AdamW, as `fit` does it."""
-    k, net, rng = device.backend(), network(), np.random.default_rng(0)
-    x = net.check_input(rng.integers(0, CHARACTERS, (BATCH, STEPS)))
-    y, weights = rng.integers(0, CHARACTERS, x.size), np.full(x.size, 1 / x.size, np.float32)
-    optimizer, parameters, chain = tn.AdamW(1e-3), net.trained(), net.logits
-    state, context = optimizer.start(parameters), Context(k, training=True, input_gradient=False)
-
-    def step() -> None:
-        logits, kept = chain.forward(x, context)
-        _, gradient = k.cross_entropy(logits.reshape(-1, CHARACTERS), y, weights)
-        _, gradients = chain.backward(gradient.reshape(logits.shape), kept, context)
-        optimizer.update(k, parameters, gradients, state, Position(0))
-
-    return step
 
 
 def torch_network() -> Any:
@@ -101,25 +82,14 @@ def torch_network() -> Any:
     return Model()
 
 
-def torch_step() -> Callable[[], None]:
-    """The same training step in PyTorch."""
-    import torch
-
-    model = torch_network()
-    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
-    x, y = torch.randint(0, CHARACTERS, (BATCH, STEPS)), torch.randint(0, CHARACTERS, (BATCH * STEPS,))
-
-    def step() -> None:
-        optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(model(x).reshape(-1, CHARACTERS), y).backward()
-        optimizer.step()
-
-    return step
-
-
 def training_step(rounds: int = 24) -> Row:
     """Median of one step: forward, cross-entropy, backward, update."""
-    ours, theirs = alternate([step_function(), torch_step()], rounds, blocks=4)
+    import torch
+
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, CHARACTERS, (2, BATCH, STEPS))
+    peer = torch_step(torch_network(), torch.from_numpy(x), y, "AdamW")
+    ours, theirs = alternate([step_function(network(), x, y, "AdamW"), peer], rounds, blocks=4)
     job = f"character transformer, {BLOCKS} blocks of {WIDTH}, training step, batch {BATCH} × {STEPS}, against PyTorch"
     return Row(job, milliseconds(ours), milliseconds(theirs), f"{faster(ours, theirs)} faster", "≥ 1×")
 

@@ -24,8 +24,8 @@ from tinynet.kernels import device
 from tinynet.network import Network
 from tinynet.recipes.video import DROPOUT, FEATURES, FILTERS, UNITS, frame_layers, linear, network
 
-from .cnn import step_function
 from .measure import THREADS, Row, alternate, faster, milliseconds, print_rows, table
+from .steps import step_function, torch_step
 
 HEAD = ("network", "sees", "parameters", "digit", "way", "both")
 BATCH, FRAMES = 32, 12
@@ -150,13 +150,7 @@ def speed() -> list[Row]:
     rng = np.random.default_rng(0)
     x = rng.random((BATCH, FRAMES, 32, 32, 2), dtype=np.float32)
     y = rng.integers(0, len(LABELS), BATCH)
-    tx, ty = torch.from_numpy(x.transpose(0, 1, 4, 2, 3).copy()), torch.from_numpy(y)
-    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(model(tx), ty).backward()
-        optimizer.step()
+    tx = torch.from_numpy(x.transpose(0, 1, 4, 2, 3).copy())
 
     def row(job: str, ours: float, theirs: float) -> Row:
         return Row(job, milliseconds(ours), milliseconds(theirs), f"{faster(ours, theirs)} faster", "")
@@ -164,7 +158,7 @@ def speed() -> list[Row]:
     rows = [
         row(
             f"CNN per frame, then GRU, training step, batch {BATCH} × {FRAMES} frames, against PyTorch",
-            *alternate([step_function(net, x, y), step], 40),
+            *alternate([step_function(net, x, y), torch_step(model, tx, y)], 40),
         )
     ]
     model.eval()

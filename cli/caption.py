@@ -7,10 +7,8 @@ import click
 from tinynet.cli import completion
 from tinynet.cli.options import Count, device_options, json_option, load_model
 from tinynet.cli.process import fail, sentence
+from tinynet.data.captions import BEAMS
 from tinynet.terminal import echo, print_json
-
-BEAMS = 3
-"""Sentences that are followed at once, unless asked otherwise."""
 
 
 @click.command("caption")

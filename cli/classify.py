@@ -92,11 +92,7 @@ def _tell(file: str, task: NamesClasses, answers: Any, show: bool) -> None:
     """Print the notes on the answers, and what the networks saw."""
     for answer in answers:
         if answer.note:
-            count = getattr(
-                answer, "count", None
-            )  # of digits; other answers are tuples, whose count is a method
-            several = isinstance(count, int) and count > 1
-            note(f"{file}: {answer.note}{'; --all reads each of them' * several}")
+            note(f"{file}: {answer.note}{'; --all reads each of them' * task.is_one_of_several(answer)}")
         if show:
             for view in task.views(answer):
                 note(view, keep="\n")

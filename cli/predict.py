@@ -32,10 +32,10 @@ def command(table: str, names: tuple[str, ...], as_json: bool) -> int:
     from tinynet.tasks.text import Texts
 
     models = load_models(names).models
-    task = expect(Texts, *models) if name_of(models[0]) == TEXT else expect(Rows, *models)
+    task = expect(Texts if name_of(models[0]) == TEXT else Rows, *models)
     given = read_table(table)
-    predictions = task.answer(given) if isinstance(task, Rows) else task.predict(given)
-    for line in task.notes(given) if isinstance(task, Rows) else ():
+    predictions = task.predict(given)
+    for line in task.notes(given):
         note(f"note: {line}")
     of_classes = bool(task.model.labels)
     if as_json:

@@ -32,7 +32,7 @@ def rows():
     model = tn.Sequential(
         layers, (preparation.size,), labels=["u", "v"], metadata={"task": "rows", "input": found}
     )
-    return model, lambda: of(model).answer(table)
+    return model, lambda: of(model).predict(table)
 
 
 def series():

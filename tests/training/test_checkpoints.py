@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 import tracemalloc
 
 import numpy as np
@@ -189,6 +190,14 @@ def test_two_trainings_cannot_write_one_checkpoint_at_once(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["run.npz"]
     (tmp_path / "run.npz.lock").touch()  # what a killed one leaves
     network().fit(X, Y, epochs=3, checkpoint=file, resume=file)
+
+
+@pytest.mark.skipif(not checkpoints.fcntl, reason="Windows has other locks")
+def test_a_lock_that_a_killed_process_leaves_for_a_moment_is_waited_for(tmp_path):
+    handle = os.open(tmp_path / "run.npz.lock", os.O_CREAT | os.O_RDWR)
+    checkpoints.fcntl.flock(handle, checkpoints.fcntl.LOCK_EX)
+    threading.Timer(checkpoints.PATIENCE / 10, os.close, [handle]).start()
+    network().fit(X, Y, epochs=1, checkpoint=tmp_path / "run.npz")
 
 
 def test_where_there_are_no_locks_there_is_a_checkpoint_still(tmp_path, monkeypatch):

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
 from types import ModuleType
 from typing import ClassVar
 
 import numpy as np
 
+from ..checks import check_flag, check_number
+
 
 class Augmentation:
-    """How far samples may be changed, a dataclass of amounts."""
+    """How far samples may be changed, a dataclass of amounts and flags, which are checked when it is made."""
 
     of: ClassVar[str]
     """What it changes, and in which shape."""
     axes: ClassVar[tuple[int, ...]]
     """How many axes a batch may have."""
+    limits: ClassVar[Mapping[str, Mapping[str, float]]] = {}
+    """Bounds of `check_number` for amounts that may not be as large as one likes."""
 
     mix: float = 0.0
     """How strongly samples are mixed with each other, which training does: the α of `training.mixing`."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):  # type: ignore[arg-type]
+            kind, value = type(self).__name__, getattr(self, field.name)
+            if isinstance(field.default, bool):
+                check_flag(kind, field.name, value)
+            else:
+                check_number(kind, field.name, value, **self.limits.get(field.name, {}))
 
     def apply(self, batch: np.ndarray, kernels: ModuleType, rng: np.random.Generator | int) -> np.ndarray:
         """Changed copies of a batch, float32; they depend on rng, a generator or a seed, and nothing else."""

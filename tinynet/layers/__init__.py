@@ -13,6 +13,7 @@ from .conv import Conv1D, Conv2D
 from .dense import Dense
 from .depthwise import DepthwiseConv2D, SeparableConv2D
 from .embedding import Embedding, EmbeddingBag
+from .normalisation import BatchNorm, LayerNorm
 from .pooling import (
     AvgPool1D,
     AvgPool2D,
@@ -24,7 +25,7 @@ from .pooling import (
     MaxPool2D,
 )
 from .recurrent import GRU, LSTM, RNN
-from .regularisation import BatchNorm, Dropout, LayerNorm
+from .regularisation import Dropout
 from .sequence import Masking, RepeatVector
 from .shape import Flatten, Reshape
 from .wrappers import Bidirectional, TimeDistributed

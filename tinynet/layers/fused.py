@@ -19,9 +19,9 @@ from .conv import Conv1D, Conv2D, Convolution, FullConvolution, Sizes, as_pictur
 from .dense import Dense
 from .depthwise import DepthwiseConv2D, SeparableConv2D
 from .embedding import Embedding
+from .normalisation import BatchNorm
 from .pooling import Pooling
 from .recurrent import Recurrent
-from .regularisation import BatchNorm
 
 RISING = ("linear", "relu", "leaky_relu", "elu", "sigmoid", "tanh")
 """Activations that can be fused with max-pooling: they never decrease, so max f(x) = f(max x)."""

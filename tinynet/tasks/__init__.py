@@ -1,7 +1,8 @@
 """Tasks, what trained networks are for: one file per task, named after the `task` in a model's file, with its class as `TASK`.
 
 A task has one network, or several that vote, and three main methods: `answer` turns one input, such as a picture file, into
-answers; `evaluate` turns data, as `read` returns it, into measures; `show` turns either into lines of text.
+answers, `predict` a table into one for each row; `evaluate` turns data, as `read` returns it, into measures; `show` turns either into
+lines of text.
 """
 
 from __future__ import annotations

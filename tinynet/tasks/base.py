@@ -119,10 +119,6 @@ class Task(Generic[Given, Found]):
         self.model = models[0]
         """The first model, which stands for all in messages and labels."""
 
-    def answer(self, given: Any) -> Any:
-        """The answers to one input, such as a file."""
-        raise NotImplementedError
-
     def read(self, data: str) -> Given:
         """The data set of that name, or the data in that file or folder, prepared to measure the models on."""
         raise NotImplementedError

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..checks import check_count
+from ..data.captions import BEAMS
 from ..data.captions.folder import Captioned, read_captioned
 from ..data.captions.words import END, LONGEST, UNKNOWN, Vocabulary, split
 from ..data.names import DATASETS
@@ -25,8 +26,6 @@ from ..network import Network, leaves, rebuilt
 from .base import CAPTION, Task, check_task, was_trained_on
 from .classes import percent
 
-BEAMS = 3
-"""Sentences that are followed at once."""
 AT_ONCE = 256
 """Pictures that are described together."""
 

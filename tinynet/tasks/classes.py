@@ -124,6 +124,10 @@ class NamesClasses(Task[LabelledSamples, ClassMeasures]):
                 )
         return chosen
 
+    def is_one_of_several(self, answer: Any) -> bool:
+        """Whether a sample holds several things, of which an answer names one; the setting `every` answers each."""
+        return False
+
     def views(self, answer: Any) -> Iterator[str]:
         """What the networks saw of a sample, as a terminal shows it."""
         raise NotImplementedError

@@ -86,6 +86,10 @@ class Pictures(NamesClasses):
                 )
         return chosen
 
+    def is_one_of_several(self, answer: Answer) -> bool:
+        """Whether there are several digits in the picture of an answer."""
+        return (answer.count or 0) > 1
+
     def views(self, answer: Answer) -> Iterator[str]:
         """What each network was given, as shades of text."""
         from ..drawing import shades

@@ -85,7 +85,7 @@ class Rows(Task[LabelledRows, "ClassMeasures | NumberMeasures"]):
                     f"the models {self.model.name} and {model.name} predict {self.target} and {other} and cannot be averaged"
                 )
 
-    def answer(self, given: Table) -> list[Prediction]:
+    def predict(self, given: Table) -> list[Prediction]:
         """The predictions for the rows of a table, in order; a target column in it is ignored."""
         xs = self._inputs(given)
         if not len(given):

@@ -97,6 +97,10 @@ class Texts(NamesClasses):
             for a in found
         ]
 
+    def notes(self, table: Table) -> list[str]:
+        """Notes on a table to predict: none."""
+        return []
+
     def name_texts(self, texts: Sequence[str]) -> list[Answer]:
         """The answer to each of some texts, from the mean of the models' probabilities."""
         words = [split(text) for text in texts]

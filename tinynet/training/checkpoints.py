@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,6 +27,8 @@ except ImportError:  # Windows
 
 FORMAT = "tinynet checkpoint"
 VERSION = 3
+PATIENCE, PAUSE = 0.5, 0.01
+"""Seconds for which a lock of another process is waited for, and between two looks at it."""
 
 
 def save_checkpoint(
@@ -117,7 +120,7 @@ def exclusive(path: str | os.PathLike | None) -> Iterator[None]:
         return
     place = Path(f"{os.path.realpath(path)}.lock")
     try:
-        handle = _lock(place)
+        handle = _lock_patiently(place)
     except BlockingIOError:
         raise TinynetError(
             f"another training is still writing {path}: wait until it ends, or choose another file"
@@ -130,6 +133,18 @@ def exclusive(path: str | os.PathLike | None) -> Iterator[None]:
         if handle is not None:
             with suppress(OSError):
                 _unlock(handle, place)
+
+
+def _lock_patiently(place: Path) -> int:
+    """Lock a file as `_lock` does, after a moment if it must: a process that is killed while it starts another leaves its lock to that
+    until the other has begun.
+    """
+    last = time.monotonic() + PATIENCE
+    while time.monotonic() < last:
+        with suppress(BlockingIOError):
+            return _lock(place)
+        time.sleep(PAUSE)
+    return _lock(place)
 
 
 def _lock(place: Path) -> int:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from types import ModuleType
+from typing import ClassVar
 
 import numpy as np
 
-from ...checks import check_flag, check_number
 from ...settings import sealed
 from ..augmentation import Augmentation
 
@@ -64,15 +64,7 @@ class Augment(Augmentation):
 
     of = "pictures, x of shape (n, height, width, channels) or (n, height, width)"
     axes = 3, 4
-
-    def __post_init__(self) -> None:
-        below = {"shear": 90, "crop": 1}
-        for field in fields(self):
-            if field.name not in ("flip", "erase"):
-                limit = below.get(field.name, math.inf)
-                check_number("Augment", field.name, getattr(self, field.name), below=limit)
-        check_number("Augment", "erase", self.erase, most=1)
-        check_flag("Augment", "flip", self.flip)
+    limits: ClassVar = {"shear": {"below": 90}, "crop": {"below": 1}, "erase": {"most": 1}}
 
     @property
     def moves(self) -> bool:

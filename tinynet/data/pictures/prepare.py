@@ -59,8 +59,9 @@ def _border_colour(image: np.ndarray) -> np.ndarray:
 
 
 def rim(image: np.ndarray) -> np.ndarray:
-    """The outermost pixels of a picture (h, w, c), those in the corners twice: (2 · (h + w), c)."""
-    return np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+    """The outermost pixels of pictures (…, h, w, c), those in the corners twice: (…, 2 · (h + w), c)."""
+    sides = image[..., 0, :, :], image[..., -1, :, :], image[..., 0, :], image[..., -1, :]
+    return np.concatenate(sides, axis=-2)
 
 
 def _trimmed(image: np.ndarray, edge: np.ndarray, tolerance: float = 0.1) -> np.ndarray:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
 
-from ...checks import check_number
 from ...settings import sealed
 from ..augmentation import Augmentation
 from .prepare import RANGE, as_long_as_the_longest, frames_of, lengths_of, windows
@@ -49,10 +48,6 @@ class SoundAugment(Augmentation):
 
     of = "sounds, x of shape (n, steps, frames, bands, 1)"
     axes = (5,)
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            check_number("SoundAugment", field.name, getattr(self, field.name))
 
     def apply(self, batch: np.ndarray, kernels: ModuleType, rng: np.random.Generator | int) -> np.ndarray:
         return augment(batch, self, kernels, rng)

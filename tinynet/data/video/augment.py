@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from types import ModuleType
+from typing import ClassVar
 
 import numpy as np
 
-from ...checks import check_flag, check_number
 from ...settings import sealed
 from ..augmentation import Augmentation
 from ..pictures.augment import Augment, draw_matrices
+from ..pictures.prepare import rim
 from .prepare import as_long_as_the_longest, frames_of, lengths_of, pairs
 
 DARKEST = np.float32(1 / 255)
@@ -42,13 +43,7 @@ class ClipAugment(Augmentation):
 
     of = "clips, x of shape (n, frames, height, width, 2 · channels)"
     axes = (5,)
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            if field.name != "flip":
-                most = {"shear": 90.0, "cut": 1.0}.get(field.name, math.inf)
-                check_number("ClipAugment", field.name, getattr(self, field.name), below=most)
-        check_flag("ClipAugment", "flip", self.flip)
+    limits: ClassVar = {"shear": {"below": 90}, "cut": {"below": 1}}
 
     def apply(self, batch: np.ndarray, kernels: ModuleType, rng: np.random.Generator | int) -> np.ndarray:
         return augment(batch, self, kernels, rng)
@@ -74,18 +69,13 @@ def augment(
     rng = np.random.default_rng(rng)
     clips, real = _in_time(frames_of(clips), settings, rng)
     n, t, height, width, channels = clips.shape
-    ground = np.median(_rim(clips[:, 0]), axis=1).reshape(n, 1, 1, 1, channels)
+    ground = np.median(rim(clips[:, 0]), axis=1).reshape(n, 1, 1, 1, channels)
     gain = 1 + settings.gain * (2 * rng.random((n, 1, 1, 1, 1), dtype=np.float32) - 1)
     standing = Augment(settings.shift, settings.rotate, settings.scale, settings.shear, flip=settings.flip)
     matrices = np.repeat(draw_matrices(standing, n, height, width, rng), t, axis=0)
     folded = ((clips - ground) * gain).reshape(n * t, height, width, channels)
     warped = np.asarray(kernels.warp(folded, matrices)).reshape(clips.shape)
     return pairs(np.clip(warped + ground, DARKEST, 1) * real[:, :, None, None, None])
-
-
-def _rim(frames: np.ndarray) -> np.ndarray:
-    """The outermost pixels of frames (n, h, w, c): (n, pixels, c)."""
-    return np.concatenate([frames[:, 0], frames[:, -1], frames[:, :, 0], frames[:, :, -1]], axis=1)
 
 
 def _in_time(
