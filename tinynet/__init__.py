@@ -33,6 +33,7 @@ if (
         training,
         weights,
     )
+    from .data.captions.augment import WordAugment
     from .data.pictures.augment import Augment
     from .data.sounds.augment import SoundAugment
     from .data.video.augment import ClipAugment
@@ -172,6 +173,7 @@ __all__ = [
     "TimeDistributed",
     "TinynetError",
     "WarmUp",
+    "WordAugment",
     "__version__",
     "load",
     "set_device",
@@ -181,7 +183,8 @@ _MODULES = (
     "data", "errors", "kernels", "layers", "network", "recipes", "sequential", "storage", "tasks", "training",
 )  # fmt: skip
 _HOMES = (
-    "errors", "kernels.device", "layers", "sequential", "data.pictures.augment", "data.sounds.augment", "data.video.augment", "training",
+    "errors", "kernels.device", "layers", "sequential", "data.pictures.augment", "data.sounds.augment", "data.video.augment",
+    "data.captions.augment", "training",
 )  # fmt: skip
 """Modules that hold the names of `__all__`, the cheapest to import first."""
 

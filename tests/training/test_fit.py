@@ -140,8 +140,33 @@ def test_augmentation_sees_training_pictures_only():
         line().fit([[1.0]], [1.0], loss="mse", augment=tn.Augment(shift=0.1))
 
 
+def test_each_input_is_augmented_in_its_own_way():
+    x, y = (np.ones((6, 8, 8, 1), np.float32), np.ones((6, 2), np.float32)), np.eye(6, 4, dtype=np.float32)
+
+    def trained(augment) -> list[np.ndarray]:
+        branches = [tn.Sequential([tn.Flatten(), tn.Dense(2)]) for _ in range(2)]
+        net = tn.Sequential([tn.Parallel(branches)], ((8, 8, 1), (2,)))
+        net.fit(x, y, loss="mse", augment=augment)
+        return net.get_weights()
+
+    def same(augment) -> list[bool]:
+        return [bool((a == b).all()) for a, b in zip(trained(augment), trained(None), strict=True)]
+
+    assert same((None, None)) == [True] * 4
+    moved = same((tn.Augment(shift=0.4), None))
+    assert not moved[0] and moved[2]
+    with pytest.raises(TinynetError, match="2 inputs: augment needs a tuple of one for each"):
+        trained(tn.Augment(shift=0.4))
+    with pytest.raises(TinynetError, match="augment needs words"):
+        trained((None, tn.WordAugment(0.5)))
+    with pytest.raises(TinynetError, match="2 parts, but the network has one input"):
+        network().fit(X, Y, augment=(None, None))
+    with pytest.raises(TinynetError, match="mixes samples, which needs one input"):
+        trained((tn.Augment(mix=0.2), None))
+
+
 def test_mixup_needs_one_label_of_a_class():
-    with pytest.raises(TinynetError, match="needs loss='cross_entropy' and one label per sample"):
+    with pytest.raises(TinynetError, match="one input, loss='cross_entropy' and one label per sample"):
         network().fit(X, np.eye(2)[Y], loss="mse", augment=tn.Augment(mix=0.2))
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from types import ModuleType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,6 +19,8 @@ class Augmentation:
     """What it changes, and in which shape."""
     axes: ClassVar[tuple[int, ...]]
     """How many axes a batch may have."""
+    changes_ids: ClassVar[bool] = False
+    """Whether they are whole numbers."""
     limits: ClassVar[Mapping[str, Mapping[str, float]]] = {}
     """Bounds of `check_number` for amounts that may not be as large as one likes."""
 
@@ -34,5 +36,22 @@ class Augmentation:
                 check_number(kind, field.name, value, **self.limits.get(field.name, {}))
 
     def apply(self, batch: np.ndarray, kernels: ModuleType, rng: np.random.Generator | int) -> np.ndarray:
-        """Changed copies of a batch, float32; they depend on rng, a generator or a seed, and nothing else."""
+        """Changed copies of a batch, float32 or ids; they depend on rng, a generator or a seed, and nothing else."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class PerInput:
+    """One augmentation for each input of a network, None for an input that stays as it is."""
+
+    parts: tuple[Augmentation | None, ...]
+
+    mix: ClassVar[float] = 0.0
+
+    def apply(self, batch: tuple[Any, ...], kernels: ModuleType, seed: int) -> tuple[Any, ...]:
+        """The arrays of a batch, each changed in its way."""
+        changed = (
+            x if part is None else part.apply(x, kernels, np.random.default_rng([seed, place]))
+            for place, (part, x) in enumerate(zip(self.parts, batch, strict=True))
+        )
+        return tuple(changed)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..checks import check_count, check_flag, check_number, check_seed
-from ..data.augmentation import Augmentation
+from ..data.augmentation import Augmentation, PerInput
 from ..errors import TinynetError
 from ..files import check_writable, path_text
 from ..kernels import device as devices
@@ -50,7 +50,7 @@ def fit(
     shuffle: bool = True,
     stateful: bool = False,
     reset_rate: float = 0.0,
-    augment: Augmentation | None = None,
+    augment: Augmentation | tuple[Augmentation | None, ...] | None = None,
     callbacks: Sequence[Callback | EarlyStopping] = (),
     seed: int = 0,
     verbose: bool | None = None,
@@ -79,7 +79,8 @@ def fit(
         of x and y
     class_weight: {class: weight}, 1 where not given, or "balanced", so that all classes count the same;
         sample_weight: (n,), or shaped like the labels
-    shuffle: a new order every epoch; augment: an `Augment`, `SoundAugment` or `ClipAugment`, changes the samples of each batch
+    shuffle: a new order every epoch; augment: an `Augment`, `SoundAugment`, `ClipAugment` or `WordAugment`, changes the samples of
+        each batch; for a network of several inputs a tuple of one for each, None for those that stay
     stateful: sample i continues sample i of the previous batch, as with Keras's stateful=True: recurrent layers start from the
         state that they ended with, at the beginning of an epoch from zeros; nothing is shuffled (`data.text.characters.streams`);
         reset_rate: chance that a sample starts from zeros instead, so that the network also learns how to begin
@@ -281,20 +282,33 @@ def _check_stateful(stateful: bool, model: Network, samples: Samples, batch_size
     return True
 
 
-def _check_augment(augment: Augmentation | None, samples: Samples, loss: Loss) -> Augmentation | None:
-    if not isinstance(augment, (Augmentation, type(None))):
-        raise TinynetError(f"augment must be a tinynet.Augment, such as Augment(rotate=10), not {augment!r}")
-    if augment is not None and (isinstance(samples.x, tuple) or samples.x.ndim not in augment.axes):
-        raise TinynetError(f"augment needs {augment.of}")
-    if (
-        augment is not None
-        and augment.mix
-        and not (isinstance(loss, CrossEntropy) and samples.rows_each == 1)
-    ):
+def _check_augment(augment: Any, samples: Samples, loss: Loss) -> Augmentation | PerInput | None:
+    inputs = samples.x if isinstance(samples.x, tuple) else (samples.x,)
+    parts = augment if isinstance(augment, tuple) else (augment,)
+    for part in parts:
+        if not isinstance(part, (Augmentation, type(None))):
+            raise TinynetError(f"augment must be a tinynet.Augment, such as Augment(rotate=10), not {part!r}")
+    if augment is None:
+        return None
+    if len(parts) != len(inputs):
         raise TinynetError(
-            "augment mixes samples, which needs loss='cross_entropy' and one label per sample; leave out mix"
+            f"the network has {len(inputs)} inputs: augment needs a tuple of one for each, None for those that stay"
+            if len(inputs) > 1
+            else f"augment has {len(parts)} parts, but the network has one input"
         )
-    return augment
+    for part, x in zip(parts, inputs, strict=True):
+        if part is not None and (x.ndim not in part.axes or (part.changes_ids and x.dtype.kind not in "iu")):
+            raise TinynetError(f"augment needs {part.of}")
+        if part is not None and part.mix:
+            _check_mixes(len(inputs) == 1, samples, loss)
+    return PerInput(parts) if isinstance(samples.x, tuple) else parts[0]
+
+
+def _check_mixes(one_input: bool, samples: Samples, loss: Loss) -> None:
+    if not (one_input and isinstance(loss, CrossEntropy) and samples.rows_each == 1):
+        raise TinynetError(
+            "augment mixes samples, which needs one input, loss='cross_entropy' and one label per sample; leave out mix"
+        )
 
 
 def _file(path: str | bytes | os.PathLike | None) -> Path | None:

@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from ..checks import check_number
-from ..data.augmentation import Augmentation
+from ..data.augmentation import Augmentation, PerInput
 from ..layers.base import Layer
 from ..layers.base import State as Carried
 from ..network import Network
@@ -77,7 +77,7 @@ class Training:
     shuffle: bool
     stateful: bool
     reset_rate: float
-    augment: Augmentation | None
+    augment: Augmentation | PerInput | None
     checkpoint: Path | None
     time_limit: float | None
     state: State
