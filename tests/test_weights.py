@@ -15,7 +15,7 @@ from tinynet.storage import shipped_models
 ROOT = Path(__file__).parent.parent
 GOALS = {
     "digits": 0.995,
-    "fashion": 0.92,
+    "fashion": 0.935,
     "digits-rnn": 0.975,
     "digits-lstm": 0.988,
     "digits-gru": 0.988,

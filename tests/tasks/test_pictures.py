@@ -126,7 +126,7 @@ def test_each_model_of_an_ensemble_prepares_a_picture_its_own_way(tmp_path):
 
 
 def test_models_that_know_other_classes_make_no_ensemble():
-    with pytest.raises(UsageError, match="digits-cnn and fashion-cnn have different classes"):
+    with pytest.raises(UsageError, match="digits-cnn and fashion-resnet have different classes"):
         tn.Ensemble(["digits", "fashion"])
     with pytest.raises(UsageError, match="have their classes in another order and cannot be averaged"):
         tn.Ensemble([reader("0123456789"), reader("9876543210")])
@@ -146,6 +146,6 @@ def test_answers_are_shown_in_one_line():
     assert line.startswith("3 (") and line.count("%") == 2
     assert list(task.show(task.answer(np.ones((50, 50))))) == ["no digit found"]
     with pytest.raises(
-        UsageError, match="every reads the digits of a picture, but fashion-cnn names one thing"
+        UsageError, match="every reads the digits of a picture, but fashion-resnet names one thing"
     ):
         of(tn.load("fashion")).check_options({"every": True})
