@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..data.captions.augment import WordAugment
 from ..data.captions.folder import Captioned, holds_captions, read_captioned
+from ..data.captions.scenes import KINDS
 from ..data.captions.words import END, Vocabulary
 from ..data.datasets import load
 from ..data.pictures.samples import PictureReader
@@ -64,7 +67,8 @@ class CaptionsRecipe(Recipe):
         if data == "scenes":
             found = load(data)
             about = "describes two or three digits and clothes in a picture"
-            return plan(data, choices, found.part("training"), found.part("validation"), about=about)
+            parts = found.part("training"), found.part("validation")
+            return plan(data, choices, *parts, about=about, named=KINDS)
         found = read_captioned(data, PictureReader())
         if len(found.x) < 2:
             raise DataError(
@@ -109,9 +113,19 @@ def network(
 
 
 def plan(
-    name: str, choices: Choices, training: Captioned, validation: Captioned, *, about: str
+    name: str,
+    choices: Choices,
+    training: Captioned,
+    validation: Captioned,
+    *,
+    about: str,
+    named: Sequence[str] = (),
 ) -> CaptionsPlan:
-    """The plan for pictures with captions; the user's choices override the recipe's."""
+    """The plan for pictures with captions; the user's choices override the recipe's.
+
+    named: words for things any of which may stand with any other, so that the words before say nothing about them: in training they
+    are others than those in the picture.
+    """
     arch, vocabulary = choices.arch, Vocabulary.learn(training.captions)
     identity = {"seed": choices.seed, "name": f"{name}-{arch}"}
     model = network(training.x.shape[1:], vocabulary, arch, choices.cell(UNITS), **identity)
@@ -129,6 +143,7 @@ def plan(
             clip_norm=CLIP_NORM,
         ),
         "validation_data": held_out,
+        "augment": (None, WordAugment(1, only=vocabulary.ids(named))) if named else None,
         "early_stopping": EarlyStopping("val_loss", patience=None),
         "ema": 1 - 1 / AVERAGE,
         "seed": choices.seed,

@@ -30,6 +30,15 @@ def test_replacements_depend_on_the_seed_alone():
     assert (changed(0.0) == WORDS).all()
 
 
+def test_only_some_words_are_replaced_and_by_each_other():
+    words = tn.WordAugment(1, only=(3, 6)).apply(WORDS, reference, 0)
+    chosen = np.isin(WORDS, (3, 6))
+    assert (words[~chosen] == WORDS[~chosen]).all()
+    assert set(words[chosen]) == {3, 6} and (words != WORDS)[chosen].mean() > 0.3
+    with pytest.raises(TinynetError, match="only"):
+        tn.WordAugment(1, only=(0.5,))
+
+
 def test_a_batch_without_words_stays_as_it_is():
     nothing = np.full((3, 2), END, np.int32)
     assert (tn.WordAugment(1).apply(nothing, reference, 0) == nothing).all()

@@ -46,12 +46,16 @@ class Vocabulary:
         ordered = sorted(counts, key=lambda word: (-counts[word], word))
         return cls(["", "?", *ordered[:MOST_WORDS]])
 
+    def ids(self, words: Iterable[str]) -> tuple[int, ...]:
+        """The id of each word, UNKNOWN for one that is not in the vocabulary."""
+        return tuple(self._ids.get(word, UNKNOWN) for word in words)
+
     def encode(self, captions: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Captions as a network is taught them: the words before each step (n, steps - 1), and the word or END to write (n, steps).
 
         The first step has no word before it, but the picture. Both int32, padded by END.
         """
-        rows = [[self._ids.get(word, UNKNOWN) for word in split(caption)] for caption in captions]
+        rows = [self.ids(split(caption)) for caption in captions]
         ids = np.full((len(rows), max(map(len, rows), default=0) + 1), END, np.int32)
         for row, words in zip(ids, rows, strict=True):
             row[: len(words)] = words
