@@ -135,7 +135,8 @@ class Plan:
     def training_record(self, data: str, history: History, best: dict[str, Any]) -> dict[str, Any]:
         """The training record in the model's file."""
         augment, optimizer = self.settings.get("augment"), self.settings["optimizer"]
-        amounts = asdict(augment) if augment else {}
+        parts = augment if isinstance(augment, tuple) else (augment,)
+        amounts = {name: amount for part in parts if part for name, amount in asdict(part).items()}
         return {
             "data": data,
             **self.model.metadata.pop("base", {}),

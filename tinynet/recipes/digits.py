@@ -13,6 +13,7 @@ from ..data.pictures.digit.printed import printed_digits, printed_letters
 from ..data.pictures.digit.scan import as_scans
 from ..layers import Conv2D, Dense, GlobalAveragePool2D, Layer, MaxPool2D, SeparableConv2D
 from ..tasks.base import PICTURES
+from ..training import EarlyStopping
 from . import picture_rows, pictures
 from .base import RECURRENT, Choices, Plan, Recipe
 
@@ -22,7 +23,7 @@ WEIGHT_DECAY = 0.15
 """Weight decay of the CNN: without it the validation loss rises as soon as the learning rate falls."""
 EACH_STYLE, DIGIT_TIMES, LETTER_TIMES = 12, 2, 2
 """Drawn pictures per style of a printed digit or letter, and how often an epoch repeats them."""
-NANO, NANO_EPOCHS, NANO_LEARNING_RATE, NANO_SMOOTHING = "nano", 60, 1e-2, 0.05
+NANO, NANO_EPOCHS, NANO_LEARNING_RATE, NANO_SMOOTHING = "nano", 100, 1e-2, 0.05
 """The architecture of fewest parameters: it is too small to remember its training pictures, so none are drawn or changed for it."""
 SCANS = 4_000
 """Training digits that are also shown as small scans of them look."""
@@ -58,7 +59,9 @@ class Digits(Recipe):
             usual |= {"epochs": NANO_EPOCHS, "augment": None, "label_smoothing": NANO_SMOOTHING}
             usual["layers"] = nano(len(found.labels))
             settings = replace(choices, learning_rate=choices.learning_rate or NANO_LEARNING_RATE)
-            return pictures.plan("digits", settings, training, validation, **usual, about=about)
+            made = pictures.plan("digits", settings, training, validation, **usual, about=about)
+            made.settings["early_stopping"] = EarlyStopping("val_loss", patience=None)
+            return made
         training, about = with_prints_and_scans(*training), "reads one handwritten or printed digit"
         usual["weight_decay"] = WEIGHT_DECAY
         return pictures.plan("digits", choices, training, validation, **usual, about=about)
