@@ -22,7 +22,8 @@ from tinynet.data.video.moving_digits import DIRECTIONS, LABELS
 from tinynet.data.video.prepare import Preparation, frames_of, lengths_of, mean_frames
 from tinynet.kernels import device
 from tinynet.network import Network
-from tinynet.recipes.video import DROPOUT, FEATURES, FILTERS, UNITS, frame_layers, linear, network
+from tinynet.recipes.cnn_rnn import FEATURES, UNITS
+from tinynet.recipes.video import DROPOUT, FILTERS, frame_layers, linear, network
 
 from .measure import THREADS, Row, alternate, faster, milliseconds, print_rows, table
 from .steps import step_function, torch_step

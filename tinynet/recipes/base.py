@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
@@ -190,6 +191,24 @@ class Plan:
         return [
             f"{', '.join(never[:SHOWN])}{more}: never predicted on the validation set; more samples of such classes would help"
         ]
+
+
+@dataclass(kw_only=True)
+class LinearPlan(Plan):
+    """A training with a linear model for comparison. linear: what that answers, from samples and their classes, to other samples; sees:
+    what it sees of a sample, for people.
+    """
+
+    linear: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+    sees: str
+
+    @cached_property
+    def baselines(self) -> dict[str, float]:
+        """What a linear model and always the same answer reach on the same validation set."""
+        x, y = self.settings["validation_data"]
+        known = self.y.argmax(axis=-1) if self.y.ndim > 1 else self.y
+        reached = float((self.linear(self.x, known, x) == y).mean())
+        return {f"a linear model of {self.sees}": reached, **super().baselines}
 
 
 RECURRENT = {"lstm": LSTM, "gru": GRU, "rnn": RNN}

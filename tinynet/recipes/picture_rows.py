@@ -15,8 +15,8 @@ from ..layers import Dense
 from ..sequential import Sequential
 from ..training import Adam, EarlyStopping, OneCycle
 from .architectures import ARCHITECTURES
-from .base import RECURRENT, Choices, Plan
-from .pictures import PicturesPlan
+from .base import RECURRENT, Choices, LinearPlan, Plan
+from .pictures import linear
 
 BATCH_SIZE = 64
 UNITS = 128
@@ -60,4 +60,4 @@ def plan(
         "seed": choices.seed,
     }
     reason = f"{len(x):,} pictures, read row by row: training {ARCHITECTURES[arch].title} with {units} units"
-    return PicturesPlan(f"{name}-{arch}", reason, model, x[..., 0], y, settings)
+    return LinearPlan(model.name, reason, model, x[..., 0], y, settings, linear=linear, sees="the pixels")

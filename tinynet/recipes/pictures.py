@@ -7,7 +7,6 @@ convolution assumes. Training takes one cycle of the learning rate (Smith & Topi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from ..layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D
 from ..sequential import Sequential
 from ..training import AdamW, CrossEntropy, EarlyStopping, OneCycle
 from .architectures import ARCHITECTURES
-from .base import USUAL, Choices, Plan
+from .base import USUAL, Choices, LinearPlan, Plan
 from .blocks import NETWORKS
 from .scores import linear_answers
 
@@ -131,19 +130,12 @@ def plan(
     }
     size = f"{', resized to' if resized else ' of'} {x.shape[1]}×{x.shape[2]}"
     reason = f"{len(x):,} pictures{size}: training {ARCHITECTURES[arch].title} with {model.parameter_count():,} parameters"
-    return PicturesPlan(model.name, reason, model, x, y, settings)
+    return LinearPlan(model.name, reason, model, x, y, settings, linear=linear, sees="the pixels")
 
 
-class PicturesPlan(Plan):
-    """A training on pictures, with a linear model for comparison."""
-
-    @cached_property
-    def baselines(self) -> dict[str, float]:
-        """What a linear model and always the same answer reach on the same validation set."""
-        x, y = self.settings["validation_data"]
-        known = self.y.argmax(axis=-1) if self.y.ndim > 1 else self.y
-        reached = float((linear_answers(_thinned(self.x), known, _thinned(x)) == y).mean())
-        return {"a linear model of the pixels": reached, **super().baselines}
+def linear(x: np.ndarray, y: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The classes of other pictures by the baseline: softmax regression on the pixels."""
+    return linear_answers(_thinned(x), y, _thinned(others))
 
 
 def _thinned(x: np.ndarray) -> np.ndarray:

@@ -10,53 +10,31 @@ networks", 2015).
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..data.datasets import load
-from ..data.folders import load_folder, stratified_split
 from ..data.pictures.digit.printed import printed_digits
 from ..data.video.augment import CLIPS, MOVING, ClipAugment
 from ..data.video.moving_digits import LENGTHS, SIDE, MovingDigits, moving
 from ..data.video.prepare import Preparation, mean_frames
 from ..data.video.samples import ClipReader, holds_clips
-from ..layers import (
-    BatchNorm,
-    Conv2D,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalMaxPool2D,
-    Masking,
-    MaxPool2D,
-    Parallel,
-    TimeDistributed,
-)
-from ..layers.base import Layer
+from ..layers import Dense, Dropout, Flatten, GlobalMaxPool2D, Layer, Parallel
 from ..sequential import Sequential
 from ..tasks.base import VIDEO
-from ..training import AdamW, EarlyStopping, OneCycle
-from .architectures import ARCHITECTURES
-from .base import RECURRENT, Choices, Plan, Recipe
+from . import cnn_rnn
+from .base import Choices, LinearPlan, Plan, Recipe
+from .cnn_rnn import FEATURES, Course, begin, convolution, plan_folder
 from .folder import class_weights
 from .scores import linear_answers
 
-VALIDATION = 0.15
-"""Fraction of each class of a folder that is held out to measure on."""
-BATCH_SIZE = 32
-PEAK_LEARNING_RATE, WEIGHT_DECAY, CLIP_NORM = 3e-3, 0.02, 1.0
-FILTERS, FEATURES, UNITS = (16, 32, 64), 96, 96
+FILTERS, DROPOUT = (16, 32, 64), 0.2
 SMALLEST_MAP = 5
 """Side of the map below which there is no further pooling."""
-DROPOUT, MOMENTUM = 0.2, 0.9
-STEPS = 1500
-"""Training steps that are enough for a few hundred clips; fewer clips are seen more often."""
-EPOCHS = 12, 200
-"""Fewest and most times that each clip is seen."""
+COURSE = Course(batch_size=32, learning_rate=3e-3, steps=1500, epochs=(12, 200))
+"""Enough for a few hundred clips."""
 EACH_STYLE = 60
 """Clips of each style of a printed digit, which are learnt beside handwritten ones."""
 
@@ -77,22 +55,7 @@ class Video(Recipe):
     def plan(self, data: str, choices: Choices) -> Plan:
         if data == "moving-digits":
             return _moving_digits(load(data), choices)
-        reader = ClipReader(Preparation.of(choices.begun.model)) if choices.begun else ClipReader()
-        found = load_folder(data, reader)
-        training, validation = stratified_split(found.y, VALIDATION, choices.seed)
-        made = plan(
-            Path(data).resolve().name,
-            choices,
-            (found.x[training], found.y[training]),
-            (found.x[validation], found.y[validation]),
-            labels=found.labels,
-            preparation=Preparation.from_settings(found.preparation),
-            augment=CLIPS,
-            about=f"tells apart {', '.join(found.labels)}"[:80],
-        )
-        blank = [f"nothing is to be seen in {len(found.blank)} clips of {data}"] if len(found.blank) else []
-        made.warnings += found.notes(data) + found.unreadable + blank
-        return made
+        return plan_folder(data, choices, plan, Preparation, ClipReader, "nothing is to be seen")
 
 
 def _moving_digits(data: MovingDigits, choices: Choices) -> Plan:
@@ -125,11 +88,7 @@ def network(
     **identity: Any,
 ) -> Sequential:
     """A CNN over each frame, then a recurrent layer over the frames."""
-    recurrent = RECURRENT[arch.partition("-")[2]](units or UNITS)
-    reads = TimeDistributed(Sequential(frame_layers(preparation)))
-    layers = [Masking(), reads, Dropout(DROPOUT), recurrent, Dropout(DROPOUT)]
-    layers.append(Dense(len(labels), activation="softmax"))
-    return Sequential(layers, preparation.input_shape, labels=labels, **identity)
+    return cnn_rnn.network(frame_layers(preparation), DROPOUT, preparation, labels, arch, units, **identity)
 
 
 def frame_layers(preparation: Preparation) -> list[Layer]:
@@ -138,7 +97,7 @@ def frame_layers(preparation: Preparation) -> list[Layer]:
     height, width = preparation.height, preparation.width
     for filters in FILTERS:
         pool = 1 + (height > SMALLEST_MAP), 1 + (width > SMALLEST_MAP)
-        reads += [Conv2D(filters, 3, activation="relu", padding="same"), MaxPool2D(pool), BatchNorm(MOMENTUM)]
+        reads += convolution(filters, pool)
         height, width = height // pool[0], width // pool[1]
     places = Sequential([Flatten(), Dropout(DROPOUT), Dense(FEATURES, activation="relu")])
     return [*reads, Parallel([places, GlobalMaxPool2D()])]
@@ -152,52 +111,17 @@ def plan(
     *,
     labels: list[str],
     preparation: Preparation,
-    augment: ClipAugment,
     about: str,
+    augment: ClipAugment = CLIPS,
 ) -> Plan:
     """The plan for clips (n, frames, height, width, 2 · channels); the user's choices override the recipe's."""
-    arch, (x, y) = choices.arch, training
-    name = f"{name}-{arch}"
-    identity = {"seed": choices.seed, "name": name}
-    if choices.begun:
-        model = choices.begun.network(labels, preparation.input_shape, **identity)
-    else:
-        model = network(preparation, labels, arch, choices.cell(UNITS), **identity)
-    model.metadata.update(about=about, input=preparation.settings())
-    batch_size = choices.batch_size or BATCH_SIZE
-    epochs = min(max(STEPS // -(-len(x) // batch_size), EPOCHS[0]), EPOCHS[1])
-    settings = {
-        "epochs": choices.epochs or epochs,
-        "batch_size": batch_size,
-        "optimizer": AdamW(
-            OneCycle(choices.rate(PEAK_LEARNING_RATE)),
-            weight_decay=WEIGHT_DECAY,
-            clip_norm=CLIP_NORM,
-        ),
-        "validation_data": validation,
-        "augment": ClipAugment() if choices.augment is False else augment,
-        # the last epoch, at a rate near 0, does best on new clips, whatever a few validation clips say
-        "early_stopping": EarlyStopping("val_loss", patience=None, restore_best_weights=False),
-        "class_weight": class_weights(y),
-        "ema": 0.99,
-        "seed": choices.seed,
-    }
+    x, y = training
+    model, described = begin(network, name, choices, labels, preparation, about)
+    own = COURSE.settings(choices, len(x), validation, augment)
+    own["class_weight"] = class_weights(y)
     size = f"{preparation.height}×{preparation.width}"
-    network_text = f"{ARCHITECTURES[arch].title} with {model.parameter_count():,} parameters"
-    reason = f"{len(x):,} clips of up to {x.shape[1]} frames, resized to {size}: training {network_text}"
-    return VideoPlan(name, reason, model, x, y, settings)
-
-
-@dataclass
-class VideoPlan(Plan):
-    """A training on clips, with a linear model for comparison."""
-
-    @cached_property
-    def baselines(self) -> dict[str, float]:
-        """What a linear model and always the same answer reach on the same validation set."""
-        x, y = self.settings["validation_data"]
-        reached = float((linear(self.x, self.y, x) == y).mean())
-        return {"a linear model of the mean frame": reached, **super().baselines}
+    reason = f"{len(x):,} clips of up to {x.shape[1]} frames, resized to {size}: training {described}"
+    return LinearPlan(model.name, reason, model, x, y, own, linear=linear, sees="the mean frame")
 
 
 def linear(x: np.ndarray, y: np.ndarray, others: np.ndarray) -> np.ndarray:

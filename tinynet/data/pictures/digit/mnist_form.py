@@ -44,18 +44,18 @@ def stroke_thickness(alpha: np.ndarray) -> float:
 
 
 def _grown(alpha: np.ndarray, radius: float) -> np.ndarray:
-    """Dilate by a disc of a radius that need not be whole."""
+    """Dilate by a disc of a radius that need not be whole, which is the same above and below, left and right."""
     reach = int(np.ceil(radius))
     wide = np.pad(alpha, reach, mode="edge")
+    height, width = alpha.shape
     result = alpha
-    for dy in range(-reach, reach + 1):
-        for dx in range(-reach, reach + 1):
+    for dy in range(reach + 1):
+        both = np.maximum(wide[reach - dy :][:height], wide[reach + dy :][:height])  # above and below
+        for dx in range(reach + 1):
             weight = min(1.0, radius + 1 - np.hypot(dy, dx))
             if weight > 0 and (dy or dx):
-                shifted = wide[
-                    reach + dy : reach + dy + alpha.shape[0], reach + dx : reach + dx + alpha.shape[1]
-                ]
-                result = np.maximum(result, weight * shifted)
+                four = np.maximum(both[:, reach - dx :][:, :width], both[:, reach + dx :][:, :width])
+                result = np.maximum(result, four if weight == 1 else weight * four)
     return result
 
 
