@@ -19,6 +19,7 @@ GOALS = {
     "digits-rnn": 0.975,
     "digits-lstm": 0.988,
     "digits-gru": 0.988,
+    "digits-nano": 0.988,
     "spoken-digits": 0.98,
     "moving-digits": 0.97,
     "sentiment": 0.79,

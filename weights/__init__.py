@@ -4,6 +4,7 @@ NAMES = (
     "digits",
     "digits-gru",
     "digits-lstm",
+    "digits-nano",
     "digits-rnn",
     "fashion",
     "moving-digits",
