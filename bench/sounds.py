@@ -1,15 +1,17 @@
 """Speech to classes: the spoken digits, said by people who are known and by people who are not, through other recorders and in noise.
 
 The shipped model, and the linear model beside it, on the official test split: as it is, at 44.1 kHz in stereo, and with white noise
-that is added to each clip. Then each speaker is left out of the recipe's training in turn: what a stranger may expect. Needs
-the data set, see `tinynet train spoken-digits`.
+that is added to each clip. Then the parts of the network alone: a CNN whose steps are averaged, and a GRU that reads the bands
+themselves. Then each speaker is left out of the recipe's training in turn: what a stranger may expect. Needs the data set, see
+`tinynet train spoken-digits`.
 
-    python -m bench.sounds [--epochs N]      epochs of each training without one speaker; 0 leaves those out
+    python -m bench.sounds [--epochs N] [--strangers N]      epochs of each training of the parts, and without one speaker; 0: none
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -28,6 +30,7 @@ from tinynet.recipes.sounds import linear, plan
 from .measure import THREADS, table
 
 HEAD = ("clips", "number", "`spoken-digits`", "linear model")
+PARTS = ("network", "parameters", "official test split", "training")
 ALONE = ("speaker left out", "number", "CNN, then GRU", "linear model")
 Change = Callable[[Sound], Sound]
 
@@ -86,6 +89,35 @@ def official(data: SpokenDigits) -> Iterator[tuple[str, ...]]:
         yield name, str(len(x)), right(answers(model, x), x, test.y), right(beside, x, test.y)
 
 
+def parts(data: SpokenDigits, epochs: int) -> Iterator[tuple[str, ...]]:
+    """One line a network, all trained as the recipe trains its own."""
+    preparation, held = Preparation(), np.isin(data.index, VALIDATION)
+    x = data.prepared(preparation)
+    sets = [(x[rows], data.y[rows]) for rows in (~data.is_test & ~held, ~data.is_test & held, data.is_test)]
+    for name in ("CNN, then GRU", "CNN, then the mean over all steps", "GRU on the bands"):
+        made = plan(
+            "spoken-digits", Choices(arch="cnn-gru", epochs=epochs), *sets[:2],
+            labels=data.labels, preparation=preparation, about="",
+        )  # fmt: skip
+        masking, reads, dropout, gru, *rest = made.model.layers
+        if "mean" in name:
+            layers = [masking, reads, dropout, tn.GlobalAveragePool1D(), *rest]
+        elif name.startswith("GRU"):
+            layers = [masking, tn.TimeDistributed(tn.Flatten()), tn.GRU(gru.units), *rest]
+        else:
+            layers = [masking, reads, dropout, gru, *rest]
+        model = tn.Sequential(layers, made.model.input_shape)
+        start = time.monotonic()
+        model.fit(made.x, made.y, **made.settings, verbose=False)
+        seconds = time.monotonic() - start
+        yield (
+            name,
+            f"{model.parameter_count():,}",
+            right(answers(model, sets[2][0]), *sets[2]),
+            f"{seconds:.0f} s",
+        )
+
+
 def strangers(data: SpokenDigits, epochs: int) -> Iterator[tuple[str, ...]]:
     """One line a speaker who is left out of training, and their mean."""
     preparation, found = Preparation(), []
@@ -108,10 +140,12 @@ def strangers(data: SpokenDigits, epochs: int) -> Iterator[tuple[str, ...]]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--epochs", type=int, default=25)
-    epochs = parser.parse_args().epochs
+    parser.add_argument("--strangers", type=int, default=25)
+    asked = parser.parse_args()
     device.set_threads(THREADS)
     spoken = load("spoken-digits")
     print(table(HEAD, list(official(spoken))))
-    if epochs:
-        print()
-        print(table(ALONE, list(strangers(spoken, epochs))))
+    if asked.epochs:
+        print(f"\n{table(PARTS, list(parts(spoken, asked.epochs)))}")
+    if asked.strangers:
+        print(f"\n{table(ALONE, list(strangers(spoken, asked.strangers)))}")
