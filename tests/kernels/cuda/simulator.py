@@ -1,0 +1,203 @@
+"""A strict and quick scheduler for Numba's simulator of CUDA: one thread of the system, deterministic, and what would be luck on a GPU is an error.
+
+Each simulated thread runs until it waits at a barrier or ends, in the order of their numbers or, in reverse, against it: a result
+that depends on the order differs between the two. Memory that nobody has written to yet, shared, local or from the pool, holds NaN, or
+-1; pieces of the pool are never handed out twice and are exactly as long as asked for. Errors: threads of a block that wait at
+different barriers or have ended while others wait; an access outside an array, also at a negative index.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import product
+from typing import Any
+from unittest import mock
+
+import greenlet
+import numpy as np
+from numba import cuda
+from numba.core import config
+from numba.cuda.simulator import kernel as simulated
+from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
+from numba.np.numpy_support import as_dtype
+
+from tinynet.kernels.cuda import memory
+
+assert config.ENABLE_CUDASIM, "set NUMBA_ENABLE_CUDASIM=1 before Numba is imported"
+
+
+class Memory:
+    """An array as kernels see it: no index is negative, none lies beyond the end."""
+
+    __slots__ = ("numbers",)
+
+    def __init__(self, numbers: np.ndarray) -> None:
+        self.numbers = numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: Any) -> Any:
+        if index.__class__ is not slice and index < 0:
+            raise IndexError(f"index {index}")
+        return self.numbers[index]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if index.__class__ is not slice and index < 0:
+            raise IndexError(f"index {index}")
+        self.numbers[index] = value
+
+
+class Place:
+    """A position in a grid or block, or its size."""
+
+    __slots__ = ("x", "y", "z")
+
+    def __init__(self, x: int, y: int = 1, z: int = 1) -> None:
+        self.x, self.y, self.z = x, y, z
+
+
+class Lane(greenlet.greenlet):
+    """One simulated thread; `waits` is the barrier at which it stands."""
+
+    place: Place
+    waits: tuple | None = None
+
+
+class Now:
+    """What runs: the lane, its block, the shared memory of that."""
+
+    lane: Lane
+    block: Place
+    blocks: Place
+    threads: Place
+    shared: dict[tuple, Memory]
+
+
+def poisoned(shape: Any, dtype: Any) -> np.ndarray:
+    """Memory that nobody has written to: NaN, or -1 (whole numbers without a sign: their largest)."""
+    kind = np.dtype(dtype if isinstance(dtype, (type, np.dtype, str)) else as_dtype(dtype))
+    room = np.empty(shape, kind)
+    room.reshape(-1).view(np.uint8)[...] = 0xFF
+    return room
+
+
+def syncthreads() -> None:
+    """Wait until all threads of the block are here."""
+    frame: Any = sys._getframe(1)
+    at = []
+    while frame is not None:
+        if frame.f_code.co_filename != __file__:
+            at.append((frame.f_code, frame.f_lasti))
+        frame = frame.f_back
+    Now.lane.waits = tuple(at)
+    Now.lane.parent.switch()
+
+
+def shared_array(shape: Any, dtype: Any) -> Memory:
+    """The block's memory of this place in the code."""
+    frame = sys._getframe(1)
+    key = frame.f_code, frame.f_lasti
+    if key not in Now.shared:
+        Now.shared[key] = Memory(poisoned(shape, dtype))
+    return Now.shared[key]
+
+
+def launch(kernel: Any, *arguments: Any, backwards: bool) -> None:
+    """Run a kernel on every thread of every block of its grid."""
+    if kernel._device:
+        return kernel.fn(*arguments)
+    grid, block = ((*size, 1, 1)[:3] for size in (kernel.grid_dim, kernel.block_dim))
+    given = [Memory(a._ary) if isinstance(a, FakeCUDAArray) else a for a in arguments]
+    places = [Place(x, y, z) for z, y, x in product(*map(range, reversed(block)))]
+    blocks = [Place(x, y, z) for z, y, x in product(*map(range, reversed(grid)))]
+    if backwards:
+        places.reverse()
+        blocks.reverse()
+    Now.blocks, Now.threads = Place(*grid), Place(*block)
+    context = contextvars.copy_context()
+    for each in blocks:
+        Now.block, Now.shared = each, {}
+        try:
+            _run_block(kernel.fn, given, places, context)
+        except Exception as error:
+            at = f"block ({each.x}, {each.y}, {each.z}), thread {Now.lane.place.x}"
+            raise type(error)(f"{kernel.fn.__name__}, {at}: {error}") from error
+
+
+def _run_block(function: Any, arguments: list, places: list[Place], context: Any) -> None:
+    lanes = []
+    for place in places:
+        lane = Lane(function)
+        lane.place, lane.gr_context = place, context
+        Now.lane = lane
+        lane.switch(*arguments)
+        lanes.append(lane)
+    while waiting := [lane for lane in lanes if not lane.dead]:
+        if len(waiting) < len(lanes):
+            raise RuntimeError(f"{len(lanes) - len(waiting)} threads ended while others wait at a barrier")
+        if len({lane.waits for lane in lanes}) > 1:
+            raise RuntimeError("threads wait at different barriers")
+        for lane in lanes:
+            Now.lane = lane
+            lane.switch()
+
+
+class Axes:
+    """threadIdx and the like: what the lane that asks is to be told."""
+
+    def __init__(self, find: Any) -> None:
+        self._find = find
+
+    def __getattr__(self, axis: str) -> int:
+        return getattr(self._find(), axis)
+
+
+class Room:
+    """cuda.shared and cuda.local."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+
+class Unused(dict):
+    """A pool that never has anything."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return default
+
+    def setdefault(self, key: Any, default: Any = None) -> Any:
+        return []
+
+
+@contextmanager
+def simulator(backwards: bool = False, pool: bool = False) -> Iterator[None]:
+    """Kernels run by this scheduler, against the order of their threads if asked; with `pool` pieces are used again, as on a GPU."""
+    names = {
+        "threadIdx": Axes(lambda: Now.lane.place),
+        "blockIdx": Axes(lambda: Now.block),
+        "blockDim": Axes(lambda: Now.threads),
+        "gridDim": Axes(lambda: Now.blocks),
+        "grid": lambda axes: Now.block.x * Now.threads.x + Now.lane.place.x,
+        "gridsize": lambda axes: Now.blocks.x * Now.threads.x,
+        "syncthreads": syncthreads,
+        "shared": Room(shared_array),
+        "local": Room(poisoned),
+        "device_array": lambda size, dtype: FakeCUDAArray(poisoned(size, dtype)),
+    }
+
+    def called(kernel: Any, *arguments: Any) -> Any:
+        return launch(kernel, *arguments, backwards=backwards)
+
+    with ExitStack() as stack:
+        for name, value in names.items():
+            stack.enter_context(mock.patch.object(cuda, name, value, create=True))
+        stack.enter_context(mock.patch.object(simulated.FakeCUDAKernel, "__call__", called))
+        if not pool:
+            stack.enter_context(mock.patch.object(memory, "_free", Unused()))
+            stack.enter_context(mock.patch.object(memory, "rounded", lambda size: max(size, 1)))
+        stack.enter_context(np.errstate(all="ignore"))
+        yield

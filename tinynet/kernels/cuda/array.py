@@ -1,0 +1,173 @@
+"""`DeviceArray`, the array that goes from kernel to kernel: a shape over a flat piece of the GPU's memory.
+
+It is always contiguous and begins where its piece begins, so that a kernel takes it as one pointer. What layers do with arrays beside
+calling kernels is to give them another shape, which shares the memory, and to take a part, `h[:, -1]`, which is copied by a kernel
+unless it is the whole under another shape. It computes nothing: `x + y` is a TypeError, for that is a kernel's business. NumPy's functions
+take it, by `__array__`, as a copy that has come from the GPU; `downloads` counts those, `uploads` what went the other way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from .compiler.driver import cuda
+from .compiler.kernel import blocks_for, kernel
+from .compiler.primitives import divide
+from .memory import Piece
+
+STORED = {np.dtype(bool): np.dtype(np.uint8)}
+"""Types that are held as others in the GPU's memory."""
+MOST_AXES = 5
+uploads = downloads = 0
+"""How many arrays have gone to the GPU and come back."""
+
+
+class DeviceArray:
+    """An array in the GPU's memory: see the module."""
+
+    __slots__ = ("__weakref__", "_piece", "dtype", "shape", "size")
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any = np.float32, piece: Piece | None = None) -> None:
+        self.shape, self.dtype = shape, np.dtype(dtype)
+        self.size = math.prod(shape)
+        self._piece = Piece(self.size, STORED.get(self.dtype, self.dtype)) if piece is None else piece
+
+    @property
+    def memory(self) -> Any:
+        """What a kernel takes: flat memory, at least as long as the array."""
+        return self._piece.memory
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the numbers."""
+        return self.size * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[DeviceArray]:
+        return (self[i] for i in range(len(self)))
+
+    def reshape(self, *shape: Any) -> DeviceArray:
+        """The same memory under another shape, of which one size may be -1."""
+        sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+        if -1 in sizes:
+            known = math.prod(size for size in sizes if size != -1)
+            sizes = [self.size // known if size == -1 else size for size in sizes]
+        if math.prod(sizes) != self.size:
+            raise ValueError(f"cannot give an array of shape {self.shape} the shape {tuple(sizes)}")
+        return DeviceArray(tuple(sizes), self.dtype, self._piece)
+
+    def copy(self) -> DeviceArray:
+        """A new array of the same numbers."""
+        return _gathered(self, self.shape, (0,) * (self.ndim - 1) + (1,), 0, flat=True)
+
+    def astype(self, dtype: Any) -> np.ndarray:
+        """The numbers in another type, as an array of NumPy."""
+        return self.numpy().astype(dtype)
+
+    def numpy(self) -> np.ndarray:
+        """The numbers as an array of NumPy, once all kernels before have run."""
+        global downloads
+        downloads += 1
+        stored = STORED.get(self.dtype, self.dtype)
+        host = np.empty(self.size, stored)
+        if self.size:
+            self.memory[: self.size].copy_to_host(host)
+        return host.view(self.dtype).reshape(self.shape)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        found = self.numpy()
+        return found if dtype is None else found.astype(dtype, copy=False)
+
+    def __getitem__(self, key: Any) -> DeviceArray:
+        # Only the places are asked of NumPy: no number is read.
+        steps = np.cumprod([1, *self.shape[:0:-1]])[::-1] if self.shape else ()
+        places = as_strided(np.zeros(1, np.int8), self.shape, steps)
+        part = places[key]
+        if not isinstance(part, np.ndarray) or (part.base is None and part.size):
+            return upload(self.numpy()[key])  # an order that is an array itself
+        first = part.__array_interface__["data"][0] - places.__array_interface__["data"][0]
+        if part.size == self.size and (not part.size or part.flags.c_contiguous):
+            return DeviceArray(part.shape, self.dtype, self._piece)
+        return _gathered(self, part.shape, part.strides, first)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Replace all numbers, `x[...] = value`, or some, by way of NumPy."""
+        whole = key is Ellipsis or (isinstance(key, slice) and key == slice(None))
+        host = np.empty(self.shape, self.dtype) if whole else self.numpy()
+        host[key] = value
+        write(self, host)
+
+    def __float__(self) -> float:
+        return float(self.numpy())
+
+    def __reduce__(self) -> tuple:
+        return np.array, (self.numpy(),)
+
+    def __deepcopy__(self, memo: Any) -> DeviceArray:
+        return self.copy()
+
+    def __repr__(self) -> str:
+        return f"DeviceArray({self.shape}, {self.dtype})"
+
+
+def upload(x: Any, dtype: Any = None) -> DeviceArray:
+    """An array of NumPy, or what it can make one of, on the GPU."""
+    host = np.ascontiguousarray(x, dtype)
+    array = DeviceArray(np.shape(x), host.dtype)
+    write(array, host)
+    return array
+
+
+def write(array: DeviceArray, host: np.ndarray) -> None:
+    """Replace an array's numbers by those of one of NumPy."""
+    global uploads
+    uploads += 1
+    if array.size:
+        stored = STORED.get(array.dtype, array.dtype)
+        flat = np.ascontiguousarray(host, array.dtype).reshape(-1).view(stored)
+        array.memory[: array.size].copy_to_device(flat)
+
+
+def _gathered(
+    x: DeviceArray, shape: tuple[int, ...], strides: tuple[int, ...], first: int, flat: bool = False
+) -> DeviceArray:
+    """The numbers of x at first + Σ index · stride, for all indices of a shape."""
+    y = DeviceArray(shape, x.dtype)
+    if not y.size:
+        return y
+    if flat:
+        shape, strides = (y.size,), (1,)
+    missing = MOST_AXES - len(shape)
+    sizes, strides = (1,) * missing + tuple(shape), (0,) * missing + tuple(strides)
+    GATHER[STORED.get(x.dtype, x.dtype)](blocks_for(y.size), x.memory, y.memory, y.size, first, sizes, strides)
+    return y
+
+
+def _gather(x, y, size, first, sizes, strides):
+    i = cuda.grid(1)
+    while i < size:
+        rest, place = i, first
+        for axis in (4, 3, 2, 1):
+            above = divide(rest, sizes[axis])
+            place += (rest - above * sizes[axis]) * strides[axis]
+            rest = above
+        y[i] = x[place + rest * strides[0]]
+        i += cuda.gridsize(1)
+
+
+GATHER = {
+    np.dtype(kind): kernel(f"{kind}[:], {kind}[:], i4, i4, i4*5, i4*5", threads=256, name=f"gather_{kind}")(_gather)
+    for kind in ("f4", "i4", "i8", "u1")
+}

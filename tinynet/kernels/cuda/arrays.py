@@ -1,0 +1,72 @@
+"""Arrays of the GPU: how they are made, how they come and go, and how kernels take what they are given.
+
+Whoever calls a kernel may give it arrays of NumPy too: they are copied to the GPU, and those that it changes in place are copied back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from .array import DeviceArray, upload, write
+from .compiler.driver import cuda
+from .compiler.kernel import blocks_for, kernel
+from ..reference.definition import as_defined
+
+
+@as_defined
+def asarray(x: Any, dtype: Any = None) -> DeviceArray:
+    return take(x, dtype)
+
+
+@as_defined
+def asnumpy(x: Any) -> np.ndarray:
+    return x.numpy() if isinstance(x, DeviceArray) else np.asarray(x)
+
+
+@as_defined
+def zeros(shape: tuple[int, ...], dtype: Any = np.float32) -> DeviceArray:
+    y = DeviceArray(tuple(shape), dtype)
+    if y.dtype != np.float32:
+        y[...] = 0
+    elif y.size:
+        _fill(blocks_for(y.size), y.memory, y.size, 0.0)
+    return y
+
+
+@kernel("f4[:], i4, f4", threads=256)
+def _fill(y, size, value):
+    i = cuda.grid(1)
+    while i < size:
+        y[i] = value
+        i += cuda.gridsize(1)
+
+
+def take(x: Any, dtype: Any = np.float32) -> DeviceArray:
+    """An array on the GPU in a type (None: its own), copied there if it is not one."""
+    if not isinstance(x, DeviceArray):
+        return upload(x, dtype)
+    if dtype is None or x.dtype == dtype:
+        return x
+    return upload(x.numpy(), dtype)
+
+
+def empty(shape: tuple[int, ...]) -> DeviceArray:
+    """A new array of float32 for a kernel to fill."""
+    return DeviceArray(shape)
+
+
+@contextmanager
+def changed(*arrays: Any) -> Iterator[list[DeviceArray]]:
+    """Arrays of float32 that a kernel changes in place, on the GPU; those of NumPy are brought up to date afterwards."""
+    for array in arrays:
+        if array.dtype != np.float32:
+            raise TypeError(f"only arrays of float32 can be changed in place, not of {array.dtype}")
+    there = [take(array) for array in arrays]
+    yield there
+    for array, copy in zip(arrays, there, strict=True):
+        if array is not copy:
+            array[...] = copy.numpy()

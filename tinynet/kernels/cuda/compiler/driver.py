@@ -1,0 +1,98 @@
+"""The seam: the one file that imports CUDA for Python, so that another package is a change here and nowhere else.
+
+`numba.cuda` is either the one that Numba still ships (deprecated) or, where it is installed, `numba-cuda`, which takes over that name; with
+NUMBA_ENABLE_CUDASIM=1 it is the simulator, which runs kernels in Python, without a GPU. Whatever is imported from here means the
+same in all of them; what differs is told apart here, or by SIMULATED.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import os
+import sys
+import warnings
+from typing import Any
+
+from numba import config
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # that it is deprecated is no user's concern
+    from numba import cuda
+    from numba.cuda.extending import intrinsic
+
+    try:  # numba-cuda has types of its own
+        from numba.cuda import types
+
+        types.UniTuple  # noqa: B018
+    except (ImportError, AttributeError):
+        from numba.core import types
+
+__all__ = ["SIMULATED", "cuda", "devices", "intrinsic", "mode", "problem", "toolkit", "types"]
+
+SIMULATED = bool(config.ENABLE_CUDASIM)
+INSTALL = "install tinynet with one of its extras cuda12 or cuda13, or cuda where the CUDA toolkit is installed"
+
+
+def problem() -> str | None:
+    """What is missing for a GPU to be used, and what to do about it; None where nothing is."""
+    if SIMULATED:
+        return None
+    if _library() is None:
+        return "there is no NVIDIA driver (libcuda) on this machine: install the driver of its GPU"
+    if not cuda.is_available():
+        found = cuda.cuda_error() or "the driver finds no GPU"
+        return f"the NVIDIA driver cannot be used ({_first_line(found)}): check it with nvidia-smi"
+    if toolkit() is None:
+        return f"the CUDA compiler (libNVVM) is missing: {INSTALL}"
+    return None
+
+
+def _library() -> str | None:
+    """The driver's library."""
+    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        ctypes.CDLL(os.environ.get("NUMBA_CUDA_DRIVER") or name)
+    except OSError:
+        return ctypes.util.find_library("cuda")
+    return name
+
+
+def toolkit() -> str | None:
+    """Which CUDA compiler is there; None if none is."""
+    if SIMULATED:
+        return "the simulator of Numba"
+    try:
+        from numba.cuda.cudadrv import nvvm
+
+        found = nvvm.NVVM()
+    except Exception:  # it has many ways to fail
+        return None
+    version = getattr(found, "get_version", None) or getattr(found, "get_ir_version", lambda: ())
+    return f"libNVVM {'.'.join(map(str, version()))}".strip()
+
+
+def devices() -> list[str]:
+    """The GPUs of this machine, each with its compute capability; empty where none can be used."""
+    if SIMULATED:
+        return ["the simulator of Numba, which is no GPU"]
+    if problem() is not None:
+        return []
+    return [_described(gpu) for gpu in cuda.gpus]
+
+
+def _described(gpu: Any) -> str:
+    name = gpu.name.decode() if isinstance(gpu.name, bytes) else str(gpu.name)
+    major, minor = gpu.compute_capability
+    return f"{name}, compute capability {major}.{minor}"
+
+
+def mode() -> str:
+    """Which package runs the kernels."""
+    if SIMULATED:
+        return "the simulator of Numba"
+    return f"{getattr(cuda, 'implementation', 'Built-in').strip()} {getattr(cuda, '__version__', '')}".strip()
+
+
+def _first_line(text: Any) -> str:
+    return (str(text).strip().splitlines() or ["no reason given"])[0].rstrip(".:")

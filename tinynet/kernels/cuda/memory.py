@@ -1,0 +1,69 @@
+"""The GPU's memory: a pool of flat pieces, so that a steady step of training allocates nothing.
+
+Asking the driver for memory costs as much as many kernels, and waits for all of them. So a piece that nothing refers to any more goes
+back to the pool, and serves the next array of about its size: all kernels run one after the other on one stream, so that whoever gets
+it next writes to it only when its last reader is done.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...errors import TinynetError
+from .compiler.driver import cuda
+
+_free: dict[tuple[int, str], list[Any]] = {}
+allocations = 0
+"""How often this process has asked the driver for memory."""
+
+
+class Piece:
+    """A flat piece of the GPU's memory, back in the pool when nothing refers to it."""
+
+    __slots__ = ("_key", "memory")
+
+    def __init__(self, size: int, dtype: np.dtype) -> None:
+        self._key = rounded(size), dtype.str
+        free = _free.get(self._key)
+        try:
+            self.memory = free.pop() if free else _allocate(self._key[0], dtype)
+        except IndexError:  # another thread was quicker
+            self.memory = _allocate(self._key[0], dtype)
+
+    def __del__(self) -> None:
+        if hasattr(self, "memory"):
+            _free.setdefault(self._key, []).append(self.memory)
+
+
+def _allocate(size: int, dtype: np.dtype) -> Any:
+    global allocations
+    allocations += 1
+    try:
+        return cuda.device_array(size, dtype)
+    except Exception:  # each package has its own error for full memory
+        release()
+    try:
+        return cuda.device_array(size, dtype)
+    except Exception as error:
+        raise TinynetError(
+            f"the GPU has no memory left for {size * dtype.itemsize:,} bytes more: choose a smaller batch"
+        ) from error
+
+
+def rounded(size: int) -> int:
+    """The next of four sizes in each octave, from 32 on: batches that differ a little share pieces."""
+    size = max(size, 32)
+    step = 1 << max(size.bit_length() - 3, 0)
+    return -(-size // step) * step
+
+
+def release() -> None:
+    """Give the driver back what the pool holds and nobody uses."""
+    _free.clear()
+
+
+def pooled_bytes() -> int:
+    """Bytes that the pool holds and nobody uses."""
+    return sum(memory.nbytes for free in _free.values() for memory in free)
