@@ -25,7 +25,7 @@ PROCESSOR = ("model name", "Model", "Hardware")
 def command(as_json: bool) -> None:
     """Show versions, processor, threads, data and cache, and which device would be used and why."""
     facts = {}
-    for part in (_versions, _machine, _device, _data, _models, _cache):
+    for part in (_versions, _machine, _device, _gpu, _data, _models, _cache):
         facts.update(_examined(part))
     if as_json:
         print_json(facts)
@@ -89,6 +89,20 @@ def _device() -> dict[str, str]:
     else:
         facts |= {"one picture": chosen(5e6), "training": chosen(None)}  # the reason may only be known now
     return facts
+
+
+def _gpu() -> dict[str, str]:
+    """The GPUs that can be used and what compiles for them, or what is missing."""
+    from tinynet.kernels import device
+
+    if problem := device.cuda_problem():
+        return {"gpu": f"cannot be used: {problem}"}
+    from tinynet.kernels.cuda.compiler import driver
+
+    return {
+        "gpu": f"{'; '.join(driver.devices())}, used where the device cuda is chosen",
+        "cuda": f"{driver.mode()}, {driver.toolkit()}",
+    }
 
 
 def _vectors() -> dict[str, str]:

@@ -80,9 +80,9 @@ def device_options(function: Callable) -> Callable:
 
     @click.option(
         "--device",
-        type=Choice(["auto", "reference", "cpu"]),
+        type=Choice(["auto", "reference", "cpu", "cuda"]),
         default="auto",
-        help="Back end: NumPy (reference), Numba (cpu), or whichever is faster for this task (auto).",
+        help="Back end: NumPy (reference), Numba (cpu), an NVIDIA GPU (cuda), or whichever of the first two is faster for this task (auto).",
     )
     @click.option("--threads", type=Count(1), help="Threads to use.  [default: one per core]")
     @functools.wraps(function)

@@ -129,12 +129,20 @@ class Network(Chain):
 
     def compute(self, k: ModuleType, x: Any, state: State | None = None) -> tuple[np.ndarray, State]:
         """The output for a prepared batch; if it began with a state, also the final state."""
+        self.place(k)
         arrays = x if self._several else (x,)
         if state:
             arrays = *arrays, *leaves(state)
+        arrays = tuple(map(k.asarray, arrays))
         function = self.replay if len(arrays[0]) <= FEW_SAMPLES else self._outputs
-        y, *ends = function(k, *arrays)
+        y, *ends = map(k.asnumpy, function(k, *arrays))
         return y, rebuilt(self.state_like, iter(ends)) if state else {}
+
+    def place(self, k: ModuleType) -> None:
+        """Have all arrays where kernels take them from: in the memory of a GPU or of the host."""
+        if device.cuda_loaded():
+            for group in self._groups:
+                group.update({name: k.asarray(array) for name, array in group.items()})
 
     # ---- inputs ----
 

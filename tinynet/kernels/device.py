@@ -1,8 +1,9 @@
 """The one setting that chooses among the back ends, and the number of threads.
 
-`reference` is NumPy and starts at once; `cpu` is Numba, many times faster once it is loaded. `auto` stays on the
-reference until the work done there would have paid for loading Numba: renting until the rent reaches the price costs at
-most twice the best choice, whatever comes next (Karlin et al. 1988). Training always pays at once.
+`reference` is NumPy and starts at once; `cpu` is Numba, many times faster once it is loaded; `cuda` is Numba on an NVIDIA GPU. `auto`
+stays on the reference until the work done there would have paid for loading Numba: renting until the rent reaches the price costs at
+most twice the best choice, whatever comes next (Karlin et al. 1988). Training always pays at once. A GPU is used where it is
+asked for: from what work on it pays to start one is not measured yet, and `auto` leaves it alone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from types import ModuleType
 from ..errors import TinynetError
 from . import forking
 
-DEVICES = ("auto", "reference", "cpu")
+DEVICES = ("auto", "reference", "cpu", "cuda")
 CPU_START_SECONDS = 0.8
 """Loading Numba and a network's kernels from a warm cache; measured by `bench/cold_start.py`."""
 REFERENCE_FLOPS = 3e9
@@ -35,20 +36,26 @@ class _Setting:
     """The cpu back end, once it is loaded and knows of the threads and of on_compile."""
     problem: str | None = None
     """Why the cpu back end could not be loaded."""
+    cuda: ModuleType | None = None
+    """The cuda back end, once it is loaded and knows of on_compile."""
+    cuda_problem: str | None = None
+    """Why the cuda back end could not be loaded, and what to do about it."""
 
 
 _setting = _Setting()
 
 
 def set_device(device: str) -> None:
-    """Choose the back end for everything that follows: "auto", "reference" (NumPy) or "cpu" (Numba), which is loaded at once.
+    """Choose the back end for everything that follows: "auto", "reference" (NumPy), "cpu" (Numba) or "cuda" (an NVIDIA GPU).
 
-    Raises TinynetError for another name, and where Numba cannot be used.
+    The last two are loaded at once. Raises TinynetError for another name, and where Numba or a GPU cannot be used.
     """
     if device not in DEVICES:
         raise TinynetError(f"there is no device {device!r}; choose one of {', '.join(DEVICES)}")
     if device == "cpu" and load_cpu() is None:
         raise TinynetError(f"the cpu device cannot be used: {cpu_problem()}; choose auto or reference")
+    if device == "cuda" and load_cuda() is None:
+        raise TinynetError(f"the cuda device cannot be used: {_setting.cuda_problem}; or choose auto or cpu")
     _setting.device = device
 
 
@@ -66,15 +73,22 @@ def set_compile_listener(listener: Callable[[str], None] | None) -> None:
     _setting.on_compile = listener
     if cpu_loaded():
         _apply_listener()
+    if cuda_loaded():
+        _apply_cuda_listener()
 
 
 def compile_seconds() -> float:
     """How long this process has compiled kernels."""
-    if not cpu_loaded():
-        return 0.0
-    from .cpu.compiler import cache
+    seconds = 0.0
+    if cpu_loaded():
+        from .cpu.compiler import cache
 
-    return cache.compile_seconds
+        seconds += cache.compile_seconds
+    if cuda_loaded():
+        from .cuda.compiler import kernel
+
+        seconds += kernel.compile_seconds
+    return seconds
 
 
 def threads() -> int:
@@ -131,6 +145,35 @@ def cpu_loaded() -> bool:
     return f"{__package__}.cpu" in sys.modules
 
 
+def load_cuda() -> ModuleType | None:
+    """The kernels of the cuda back end; None where no GPU can be used, and then `cuda_problem` says why and what to do."""
+    if _setting.cuda is None:
+        if (problem := cuda_problem()) is not None:
+            _setting.cuda_problem = problem
+            return None
+        with forking.loading:
+            from . import cuda
+        _setting.cuda = cuda
+        _apply_cuda_listener()
+    return _setting.cuda
+
+
+def cuda_loaded() -> bool:
+    """Whether arrays may lie in a GPU's memory."""
+    return f"{__package__}.cuda" in sys.modules
+
+
+def cuda_problem() -> str | None:
+    """What is missing for the cuda back end, with what to install; None where nothing is. Loads Numba, but compiles nothing."""
+    if not numba_installed():
+        return "Numba is not installed: install it, and tinynet with one of its extras cuda12 or cuda13"
+    try:
+        from .cuda.compiler.driver import problem
+    except Exception as error:  # as in load_cpu
+        return f"Numba fails: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
+    return problem()
+
+
 def choose(flops: float | None = None) -> tuple[str, str]:
     """The back end that would be used for so many floating-point operations (None: training), and why."""
     if _setting.device != "auto":
@@ -152,6 +195,8 @@ def backend(flops: float | None = None) -> ModuleType:
     name, _ = choose(flops)
     if name == "cpu" and (cpu := load_cpu()):
         return cpu
+    if name == "cuda" and (cuda := load_cuda()):
+        return cuda
     from . import reference
 
     _setting.reference_seconds += (flops or 0) / REFERENCE_FLOPS
@@ -168,3 +213,9 @@ def _apply_listener() -> None:
     from .cpu.compiler import cache
 
     cache.on_compile = _setting.on_compile
+
+
+def _apply_cuda_listener() -> None:
+    from .cuda.compiler import kernel
+
+    kernel.on_compile = _setting.on_compile

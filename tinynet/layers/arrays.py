@@ -33,7 +33,7 @@ class HasArrays:
             ours = [np.concatenate([r, z, n], -1) for z, r, n in
                     (np.split(array, 3, -1) for array in (kernel, recurrent_kernel, *bias))]
         """
-        return [array.copy() for array in self.state().values()]
+        return [np.array(array) for array in self.state().values()]
 
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
         """Set the arrays, in the order of `get_weights`.

@@ -15,7 +15,7 @@ from ..errors import TinynetError
 from ..kernels import device as devices
 from ..layers.base import Context, Layer
 from ..layers.base import State as Carried
-from ..layers.inputs import first_of
+from ..layers.inputs import each, first_of
 from ..network import Network, leaves, rebuilt
 from ..terminal import note
 from .history import History
@@ -93,7 +93,7 @@ class Loop(Training):
             if self.augment.mix:
                 classes = self.model.output_shape[-1]
                 batch = mixed(batch, self.augment.mix, classes, self.kernels, augment_seed)
-        x = batch.x
+        x = each(self.kernels.asarray, batch.x)
         state = _reset(self.carried, self.reset_rate, seed)
         context = Context(self.kernels, training=True, seed=seed, input_gradient=False, state=state)
         outputs, kept = self.chain.forward(x, context)
@@ -103,6 +103,7 @@ class Loop(Training):
         value, gradient = self.loss(self.kernels, outputs, batch.targets, batch.shares)
         if not math.isfinite(value):
             self._diverged()
+        outputs = self.kernels.asnumpy(outputs)
         found = measured(self.metrics, self.model, self.chain, outputs, batch, context)
         self.sums.add(self.loss, value, outputs, batch, found)
         _, gradients = self.chain.backward(gradient, kept, context)
@@ -243,13 +244,15 @@ def measure(
     """Mean loss and metrics on prepared samples, by default in batches that fit into memory."""
     if batch_size is None:
         batch_size = min(EVALUATION_BATCH, max(EVALUATION_ROWS // samples.rows_each, 1))
+    model.place(kernels)
     chain, context = passes(loss, model), Context(kernels, training=training, gradients=False)
     sums = Sums()
     for start in range(0, len(samples), batch_size):
         batch = samples.take(slice(start, start + batch_size))
-        outputs, kept = chain.forward(batch.x, context)
+        outputs, kept = chain.forward(each(kernels.asarray, batch.x), context)
         batch = batch.within(kept.mask)
         value, _ = loss(kernels, outputs, batch.targets, batch.shares)
+        outputs = kernels.asnumpy(outputs)
         sums.add(loss, value, outputs, batch, measured(metrics, model, chain, outputs, batch, context))
     return sums.means(loss.metric)
 
@@ -266,7 +269,7 @@ def measured(
     if not metrics:
         return {}
     if chain is not model:
-        outputs = context.kernels.activation(outputs, model.logits_activation)
+        outputs = context.kernels.asnumpy(context.kernels.activation(outputs, model.logits_activation))
     return measured_by(metrics, outputs, batch.targets, batch.counted)
 
 

@@ -193,7 +193,7 @@ class FunctionLoss(Loss):
     def __call__(
         self, kernels: ModuleType, outputs: np.ndarray, targets: np.ndarray, weights: np.ndarray
     ) -> tuple[float, np.ndarray]:
-        losses, gradient = self._by_row(outputs, targets)
+        losses, gradient = self._by_row(kernels.asnumpy(outputs), targets)
         value = float((losses * weights.astype(np.float64)).sum())
         return value, np.ascontiguousarray((gradient * weights[:, None]).reshape(outputs.shape), np.float32)
 

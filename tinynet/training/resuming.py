@@ -66,7 +66,7 @@ def resume(training: Training, path: str | os.PathLike) -> None:
     if not np.isfinite(found[HISTORY]).all() or config["best_epoch"] != (None if best is None else best + 1):
         _refuse(path, HISTORY)
     for name, array in own.items():
-        np.copyto(array, found[name])
+        array[...] = found[name]
     training.epoch, training.batch, training.state.step = config["epoch"], config["batch"], config["step"]
     training.trained_before = config["trained_before"]
     vars(training.sums).update(config["sums"])

@@ -110,6 +110,9 @@ class Training:
         self.forget()
         self.validated: dict[str, float] = {}
         self.checkpoint_failed = False
+        self.model.place(self.kernels)
+        for arrays in self.state.slots.values():
+            arrays.update({name: self.kernels.asarray(array) for name, array in arrays.items()})
         self.parameters = self.model.trained()
         self.arrays = self.model.state()
         self.trained_before = self.model.epochs_trained
