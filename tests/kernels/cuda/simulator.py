@@ -26,6 +26,7 @@ from numba.np.numpy_support import as_dtype
 
 from tinynet.kernels.cuda import memory
 
+ROUNDED = memory.rounded
 assert config.ENABLE_CUDASIM, "set NUMBA_ENABLE_CUDASIM=1 before Numba is imported"
 
 
@@ -196,8 +197,7 @@ def simulator(backwards: bool = False, pool: bool = False) -> Iterator[None]:
         for name, value in names.items():
             stack.enter_context(mock.patch.object(cuda, name, value, create=True))
         stack.enter_context(mock.patch.object(simulated.FakeCUDAKernel, "__call__", called))
-        if not pool:
-            stack.enter_context(mock.patch.object(memory, "_free", Unused()))
-            stack.enter_context(mock.patch.object(memory, "rounded", lambda size: max(size, 1)))
+        stack.enter_context(mock.patch.object(memory, "_free", {} if pool else Unused()))
+        stack.enter_context(mock.patch.object(memory, "rounded", ROUNDED if pool else lambda size: max(size, 1)))
         stack.enter_context(np.errstate(all="ignore"))
         yield

@@ -18,7 +18,9 @@ from .arrays import asarray, asnumpy, zeros
 from .captured import capture
 from .conv import conv2d, conv2d_input_gradient, conv2d_kernel_gradient
 from .dense import bias_gradient, dense, dense_input_gradient, dense_kernel_gradient
+from .depthwise import depthwise_conv2d, depthwise_conv2d_input_gradient, depthwise_conv2d_kernel_gradient
 from .dropout import drop_ids, dropout, sequence_dropout
+from .embedding import embedding, embedding_bag, embedding_bag_gradient, embedding_gradient
 from .fusion import conv2d_max_pool2d, conv2d_max_pool2d_gradient, conv2d_max_pool2d_with_argmax
 from .loss import (
     binary_cross_entropy,
@@ -28,8 +30,35 @@ from .loss import (
     mean_squared_error,
     soft_cross_entropy,
 )
+from .norm import (
+    batch_norm,
+    batch_norm_gradient,
+    batch_norm_statistics,
+    fold_batch_norm,
+    layer_norm,
+    layer_norm_gradient,
+)
 from .optimizer import adam, blend, rmsprop, scale, sgd, sum_of_squares
+from .pixels import erase, recolour
 from .pooling import avg_pool2d, avg_pool2d_gradient, max_pool2d, max_pool2d_gradient
+from .positions import add_positions, add_positions_gradient
+from .sampling import argmax, sample
+from .sequence import (
+    every_step,
+    intersect_masks,
+    keep_steps,
+    merge,
+    merge_gradient,
+    prepend_step,
+    repeat_steps,
+    reverse_steps,
+    state_gradient,
+    states_after,
+    step_mask,
+    sum_steps,
+)
+from .time_pooling import max_steps, max_steps_gradient, mean_steps, mean_steps_gradient
+from .warp import warp
 
 __all__ = reference.__all__
 

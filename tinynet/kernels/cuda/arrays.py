@@ -5,6 +5,7 @@ Whoever calls a kernel may give it arrays of NumPy too: they are copied to the G
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -57,6 +58,12 @@ def take(x: Any, dtype: Any = np.float32) -> DeviceArray:
 def empty(shape: tuple[int, ...]) -> DeviceArray:
     """A new array of float32 for a kernel to fill."""
     return DeviceArray(shape)
+
+
+@functools.cache
+def nothing(dtype: Any = np.float32) -> DeviceArray:
+    """What a kernel is given in the place of an array that it does not read."""
+    return DeviceArray((1,), dtype)
 
 
 @contextmanager

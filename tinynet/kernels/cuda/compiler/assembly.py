@@ -64,9 +64,12 @@ def tool(name: str) -> str | None:
     return next((path for path in (*wheels, home, shutil.which(name)) if path and os.path.exists(path)), None)
 
 
-def assemble(kernel: Kernel, capability: tuple[int, int]) -> Assembled:
-    """Compile a kernel for a compute capability and assemble it; raises RuntimeError where the assembler refuses."""
-    ptx = compiled(kernel, capability)
+def assemble(kernel: Kernel, capability: tuple[int, int], ptx: str | None = None) -> Assembled:
+    """Compile a kernel for a compute capability and assemble it; raises RuntimeError where the assembler refuses.
+
+    ptx: what it compiled to for an earlier one, which is assembled instead.
+    """
+    ptx = compiled(kernel, capability) if ptx is None else ptx
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "kernel.ptx"), Path(folder, "kernel.cubin")
         source.write_text(ptx)

@@ -1,0 +1,59 @@
+"""Every kernel of the cuda back end, compiled and assembled for three generations of GPUs, on a machine that has none."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+pytest.importorskip("numba")
+
+from kernels.cuda.conftest import SIMULATED
+
+if SIMULATED:
+    pytest.skip("the simulator compiles nothing", allow_module_level=True)
+
+from tinynet.kernels import cuda
+from tinynet.kernels.cuda.compiler import assembly
+from tinynet.kernels.cuda.compiler.driver import toolkit
+from tinynet.kernels.cuda.compiler.kernel import KERNELS
+
+if assembly.tool("ptxas") is None:
+    pytest.skip("there is no ptxas, the assembler of the CUDA toolkit", allow_module_level=True)
+os.environ.setdefault("CUDA_HOME", "/usr/local/cuda")
+if toolkit() is None:
+    pytest.skip("there is no libNVVM, the compiler of the CUDA toolkit", allow_module_level=True)
+
+REGISTERS = 65_536
+"""Of a multiprocessor."""
+LEAST_THREADS = 512
+"""That a multiprocessor must be able to hold at a time, in whole blocks of at most 16 on the smallest."""
+SHARED = 32 * 1024
+"""Bytes of shared memory of two blocks at a time, which the smallest of these GPUs has."""
+
+
+def test_the_back_end_is_there():
+    assert cuda.__all__ and KERNELS
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
+def test_it_assembles_within_its_means(kernel):
+    ptx = assembly.compiled(kernel, assembly.CAPABILITIES[0])
+    for capability in assembly.CAPABILITIES:
+        found = assembly.assemble(kernel, capability, ptx)
+        assert found.spills == 0, "registers spill"
+        assert found.stack == 0, "a local array is not kept in registers"
+        blocks = REGISTERS // (-(-found.registers // 8) * 8 * kernel.threads)
+        assert min(blocks, 16) * kernel.threads >= LEAST_THREADS, f"{found.registers} registers a thread"
+        assert found.shared <= SHARED
+        assert kernel.double or not found.computes_in_float64, "float64 in a kernel of float32"
+        if ".shared" in found.ptx and "v4.f32" in found.ptx:
+            assert ".shared .align 16" in found.ptx, "four numbers in one access need 16 bytes"
+
+
+def test_products_read_four_numbers_at_a_time():
+    for kernel in KERNELS:
+        if kernel.name.startswith("product.") and "combine" not in kernel.name:
+            ptx = assembly.compiled(kernel, (7, 5))
+            assert ptx.count("ld.v4.f32") + ptx.count("v4.f32") >= 8, kernel.name
+            assert ptx.count("fma.rn.f32") >= 64, kernel.name

@@ -1,0 +1,145 @@
+"""Arrays of the GPU, the pool that they come from, and a simulator that lets no mistake pass."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+from kernels.cuda.simulator import simulator
+from tinynet.kernels import cuda as k
+from tinynet.kernels.cuda import memory
+from tinynet.kernels.cuda.array import DeviceArray
+from tinynet.kernels.cuda.compiler.driver import cuda
+from tinynet.kernels.cuda.compiler.kernel import KERNELS, kernel
+from tinynet.kernels.cuda.compiler.primitives import f4, load4
+
+X = np.arange(60, dtype=np.float32).reshape(3, 4, 5)
+PARTS = [
+    np.s_[:, None],
+    np.s_[:, -1],
+    np.s_[..., 1:3],
+    np.s_[1],
+    np.s_[:, 1:],
+    np.s_[:, :, 0],
+    np.s_[::2],
+    np.s_[:0],
+    np.s_[[2, 0]],
+]
+
+
+@pytest.fixture(autouse=True)
+def simulated():
+    with simulator():
+        yield
+
+
+@pytest.mark.parametrize("part", PARTS, ids=str)
+@pytest.mark.parametrize("dtype", [np.float32, np.int32, np.int64, np.uint8, bool])
+def test_a_part_of_an_array_is_what_numpy_takes(part, dtype):
+    x = X.astype(dtype)
+    taken = k.asarray(x)[part]
+    assert isinstance(taken, DeviceArray) and taken.dtype == dtype
+    np.testing.assert_array_equal(taken, x[part])
+
+
+def test_another_shape_shares_the_memory_and_a_copy_does_not():
+    x = k.asarray(X)
+    same, copied = x.reshape(12, -1), x.copy()
+    k.scale(x, 2.0)
+    np.testing.assert_array_equal(same, 2 * X.reshape(12, 5))
+    np.testing.assert_array_equal(copied, X)
+    with pytest.raises(ValueError, match="shape"):
+        x.reshape(7, 7)
+
+
+def test_numpy_takes_it_as_an_array():
+    x = k.asarray(X)
+    assert np.sum(x) == X.sum() and np.isfinite(x).all() and len(x) == 3 and x.nbytes == X.nbytes
+    assert isinstance(pickle.loads(pickle.dumps(x)), np.ndarray)
+    np.testing.assert_array_equal(copy.deepcopy(x), X)
+    x[...] = 7
+    assert (np.asarray(x) == 7).all()
+    with pytest.raises(TypeError):
+        x + x
+
+
+def test_arrays_of_numpy_are_changed_in_place_too_and_others_refused():
+    x = X.copy()
+    k.scale(x, 2.0)
+    np.testing.assert_array_equal(x, 2 * X)
+    with pytest.raises(TypeError, match="float32"):
+        k.scale(X.astype(np.float64), 2.0)
+
+
+def test_memory_that_nobody_refers_to_is_used_again():
+    with simulator(pool=True):
+        memory.release()
+        first = k.asarray(X)
+        view, before = first.reshape(60), memory.allocations
+        del first
+        other = k.asarray(X + 1)
+        assert memory.allocations == before + 1, "a view still held the first"
+        np.testing.assert_array_equal(view, X.reshape(60))
+        del view, other
+        again = [k.asarray(X), k.asarray(X)]
+        assert memory.allocations == before + 1 and len(again) == 2
+
+
+def test_sizes_that_differ_a_little_share_memory():
+    assert memory.rounded(1000) == memory.rounded(900) and memory.rounded(1) == memory.rounded(32)
+    assert all(size <= memory.rounded(size) <= 1.25 * size for size in range(32, 5000))
+
+
+def launch(function, types, *arguments):
+    made = kernel(types, threads=4)(function)
+    KERNELS.remove(made)
+    made(1, *arguments)
+
+
+def test_the_simulator_sees_what_a_gpu_would_not_tell():
+    def beside(x):
+        x[cuda.threadIdx.x - 1] = 0
+
+    def beyond(x):
+        x[cuda.threadIdx.x + 57] = 0
+
+    def alone(x):
+        if cuda.threadIdx.x < 2:
+            cuda.syncthreads()
+
+    def apart(x):
+        if cuda.threadIdx.x < 2:
+            cuda.syncthreads()
+        else:
+            cuda.syncthreads()
+
+    def crooked(x):
+        quad = cuda.local.array(4, f4)
+        load4(quad, 0, x, 2)
+
+    def unwritten(x):
+        room = cuda.shared.array(4, f4)
+        x[cuda.threadIdx.x] = room[cuda.threadIdx.x]
+
+    def racing(x):
+        room = cuda.shared.array(4, f4)
+        t = cuda.threadIdx.x
+        room[t] = t
+        x[t] = room[3 - t]
+
+    x = k.asarray(X)
+    for function, error in ((beside, "index -1"), (beyond, "index 60"), (alone, "ended"), (apart, "different")):
+        with pytest.raises((IndexError, RuntimeError), match=error):
+            launch(function, "f4[:]", x.memory)
+    with pytest.raises(IndexError, match="four numbers at 2"):
+        launch(crooked, "f4[:]", x.memory)
+    launch(unwritten, "f4[:]", x.memory)
+    assert np.isnan(np.asarray(x).reshape(-1)[:4]).all()
+    launch(racing, "f4[:]", x.memory)
+    forward = np.asarray(x).reshape(-1)[:4]
+    with simulator(backwards=True):
+        launch(racing, "f4[:]", x.memory)
+    assert not np.array_equal(forward, np.asarray(x).reshape(-1)[:4], equal_nan=True)

@@ -1,0 +1,102 @@
+"""Every kernel of the cuda back end in the simulator: held to the reference, in both orders of its threads, in memory that is known to be wrong."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+
+from kernels.cases import Case, assert_close, normal, outputs
+from kernels.cuda.simulator import simulator
+from kernels.cuda.tables import quick_cases
+from tinynet.kernels import cuda, reference
+from tinynet.kernels.cuda import product
+
+THERE = {name for name in cuda.__all__ if name not in cuda.MISSING and callable(getattr(cuda, name))}
+CASES = quick_cases(THERE)
+TOLERANCE = 1e-5
+"""Of the largest value, at least: NumPy's functions in the simulator are not CUDA's."""
+EMPTY = {"asarray", "asnumpy", "capture"}
+"""Kernels without work of their own."""
+
+
+def ids(case: Case) -> str:
+    return f"{case.name}-{case.label}"
+
+
+def computed(case: Case, backwards: bool = False) -> list[np.ndarray]:
+    with simulator(backwards):
+        return outputs(cuda, case)
+
+
+@pytest.mark.parametrize("case", CASES, ids=ids)
+def test_reference(case):
+    """The reference in float64 says what is right, and the other order of threads gives the same bits."""
+    results = computed(case)
+    assert all(r.dtype in (np.float32, np.uint8, bool, np.int32, np.int64) for r in results if r.ndim)
+    assert_close(results, outputs(reference, case, np.float64), max(case.tolerance, TOLERANCE))
+    for one, other in zip(results, computed(case, backwards=True), strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+def test_each_kernel_has_a_case_and_the_face_of_the_reference():
+    assert {case.name for case in CASES} | EMPTY >= THERE
+    for name in THERE:
+        ours, theirs = (inspect.signature(getattr(m, name)).parameters for m in (cuda, reference))
+        assert list(ours) == list(theirs), name
+        assert [p.default for p in ours.values()] == [p.default for p in theirs.values()], name
+        assert getattr(cuda, name).__doc__ == getattr(reference, name).__doc__, name
+
+
+LARGE = [Case("dense", "130x9x129", (normal(130, 9), normal(9, 129), normal(129), "relu"))]
+LARGE += [Case("dense", "129x13x5", (normal(129, 13), normal(13, 5), None))]
+LARGE += [Case("dense_kernel_gradient", "130x12x132", (normal(12, 130), normal(12, 132)))]
+LARGE += [Case("dense_input_gradient", "12x20x132", (normal(12, 20), normal(132, 20)))]
+GEOMETRY = (1, 1), ((1, 1), (1, 1)), (1, 1)
+LARGE += [Case("conv2d", "132-pixels", (normal(3, 4, 11, 4), normal(3, 3, 4, 8), normal(8), *GEOMETRY))]
+
+
+@pytest.mark.parametrize("case", LARGE, ids=ids)
+def test_the_large_tile(case, monkeypatch):
+    """Which only large products take."""
+    monkeypatch.setattr(product, "BLOCKS", 1)
+    assert product.plan(130, 129, 9)[0] is product.LARGE
+    assert_close(computed(case), outputs(reference, case, np.float64), 1e-5)
+
+
+def test_a_long_sum_is_split_into_parts_that_are_added_in_their_order():
+    tile, parts = product.plan(64, 10, 1000)
+    assert tile is product.SMALL and parts > 1
+    call = Case("dense", "parts", (normal(3, 301), normal(301, 5), normal(5), "leaky_relu"))
+    assert product.plan(3, 5, 301)[1] == 4
+    assert_close(computed(call), outputs(reference, call, np.float64), 1e-5)
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "silu", "gelu", "sigmoid", "tanh", "softmax"])
+def test_nan_comes_through(name):
+    """A diverged network must be seen."""
+    x = normal(2, 9)
+    x[1, 4] = np.nan
+    with simulator():
+        y = np.asarray(cuda.activation(x, name))
+    with np.errstate(invalid="ignore"):
+        assert (np.isnan(y) == np.isnan(reference.activation(x, name))).all() and np.isnan(y).any()
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "sigmoid", "tanh", "softmax"])
+def test_infinities(name):
+    z = np.float32([[np.inf], [-np.inf]]) if name != "softmax" else np.float32([[-np.inf, 1]])
+    with simulator():
+        np.testing.assert_array_equal(cuda.activation(z, name), reference.activation(z, name))
+
+
+def test_nan_in_a_product_and_in_a_loss():
+    x, kernel, logits = normal(5, 6), normal(6, 7), normal(4, 10)
+    x[3, 2], logits[2, 9] = np.nan, np.nan
+    with simulator():
+        y = np.asarray(cuda.dense(x, kernel, None, "relu"))
+        loss, gradient = cuda.cross_entropy(logits, np.zeros(4, np.int64), np.full(4, 0.25, np.float32))
+        gradient = np.asarray(gradient)
+    assert np.isnan(y[3]).all() and np.isfinite(y[:3]).all()
+    assert np.isnan(loss) and np.isnan(gradient[2]).all() and np.isfinite(gradient[[0, 1, 3]]).all()

@@ -1,0 +1,81 @@
+"""Whole networks on the simulated GPU: they train and answer as on the reference, by way of the same names."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+from kernels.cuda.simulator import simulator
+from tinynet.kernels.cuda import array, memory
+
+
+def digit_cnn():
+    """The digit CNN, smaller."""
+    layers = [tn.Conv2D(4, 3, activation="relu"), tn.MaxPool2D(2), tn.Conv2D(8, 3, activation="relu")]
+    layers += [tn.Flatten(), tn.Dropout(0.2), tn.Dense(12, activation="relu"), tn.Dense(10, activation="softmax")]
+    return tn.Sequential(layers, (10, 10, 1))
+
+
+RNG = np.random.default_rng(3)
+PICTURES, CLASSES = RNG.random((8, 10, 10, 1), np.float32), RNG.integers(0, 10, 8)
+NETWORKS = {"the digit CNN": (digit_cnn, PICTURES, CLASSES)}
+
+
+def trained(device, make, x, y, **settings):
+    """A network after a training with all that one has: its weights, and what it then answers and measures."""
+    with simulator(pool=True):
+        tn.set_device(device)
+        net = make()
+        history = net.fit(x, y, epochs=1, batch_size=4, seed=1, verbose=False, **settings)
+        numbers = [row[name] for row in history.epochs for name in row if name != "seconds"]
+        return [*net.get_weights(), net.predict(x), np.array(numbers), np.array([*net.evaluate(x, y).values()])]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_training_is_that_of_the_reference(name):
+    make, x, y = NETWORKS[name]
+    settings = {"validation_data": (x[:2], y[:2]), "ema": 0.9, "clip_norm": 0.5}
+    for ours, theirs in zip(trained("cuda", make, x, y, **settings), trained("reference", make, x, y, **settings), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=2e-5)
+
+
+def test_a_steady_step_allocates_nothing_and_only_the_batch_goes_to_the_gpu():
+    with simulator(pool=True):
+        tn.set_device("cuda")
+        net, seen = digit_cnn(), []
+
+        class Watch(tn.training.Callback):
+            def on_batch_end(self, training):
+                seen.append((memory.allocations, array.uploads, array.downloads))
+
+        net.fit(np.concatenate([PICTURES] * 2), np.concatenate([CLASSES] * 2), batch_size=4, verbose=False, callbacks=[Watch()])
+    steps = np.diff(seen, axis=0)
+    allocations, uploads, downloads = steps[-1]
+    assert allocations == 0
+    assert uploads == 3, "the batch, its labels and their weights"
+    assert downloads == 2, "the loss and the outputs, from which the accuracy is counted"
+
+
+def test_a_network_goes_from_one_device_to_the_other_and_is_saved_from_each(tmp_path):
+    net = digit_cnn()
+    before = net.get_weights()
+    with simulator(pool=True):
+        tn.set_device("cuda")
+        there = net.predict(PICTURES[:2])
+        assert not isinstance(net.layers[0].parameters["kernel"], np.ndarray), "weights stay on the GPU"
+        assert all(type(w) is np.ndarray for w in net.get_weights())
+        net.save(tmp_path / "there.npz")
+        net.set_weights(before)
+        tn.set_device("reference")
+        np.testing.assert_allclose(net.predict(PICTURES[:2]), there, rtol=1e-4, atol=1e-6)
+    assert all((a == b).all() for a, b in zip(tn.load(tmp_path / "there.npz").get_weights(), before, strict=True))
+
+
+def test_a_kernel_that_is_missing_is_named_with_what_to_do():
+    from tinynet.kernels import cuda
+
+    if not cuda.MISSING:
+        pytest.skip("nothing is missing")
+    with pytest.raises(tn.TinynetError, match=f"no kernel {cuda.MISSING[0]} yet.*choose the device cpu"):
+        getattr(cuda, cuda.MISSING[0])
