@@ -22,6 +22,7 @@ from .depthwise import depthwise_conv2d, depthwise_conv2d_input_gradient, depthw
 from .dropout import drop_ids, dropout, sequence_dropout
 from .embedding import embedding, embedding_bag, embedding_bag_gradient, embedding_gradient
 from .fusion import conv2d_max_pool2d, conv2d_max_pool2d_gradient, conv2d_max_pool2d_with_argmax
+from .gru import gru, gru_gradient
 from .loss import (
     binary_cross_entropy,
     cross_entropy,
@@ -30,6 +31,7 @@ from .loss import (
     mean_squared_error,
     soft_cross_entropy,
 )
+from .lstm import lstm, lstm_gradient
 from .norm import (
     batch_norm,
     batch_norm_gradient,
@@ -42,6 +44,8 @@ from .optimizer import adam, blend, rmsprop, scale, sgd, sum_of_squares
 from .pixels import erase, recolour
 from .pooling import avg_pool2d, avg_pool2d_gradient, max_pool2d, max_pool2d_gradient
 from .positions import add_positions, add_positions_gradient
+from .recurrent import state_kernel_gradient
+from .rnn import rnn, rnn_gradient
 from .sampling import argmax, sample
 from .sequence import (
     every_step,

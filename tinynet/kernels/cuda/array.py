@@ -70,7 +70,7 @@ class DeviceArray:
 
     def copy(self) -> DeviceArray:
         """A new array of the same numbers."""
-        return _gathered(self, self.shape, (0,) * (self.ndim - 1) + (1,), 0, flat=True)
+        return gathered(self, (self.size,), (1,)).reshape(self.shape)
 
     def astype(self, dtype: Any) -> np.ndarray:
         """The numbers in another type, as an array of NumPy."""
@@ -100,7 +100,7 @@ class DeviceArray:
         first = part.__array_interface__["data"][0] - places.__array_interface__["data"][0]
         if part.size == self.size and (not part.size or part.flags.c_contiguous):
             return DeviceArray(part.shape, self.dtype, self._piece)
-        return _gathered(self, part.shape, part.strides, first)
+        return gathered(self, part.shape, part.strides, first)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         """Replace all numbers, `x[...] = value`, or some, by way of NumPy."""
@@ -140,15 +140,13 @@ def write(array: DeviceArray, host: np.ndarray) -> None:
         array.memory[: array.size].copy_to_device(flat)
 
 
-def _gathered(
-    x: DeviceArray, shape: tuple[int, ...], strides: tuple[int, ...], first: int, flat: bool = False
+def gathered(
+    x: DeviceArray, shape: tuple[int, ...], strides: tuple[int, ...], first: int = 0
 ) -> DeviceArray:
     """The numbers of x at first + Σ index · stride, for all indices of a shape."""
     y = DeviceArray(shape, x.dtype)
     if not y.size:
         return y
-    if flat:
-        shape, strides = (y.size,), (1,)
     missing = MOST_AXES - len(shape)
     sizes, strides = (1,) * missing + tuple(shape), (0,) * missing + tuple(strides)
     GATHER[STORED.get(x.dtype, x.dtype)](blocks_for(y.size), x.memory, y.memory, y.size, first, sizes, strides)
