@@ -37,7 +37,8 @@ LEVELS = [
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 HEAVY = {"numba", "llvmlite", "PIL", "click"}
 """Packages that cost time: imported inside functions, or in the one place that is loaded only when it is needed."""
-HEAVY_HOMES = {"numba": "tinynet.kernels.cpu", "llvmlite": "tinynet.kernels.cpu", "click": "tinynet.cli"}
+COMPILED = "tinynet.kernels.cpu.", "tinynet.kernels.cuda."
+HEAVY_HOMES = {"numba": COMPILED, "llvmlite": COMPILED, "click": ("tinynet.cli.",)}
 ALLOWED = {*sys.stdlib_module_names, "tinynet", "numpy", *HEAVY}
 
 
@@ -158,7 +159,7 @@ def _circle(graph):
 @each_module
 def test_back_ends_do_not_know_each_other(module):
     own = module.split(".")[:3]
-    if own[:2] == ["tinynet", "kernels"] and own[2:] in (["cpu"], ["reference"]):
+    if own[:2] == ["tinynet", "kernels"] and own[2:] in (["cpu"], ["cuda"], ["reference"]):
         others = {
             name
             for name, _, _ in imports(module)
@@ -180,8 +181,9 @@ def test_what_costs_time_is_imported_when_it_is_needed(module):
     for name, line, at_top in imports(module):
         package = name.split(".")[0]
         if at_top and package in HEAVY:
-            home = HEAVY_HOMES.get(package, "nowhere")
-            assert f"{module}.".startswith(f"{home}."), f"{module} imports {package} at its top, line {line}"
+            assert f"{module}.".startswith(HEAVY_HOMES.get(package, ("nowhere",))), (
+                f"{module} imports {package} at its top, line {line}"
+            )
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -258,7 +260,7 @@ def test_every_public_function_has_type_hints():
 
 def _speaks_llvm(module, name):
     """Below the kernels that others call, the compiled back end handles values and builders of Numba and LLVM."""
-    return module.startswith("tinynet.kernels.cpu.") and name not in reference.__all__
+    return module.startswith(COMPILED) and name not in reference.__all__
 
 
 def _unhinted(node, holder):

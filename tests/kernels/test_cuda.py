@@ -1,4 +1,4 @@
-"""The cuda back end without a GPU: what is there and what is missing, and the tests of its kernels in the simulator, in a process of their own."""
+"""The cuda back end without a GPU: what is missing, and the tests of its kernels in the simulator, in a process of their own."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def test_what_is_missing_is_known_and_told():
 def test_without_a_gpu_the_device_cuda_says_what_is_missing_and_what_to_do():
     if device.cuda_problem() is None:
         pytest.skip("a GPU can be used here")
-    with pytest.raises(tn.TinynetError, match=r"^the cuda device cannot be used: .*: .*; or choose auto or cpu$"):
+    with pytest.raises(
+        tn.TinynetError, match=r"^the cuda device cannot be used: .*: .*; or choose auto or cpu$"
+    ):
         tn.set_device("cuda")
     assert device.choose()[0] != "cuda"
 

@@ -1,4 +1,4 @@
-"""The tests of simulated kernels run where Numba simulates CUDA, which it decides once, when it is imported: tests/kernels/test_cuda.py starts them."""
+"""Simulated kernels are tested where Numba simulates CUDA, which it decides when it is imported: tests/kernels/test_cuda.py starts them."""
 
 from __future__ import annotations
 

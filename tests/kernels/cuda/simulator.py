@@ -1,4 +1,4 @@
-"""A strict and quick scheduler for Numba's simulator of CUDA: one thread of the system, deterministic, and what would be luck on a GPU is an error.
+"""A strict and quick scheduler for Numba's simulator of CUDA: deterministic, and what would be luck on a GPU is an error.
 
 Each simulated thread runs until it waits at a barrier or ends, in the order of their numbers or, in reverse, against it: a result
 that depends on the order differs between the two. Memory that nobody has written to yet, shared, local or from the pool, holds NaN, or
@@ -198,6 +198,8 @@ def simulator(backwards: bool = False, pool: bool = False) -> Iterator[None]:
             stack.enter_context(mock.patch.object(cuda, name, value, create=True))
         stack.enter_context(mock.patch.object(simulated.FakeCUDAKernel, "__call__", called))
         stack.enter_context(mock.patch.object(memory, "_free", {} if pool else Unused()))
-        stack.enter_context(mock.patch.object(memory, "rounded", ROUNDED if pool else lambda size: max(size, 1)))
+        stack.enter_context(
+            mock.patch.object(memory, "rounded", ROUNDED if pool else lambda size: max(size, 1))
+        )
         stack.enter_context(np.errstate(all="ignore"))
         yield

@@ -1,4 +1,4 @@
-"""Sizes for the families of kernels/cases.py that are quick in the simulator, and still cross every edge of tiles, blocks and quads of numbers."""
+"""Sizes for the families of kernels/cases.py that are quick in the simulator, and still cross every edge of tiles and blocks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,14 @@ TABLES = {
     "warps": [(2, 5, 9, 3), (1, 1, 1, 1), (2, 12, 12, 1), (0, 4, 4, 1)],
     "cells": [(1, 1, 1), (2, 3, 5), (5, 2, 17), (2, 2, 33), (0, 3, 4), (2, 0, 3)],
     "sequences": [(1, 1, 1), (2, 3, 5), (3, 4, 17), (2, 2, 33), (0, 3, 4), (2, 0, 3)],
-    "attentions": [(1, 1, 0, 1, 1), (2, 1, 3, 2, 8), (2, 5, 4, 1, 16), (1, 9, 0, 2, 3), (0, 3, 2, 1, 4), (2, 0, 3, 2, 2)],
+    "attentions": [
+        (1, 1, 0, 1, 1),
+        (2, 1, 3, 2, 8),
+        (2, 5, 4, 1, 16),
+        (1, 9, 0, 2, 3),
+        (0, 3, 2, 1, 4),
+        (2, 0, 3, 2, 2),
+    ],
     "draws": [1, 2, 9],
 }
 EVERY = {"convolutions_and_pools": 3, "cells": 2, "attentions": 4}

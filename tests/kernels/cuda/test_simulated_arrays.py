@@ -131,15 +131,20 @@ def test_the_simulator_sees_what_a_gpu_would_not_tell():
         x[t] = room[3 - t]
 
     x = k.asarray(X)
-    for function, error in ((beside, "index -1"), (beyond, "index 60"), (alone, "ended"), (apart, "different")):
+    for function, error in (
+        (beside, "index -1"),
+        (beyond, "index 60"),
+        (alone, "ended"),
+        (apart, "different"),
+    ):
         with pytest.raises((IndexError, RuntimeError), match=error):
-            launch(function, "f4[:]", x.memory)
+            launch(function, "f4[:]", x)
     with pytest.raises(IndexError, match="four numbers at 2"):
-        launch(crooked, "f4[:]", x.memory)
-    launch(unwritten, "f4[:]", x.memory)
+        launch(crooked, "f4[:]", x)
+    launch(unwritten, "f4[:]", x)
     assert np.isnan(np.asarray(x).reshape(-1)[:4]).all()
-    launch(racing, "f4[:]", x.memory)
+    launch(racing, "f4[:]", x)
     forward = np.asarray(x).reshape(-1)[:4]
     with simulator(backwards=True):
-        launch(racing, "f4[:]", x.memory)
+        launch(racing, "f4[:]", x)
     assert not np.array_equal(forward, np.asarray(x).reshape(-1)[:4], equal_nan=True)

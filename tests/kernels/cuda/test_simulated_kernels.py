@@ -1,4 +1,4 @@
-"""Every kernel of the cuda back end in the simulator: held to the reference, in both orders of its threads, in memory that is known to be wrong."""
+"""Every kernel of the cuda back end in the simulator: held to the reference, in both orders of threads, in memory known to be wrong."""
 
 from __future__ import annotations
 

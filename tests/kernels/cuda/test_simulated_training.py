@@ -13,13 +13,65 @@ from tinynet.kernels.cuda import array, memory
 def digit_cnn():
     """The digit CNN, smaller."""
     layers = [tn.Conv2D(4, 3, activation="relu"), tn.MaxPool2D(2), tn.Conv2D(8, 3, activation="relu")]
-    layers += [tn.Flatten(), tn.Dropout(0.2), tn.Dense(12, activation="relu"), tn.Dense(10, activation="softmax")]
+    layers += [
+        tn.Flatten(),
+        tn.Dropout(0.2),
+        tn.Dense(12, activation="relu"),
+        tn.Dense(10, activation="softmax"),
+    ]
     return tn.Sequential(layers, (10, 10, 1))
+
+
+def residual():
+    """Normalised residual blocks, with a projection, after a depthwise convolution."""
+    block = [tn.Conv2D(6, 3, strides=2, padding="same"), tn.BatchNorm(), tn.Activation("relu")]
+    layers = [tn.SeparableConv2D(4, 3, padding="same", activation="elu"), tn.Residual(block)]
+    layers += [
+        tn.Residual([tn.Conv2D(6, 3, padding="same")]),
+        tn.GlobalAveragePool2D(),
+        tn.Dense(10, activation="softmax"),
+    ]
+    return tn.Sequential(layers, (6, 6, 1))
+
+
+def characters(cell):
+    """A network that writes."""
+    return lambda: tn.Sequential(
+        [tn.Embedding(9, 4), cell(5, return_sequences=True), tn.Dense(9, activation="softmax")], (None,)
+    )
+
+
+def transformer():
+    """Attention between normalised residual blocks, with learnt positions."""
+    attention = tn.Residual([tn.LayerNorm(), tn.MultiHeadAttention(2, 2, causal=True, window=4)])
+    layers = [tn.Embedding(9, 4), tn.PositionEmbedding(4), attention, tn.Dense(9, activation="softmax")]
+    return tn.Sequential(layers, (None,))
+
+
+def both_ways():
+    """Padded sequences read in both directions."""
+    layers = [
+        tn.Masking(),
+        tn.Bidirectional(tn.GRU(3, return_sequences=True)),
+        tn.GlobalMaxPool1D(),
+        tn.Dense(1),
+    ]
+    return tn.Sequential(layers, (5, 2))
 
 
 RNG = np.random.default_rng(3)
 PICTURES, CLASSES = RNG.random((8, 10, 10, 1), np.float32), RNG.integers(0, 10, 8)
-NETWORKS = {"the digit CNN": (digit_cnn, PICTURES, CLASSES)}
+IDS = RNG.integers(0, 9, (6, 7))
+SERIES = RNG.random((6, 5, 2), np.float32) * (np.arange(5) < RNG.integers(1, 6, (6, 1)))[..., None]
+NETWORKS = {
+    "the digit CNN": (digit_cnn, PICTURES, CLASSES),
+    "a residual network": (residual, PICTURES[:, :6, :6], CLASSES),
+    "an LSTM": (characters(tn.LSTM), IDS[:, :-1], IDS[:, 1:]),
+    "a GRU": (characters(tn.GRU), IDS[:, :-1], IDS[:, 1:]),
+    "an RNN": (characters(tn.RNN), IDS[:, :-1], IDS[:, 1:]),
+    "a transformer": (transformer, IDS[:, :-1], IDS[:, 1:]),
+    "masked sequences both ways": (both_ways, SERIES, SERIES.sum((1, 2))[:, None]),
+}
 
 
 def trained(device, make, x, y, **settings):
@@ -29,14 +81,22 @@ def trained(device, make, x, y, **settings):
         net = make()
         history = net.fit(x, y, epochs=1, batch_size=4, seed=1, verbose=False, **settings)
         numbers = [row[name] for row in history.epochs for name in row if name != "seconds"]
-        return [*net.get_weights(), net.predict(x), np.array(numbers), np.array([*net.evaluate(x, y).values()])]
+        return [
+            *net.get_weights(),
+            net.predict(x),
+            np.array(numbers),
+            np.array([*net.evaluate(x, y).values()]),
+        ]
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_training_is_that_of_the_reference(name):
     make, x, y = NETWORKS[name]
     settings = {"validation_data": (x[:2], y[:2]), "ema": 0.9, "clip_norm": 0.5}
-    for ours, theirs in zip(trained("cuda", make, x, y, **settings), trained("reference", make, x, y, **settings), strict=True):
+    settings["loss"] = "mse" if name.startswith("masked") else "cross_entropy"
+    for ours, theirs in zip(
+        trained("cuda", make, x, y, **settings), trained("reference", make, x, y, **settings), strict=True
+    ):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=2e-5)
 
 
@@ -49,7 +109,13 @@ def test_a_steady_step_allocates_nothing_and_only_the_batch_goes_to_the_gpu():
             def on_batch_end(self, training):
                 seen.append((memory.allocations, array.uploads, array.downloads))
 
-        net.fit(np.concatenate([PICTURES] * 2), np.concatenate([CLASSES] * 2), batch_size=4, verbose=False, callbacks=[Watch()])
+        net.fit(
+            np.concatenate([PICTURES] * 2),
+            np.concatenate([CLASSES] * 2),
+            batch_size=4,
+            verbose=False,
+            callbacks=[Watch()],
+        )
     steps = np.diff(seen, axis=0)
     allocations, uploads, downloads = steps[-1]
     assert allocations == 0
@@ -69,7 +135,9 @@ def test_a_network_goes_from_one_device_to_the_other_and_is_saved_from_each(tmp_
         net.set_weights(before)
         tn.set_device("reference")
         np.testing.assert_allclose(net.predict(PICTURES[:2]), there, rtol=1e-4, atol=1e-6)
-    assert all((a == b).all() for a, b in zip(tn.load(tmp_path / "there.npz").get_weights(), before, strict=True))
+    assert all(
+        (a == b).all() for a, b in zip(tn.load(tmp_path / "there.npz").get_weights(), before, strict=True)
+    )
 
 
 def test_a_kernel_that_is_missing_is_named_with_what_to_do():

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..reference.definition import as_defined
 from . import functions, memory
 from .compiler.jit import jit
 from .compiler.simd import LANES, choose, elementwise, load_until, splat, store_until, total
-from .definition import as_defined
 from .flat import CHUNK, chunks, flat, row_tasks
 from .functions import exp, largest_of
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ..reference.arrays import asarray, asnumpy
+from ..reference.definition import as_defined
 from . import memory
 from .compiler.jit import jit
-from .definition import as_defined
 from .flat import CHUNK, chunks
 from .functions import clear
 

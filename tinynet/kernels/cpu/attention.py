@@ -14,12 +14,12 @@ import math
 
 import numpy as np
 
+from ..reference.definition import as_defined
 from . import memory
 from .compiler.jit import helper, jit
 from .compiler.simd import LANES, largest, load, load_until, splat, store, store_until, total, transpose
 from .compiler.tile import ROWS, WIDTH, finish, outer, resume, row_offsets, start
 from .contraction import ONE
-from .definition import as_defined
 from .dense import FEW_ROWS
 from .flat import flat, row_tasks
 from .functions import clear, copy, exp_of_negative, fma, larger, scratch

@@ -21,10 +21,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from ..reference.definition import as_defined
 from . import memory, sampling
 from .compiler import cache, jit, launch
 from .compiler.launch import I64
-from .definition import as_defined
 from .functions import copy
 from .replayable import Arrays, Call, arrays_of, calls_of, is_replayable, other_inputs
 

@@ -17,12 +17,12 @@ import math
 
 import numpy as np
 
+from ..reference.definition import as_defined
 from . import memory
 from .activation import finish, fused_slope
 from .compiler.jit import jit
 from .compiler.tile import WIDTH
 from .contraction import ADD, CLEAR, Layout, Plan, Sums, add_parts, lay_out, make_plan, run
-from .definition import as_defined
 from .flat import flat
 from .functions import clear, copy
 from .plans import kept

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..reference.definition import as_defined
 from . import memory
 from .activation import finish, fused_slope
 from .compiler.jit import jit
 from .compiler.simd import LANES, load_until, splat, store_until
 from .compiler.tile import WIDTH
 from .contraction import Plan, lay_out, make_plan, no_bias, run
-from .definition import as_defined
 from .flat import flat
 from .functions import where_negative
 from .norm import column_sums

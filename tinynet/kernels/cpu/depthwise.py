@@ -18,13 +18,13 @@ import functools
 
 import numpy as np
 
+from ..reference.definition import as_defined
 from . import memory
 from .activation import finish, fused_slope
 from .compiler.jit import helper, jit
 from .compiler.simd import LANES, load_until, splat, store_until
 from .contraction import add_parts, no_bias
 from .conv import CHUNKS, Pads, Pair, output_shape
-from .definition import as_defined
 from .flat import CHUNK, flat
 from .functions import clear, fma, rectified
 from .parts import read_part, read_whole, write_part, write_whole

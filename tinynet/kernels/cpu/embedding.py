@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..reference.definition import as_defined
 from . import memory
 from .compiler.jit import jit
 from .compiler.simd import LANES, load_until, splat, store_until
-from .definition import as_defined
 from .dropout import drops, mix, words
 from .flat import CHUNK, chunks, flat, row_tasks
 from .functions import clear

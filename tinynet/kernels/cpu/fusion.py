@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
+from ..reference.definition import as_defined
 from . import memory
 from .activation import activate, activation_gradient
 from .compiler.jit import helper, jit
@@ -24,7 +25,6 @@ from .conv import (
     picture_kernel_gradient_plan,
     with_zeros_around,
 )
-from .definition import as_defined
 from .flat import flat
 from .functions import clear, scratch
 from .pooling import max_pool, max_pool2d, max_pool_with_argmax, pool_sizes, pooled_shape, scatter_to_argmax

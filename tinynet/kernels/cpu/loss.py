@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
+from ..reference.definition import as_defined
 from . import memory
 from .compiler.jit import jit
 from .compiler.simd import LANES, choose, elementwise, load_until, splat, store_until, total, zero_from
-from .definition import as_defined
 from .flat import flat, row_tasks
 from .functions import clear, exp, largest_of, polynomial, sigmoid
 

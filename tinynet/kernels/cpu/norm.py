@@ -13,11 +13,11 @@ import math
 
 import numpy as np
 
+from ..reference.definition import as_defined
 from . import memory
 from .compiler.jit import helper, jit
 from .compiler.simd import LANES, load_until, splat, store_until, total, zero_from
 from .contraction import no_bias
-from .definition import as_defined
 from .flat import flat, row_tasks
 from .functions import clear, fma, rectified, square_root, where_above
 from .parts import read_part, read_whole, whole, write_part, write_whole

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..reference.definition import as_defined
 from .compiler.jit import jit
 from .compiler.simd import LANES, load_until, splat, store_until
-from .definition import as_defined
 from .flat import CHUNK, chunks, flat
 from .functions import flushed, square_root
 

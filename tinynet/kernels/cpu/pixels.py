@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..reference.definition import as_defined
 from . import memory
 from .compiler.jit import helper, jit
-from .definition import as_defined
 from .dropout import mix, words
 from .flat import flat
 

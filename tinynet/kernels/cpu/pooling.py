@@ -10,10 +10,10 @@ import functools
 
 import numpy as np
 
+from ..reference.definition import as_defined
 from . import memory
 from .compiler.jit import helper, jit
 from .compiler.simd import LANES, load_bytes_until, load_until, splat, store_bytes_until, store_until
-from .definition import as_defined
 from .flat import flat
 from .functions import (
     clear,

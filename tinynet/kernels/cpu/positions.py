@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
+from ..reference.definition import as_defined
 from . import memory
 from .compiler.jit import helper, jit
 from .compiler.simd import LANES, load_until, splat, store_until
-from .definition import as_defined
 from .flat import flat, row_tasks
 
 

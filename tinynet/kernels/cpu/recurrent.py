@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..reference.definition import as_defined
 from . import memory
 from .compiler import launch
 from .compiler.jit import helper
 from .compiler.tile import SHORT, WIDTH, finish, outer, resume, short_row_offsets
 from .contraction import ONE, pack
-from .definition import as_defined
 from .flat import flat
 from .plans import kept
 from .transposed import product, rows_of

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..reference.definition import as_defined
 from . import memory
 from .activation import relu, relu_gradient, tanh_gradient
 from .compiler.jit import jit
 from .compiler.simd import LANES, load_until, splat, store_until
-from .definition import as_defined
 from .flat import flat
 from .functions import copy, tanh
 from .recurrent import (

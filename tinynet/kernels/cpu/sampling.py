@@ -13,9 +13,9 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
+from ..reference.definition import as_defined
 from . import memory
 from .compiler.jit import OPTIONS, jit
-from .definition import as_defined
 from .flat import flat, row_tasks
 
 exact = register_jitable(**{**OPTIONS, "fastmath": False}, no_cpython_wrapper=True)

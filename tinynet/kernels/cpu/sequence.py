@@ -10,11 +10,11 @@ import math
 
 import numpy as np
 
+from ..reference.definition import as_defined
 from . import memory
 from .activation import map_two
 from .compiler.jit import jit
 from .compiler.simd import LANES, elementwise, load_until, splat, store_until
-from .definition import as_defined
 from .dropout import dropout
 from .flat import CHUNK, chunks, flat, row_tasks
 from .functions import clear, copy

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..reference.definition import as_defined
 from ..reference.warp import spline_basis
 from . import memory
 from .compiler.jit import helper, jit
 from .compiler.simd import LANES, choose, elementwise, load, splat, store
-from .definition import as_defined
 from .flat import flat
 from .functions import clear, fma
 from .plans import kept

@@ -73,5 +73,7 @@ MISSING = tuple(sorted(set(__all__) - set(globals())))
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        raise TinynetError(f"the cuda device has no kernel {name} yet, which this network needs: choose the device cpu")
+        raise TinynetError(
+            f"the cuda device has no kernel {name} yet, which this network needs: choose the device cpu"
+        )
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

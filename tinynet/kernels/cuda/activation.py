@@ -36,9 +36,9 @@ def activation(z: Any, name: str) -> Any:
     y = empty(z.shape)
     if z.size and name == "softmax":
         c = z.shape[-1]
-        _softmax(z.size // c, z.memory, y.memory, c)
+        _softmax(z.size // c, z, y, c)
     elif z.size:
-        _activation(blocks_for(z.size), z.memory, y.memory, z.size, code)
+        _activation(blocks_for(z.size), z, y, z.size, code)
     return y
 
 
@@ -51,9 +51,9 @@ def activation_gradient(dy: Any, y: Any, name: str, z: Any = None) -> Any:
     dz = empty(dy.shape)
     if dz.size and name == "softmax":
         c = dy.shape[-1]
-        _softmax_gradient(dz.size // c, dy.memory, given.memory, dz.memory, c)
+        _softmax_gradient(dz.size // c, dy, given, dz, c)
     elif dz.size:
-        _activation_gradient(blocks_for(dz.size), dy.memory, given.memory, dz.memory, dz.size, code)
+        _activation_gradient(blocks_for(dz.size), dy, given, dz, dz.size, code)
     return dz
 
 

@@ -140,16 +140,14 @@ def write(array: DeviceArray, host: np.ndarray) -> None:
         array.memory[: array.size].copy_to_device(flat)
 
 
-def gathered(
-    x: DeviceArray, shape: tuple[int, ...], strides: tuple[int, ...], first: int = 0
-) -> DeviceArray:
+def gathered(x: DeviceArray, shape: tuple[int, ...], strides: tuple[int, ...], first: int = 0) -> DeviceArray:
     """The numbers of x at first + Σ index · stride, for all indices of a shape."""
     y = DeviceArray(shape, x.dtype)
     if not y.size:
         return y
     missing = MOST_AXES - len(shape)
     sizes, strides = (1,) * missing + tuple(shape), (0,) * missing + tuple(strides)
-    GATHER[STORED.get(x.dtype, x.dtype)](blocks_for(y.size), x.memory, y.memory, y.size, first, sizes, strides)
+    GATHER[STORED.get(x.dtype, x.dtype)](blocks_for(y.size), x, y, y.size, first, sizes, strides)
     return y
 
 
@@ -166,6 +164,8 @@ def _gather(x, y, size, first, sizes, strides):
 
 
 GATHER = {
-    np.dtype(kind): kernel(f"{kind}[:], {kind}[:], i4, i4, i4*5, i4*5", threads=256, name=f"gather_{kind}")(_gather)
+    np.dtype(kind): kernel(f"{kind}[:], {kind}[:], i4, i4, i4*5, i4*5", threads=256, name=f"gather_{kind}")(
+        _gather
+    )
     for kind in ("f4", "i4", "i8", "u1")
 }

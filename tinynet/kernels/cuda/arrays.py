@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from .array import DeviceArray, upload, write
+from ..reference.definition import as_defined
+from .array import DeviceArray, upload
 from .compiler.driver import cuda
 from .compiler.kernel import blocks_for, kernel
-from ..reference.definition import as_defined
 
 
 @as_defined
@@ -34,7 +34,7 @@ def zeros(shape: tuple[int, ...], dtype: Any = np.float32) -> DeviceArray:
     if y.dtype != np.float32:
         y[...] = 0
     elif y.size:
-        _fill(blocks_for(y.size), y.memory, y.size, 0.0)
+        _fill(blocks_for(y.size), y, y.size, 0.0)
     return y
 
 

@@ -1,7 +1,7 @@
-"""Scaled dot-product attention: one query of one head a block, whose scores stay in a row of a workspace (n, heads, t, s + t).
+"""Scaled dot-product attention: one query of one head a block; its scores are in a row of a workspace (n, heads, t, s + t).
 
-Forward, the threads of a block share out the keys for the scores, then the numbers of a head for the weighted mean of the values. Backward, a
-first kernel computes a query's weights again, with their gradients and that of the query; a second has a key a block, and adds what all
+Forward, the threads of a block share out the keys for the scores, then the numbers of a head for the weighted mean of the values. Backward,
+a first kernel computes a query's weights again, with their gradients and that of the query; a second has a key a block, and adds what all
 queries hand to it and to its value, in their order. Bound by memory and the second-level cache.
 """
 
@@ -36,8 +36,8 @@ def attention(
     y, sums = empty((n, t, z.shape[2] // 3)), empty((n, heads, t))
     if y.size:
         weights = empty((n, heads, t, t + past.shape[1]))
-        given = z.memory, past.memory, real.memory, _mask(mask).memory
-        _attend((t, heads, n), *given, weights.memory, y.memory, sums.memory, g)
+        given = z, past, real, _mask(mask)
+        _attend((t, heads, n), *given, weights, y, sums, g)
     return y, sums
 
 
@@ -56,29 +56,28 @@ def attention_gradient(
 ) -> DeviceArray:
     dy, z, past, real, sums = map(take, (dy, z, past, real, sums))
     g = _settings(z, past, mask, heads, causal, window, alibi)
-    n, t = z.shape[:2]
     if not z.size:
         return zeros(z.shape)
-    dz = empty(z.shape)
+    dz, (n, t) = empty(z.shape), z.shape[:2]
     weights, dscores = (empty((n, heads, t, t + past.shape[1])) for _ in range(2))
-    given = z.memory, past.memory, real.memory, _mask(mask).memory, dy.memory, sums.memory
-    _query_gradient((t, heads, n), *given, weights.memory, dscores.memory, dz.memory, g)
-    given = z.memory, dy.memory, weights.memory, dscores.memory
-    _key_gradient((t, heads, n), *given, dz.memory, g)
+    given = z, past, real, _mask(mask), dy, sums
+    _query_gradient((t, heads, n), *given, weights, dscores, dz, g)
+    given = z, dy, weights, dscores
+    _key_gradient((t, heads, n), *given, dz, g)
     return dz
 
 
 @as_defined
 def attention_cache(z: Any, past: Any, real: Any, mask: Any) -> tuple[DeviceArray, DeviceArray]:
     z, past, real = take(z), take(past), take(real)
-    n, steps, columns = past.shape
+    _, steps, columns = past.shape
     t = z.shape[1]
     keys_values, flags = empty(past.shape), empty(real.shape)
     if keys_values.size:
-        given = z.memory, past.memory, keys_values.memory, keys_values.size, steps, t, columns
+        given = z, past, keys_values, keys_values.size, steps, t, columns
         _last_keys(blocks_for(keys_values.size), *given)
     if flags.size:
-        given = real.memory, _mask(mask).memory, flags.memory, flags.size, steps, t, int(mask is not None)
+        given = real, _mask(mask), flags, flags.size, steps, t, int(mask is not None)
         _last_flags(blocks_for(flags.size), *given)
     return keys_values, flags
 

@@ -25,7 +25,7 @@ from .product import BY_TERM, GEOMETRY, Operand, Product
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
 
-H, W, C, HEIGHT, WIDTH, O, KW, SY, SX, TOP, LEFT, DY, DX = range(13)
+H, W, C, HEIGHT, WIDTH, FILTERS, KW, SY, SX, TOP, LEFT, DY, DX = range(13)
 """Where in `geometry` the sizes of picture, output and window are, and the strides, the padding before and the dilation."""
 OUTSIDE = -(2**30)
 """A row that lies in no picture, whatever is added."""
@@ -122,19 +122,21 @@ def _met_by(first, y, x, tap, g):
 def _sources(target, dz, anchor, k, lines, terms, end, g):
     """Four neighbours (u, v, o) of what a pixel of the picture was met by."""
     first, y, x = anchor
-    if g[O] % 4 == 0:
-        tap = divide(k, g[O])
+    if g[FILTERS] % 4 == 0:
+        tap = divide(k, g[FILTERS])
         pixel = _met_by(first, y, x, tap, g)
         if k < end and pixel >= 0:
-            load4(target, 0, dz, pixel * g[O] + k - tap * g[O])
+            load4(target, 0, dz, pixel * g[FILTERS] + k - tap * g[FILTERS])
         else:
             for q in range(4):
                 target[q] = f4(0)
     else:
         for q in range(4):
-            tap = divide(k + q, g[O])
+            tap = divide(k + q, g[FILTERS])
             pixel = _met_by(first, y, x, tap, g)
-            target[q] = dz[pixel * g[O] + k + q - tap * g[O]] if k + q < end and pixel >= 0 else f4(0)
+            target[q] = (
+                dz[pixel * g[FILTERS] + k + q - tap * g[FILTERS]] if k + q < end and pixel >= 0 else f4(0)
+            )
 
 
 @device
@@ -146,14 +148,14 @@ def _channel_anchor(line, lines, terms, g):
 def _channel(target, kernel, anchor, k, lines, terms, end, g):
     """Four neighbours (u, v, o) of a kernel's channel c."""
     c = anchor[0]
-    if g[O] % 4 == 0 and c >= 0 and k < end:
-        tap = divide(k, g[O])
-        load4(target, 0, kernel, (tap * g[C] + c) * g[O] + k - tap * g[O])
+    if g[FILTERS] % 4 == 0 and c >= 0 and k < end:
+        tap = divide(k, g[FILTERS])
+        load4(target, 0, kernel, (tap * g[C] + c) * g[FILTERS] + k - tap * g[FILTERS])
     else:
         for q in range(4):
-            tap = divide(k + q, g[O])
+            tap = divide(k + q, g[FILTERS])
             there = c >= 0 and k + q < end
-            target[q] = kernel[(tap * g[C] + c) * g[O] + k + q - tap * g[O]] if there else f4(0)
+            target[q] = kernel[(tap * g[C] + c) * g[FILTERS] + k + q - tap * g[FILTERS]] if there else f4(0)
 
 
 _convolution = Product("conv2d", Operand(_pixel_anchor, _patch, True), BY_TERM)

@@ -61,7 +61,7 @@ def column_sums(x: DeviceArray) -> DeviceArray:
     m = x.size // n
     parts = min(-(-m // ROWS), MOST_PARTS)
     partial = empty((parts, n))
-    _column_sums((-(-n // ACROSS), parts), x.memory, partial.memory, m, n, -(-m // parts))
+    _column_sums((-(-n // ACROSS), parts), x, partial, m, n, -(-m // parts))
     return partial.reshape(n) if parts == 1 else combine(partial, (n,))
 
 

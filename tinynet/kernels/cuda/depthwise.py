@@ -37,7 +37,7 @@ def depthwise_conv2d(
     if 0 in shape:
         return zeros(shape)
     y, g = empty(shape), _geometry_of(x.shape, kernel.shape, shape, strides, pads, dilation)
-    given = x.memory, kernel.memory, (nothing() if bias is None else bias).memory, y.memory
+    given = x, kernel, (nothing() if bias is None else bias), y
     _depthwise(blocks_for(y.size), *given, y.size, int(bias is not None), slope, g)
     return finish(y, activation)
 
@@ -51,7 +51,7 @@ def depthwise_conv2d_input_gradient(
         return zeros(input_shape)
     dx = empty(tuple(input_shape))
     g = _geometry_of(dx.shape, kernel.shape, dz.shape, strides, pads, dilation)
-    _input_gradient(blocks_for(dx.size), dz.memory, kernel.memory, dx.memory, dx.size, g)
+    _input_gradient(blocks_for(dx.size), dz, kernel, dx, dx.size, g)
     return dx
 
 
@@ -68,7 +68,7 @@ def depthwise_conv2d_kernel_gradient(
     partial = empty((parts, taps * channels))
     g = _geometry_of(x.shape, kernel_shape, dz.shape, strides, pads, dilation)
     blocks = -(-channels // ACROSS), taps, parts
-    _kernel_gradient(blocks, x.memory, dz.memory, partial.memory, pixels, -(-pixels // parts), g)
+    _kernel_gradient(blocks, x, dz, partial, pixels, -(-pixels // parts), g)
     found = partial if parts == 1 else combine(partial, (taps * channels,))
     return found.reshape(tuple(kernel_shape))
 

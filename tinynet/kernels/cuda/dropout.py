@@ -21,7 +21,7 @@ def dropout(x: Any, rate: float, seed: int) -> DeviceArray:
     x = take(x)
     y = empty(x.shape)
     if y.size:
-        _dropout(blocks_for(y.size), x.memory, y.memory, y.size, 1, 1, *mask_of(rate, seed), 1 / (1 - rate))
+        _dropout(blocks_for(y.size), x, y, y.size, 1, 1, *mask_of(rate, seed), 1 / (1 - rate))
     return y
 
 
@@ -31,7 +31,7 @@ def sequence_dropout(x: Any, rate: float, seed: int) -> DeviceArray:
     y = empty(x.shape)
     if y.size:
         _, steps, d = x.shape
-        _dropout(blocks_for(y.size), x.memory, y.memory, y.size, steps, d, *mask_of(rate, seed), 1 / (1 - rate))
+        _dropout(blocks_for(y.size), x, y, y.size, steps, d, *mask_of(rate, seed), 1 / (1 - rate))
     return y
 
 
@@ -40,7 +40,7 @@ def drop_ids(ids: Any, rate: float, seed: int) -> DeviceArray:
     ids = take(ids, np.int32)
     kept = DeviceArray(ids.shape, np.int32)
     if ids.size:
-        _drop_ids(blocks_for(ids.size), ids.memory, kept.memory, ids.size, *mask_of(rate, seed))
+        _drop_ids(blocks_for(ids.size), ids, kept, ids.size, *mask_of(rate, seed))
     return kept
 
 

@@ -1,4 +1,4 @@
-"""A table read by ids, one element a thread; in its gradient each row of the table has a block, which reads all ids and adds where its own stands.
+"""A table read by ids, one element a thread; in its gradient a row has a block, which reads all ids and adds where its own stands.
 
 So no two threads write to one number, and the sums are made in the order of the ids. It costs rows · ids comparisons, of which 64 threads
 share one each, and is bound by those for large tables.
@@ -27,7 +27,7 @@ def embedding(ids: Any, table: Any) -> DeviceArray:
     ids, table = take(ids, np.int32), take(table)
     y = empty((*ids.shape, table.shape[1]))
     if y.size:
-        _look_up(blocks_for(y.size), ids.memory, table.memory, y.memory, y.size, table.shape[1])
+        _look_up(blocks_for(y.size), ids, table, y, y.size, table.shape[1])
     return y
 
 
@@ -42,7 +42,7 @@ def embedding_bag(ids: Any, table: Any, factor: float) -> DeviceArray:
     (n, t), d = ids.shape, table.shape[1]
     y = empty((n, d))
     if y.size:
-        _bag(blocks_for(y.size), ids.memory, table.memory, y.memory, y.size, t, d, factor)
+        _bag(blocks_for(y.size), ids, table, y, y.size, t, d, factor)
     return y
 
 
@@ -57,7 +57,7 @@ def _row_sums(
     d = dy.shape[-1]
     dtable = empty((rows, d))
     blocks = rows, -(-d // THREADS)
-    _add_rows(blocks, dy.memory, ids.memory, dtable.memory, ids.size, d, ids_each, padded, factor)
+    _add_rows(blocks, dy, ids, dtable, ids.size, d, ids_each, padded, factor)
     return dtable
 
 

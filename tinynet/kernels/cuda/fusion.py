@@ -1,4 +1,4 @@
-"""A convolution and the max-pooling behind it: two kernels, the second with the activation and, for the gradient, where each maximum lies."""
+"""A convolution and the max-pooling behind it: two kernels, the second with the activation and where each maximum lies."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def conv2d_max_pool2d_with_argmax(
     y, argmax = empty(shape), DeviceArray(shape, np.uint8)
     if y.size:
         g = geometry_of(z.shape, shape, *pooling)
-        _max_with_place(blocks_for(y.size), z.memory, y.memory, argmax.memory, y.size, CODES[activation], g)
+        _max_with_place(blocks_for(y.size), z, y, argmax, y.size, CODES[activation], g)
     return y, argmax
 
 
@@ -73,7 +73,7 @@ def conv2d_max_pool2d_gradient(
     dz = empty(shape) if y.size else zeros(shape)
     if y.size:
         g = geometry_of(shape, y.shape, *pooling)
-        given = dy.memory, y.memory, argmax.memory, dz.memory
+        given = dy, y, argmax, dz
         _hand_back(blocks_for(dz.size), *given, dz.size, CODES[activation], g)
     dx = conv2d_input_gradient(dz, kernel, x.shape, *convolution) if input_gradient else None
     return dx, conv2d_kernel_gradient(x, dz, kernel.shape, *convolution), column_sums(dz)
@@ -105,7 +105,9 @@ def _hand_back(dy, y, argmax, dz, size, code, g):
         total = f4(0)
         if row >= 0 and column >= 0:
             for i in range(first_window(row, g[KH], g[SY]), least(divide(row, g[SY]) + 1, g[HEIGHT])):
-                for j in range(first_window(column, g[KW], g[SX]), least(divide(column, g[SX]) + 1, g[WIDTH])):
+                for j in range(
+                    first_window(column, g[KW], g[SX]), least(divide(column, g[SX]) + 1, g[WIDTH])
+                ):
                     at = ((picture * g[HEIGHT] + i) * g[WIDTH] + j) * g[C] + channel
                     if argmax[at] == (row - i * g[SY]) * g[KW] + column - j * g[SX]:
                         s = slope(y[at], code)

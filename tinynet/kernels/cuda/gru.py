@@ -29,8 +29,8 @@ def gru(xw: Any, recurrent: Any, recurrent_bias: Any, h0: Any, mask: Any, reset_
     h, gates, inner = states(steps, h0), empty(xw.shape), empty((n, steps, units))
     if h.size:
         real, has_mask = real_steps(mask)
-        given = xw.memory, recurrent.memory, bias.memory, h0.memory, real.memory
-        made = h.memory, gates.memory, inner.memory
+        given = xw, recurrent, bias, h0, real
+        made = h, gates, inner
         flags = has_mask, int(recurrent_bias is not None), int(reset_after)
         _gru(blocks_of(n), *given, *made, n, steps, units, *flags)
     return h, gates, inner
@@ -45,8 +45,8 @@ def gru_gradient(
     dxw, dr, dh0 = empty(gates.shape), empty(gates.shape), empty((n, units))
     if dh.size:
         real, has_mask = real_steps(mask)
-        given = dh.memory, h.memory, gates.memory, inner.memory, transposed(recurrent).memory, real.memory
-        made = dxw.memory, dr.memory, dh0.memory
+        given = dh, h, gates, inner, transposed(recurrent), real
+        made = dxw, dr, dh0
         _gru_gradient(blocks_of(n), *given, *made, n, states_ - 1, units, has_mask, int(reset_after))
     return dxw, dr, dh0
 
@@ -94,7 +94,19 @@ def _gru(xw, recurrent, bias, h0, real, h, gates, inner, n, steps, units, has_ma
             cuda.syncthreads()
             for unit in range(cuda.threadIdx.x, units, THREADS):
                 begin = (first * steps + step) * units
-                sums(acc, inner, recurrent, begin, steps * units, 2 * units + unit, units, 3 * units, 1, 0, count)
+                sums(
+                    acc,
+                    inner,
+                    recurrent,
+                    begin,
+                    steps * units,
+                    2 * units + unit,
+                    units,
+                    3 * units,
+                    1,
+                    0,
+                    count,
+                )
                 for s in range(SEQUENCES):
                     if s < count:
                         row, at = (first + s) * steps + step, before + s * line + unit
@@ -137,21 +149,31 @@ def _gru_gradient(dh, h, gates, inner, turned, real, dxw, dr, dh0, n, steps, uni
                 dr[gate + units] = dz
                 dr[gate + 2 * units] = dn * r if after else dn
                 if after:
-                    reset = dn * inner[row * units + unit] * r * (f4(1) - r)
-                    dxw[gate] = reset
-                    dr[gate] = reset
+                    dxw[gate] = dn * inner[row * units + unit] * r * (f4(1) - r)
+                    dr[gate] = dxw[gate]
                 dh0[own] = dh[at] + (active * z if is_real else dstate)
         if not after:
             cuda.syncthreads()
             for unit in range(cuda.threadIdx.x, units, THREADS):
-                sums(acc, dr, turned, begin + 2 * units, stride, 2 * units * units + unit, units, units, 1, 0, count)
+                sums(
+                    acc,
+                    dr,
+                    turned,
+                    begin + 2 * units,
+                    stride,
+                    2 * units * units + unit,
+                    units,
+                    units,
+                    1,
+                    0,
+                    count,
+                )
                 for s in range(SEQUENCES):
                     if s < count:
                         gate, at = begin + s * stride + unit, (first + s) * line + step * units + unit
                         r = gates[gate]
-                        reset = acc[s] * h[at] * r * (f4(1) - r)
-                        dxw[gate] = reset
-                        dr[gate] = reset
+                        dxw[gate] = acc[s] * h[at] * r * (f4(1) - r)
+                        dr[gate] = dxw[gate]
                         dh0[(first + s) * units + unit] += acc[s] * r
         cuda.syncthreads()
         for unit in range(cuda.threadIdx.x, units, THREADS):

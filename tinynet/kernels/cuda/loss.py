@@ -32,11 +32,11 @@ def soft_cross_entropy(logits: Any, targets: Any, weights: Any, smoothing: float
     losses, gradient = empty((m,)), empty((m, c))
     if not logits.size:
         return 0.0, gradient
-    given = logits.memory, weights.memory, losses.memory, gradient.memory, c, 1 - smoothing, smoothing / c
+    given = logits, weights, losses, gradient, c, 1 - smoothing, smoothing / c
     if targets.ndim == 1:
-        _of_classes(m, take(targets, np.int32).memory, *given)
+        _of_classes(m, take(targets, np.int32), *given)
     else:
-        _of_probabilities(m, take(targets).memory, *given)
+        _of_probabilities(m, take(targets), *given)
     return sum_of_products(losses, weights), gradient
 
 
@@ -66,7 +66,7 @@ def _by_element(predictions: Any, targets: Any, weights: Any, code: int, delta: 
     losses, gradient = empty((m,)), empty((m, c))
     if not predictions.size:
         return 0.0, gradient
-    given = predictions.memory, targets.memory, weights.memory, losses.memory, gradient.memory
+    given = predictions, targets, weights, losses, gradient
     _elements(m, *given, c, code, delta)
     return sum_of_products(losses, weights), gradient
 

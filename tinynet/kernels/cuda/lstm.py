@@ -24,8 +24,8 @@ def lstm(
     n, steps, columns = xw.shape
     h, c, gates, (real, has_mask) = states(steps, h0), states(steps, c0), empty(xw.shape), real_steps(mask)
     if h.size:
-        given = xw.memory, recurrent.memory, h0.memory, c0.memory, real.memory
-        _lstm(blocks_of(n), *given, h.memory, c.memory, gates.memory, n, steps, columns // 4, has_mask)
+        given = xw, recurrent, h0, c0, real
+        _lstm(blocks_of(n), *given, h, c, gates, n, steps, columns // 4, has_mask)
     return h, c, gates
 
 
@@ -35,10 +35,15 @@ def lstm_gradient(
 ) -> tuple[DeviceArray, DeviceArray, DeviceArray]:
     dh, dc, c, gates, recurrent = map(take, (dh, dc, c, gates, recurrent))
     n, states_, units = dh.shape
-    dxw, dh0, dc0, (real, has_mask) = empty(gates.shape), empty((n, units)), empty((n, units)), real_steps(mask)
+    dxw, dh0, dc0, (real, has_mask) = (
+        empty(gates.shape),
+        empty((n, units)),
+        empty((n, units)),
+        real_steps(mask),
+    )
     if dh.size:
-        given = dh.memory, dc.memory, c.memory, gates.memory, transposed(recurrent).memory, real.memory
-        made = dxw.memory, dh0.memory, dc0.memory
+        given = dh, dc, c, gates, transposed(recurrent), real
+        made = dxw, dh0, dc0
         _lstm_gradient(blocks_of(n), *given, *made, n, states_ - 1, units, has_mask)
     return dxw, dh0, dc0
 

@@ -33,7 +33,7 @@ def batch_norm_statistics(x: Any, mask: Any) -> tuple[DeviceArray, DeviceArray]:
     if x.size:
         for code, y in ((X, mean), (SPREAD, variance)):
             sums = _sums(code, x, x, mean, mean, 0.0, mask)
-            _ratio(blocks_for(c), sums.memory, y.memory, c)
+            _ratio(blocks_for(c), sums, y, c)
     return mean, variance
 
 
@@ -41,10 +41,10 @@ def batch_norm_statistics(x: Any, mask: Any) -> tuple[DeviceArray, DeviceArray]:
 def batch_norm(
     x: Any, mean: Any, variance: Any, gamma: Any, beta: Any, epsilon: float, rectify: bool = False
 ) -> DeviceArray:
-    x, vectors = take(x), [take(v).memory for v in (mean, variance, gamma, beta)]
+    x, vectors = take(x), [take(v) for v in (mean, variance, gamma, beta)]
     y = empty(x.shape)
     if y.size:
-        _batch_norm(blocks_for(y.size), x.memory, *vectors, y.memory, y.size, x.shape[-1], epsilon)
+        _batch_norm(blocks_for(y.size), x, *vectors, y, y.size, x.shape[-1], epsilon)
     return activation(y, "relu") if rectify else y
 
 
@@ -56,11 +56,11 @@ def fold_batch_norm(
     mean, variance, gamma, beta = map(take, (mean, variance, gamma, beta))
     c = gamma.size
     folded, shifted = empty(kernel.shape), empty((c,))
-    factor = variance.memory, gamma.memory
+    factor = variance, gamma
     if folded.size:
-        _scaled(blocks_for(folded.size), kernel.memory, *factor, folded.memory, folded.size, c, epsilon)
-    given = (nothing() if bias is None else bias).memory, mean.memory, *factor, beta.memory
-    _shifted(blocks_for(c), *given, shifted.memory, c, int(bias is not None), epsilon)
+        _scaled(blocks_for(folded.size), kernel, *factor, folded, folded.size, c, epsilon)
+    given = (nothing() if bias is None else bias), mean, *factor, beta
+    _shifted(blocks_for(c), *given, shifted, c, int(bias is not None), epsilon)
     return folded, shifted
 
 
@@ -85,8 +85,8 @@ def batch_norm_gradient(
         return dx, zeros((c,)), zeros((c,))
     sums = _sums(GRADIENT, dy, x, mean, variance, epsilon, mask)
     real, has_mask, inner = _rows_that_count(x, mask)
-    vectors = mean.memory, variance.memory, gamma.memory, sums.memory, real.memory
-    _batch_dx(blocks_for(dx.size), dy.memory, x.memory, *vectors, dx.memory, dx.size, c, has_mask, inner, epsilon)
+    vectors = mean, variance, gamma, sums, real
+    _batch_dx(blocks_for(dx.size), dy, x, *vectors, dx, dx.size, c, has_mask, inner, epsilon)
     sums = sums.reshape(3, c)
     return dx, sums[1], sums[0]
 
@@ -97,7 +97,7 @@ def layer_norm(x: Any, gamma: Any, beta: Any, epsilon: float) -> DeviceArray:
     y = empty(x.shape)
     if y.size:
         c = x.shape[-1]
-        _layer_norm(x.size // c, x.memory, gamma.memory, beta.memory, y.memory, c, epsilon)
+        _layer_norm(x.size // c, x, gamma, beta, y, c, epsilon)
     return y
 
 
@@ -108,7 +108,7 @@ def layer_norm_gradient(dy: Any, x: Any, gamma: Any, epsilon: float) -> Norm:
     dx, normalised = empty(x.shape), empty(x.shape)
     if not x.size:
         return dx, zeros((c,)), zeros((c,))
-    given = dy.memory, x.memory, gamma.memory, dx.memory, normalised.memory
+    given = dy, x, gamma, dx, normalised
     _layer_dx(x.size // c, *given, c, epsilon)
     sums = _sums(PRODUCT, dy, normalised, gamma, gamma, 0.0, None).reshape(3, c)
     return dx, sums[1], sums[0]
@@ -137,7 +137,7 @@ def _sums(
     real, has_mask, inner = _rows_that_count(x, mask)
     parts = min(-(-m // ROWS), MOST_PARTS)
     partial = empty((parts, 3 * c))
-    arrays = dy.memory, x.memory, mean.memory, variance.memory, real.memory, partial.memory
+    arrays = dy, x, mean, variance, real, partial
     numbers = m, c, -(-m // parts), has_mask, inner, code, epsilon
     _channel_sums((-(-c // ACROSS), parts), *arrays, *numbers)
     return partial.reshape(3 * c) if parts == 1 else combine(partial, (3 * c,))

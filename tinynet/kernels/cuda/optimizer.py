@@ -9,7 +9,6 @@ from .arrays import changed, take
 from .compiler.driver import cuda
 from .compiler.functions import sqrt
 from .compiler.kernel import blocks_for, kernel
-from .compiler.primitives import f4
 from .sums import sum_of_products
 
 
@@ -25,7 +24,16 @@ def sgd(
 ) -> None:
     keep = 1 - learning_rate * weight_decay
     with changed(parameter, velocity) as (p, v):
-        given = p.memory, take(gradient).memory, v.memory, p.size, learning_rate, momentum, int(nesterov), keep
+        given = (
+            p,
+            take(gradient),
+            v,
+            p.size,
+            learning_rate,
+            momentum,
+            int(nesterov),
+            keep,
+        )
         _sgd(blocks_for(p.size), *given)
 
 
@@ -41,7 +49,7 @@ def rmsprop(
 ) -> None:
     keep = 1 - learning_rate * weight_decay
     with changed(parameter, square) as (p, s):
-        given = p.memory, take(gradient).memory, s.memory, p.size, learning_rate, rho, 1 - rho, epsilon, keep
+        given = p, take(gradient), s, p.size, learning_rate, rho, 1 - rho, epsilon, keep
         _rmsprop(blocks_for(p.size), *given)
 
 
@@ -61,7 +69,7 @@ def adam(
     rate, root = learning_rate / (1 - beta_1**step), 1 / (1 - beta_2**step) ** 0.5
     numbers = beta_1, 1 - beta_1, beta_2, 1 - beta_2, rate, root, epsilon, 1 - learning_rate * weight_decay
     with changed(parameter, moment, square) as (p, m, s):
-        _adam(blocks_for(p.size), p.memory, take(gradient).memory, m.memory, s.memory, p.size, numbers)
+        _adam(blocks_for(p.size), p, take(gradient), m, s, p.size, numbers)
 
 
 @as_defined
@@ -73,13 +81,13 @@ def sum_of_squares(x: Any) -> float:
 @as_defined
 def scale(x: Any, factor: float) -> None:
     with changed(x) as (array,):
-        _scale(blocks_for(array.size), array.memory, array.size, factor)
+        _scale(blocks_for(array.size), array, array.size, factor)
 
 
 @as_defined
 def blend(target: Any, source: Any, amount: float) -> None:
     with changed(target) as (array,):
-        _blend(blocks_for(array.size), array.memory, take(source).memory, array.size, amount)
+        _blend(blocks_for(array.size), array, take(source), array.size, amount)
 
 
 @kernel("f4[:], f4[:], f4[:], i4, f4, f4, i4, f4", threads=256)

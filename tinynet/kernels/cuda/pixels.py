@@ -21,8 +21,8 @@ def recolour(images: Any, matrices: Any) -> DeviceArray:
     images, matrices = take(images), take(matrices)
     y = empty(images.shape)
     if y.size:
-        n, h, w, c = images.shape
-        _recolour(blocks_for(y.size), images.memory, matrices.memory, y.memory, y.size, h * w * c, c)
+        _, h, w, c = images.shape
+        _recolour(blocks_for(y.size), images, matrices, y, y.size, h * w * c, c)
     return y
 
 
@@ -33,7 +33,7 @@ def erase(images: Any, boxes: Any, seed: int) -> DeviceArray:
     if y.size:
         _, h, w, c = images.shape
         start, _ = mask_of(0.0, seed)
-        _erase(blocks_for(y.size), images.memory, boxes.memory, y.memory, y.size, h, w, c, start)
+        _erase(blocks_for(y.size), images, boxes, y, y.size, h, w, c, start)
     return y
 
 

@@ -40,7 +40,7 @@ def _pooled(pool: Any, x: DeviceArray, window: Pair, strides: Pair, pads: Pads) 
     y = empty(pooled_shape(x.shape, window, strides, pads))
     if y.size:
         g = geometry_of(x.shape, y.shape, window, strides, pads)
-        pool(blocks_for(y.size), x.memory, y.memory, y.size, g)
+        pool(blocks_for(y.size), x, y, y.size, g)
     return y
 
 
@@ -50,7 +50,7 @@ def max_pool2d_gradient(dy: Any, x: Any, y: Any, window: Pair, strides: Pair, pa
     if not y.size:
         return zeros(x.shape)
     dx, g = empty(x.shape), geometry_of(x.shape, y.shape, window, strides, pads)
-    _max_gradient(blocks_for(dx.size), dy.memory, x.memory, y.memory, dx.memory, dx.size, g)
+    _max_gradient(blocks_for(dx.size), dy, x, y, dx, dx.size, g)
     return dx
 
 
@@ -62,7 +62,7 @@ def avg_pool2d_gradient(
     if not dy.size:
         return zeros(input_shape)
     dx, g = empty(tuple(input_shape)), geometry_of(input_shape, dy.shape, window, strides, pads)
-    _average_gradient(blocks_for(dx.size), dy.memory, dx.memory, dx.size, g)
+    _average_gradient(blocks_for(dx.size), dy, dx, dx.size, g)
     return dx
 
 
@@ -127,7 +127,9 @@ def _max_gradient(dy, x, y, dx, size, g):
         total = f4(0)
         if row >= 0 and column >= 0:
             for i in range(first_window(row, g[KH], g[SY]), least(divide(row, g[SY]) + 1, g[HEIGHT])):
-                for j in range(first_window(column, g[KW], g[SX]), least(divide(column, g[SX]) + 1, g[WIDTH])):
+                for j in range(
+                    first_window(column, g[KW], g[SX]), least(divide(column, g[SX]) + 1, g[WIDTH])
+                ):
                     at = ((picture * g[HEIGHT] + i) * g[WIDTH] + j) * g[C] + channel
                     if x[e] == y[at]:
                         place = (row - i * g[SY]) * g[KW] + column - j * g[SX]
@@ -179,7 +181,9 @@ def _average_gradient(dy, dx, size, g):
         if row >= 0 and column >= 0:
             for i in range(first_window(row, g[KH], g[SY]), least(divide(row, g[SY]) + 1, g[HEIGHT])):
                 rows = _true_pixels(i, g[KH], g[SY], g[TOP], g[H])
-                for j in range(first_window(column, g[KW], g[SX]), least(divide(column, g[SX]) + 1, g[WIDTH])):
+                for j in range(
+                    first_window(column, g[KW], g[SX]), least(divide(column, g[SX]) + 1, g[WIDTH])
+                ):
                     pixels = f4(rows * _true_pixels(j, g[KW], g[SX], g[LEFT], g[W]))
                     total += dy[((picture * g[HEIGHT] + i) * g[WIDTH] + j) * g[C] + channel] / pixels
         dx[e] = total

@@ -1,4 +1,4 @@
-"""A table of vectors added to the steps of sequences, by position: one element a thread; its gradient asks each row's steps, in their order."""
+"""A table of vectors added to the steps of sequences, by position: one element a thread; the gradient adds in the steps' order."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def add_positions(x: Any, table: Any, start: Any) -> tuple[DeviceArray, DeviceAr
     n, t, d = x.shape
     y, end = empty(x.shape), empty((n, 1))
     if y.size:
-        given = x.memory, table.memory, start.memory, y.memory, y.size, t, d, len(table)
+        given = x, table, start, y, y.size, t, d, len(table)
         _add(blocks_for(y.size), *given)
     if n:
-        _advance(blocks_for(n), start.memory, end.memory, n, t, len(table))
+        _advance(blocks_for(n), start, end, n, t, len(table))
     return y, end
 
 
@@ -31,7 +31,7 @@ def add_positions_gradient(dy: Any, start: Any, rows: int) -> DeviceArray:
     dy, start = take(dy), take(start)
     n, t, d = dy.shape
     dtable = empty((rows, d))
-    _gather_rows(blocks_for(dtable.size), dy.memory, start.memory, dtable.memory, dtable.size, n, t, d, rows)
+    _gather_rows(blocks_for(dtable.size), dy, start, dtable, dtable.size, n, t, d, rows)
     return dtable
 
 

@@ -14,7 +14,7 @@ the patches of a picture (conv.py). Where C has too few tiles to occupy a GPU, k
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .array import DeviceArray
 from .arrays import empty
@@ -31,6 +31,9 @@ SHORTEST = 64
 GEOMETRY = 14
 """Numbers that describe a convolution to its operands."""
 FLAT = (0,) * GEOMETRY
+PAD = 4
+"""Numbers by which a line in shared memory is longer than the tile."""
+TYPES = f"f4[:], f4[:], f4[:], f4[:], i4, i4, i4, i4, i4, f4, i4*{GEOMETRY}"
 
 
 class Tile(NamedTuple):
@@ -98,38 +101,47 @@ BY_TERM = Operand(_column, _along_column, False)
 """A matrix stored term after term: A as (k, i), B as (k, j)."""
 
 
-def product_kernel(name: str, a_operand: Operand, b_operand: Operand, tile: Tile) -> Kernel:
-    """Compile-time parts put together: the product of two kinds of operands on tiles of one size."""
-    anchor_a, fetch_a, a_along_k = a_operand
-    anchor_b, fetch_b, b_along_k = b_operand
-    rows, columns, depth = tile
-    row_pitch, column_pitch = rows + 4, columns + 4
-    a_room, b_room = 2 * depth * row_pitch, 2 * depth * column_pitch
-    across, quads = columns // EIGHT, depth // 4
-    row_quads, column_quads = rows // 4, columns // 4
-    half_rows, half_columns = rows // 2, columns // 2
+@device
+def _where(thread, along_k, quads_of_lines, quads_of_k):
+    """The line and the k of the first of a thread's four numbers in a piece of an operand."""
+    if along_k:
+        return thread // quads_of_k, thread % quads_of_k * 4
+    return thread % quads_of_lines * 4, thread // quads_of_lines
+
+
+@device
+def _place(stage, room, line, k, pitch, along_k):
+    """Four numbers into shared memory, whose lines are one k each."""
+    if along_k:
+        for q in range(4):
+            room[(k + q) * pitch + line] = stage[q]
+    else:
+        store4(room, k * pitch + line, stage, 0)
+
+
+def _multiplier(tile: Tile) -> Any:
+    """What a thread does with a piece of A and B in shared memory."""
+    row_pitch, column_pitch = tile.rows + PAD, tile.columns + PAD
+    depth, half_rows, half_columns = tile.depth, tile.rows // 2, tile.columns // 2
 
     @device
-    def place(stage, room, line, k, pitch, along_k):
-        """Four numbers into shared memory, whose lines are one k each."""
-        if along_k:
-            for q in range(4):
-                room[(k + q) * pitch + line] = stage[q]
-        else:
-            store4(room, k * pitch + line, stage, 0)
-
-    @device
-    def multiply(acc, left, right, a_shared, b_shared, a_first, b_first, row, column):
-        for k in range(depth):
-            load4(left, 0, a_shared, a_first + k * row_pitch + row)
-            load4(left, 4, a_shared, a_first + k * row_pitch + half_rows + row)
-            load4(right, 0, b_shared, b_first + k * column_pitch + column)
-            load4(right, 4, b_shared, b_first + k * column_pitch + half_columns + column)
+    def multiply(acc, left, right, a_shared, b_shared, buffer, row, column):
+        for k in range(buffer * depth, buffer * depth + depth):
+            load4(left, 0, a_shared, k * row_pitch + row)
+            load4(left, 4, a_shared, k * row_pitch + half_rows + row)
+            load4(right, 0, b_shared, k * column_pitch + column)
+            load4(right, 4, b_shared, k * column_pitch + half_columns + column)
             multiply_add(acc, left, right, 8, 8)
+
+    return multiply
+
+
+def _finisher(tile: Tile) -> tuple[Any, Any]:
+    """What becomes of a thread's 64 numbers: bias and activation, and their places in C."""
+    half_rows, half_columns = tile.rows // 2, tile.columns // 2
 
     @device
     def finish(acc, right, bias, column, n, has_bias, slope):
-        """Bias and activation."""
         for j in range(8):
             at = column + (j if j < 4 else half_columns + j - 4)
             right[j] = bias[at] if has_bias and at < n else f4(0)
@@ -140,25 +152,32 @@ def product_kernel(name: str, a_operand: Operand, b_operand: Operand, tile: Tile
 
     @device
     def write(acc, c, first, row, column, m, n):
-        """The numbers of a thread into C."""
         for i in range(8):
             line = row + (i if i < 4 else half_rows + i - 4)
             for part in range(2):
-                at, from_ = column + part * half_columns, i * 8 + part * 4
+                at, origin = column + part * half_columns, i * 8 + part * 4
                 start = first + line * n + at
                 if line < m and at + 4 <= n and n % 4 == 0:
-                    store4(c, start, acc, from_)
+                    store4(c, start, acc, origin)
                 elif line < m:
                     for q in range(4):
                         if at + q < n:
-                            c[start + q] = acc[from_ + q]
+                            c[start + q] = acc[origin + q]
 
-    @kernel(
-        f"f4[:], f4[:], f4[:], f4[:], i4, i4, i4, i4, i4, f4, i4*{GEOMETRY}",
-        threads=tile.threads,
-        name=f"{name}_{rows}x{columns}",
-    )
-    def product(a, b, bias, c, m, n, terms, per_part, has_bias, slope, geometry):
+    return finish, write
+
+
+def product_kernel(name: str, a_operand: Operand, b_operand: Operand, tile: Tile) -> Kernel:
+    """The product of two kinds of operands on tiles of one size, put together before it is compiled."""
+    (anchor_a, fetch_a, a_along), (anchor_b, fetch_b, b_along) = a_operand, b_operand
+    rows, columns, depth = tile
+    a_pitch, b_pitch, across = rows + PAD, columns + PAD, columns // EIGHT
+    a_room, b_room = 2 * depth * a_pitch, 2 * depth * b_pitch
+    a_quads, b_quads, quads = rows // 4, columns // 4, depth // 4
+    multiply, (finish, write) = _multiplier(tile), _finisher(tile)
+
+    @kernel(TYPES, threads=tile.threads, name=f"{name}_{rows}x{columns}")
+    def product(a, b, bias, c, m, n, terms, per_part, has_bias, slope, g):
         a_shared = aligned(cuda.shared.array(a_room, f4))
         b_shared = aligned(cuda.shared.array(b_room, f4))
         acc = cuda.local.array(64, f4)
@@ -169,40 +188,34 @@ def product_kernel(name: str, a_operand: Operand, b_operand: Operand, tile: Tile
         t = cuda.threadIdx.x
         first_k = cuda.blockIdx.z * per_part
         end = least(first_k + per_part, terms)
-        a_line = t // quads if a_along_k else t % row_quads * 4
-        a_k = t % quads * 4 if a_along_k else t // row_quads
-        b_line = t // quads if b_along_k else t % column_quads * 4
-        b_k = t % quads * 4 if b_along_k else t // column_quads
-        a_anchor = anchor_a(cuda.blockIdx.y * rows + a_line, m, terms, geometry)
-        b_anchor = anchor_b(cuda.blockIdx.x * columns + b_line, n, terms, geometry)
+        a_line, a_k = _where(t, a_along, a_quads, quads)
+        b_line, b_k = _where(t, b_along, b_quads, quads)
+        a_anchor = anchor_a(cuda.blockIdx.y * rows + a_line, m, terms, g)
+        b_anchor = anchor_b(cuda.blockIdx.x * columns + b_line, n, terms, g)
         for i in range(64):
             acc[i] = f4(0)
-        fetch_a(a_stage, a, a_anchor, first_k + a_k, m, terms, end, geometry)
-        fetch_b(b_stage, b, b_anchor, first_k + b_k, n, terms, end, geometry)
-        place(a_stage, a_shared, a_line, a_k, row_pitch, a_along_k)
-        place(b_stage, b_shared, b_line, b_k, column_pitch, b_along_k)
+        fetch_a(a_stage, a, a_anchor, first_k + a_k, m, terms, end, g)
+        fetch_b(b_stage, b, b_anchor, first_k + b_k, n, terms, end, g)
+        _place(a_stage, a_shared, a_line, a_k, a_pitch, a_along)
+        _place(b_stage, b_shared, b_line, b_k, b_pitch, b_along)
         cuda.syncthreads()
         row = t // across * 4
         column = t % across * 4
         buffer = 0
-        for k in range(first_k, end, depth):
-            more = k + depth < end
-            if more:
-                fetch_a(a_stage, a, a_anchor, k + depth + a_k, m, terms, end, geometry)
-                fetch_b(b_stage, b, b_anchor, k + depth + b_k, n, terms, end, geometry)
-            a_first = buffer * depth * row_pitch
-            b_first = buffer * depth * column_pitch
-            multiply(acc, left, right, a_shared, b_shared, a_first, b_first, row, column)
-            if more:
+        for k in range(first_k + depth, end + depth, depth):
+            if k < end:
+                fetch_a(a_stage, a, a_anchor, k + a_k, m, terms, end, g)
+                fetch_b(b_stage, b, b_anchor, k + b_k, n, terms, end, g)
+            multiply(acc, left, right, a_shared, b_shared, buffer, row, column)
+            if k < end:
                 buffer = 1 - buffer
-                place(a_stage, a_shared, a_line, buffer * depth + a_k, row_pitch, a_along_k)
-                place(b_stage, b_shared, b_line, buffer * depth + b_k, column_pitch, b_along_k)
+                _place(a_stage, a_shared, a_line, buffer * depth + a_k, a_pitch, a_along)
+                _place(b_stage, b_shared, b_line, buffer * depth + b_k, b_pitch, b_along)
                 cuda.syncthreads()
-        first = cuda.blockIdx.z * m * n
         row += cuda.blockIdx.y * rows
         column += cuda.blockIdx.x * columns
         finish(acc, right, bias, column, n, has_bias, slope)
-        write(acc, c, first, row, column, m, n)
+        write(acc, c, cuda.blockIdx.z * m * n, row, column, m, n)
 
     return product
 
@@ -232,12 +245,23 @@ class Product:
         blocks = -(-n // tile.columns), -(-m // tile.rows), parts
         c = empty((m, n) if parts == 1 else (parts, m, n))
         if parts > 1:
-            chosen(blocks, a.memory, b.memory, c.memory, c.memory, m, n, terms, per_part, 0, 1.0, geometry)
+            chosen(blocks, a, b, c, c, m, n, terms, per_part, 0, 1.0, geometry)
             return combine(c, (m, n), bias, slope)
         given = c if bias is None else bias  # a kernel takes an array in any case
         has_bias = int(bias is not None)
         chosen(
-            blocks, a.memory, b.memory, given.memory, c.memory, m, n, terms, per_part, has_bias, slope, geometry
+            blocks,
+            a,
+            b,
+            given,
+            c,
+            m,
+            n,
+            terms,
+            per_part,
+            has_bias,
+            slope,
+            geometry,
         )
         return c
 
@@ -263,7 +287,7 @@ def combine(
     y = empty(shape)
     none, n = bias is None, shape[-1]
     given = y if bias is None else bias
-    _combine(blocks_for(y.size), parts.memory, given.memory, y.memory, y.size, n, len(parts), int(not none), slope)
+    _combine(blocks_for(y.size), parts, given, y, y.size, n, len(parts), int(not none), slope)
     return y
 
 
@@ -280,4 +304,3 @@ def _combine(parts, bias, y, size, n, count, has_bias, slope):
             z = z * slope if slope != f4(0) else f4(0)
         y[i] = z
         i += cuda.gridsize(1)
-

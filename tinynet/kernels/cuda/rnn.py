@@ -20,7 +20,7 @@ def rnn(xw: Any, recurrent: Any, h0: Any, mask: Any, activation: str) -> DeviceA
     n, steps, units = xw.shape
     h, (real, has_mask) = states(steps, h0), real_steps(mask)
     if h.size:
-        given = xw.memory, recurrent.memory, h0.memory, real.memory, h.memory
+        given = xw, recurrent, h0, real, h
         _rnn(blocks_of(n), *given, n, steps, units, has_mask, CODES[activation])
     return h
 
@@ -33,7 +33,7 @@ def rnn_gradient(
     n, states_, units = dh.shape
     dxw, dh0, (real, has_mask) = empty((n, states_ - 1, units)), empty((n, units)), real_steps(mask)
     if dh.size:
-        given = dh.memory, h.memory, transposed(recurrent).memory, real.memory, dxw.memory, dh0.memory
+        given = dh, h, transposed(recurrent), real, dxw, dh0
         _rnn_gradient(blocks_of(n), *given, n, states_ - 1, units, has_mask, CODES[activation])
     return dxw, dh0
 

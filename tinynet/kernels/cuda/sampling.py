@@ -1,4 +1,4 @@
-"""Choosing one of several classes: the most probable, one row a thread; or one that is drawn, which the host does with what comes to it anyway."""
+"""Choosing one of several classes: the most probable, one row a thread; or one that is drawn, which is the host's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def argmax(x: Any) -> DeviceArray:
     m, c = x.shape
     places = DeviceArray((m,), np.int64)
     if m:
-        _argmax(blocks_for(m), x.memory, places.memory, m, c)
+        _argmax(blocks_for(m), x, places, m, c)
     return places
 
 

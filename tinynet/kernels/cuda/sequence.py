@@ -1,4 +1,4 @@
-"""What sequences (batch, time, features) need besides cells, one element a thread, bound by memory: masks, another order of time, two into one."""
+"""What sequences (batch, time, features) need besides cells, one element a thread: masks, another order of time, two into one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def step_mask(x: Any, value: float) -> DeviceArray:
     x = take(x, np.int32 if ids else np.float32)
     mask = DeviceArray(x.shape[:2], bool)
     if mask.size:
-        given = x.memory, mask.memory, mask.size, x.size // mask.size
+        given = x, mask, mask.size, x.size // mask.size
         (_ids_mask if ids else _features_mask)(blocks_for(mask.size), *given, int(value) if ids else value)
     return mask
 
@@ -33,7 +33,7 @@ def intersect_masks(a: Any, b: Any) -> DeviceArray:
     a, b = take(a, bool), take(b, bool)
     both = DeviceArray(a.shape, bool)
     if both.size:
-        _both(blocks_for(both.size), a.memory, b.memory, both.memory, both.size)
+        _both(blocks_for(both.size), a, b, both, both.size)
     return both
 
 
@@ -43,7 +43,7 @@ def prepend_step(mask: Any) -> DeviceArray:
     n, t = mask.shape
     longer = DeviceArray((n, t + 1), bool)
     if longer.size:
-        _prepend(blocks_for(longer.size), mask.memory, longer.memory, longer.size, t + 1)
+        _prepend(blocks_for(longer.size), mask, longer, longer.size, t + 1)
     return longer
 
 
@@ -57,7 +57,7 @@ def keep_steps(x: Any, mask: Any) -> DeviceArray:
     x, mask = take(x), take(mask, bool)
     y = empty(x.shape)
     if y.size:
-        _keep(blocks_for(y.size), x.memory, mask.memory, y.memory, y.size, x.size // mask.size)
+        _keep(blocks_for(y.size), x, mask, y, y.size, x.size // mask.size)
     return y
 
 
@@ -71,8 +71,8 @@ def reverse_steps(x: Any, mask: Any) -> DeviceArray:
     if mask is None:
         return x[:, ::-1]
     places = DeviceArray((n, t), np.int32)
-    _opposites(blocks_for(n * t), take(mask, bool).memory, places.memory, n * t, t)
-    _rearrange(blocks_for(y.size), x.memory, places.memory, y.memory, y.size, t, d)
+    _opposites(blocks_for(n * t), take(mask, bool), places, n * t, t)
+    _rearrange(blocks_for(y.size), x, places, y, y.size, t, d)
     return y
 
 
@@ -82,7 +82,7 @@ def repeat_steps(x: Any, steps: int) -> DeviceArray:
     n, d = x.shape
     y = empty((n, steps, d))
     if y.size:
-        _repeat(blocks_for(y.size), x.memory, y.memory, y.size, steps, d)
+        _repeat(blocks_for(y.size), x, y, y.size, steps, d)
     return y
 
 
@@ -92,7 +92,7 @@ def sum_steps(x: Any) -> DeviceArray:
     n, t, d = x.shape
     y = empty((n, d))
     if y.size:
-        _sum(blocks_for(y.size), x.memory, y.memory, y.size, t, d)
+        _sum(blocks_for(y.size), x, y, y.size, t, d)
     return y
 
 
@@ -107,7 +107,7 @@ def state_gradient(dy: Any, steps: int) -> DeviceArray:
     n, units, each = dy.shape[0], dy.shape[-1], int(dy.ndim == 3)
     dh = empty((n, steps + 1, units))
     if dh.size:
-        _state_gradient(blocks_for(dh.size), dy.memory, dh.memory, dh.size, steps, units, each)
+        _state_gradient(blocks_for(dh.size), dy, dh, dh.size, steps, units, each)
     return dh
 
 
@@ -121,7 +121,7 @@ def merge(a: Any, b: Any, mode: str) -> DeviceArray:
     left, right = a.shape[-1], b.shape[-1]
     y = empty((*a.shape[:-1], left + right))
     if y.size:
-        _concatenate(blocks_for(y.size), a.memory, b.memory, y.memory, y.size, left, right)
+        _concatenate(blocks_for(y.size), a, b, y, y.size, left, right)
     return y
 
 
@@ -143,7 +143,7 @@ def merge_gradient(dy: Any, a: Any, b: Any, mode: str) -> tuple[DeviceArray, Dev
 def _merged(a: DeviceArray, b: DeviceArray, code: int) -> DeviceArray:
     y = empty(a.shape)
     if y.size:
-        _merge(blocks_for(y.size), a.memory, b.memory, y.memory, y.size, code)
+        _merge(blocks_for(y.size), a, b, y, y.size, code)
     return y
 
 

@@ -22,7 +22,7 @@ def sum_of_products(x: DeviceArray, y: DeviceArray) -> float:
         return 0.0
     blocks = blocks_for(x.size, THREADS, MOST_BLOCKS)
     partial = DeviceArray((blocks,), np.float64)
-    _products(blocks, x.memory, y.memory, partial.memory, x.size)
+    _products(blocks, x, y, partial, x.size)
     return math.fsum(partial.numpy())
 
 

@@ -31,7 +31,7 @@ def _pooled(pool: Any, x: DeviceArray, mask: Any) -> DeviceArray:
     y = empty((n, d))
     if y.size:
         real, has_mask = _real(mask)
-        pool(blocks_for(y.size), x.memory, real.memory, y.memory, y.size, t, d, has_mask)
+        pool(blocks_for(y.size), x, real, y, y.size, t, d, has_mask)
     return y
 
 
@@ -42,7 +42,7 @@ def mean_steps_gradient(dy: Any, steps: int, mask: Any) -> DeviceArray:
     dx = empty((n, steps, d))
     if dx.size:
         real, has_mask = _real(mask)
-        _mean_gradient(blocks_for(dy.size), dy.memory, real.memory, dx.memory, dy.size, steps, d, has_mask)
+        _mean_gradient(blocks_for(dy.size), dy, real, dx, dy.size, steps, d, has_mask)
     return dx
 
 
@@ -53,7 +53,7 @@ def max_steps_gradient(dy: Any, x: Any, y: Any, mask: Any) -> DeviceArray:
     dx = empty(x.shape) if x.size else zeros(x.shape)
     if x.size:
         real, has_mask = _real(mask)
-        given = dy.memory, x.memory, y.memory, real.memory, dx.memory
+        given = dy, x, y, real, dx
         _max_gradient(blocks_for(dy.size), *given, dy.size, t, d, has_mask)
     return dx
 

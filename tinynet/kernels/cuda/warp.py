@@ -27,7 +27,7 @@ def warp(images: Any, matrices: Any, grid: Any = None) -> DeviceArray:
         grid = rows = columns = nothing()
     else:
         grid, rows, columns = take(grid), _basis(h, gh), _basis(w, gw)
-    given = images.memory, matrices.memory, grid.memory, rows.memory, columns.memory, y.memory
+    given = images, matrices, grid, rows, columns, y
     _warp(blocks_for(n * h * w), *given, n * h * w, h, w, c, gh, gw)
     return y
 

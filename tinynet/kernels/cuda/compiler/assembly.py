@@ -84,7 +84,12 @@ def assemble(kernel: Kernel, capability: tuple[int, int], ptx: str | None = None
         return sum(map(int, re.findall(pattern, done.stderr)))
 
     spills = said(r"(\d+) bytes spill stores") + said(r"(\d+) bytes spill loads")
-    numbers = said(r"Used (\d+) registers"), said(r"(\d+) bytes smem"), said(r"(\d+) bytes stack frame"), spills
+    numbers = (
+        said(r"Used (\d+) registers"),
+        said(r"(\d+) bytes smem"),
+        said(r"(\d+) bytes stack frame"),
+        spills,
+    )
     return Assembled(kernel.name, capability, *numbers, ptx, counts)
 
 
@@ -103,7 +108,9 @@ def _on_a_device_of(capability: tuple[int, int]) -> Iterator[None]:
     """Functions that kernels call ask the driver what to compile for."""
     from numba.cuda import compiler, dispatcher
 
-    modules: list[Any] = [module for module in (compiler, dispatcher) if hasattr(module, "get_current_device")]
+    modules: list[Any] = [
+        module for module in (compiler, dispatcher) if hasattr(module, "get_current_device")
+    ]
     before = [module.get_current_device for module in modules]
     for module in modules:
         module.get_current_device = lambda: SimpleNamespace(compute_capability=capability)

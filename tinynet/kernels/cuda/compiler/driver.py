@@ -31,7 +31,9 @@ with warnings.catch_warnings():
 __all__ = ["SIMULATED", "cuda", "devices", "intrinsic", "mode", "problem", "toolkit", "types"]
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
-INSTALL = "install tinynet with one of its extras cuda12 or cuda13, or cuda where the CUDA toolkit is installed"
+INSTALL = (
+    "install tinynet with one of its extras cuda12 or cuda13, or cuda where the CUDA toolkit is installed"
+)
 
 
 def problem() -> str | None:

@@ -1,6 +1,4 @@
-"""Functions of one float32, for kernels: those of CUDA's library on a GPU, NumPy's in the simulator, where `math` would compute in float64."""
-
-# ruff: noqa: D103
+"""Functions of one float32, for kernels: CUDA's on a GPU; in the simulator, where `math` would compute in float64, NumPy's."""
 
 from __future__ import annotations
 
@@ -41,11 +39,13 @@ else:
 
 @device
 def sigmoid(x):
+    """1 / (1 + e⁻ˣ)."""
     return f4(1) / (f4(1) + exp(-x))
 
 
 @device
 def normal_cdf(x):
+    """Φ(x), the distribution function of the normal distribution."""
     return f4(0.5) * (f4(1) + erf(x * f4(0.70710678)))
 
 

@@ -9,15 +9,15 @@ calling the result, `scaled(blocks, *arguments)`, launches it on so many blocks,
         if i < size:
             x[i] *= factor
 
-    scaled(blocks_for(size), x.memory, factor, size)
+    scaled(blocks_for(size), x, factor, size)
 
-The types: `f4[:]`, `i4[:]`, `u1[:]`, … are flat arrays in the GPU's memory (`DeviceArray.memory`), at least as long as the kernel is told by a
-number beside it, since memory from the pool may be longer; `f4`, `i4` are numbers, `i4*12` is a tuple of 12 of them. A launch costs a
+The types: `f4[:]`, `i4[:]`, `u1[:]`, … are the flat memory of arrays (`DeviceArray`), at least as long as a number
+beside it says, since memory from the pool may be longer; `f4`, `i4` are numbers, `i4*12` is a tuple of 12 of them. A launch costs a
 few microseconds per array and less per number, so a kernel takes few arrays. One signature per kernel: it is compiled once, with what
 it needs known before, so that every kernel can be compiled and examined where there is no GPU (assembly.py).
 
-The rules for what is in a kernel: index arithmetic on whole numbers is 64 bits wide, `divide` is the quick way to divide; numbers with a
-point are written `f4(0.5)`, for a bare `0.5` is float64 and draws the whole expression with it; a kernel that wants float64, as sums of
+The rules for what is in a kernel: index arithmetic on whole numbers is 64 bits wide, `divide` is the quick way to divide; numbers with
+a point are written `f4(0.5)`, for a bare `0.5` is float64 and draws the whole expression with it; a kernel that wants float64, as sums of
 many numbers do, says so by `double=True`; functions come from functions.py. No atomics, no warp intrinsics: each element is written by one
 thread, and sums are made in an order that follows from the sizes alone, so that results repeat to the bit.
 """
@@ -55,10 +55,11 @@ class Kernel:
         KERNELS.append(self)
 
     def __call__(self, blocks: Any, *arguments: Any) -> None:
-        """Launch it on so many blocks of its threads; does not wait for it."""
+        """Launch it on so many blocks of its threads; does not wait for it. Until then arrays are held, or others get their memory."""
         global launches
         launches += 1
-        (self._compiled or self._compile())[blocks, self.threads](*arguments)
+        given = [getattr(argument, "memory", argument) for argument in arguments]
+        (self._compiled or self._compile())[blocks, self.threads](*given)
 
     def _compile(self) -> Any:
         global compile_seconds

@@ -4,8 +4,6 @@ Each has a twin in Python for the simulator, which means the same but checks mor
 that does not begin at a multiple of 16 bytes, is an error there and would be silence or a crash on a GPU.
 """
 
-# ruff: noqa: D103  (one line each, told in the module's docstring and above each)
-
 from __future__ import annotations
 
 import numpy as np
@@ -23,11 +21,15 @@ if SIMULATED:
             raise ValueError(f"divide({a}, {b}) is outside what 32 bits hold")
         return int(a) // int(b)
 
-    def load4(target, at, source, index):  # target[at : at + 4] = source[index : index + 4], index a multiple of 4
+    def load4(
+        target, at, source, index
+    ):  # target[at : at + 4] = source[index : index + 4], index a multiple of 4
         _check(source, index)
         target[at : at + 4] = source[index : index + 4]
 
-    def store4(target, index, source, at):  # target[index : index + 4] = source[at : at + 4], index a multiple of 4
+    def store4(
+        target, index, source, at
+    ):  # target[index : index + 4] = source[at : at + 4], index a multiple of 4
         _check(target, index)
         target[index : index + 4] = source[at : at + 4]
 
@@ -54,7 +56,9 @@ else:
     def _place(context, builder, array_type, array, index):
         data = context.make_array(array_type)(context, builder, array).data
         vector = ir.VectorType(ir.FloatType(), 4)
-        return builder.bitcast(builder.gep(data, [index]), ir.PointerType(vector, data.type.addrspace)), vector
+        return builder.bitcast(
+            builder.gep(data, [index]), ir.PointerType(vector, data.type.addrspace)
+        ), vector
 
     @intrinsic
     def _load(typing_context, source, index):
