@@ -50,6 +50,8 @@ class Assembled(NamedTuple):
     ptx: str
     counts: dict[str, int]
     """Instructions of each kind of PATTERNS; empty without a disassembler."""
+    loop: tuple[int, int]
+    """Multiply-adds of the innermost loop that has most of them, and all its instructions; (0, 0) without a disassembler."""
 
     @property
     def computes_in_float64(self) -> bool:
@@ -78,7 +80,8 @@ def assemble(kernel: Kernel, capability: tuple[int, int], ptx: str | None = None
         done = subprocess.run([*command, str(source), "-o", str(target)], capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"{kernel.name}: {done.stderr.strip()[:500]}")
-        counts = _counts(target)
+        code = _code(target)
+        counts = _counts(code)
 
     def said(pattern: str) -> int:
         return sum(map(int, re.findall(pattern, done.stderr)))
@@ -90,7 +93,7 @@ def assemble(kernel: Kernel, capability: tuple[int, int], ptx: str | None = None
         said(r"(\d+) bytes stack frame"),
         spills,
     )
-    return Assembled(kernel.name, capability, *numbers, ptx, counts)
+    return Assembled(kernel.name, capability, *numbers, ptx, counts, _busiest_loop(code))
 
 
 def compiled(kernel: Kernel, capability: tuple[int, int]) -> str:
@@ -121,11 +124,31 @@ def _on_a_device_of(capability: tuple[int, int]) -> Iterator[None]:
             module.get_current_device = function
 
 
-def _counts(cubin: Path) -> dict[str, int]:
+def _code(cubin: Path) -> list[str]:
+    """Labels and instructions of the machine code; empty without a disassembler."""
     disassembler = tool("nvdisasm")
     if disassembler is None:
-        return {}
+        return []
     done = subprocess.run([disassembler, "-c", str(cubin)], capture_output=True, text=True)
-    lines = re.findall(r"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)", done.stdout)
-    code = [line for line in lines if line != "NOP"]
-    return {kind: sum(bool(re.match(pattern, line)) for line in code) for kind, pattern in PATTERNS.items()}
+    lines = re.findall(r"^(?:(\.L_x_\d+):|\s*/\*[0-9a-f]{4,}\*/\s+(.*?);)", done.stdout, re.MULTILINE)
+    return [label or instruction for label, instruction in lines if instruction != "NOP"]
+
+
+def _counts(code: list[str]) -> dict[str, int]:
+    """How many instructions of each kind there are."""
+    operations = [re.sub(r"^@!?U?P\w+\s+", "", line) for line in code if not line.startswith(".")]
+    return (
+        {kind: sum(bool(re.match(p, o)) for o in operations) for kind, p in PATTERNS.items()} if code else {}
+    )
+
+
+def _busiest_loop(code: list[str]) -> tuple[int, int]:
+    """(multiply-adds, instructions) of the loop where most of its instructions are multiply-adds."""
+    begins = {line: index for index, line in enumerate(code) if line.startswith(".")}
+    loops = [(0, 0)]
+    for index, line in enumerate(code):
+        target = re.search(r"BRA.*`\((\.L_x_\d+)\)", line)
+        if target and begins.get(target[1], index) < index:
+            body = [each for each in code[begins[target[1]] : index + 1] if not each.startswith(".")]
+            loops.append((sum("FFMA" in each for each in body), len(body)))
+    return max(loops, key=lambda loop: loop[0] / (loop[1] or 1))
