@@ -196,8 +196,8 @@ def product_kernel(name: str, a_operand: Operand, b_operand: Operand, tile: Tile
         end = least(first_k + per_part, terms)
         a_line, a_k = _where(t, a_along, a_quads, quads)
         b_line, b_k = _where(t, b_along, b_quads, quads)
-        a_anchor = anchor_a(cuda.blockIdx.y * rows + a_line, m, terms, g)
-        b_anchor = anchor_b(cuda.blockIdx.x * columns + b_line, n, terms, g)
+        a_anchor = anchor_a(cuda.blockIdx.x * rows + a_line, m, terms, g)
+        b_anchor = anchor_b(cuda.blockIdx.y * columns + b_line, n, terms, g)
         for i in range(64):
             acc[i] = f4(0)
         fetch_a(a_stage, a, a_anchor, first_k + a_k, m, terms, end, g)
@@ -218,8 +218,8 @@ def product_kernel(name: str, a_operand: Operand, b_operand: Operand, tile: Tile
                 _place(a_stage, a_shared, a_line, buffer * depth + a_k, a_pitch, a_along)
                 _place(b_stage, b_shared, b_line, buffer * depth + b_k, b_pitch, b_along)
                 cuda.syncthreads()
-        row += cuda.blockIdx.y * rows
-        column += cuda.blockIdx.x * columns
+        row += cuda.blockIdx.x * rows
+        column += cuda.blockIdx.y * columns
         finish(acc, right, bias, column, n, has_bias, slope)
         write(acc, c, cuda.blockIdx.z * m * n, row, column, m, n)
 
@@ -248,7 +248,7 @@ class Product:
         per_part = -(-terms // parts)
         per_part += -per_part % 4  # so that four neighbours are not cut
         parts = -(-terms // per_part)
-        blocks = -(-n // tile.columns), -(-m // tile.rows), parts
+        blocks = -(-m // tile.rows), -(-n // tile.columns), parts
         c = empty((m, n) if parts == 1 else (parts, m, n))
         if parts > 1:
             chosen(blocks, a, b, c, c, m, n, terms, per_part, 0, 1.0, geometry)

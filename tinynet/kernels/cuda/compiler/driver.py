@@ -67,9 +67,12 @@ def toolkit() -> str | None:
     try:
         from numba.cuda.cudadrv import nvvm
 
-        found = nvvm.NVVM()
+        make = getattr(nvvm, "NVVM", None)
+        found = mode() if make is None else make()
     except Exception:  # it has many ways to fail
         return None
+    if isinstance(found, str):
+        return found  # a package that compiles in another way
     version = getattr(found, "get_version", None) or getattr(found, "get_ir_version", lambda: ())
     return f"libNVVM {'.'.join(map(str, version()))}".strip()
 
