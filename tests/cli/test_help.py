@@ -87,7 +87,7 @@ def test_names_and_files_of_the_right_kind_are_completed(things):
     assert completions("train", "") == [*DATASETS, f"photos{os.sep}", "poem.txt"]
     assert completions("evaluate", "digits", "po") == ["poem.txt"]
     assert completions("train", "digits", "--arch", "l") == ["lstm"]
-    assert completions("classify", "--device", "") == ["auto", "reference", "cpu"]
+    assert completions("classify", "--device", "") == ["auto", "reference", "cpu", "cuda"]
     assert completions("cl") == ["classify"]
     # The shell itself knows the rest.
     assert (
