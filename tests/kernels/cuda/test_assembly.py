@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 import pytest
@@ -32,13 +33,19 @@ SHARED = 32 * 1024
 """Bytes of shared memory of two blocks at a time, which the smallest of these GPUs has."""
 
 
+@functools.cache
+def compiled(kernel):
+    """In PTX, for the first of the three, which the others take too."""
+    return assembly.compiled(kernel, assembly.CAPABILITIES[0])
+
+
 def test_the_back_end_is_there():
     assert cuda.__all__ and KERNELS
 
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
 def test_it_assembles_within_its_means(kernel):
-    ptx = assembly.compiled(kernel, assembly.CAPABILITIES[0])
+    ptx = compiled(kernel)
     for capability in assembly.CAPABILITIES:
         found = assembly.assemble(kernel, capability, ptx)
         assert found.spills == 0, "registers spill"
@@ -47,13 +54,13 @@ def test_it_assembles_within_its_means(kernel):
         assert min(blocks, 16) * kernel.threads >= LEAST_THREADS, f"{found.registers} registers a thread"
         assert found.shared <= SHARED
         assert kernel.double or not found.computes_in_float64, "float64 in a kernel of float32"
-        if ".shared" in found.ptx and "v4.f32" in found.ptx:
+        if ".shared" in found.ptx and ".v4." in found.ptx:
             assert ".shared .align 16" in found.ptx, "four numbers in one access need 16 bytes"
 
 
 def test_products_read_four_numbers_at_a_time():
     for kernel in KERNELS:
         if kernel.name.startswith("product.") and "combine" not in kernel.name:
-            ptx = assembly.compiled(kernel, (7, 5))
-            assert ptx.count("ld.v4.f32") + ptx.count("v4.f32") >= 8, kernel.name
+            ptx = compiled(kernel)
+            assert ptx.count(".v4.") >= 8, kernel.name
             assert ptx.count("fma.rn.f32") >= 64, kernel.name
