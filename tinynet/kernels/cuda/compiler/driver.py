@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import inspect
 import os
 import sys
 import warnings
@@ -28,9 +29,13 @@ with warnings.catch_warnings():
     except (ImportError, AttributeError):
         from numba.core import types
 
-__all__ = ["SIMULATED", "cuda", "devices", "intrinsic", "mode", "problem", "toolkit", "types"]
+__all__ = ["INLINED", "SIMULATED", "cuda", "devices", "intrinsic", "mode", "problem", "toolkit", "types"]
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
+INLINED = (
+    {"forceinline": True} if "forceinline" in inspect.signature(cuda.jit).parameters else {"inline": True}
+)
+"""How a function that kernels call is made a part of them."""
 INSTALL = (
     "install tinynet with one of its extras cuda12 or cuda13, or cuda where the CUDA toolkit is installed"
 )

@@ -28,7 +28,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .driver import SIMULATED, cuda
+from .driver import INLINED, SIMULATED, cuda
 
 KERNELS: list[Kernel] = []
 """All kernels, in the order of their modules, for those who compile them without a GPU."""
@@ -84,7 +84,7 @@ def kernel(
 
 def device(function: Callable) -> Any:
     """Make a function that kernels call; it becomes a part of them. The simulator calls it as it is."""
-    return cuda.jit(device=True, inline=True)(function)
+    return cuda.jit(device=True, **({} if SIMULATED else INLINED))(function)
 
 
 def blocks_for(elements: int, threads: int = 256, most: int = 4096) -> int:
