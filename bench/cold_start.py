@@ -96,7 +96,7 @@ def fresh(folder: Path) -> list[Row]:
             f"{total:.0f} MB, tinynet itself {own:.1f} MB",
             "–",
             "",
-            "≤ 250 MB, ≤ 10 MB",
+            "≤ 250 MB, ≤ 16 MB",
         )
     )
     return rows
