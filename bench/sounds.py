@@ -25,6 +25,7 @@ from tinynet.data.sounds.wav import Sound
 from tinynet.kernels import device
 from tinynet.network import Network
 from tinynet.recipes.base import Choices
+from tinynet.recipes.cnn_rnn import UNITS
 from tinynet.recipes.sounds import linear, plan
 
 from .measure import THREADS, table
@@ -103,7 +104,7 @@ def parts(data: SpokenDigits, epochs: int) -> Iterator[tuple[str, ...]]:
         if "mean" in name:
             layers = [masking, reads, dropout, tn.GlobalAveragePool1D(), *rest]
         elif name.startswith("GRU"):
-            layers = [masking, tn.TimeDistributed(tn.Flatten()), tn.GRU(gru.units), *rest]
+            layers = [masking, tn.TimeDistributed(tn.Flatten()), tn.GRU(UNITS), *rest]
         else:
             layers = [masking, reads, dropout, gru, *rest]
         model = tn.Sequential(layers, made.model.input_shape)
