@@ -234,10 +234,10 @@ def record(job: str, size: int) -> Recorded:
         return Recorded(merged(recorder.calls), array.uploads + array.downloads - before)
 
 
-def recorded(job: str, size: int) -> Recorded:
-    """The same in a process of its own."""
+def recorded(jobs: list[tuple[str, int]]) -> list[Recorded]:
+    """The same for several jobs and sizes, in a process of its own."""
     with mock.patch.dict(os.environ, {"NUMBA_ENABLE_CUDASIM": "1"}), get_context("spawn").Pool(1) as pool:
-        return pool.apply(record, (job, size))
+        return pool.starmap(record, jobs)
 
 
 def merged(calls: list[Work]) -> list[Work]:
