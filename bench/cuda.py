@@ -64,7 +64,12 @@ class Bench:
             try:
                 yield self._row(label, make(self, size), expected)
             except Exception as error:  # memory may be too small for a large batch: the next row may do
-                yield label, f"{type(error).__name__}: {' '.join(str(error).split())[:80]}", expected, *[""] * 4
+                yield (
+                    label,
+                    f"{type(error).__name__}: {' '.join(str(error).split())[:80]}",
+                    expected,
+                    *[""] * 4,
+                )
 
     def _expected(self, found: Recorded, gpu: Gpu | None, name: str) -> str:
         if gpu is None:
@@ -168,7 +173,9 @@ def _character_step(cell: str) -> Callable[[Bench, int], Jobs]:
             module = recurrent.torch_network(cell, 256)
             return torch_step(module, bench.torch.from_numpy(x), y, device="cuda")
 
-        ours, cpu = (step_function(recurrent.network(cell, 256), x, y, kernels=k) for k in (bench.cuda, bench.cpu))
+        ours, cpu = (
+            step_function(recurrent.network(cell, 256), x, y, kernels=k) for k in (bench.cuda, bench.cpu)
+        )
         return [ours, *bench.both(peer), cpu]
 
     return jobs

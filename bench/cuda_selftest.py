@@ -10,9 +10,9 @@ there is one by the same Python on the same kind of system (cuda12 or cuda13, as
     pip download --dest wheels numba 'numba-cuda[cu12]' numpy click pillow
     pip install --no-index --find-links wheels numba 'numba-cuda[cu12]' numpy click pillow
 
-What it does: every kernel on the shapes of the tests and on some large ones, held to the reference in float64, twice, to the same bits; then
-for each kind of network the loss and all gradients held to the reference, and two trainings to the same bits, in which no step but the
-first ones may ask the driver for memory.
+What it does: every kernel on the shapes of the tests and on some large ones, held to the reference in float64, twice, to the same bits.
+Then for each kind of network the loss and all gradients held to the reference, and two trainings to the same bits, in which no step
+but the first ones may ask the driver for memory.
 """
 
 from __future__ import annotations
@@ -112,10 +112,14 @@ def kernel_cases(options: Options) -> list[tuple[Any, float]]:
     from kernels.cuda.tables import quick_cases
 
     if options.small:
-        found = [(case, TOLERANCE) for case in quick_cases({n for n in reference.__all__ if options.wants(n)})]
+        found = [
+            (case, TOLERANCE) for case in quick_cases({n for n in reference.__all__ if options.wants(n)})
+        ]
     else:
         found = [(case, TOLERANCE) for case in all_cases()]
-        found += [(case, LARGE_TOLERANCE) for family, rows in LARGE.items() for case in FAMILIES[family](rows)]
+        found += [
+            (case, LARGE_TOLERANCE) for family, rows in LARGE.items() for case in FAMILIES[family](rows)
+        ]
         many_rows = Case("dense", "8388700x1x1", (normal(8_388_700, 1), normal(1, 1), None))
         found.append((many_rows, TOLERANCE))
     by_name: dict[str, list[tuple[Any, float]]] = {}
@@ -140,7 +144,10 @@ def check_kernels(kernels: Any, options: Options, report: Report) -> None:
             wrong += 1
             report.fail(f"{case.name} {case.label}", error)
             if not _is_alive(kernels):
-                report.fail("GPU", "it answers no more: what follows was not tried; run again with --only for the rest")
+                report.fail(
+                    "GPU",
+                    "it answers no more: what follows was not tried; run again with --only for the rest",
+                )
                 break
     left = len(cases) - right - wrong
     there = {name for name in reference.__all__ if callable(getattr(reference, name)) and options.wants(name)}
@@ -195,7 +202,12 @@ def kinds(small: bool) -> dict[str, Kind]:
 
 
 def _small_cnn() -> tn.Sequential:
-    layers = [tn.Conv2D(4, 3, activation="relu"), tn.MaxPool2D(2), tn.Conv2D(8, 3, activation="relu"), tn.Flatten()]
+    layers = [
+        tn.Conv2D(4, 3, activation="relu"),
+        tn.MaxPool2D(2),
+        tn.Conv2D(8, 3, activation="relu"),
+        tn.Flatten(),
+    ]
     return tn.Sequential([*layers, tn.Dense(10, activation="softmax")], (10, 10, 1))
 
 
@@ -205,7 +217,9 @@ def _residual(size: int, width: int) -> tn.Sequential:
         return tn.Residual([*first, tn.Conv2D(width, 3, padding="same"), tn.BatchNorm()])
 
     layers = [tn.Conv2D(width, 3, padding="same"), block(1), tn.Activation("relu"), block(2)]
-    return tn.Sequential([*layers, tn.GlobalAveragePool2D(), tn.Dense(10, activation="softmax")], (size, size, 1))
+    return tn.Sequential(
+        [*layers, tn.GlobalAveragePool2D(), tn.Dense(10, activation="softmax")], (size, size, 1)
+    )
 
 
 def _transformer(width: int, heads: int) -> tn.Sequential:
@@ -224,7 +238,9 @@ def check_network(kernels: Any, name: str, kind: Kind, steps: int, report: Repor
     for key, right in expected.items():
         difference = float(np.abs(found[key] - right).max(initial=0))
         if not difference <= GRADIENT_TOLERANCE * max(float(np.abs(right).max(initial=0)), 1e-6):
-            report.fail(f"{name}, {key}", f"off by {difference:.3g} where the largest is {np.abs(right).max():.3g}")
+            report.fail(
+                f"{name}, {key}", f"off by {difference:.3g} where the largest is {np.abs(right).max():.3g}"
+            )
     before = time.monotonic()
     (one, losses, flat), (other, _, _) = (_trained(kernels, kind, steps) for _ in range(2))
     seconds = (time.monotonic() - before) / (2 * steps)
@@ -235,7 +251,10 @@ def check_network(kernels: Any, name: str, kind: Kind, steps: int, report: Repor
     if flat[0] or flat[1] > NOISE:
         taken = f"made {flat[0]} allocations, and {flat[1]:,} bytes more of the GPU are taken"
         report.fail(name, f"steps after the first {WARM_STEPS} {taken}")
-    report.add(name, f"loss {losses[0]:.4f} → {losses[-1]:.4f} in {steps} steps, {1e3 * seconds:.2f} ms each with all around")
+    report.add(
+        name,
+        f"loss {losses[0]:.4f} → {losses[-1]:.4f} in {steps} steps, {1e3 * seconds:.2f} ms each with all around",
+    )
 
 
 def _gradients(kernels: Any, kind: Kind) -> dict[str, np.ndarray]:
@@ -297,7 +316,9 @@ def run(options: Options) -> Report:
                 check_network(kernels, name, kind, 4 if options.small else 200, report)
             except Exception as error:
                 report.fail(name, error)
-        report.add("time", f"{report.seconds():.0f} s, of which {kernel.compile_seconds:.0f} s to compile kernels")
+        report.add(
+            "time", f"{report.seconds():.0f} s, of which {kernel.compile_seconds:.0f} s to compile kernels"
+        )
     return report
 
 
@@ -312,7 +333,9 @@ def to_send_back(report: Report) -> Iterator[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run it as a command; the exit status is 1 where something failed."""
-    parser = argparse.ArgumentParser(prog="python -m bench.cuda_selftest", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.cuda_selftest", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("--small", action="store_true", help="small shapes and few steps, for the simulator")
     parser.add_argument("--only", default="", help="kernels and networks by name, with commas between")
     parser.add_argument("--seconds", type=float, default=280.0, help="stop after about so long (280)")

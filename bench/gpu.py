@@ -1,8 +1,8 @@
 """GPUs on paper: the peaks that a roofline needs, of two well-known ones and of the one in this machine; and what to tell of that one.
 
-Jetson Orin Nano 8 GB: NVIDIA's data sheet of the module, 1,024 cores in 8 multiprocessors at 625 MHz, 68 GB/s (the later mode «Super»:
-1,020 MHz, 102 GB/s). H100 SXM: NVIDIA's data sheet and its white paper on Hopper, 132 multiprocessors, 66.9 TFLOP/s in float32 without tensor
-cores, 3.35 TB/s. Of the second-level cache NVIDIA's white paper on the A100 gives 5,120 bytes per clock for 108 multiprocessors.
+Jetson Orin Nano 8 GB: NVIDIA's data sheet of the module, 1,024 cores in 8 multiprocessors at 625 MHz, 68 GB/s (its later mode «Super»:
+1,020 MHz, 102 GB/s). H100 SXM: NVIDIA's data sheet and white paper on Hopper, 132 multiprocessors, 66.9 TFLOP/s in float32 without
+tensor cores, 3.35 TB/s. Of the second-level cache NVIDIA's white paper on the A100 gives 5,120 bytes per clock for 108 multiprocessors.
 
 The cost of a launch is assumed, not published: 4 to 30 µs were seen for launches by Numba with few and with many arrays.
 `python -m bench.cuda` measures it.
@@ -57,11 +57,13 @@ def this_gpu() -> Gpu | None:
     device = cuda.get_current_device()
     name = _text(device.name)
     for known in (ORIN_NANO, H100):
-        if known.name in name and device.MULTIPROCESSOR_COUNT == known.multiprocessors:
+        if known.name in name and known.multiprocessors == device.MULTIPROCESSOR_COUNT:
             return known._replace(name=name)
     with suppress(Exception):
         count, clock = device.MULTIPROCESSOR_COUNT, 1e3 * device.CLOCK_RATE
-        bandwidth = 2e3 * device.MEMORY_CLOCK_RATE * device.GLOBAL_MEMORY_BUS_WIDTH / 8  # two transfers per clock
+        bandwidth = (
+            2e3 * device.MEMORY_CLOCK_RATE * device.GLOBAL_MEMORY_BUS_WIDTH / 8
+        )  # two transfers per clock
         cores = CORES.get(tuple(device.compute_capability), OTHER_CORES)
         if clock and bandwidth:
             return Gpu(name, count, clock, 2 * count * cores * clock, bandwidth)

@@ -1,6 +1,6 @@
 """How fast should a GPU be? Expected times of each kernel of the digit CNN and of the character LSTM, on paper, for two GPUs.
 
-    python -m bench.roofline
+    python -m bench.roofline            the tables that README quotes; with --all no kernel is left to «others»
 
 Which kernels a training step calls, on which shapes, and what each launches, is not written here: the step runs once on the cuda back
 end in Numba's simulator, but nothing is computed: each launch is only noted, with its blocks and the arrays that it is given.
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context
@@ -74,7 +75,10 @@ class Work(NamedTuple):
     def parts(self, gpu: Gpu, graph: bool = False) -> list[tuple[float, str]]:
         """Of each launch the expected seconds and what bounds it; graph: without the host's part."""
         heavy = [launch for launch in self.launches if launch.multiplies] or self.launches[:1]
-        return [self._expected(launch, gpu, len(heavy) if launch in heavy else 0, graph) for launch in self.launches]
+        return [
+            self._expected(launch, gpu, len(heavy) if launch in heavy else 0, graph)
+            for launch in self.launches
+        ]
 
     def _expected(self, launch: Launch, gpu: Gpu, sharing: int, graph: bool) -> tuple[float, str]:
         busy = min(launch.blocks, gpu.multiprocessors)
@@ -108,8 +112,8 @@ class Recorder:
     def launch(self, kernel: Any, blocks: Any, *arguments: Any) -> None:
         """In the place of a launch."""
         count = math.prod(blocks) if isinstance(blocks, tuple) else blocks
-        arrays = {id(a): a for a in arguments if hasattr(a, "nbytes")}
-        self.launched.append(Launch(kernel.name, count, sum(a.nbytes for a in arrays.values())))
+        arrays = {id(a): a.nbytes for a in arguments if hasattr(a, "nbytes")}
+        self.launched.append(Launch(kernel.name, count, sum(arrays.values())))
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.kernels, name)
@@ -143,7 +147,7 @@ class Recorder:
 def operations(name: str, arguments: list, results: list) -> float:
     """Operations in float32 of a call: those of its products, or else one for each number that comes or goes."""
     shapes = [a.shape for a in (*arguments, *results) if hasattr(a, "nbytes")]
-    first = arguments[0].shape if hasattr(arguments[0], "shape") else ()
+    first: Any = getattr(arguments[0], "shape", ())
     if name in ("dense", "dense_input_gradient"):
         return 2 * first[0] * math.prod(arguments[1].shape)
     if name == "dense_kernel_gradient":
@@ -201,7 +205,9 @@ def dry_run() -> Iterator[Recorder]:
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(Kernel, "__call__", launched))
         stack.enter_context(mock.patch.object(memory, "rounded", lambda size: max(size, 1)))
-        zeros = mock.patch.object(cuda, "device_array", lambda size, dtype: FakeCUDAArray(np.zeros(size, dtype)))
+        zeros = mock.patch.object(
+            cuda, "device_array", lambda size, dtype: FakeCUDAArray(np.zeros(size, dtype))
+        )
         stack.enter_context(zeros)
         yield recorder
 
@@ -306,37 +312,57 @@ JOBS: dict[str, Callable[[Any, int], Callable[[], object]]] = {
     "product": _product,
 }
 """Each makes, from kernels and a batch's size, what is run."""
+SHOWN = 0.055
+"""Of the time on a GPU, at least, for a row in README."""
 HEAD = ("kernel", "shapes", "launches", "MB", "MFLOP", *(gpu.name for gpu in GPUS))
 
 
-def lines(found: Recorded) -> list[tuple[str, ...]]:
-    """A row for each kernel, and the sums."""
+def lines(found: Recorded, least: float = 0.0) -> list[tuple[str, ...]]:
+    """A row for each kernel, for those together that take less than a share of each GPU's time, and the sums."""
+    totals = [least * found.seconds(gpu) for gpu in GPUS]
+
+    def is_shown(work: Work) -> bool:
+        return any(work.seconds(gpu) >= total for gpu, total in zip(GPUS, totals, strict=True))
+
     rows = []
-    for work in found.calls:
+    for work in filter(is_shown, found.calls):
         name = f"`{work.name}`" + (f" × {work.calls}" if work.calls > 1 else "")
-        sizes = str(len(work.launches)), f"{work.bytes / 1e6:.2f}", f"{work.operations / 1e6:.1f}"
-        rows.append((name, work.shapes, *sizes, *(f"{_micro(work.seconds(g))}, {work.bound(g)}" for g in GPUS)))
-    total = sum(work.bytes for work in found.calls), sum(work.operations for work in found.calls)
-    sizes = str(found.launches), f"{total[0] / 1e6:.2f}", f"{total[1] / 1e6:.1f}"
-    rows.append(("together", f"{found.copies} copies beside", *sizes, *(_micro(found.seconds(g)) for g in GPUS)))
+        times = (f"{_micro(work.seconds(gpu))}, {work.bound(gpu)}" for gpu in GPUS)
+        rows.append((name, work.shapes, *_sizes([work]), *times))
+    if others := [work for work in found.calls if not is_shown(work)]:
+        rest = found._replace(calls=others)
+        names = f"{sum(work.calls for work in others)} others"
+        rows.append((names, "", *_sizes(others), *(_micro(rest.seconds(gpu)) for gpu in GPUS)))
+    together = _sizes(found.calls)
+    rows.append(
+        ("together", f"{found.copies} copies beside", *together, *(_micro(found.seconds(g)) for g in GPUS))
+    )
     rows.append(("GPU alone", "", "", "", "", *(_micro(found.seconds(g, graph=True)) for g in GPUS)))
     return rows
+
+
+def _sizes(works: list[Work]) -> tuple[str, str, str]:
+    """Launches, megabytes and millions of operations."""
+    megabytes, millions = (
+        sum(numbers) / 1e6 for numbers in zip(*((w.bytes, w.operations) for w in works), strict=True)
+    )
+    return str(sum(len(work.launches) for work in works)), f"{megabytes:.1f}", f"{millions:.1f}"
 
 
 def _micro(seconds: float) -> str:
     return f"{1e6 * seconds:,.0f} µs" if seconds >= 1e-5 else f"{1e6 * seconds:.1f} µs"
 
 
-def text() -> str:
-    """The tables that README quotes."""
+def text(least: float) -> str:
+    """The tables, with the kernels that take at least a share of a GPU's time."""
     parts = []
     for job, batch, size in (
         ("digit CNN, training step", 64, "batch 64"),
         ("character LSTM, training step", 32, "batch 32 × 64, 256 units"),
     ):
-        parts.append(f"{job}, {size}\n\n{table(HEAD, lines(record(job, batch)))}")
+        parts.append(f"{job}, {size}\n\n{table(HEAD, lines(record(job, batch), least))}")
     return "\n\n".join(parts)
 
 
 if __name__ == "__main__":
-    print(text())
+    print(text(0.0 if "--all" in sys.argv else SHOWN))

@@ -57,7 +57,7 @@ EXPECTED = """
 from bench.gpu import H100, Gpu
 from bench.roofline import Launch, Recorded, Work, record
 (work,) = record("product", 4096).calls
-assert work.name == "dense" and work.operations == 2 * 4096**3 and work.bytes == 3 * 4 * 4096**2, work
+assert work.name == "dense" and work.operations == 2 * 4096**3 and work.bytes == 2 * 4 * 4096**2, "x meets itself and is read once"
 assert abs(work.seconds(H100) - 2 * 4096**3 / H100.flops) < 1e-9 and work.bound(H100) == "arithmetic"
 two_of_four = Gpu("small", 4, 1e9, 1e12, 1e9, launch=1e-6)
 half = Work("dense", "", (Launch("product.dense", 2, 4),), 1e9)
@@ -77,5 +77,8 @@ def test_expected_times_are_those_of_the_largest_bound():
 
 def test_the_bench_beside_pytorch_makes_a_row_of_each_job():
     """Without a GPU its rows cannot be timed; what is expected of them can be asked."""
-    done = run("-c", "from bench import cuda, roofline; assert {name for name, _, _ in cuda.ROWS} <= set(roofline.JOBS)")
+    done = run(
+        "-c",
+        "from bench import cuda, roofline; assert {name for name, _, _ in cuda.ROWS} <= set(roofline.JOBS)",
+    )
     assert done.returncode == 0, done.stderr
