@@ -49,7 +49,7 @@ FREE = {"asarray", "asnumpy", "capture"}
 """Kernels without work of their own."""
 NO_PADS = ((0, 0), (0, 0))
 LARGE = {
-    "matrices": [(1024, 1000, 1030), (4096, 33, 257), (130, 4100, 70)],
+    "matrices": [(1024, 1000, 1030), (4096, 33, 257), (130, 1500, 70)],
     "convolutions": [
         ((64, 28, 28, 1), (3, 3, 32), (1, 1), NO_PADS, (1, 1)),
         ((64, 13, 13, 32), (3, 3, 64), (1, 1), ((0, -1), (0, -1)), (1, 1)),
@@ -235,12 +235,13 @@ def _transformer(width: int, heads: int) -> tn.Sequential:
 def check_network(kernels: Any, name: str, kind: Kind, steps: int, report: Report) -> None:
     """A step's loss and gradients and the answers beside the reference; two trainings, to the same bits, in memory that stays flat."""
     found, expected = (_gradients(k, kind) for k in (kernels, reference))
+    largest = max(float(np.abs(right).max(initial=0)) for right in expected.values())
     for key, right in expected.items():
-        difference = float(np.abs(found[key] - right).max(initial=0))
-        if not difference <= GRADIENT_TOLERANCE * max(float(np.abs(right).max(initial=0)), 1e-6):
-            report.fail(
-                f"{name}, {key}", f"off by {difference:.3g} where the largest is {np.abs(right).max():.3g}"
-            )
+        difference, own = (float(np.abs(numbers).max(initial=0)) for numbers in (found[key] - right, right))
+        if not difference <= GRADIENT_TOLERANCE * max(
+            own, largest / 100
+        ):  # of some, as a bias before BatchNorm, only rounding is left
+            report.fail(f"{name}, {key}", f"off by {difference:.3g} where the largest is {own:.3g}")
     before = time.monotonic()
     (one, losses, flat), (other, _, _) = (_trained(kernels, kind, steps) for _ in range(2))
     seconds = (time.monotonic() - before) / (2 * steps)
