@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -65,19 +66,26 @@ def training_step(cell: str, units: int, rounds: int = 40) -> Row:
     return Row(job, milliseconds(ours), milliseconds(theirs), f"{faster(ours, theirs)} faster", goal)
 
 
-def writing(characters: int = 1000, units: int = 256) -> Row:
-    """Seconds for 1,000 characters, each drawn from what the ones before make probable."""
+def torch_writing(model: Any, characters: int, device: str = "cpu") -> Callable[[], None]:
+    """A closure that writes so many characters in a loop in PyTorch."""
     import torch
 
-    net, model = network("LSTM", units), torch_network("LSTM", units)
+    model.to(device)
 
-    def peer() -> None:
-        index, state = torch.zeros(1, 1, dtype=torch.long), None
+    def write() -> None:
+        index, state = torch.zeros(1, 1, dtype=torch.long, device=device), None
         with torch.no_grad():
             for _ in range(characters):
                 logits, state = model.advance(index, state)
                 index = torch.multinomial(torch.softmax(logits[:, -1] / 0.8, -1), 1)
+        index.tolist()
 
+    return write
+
+
+def writing(characters: int = 1000, units: int = 256) -> Row:
+    """Seconds for 1,000 characters, each drawn from what the ones before make probable."""
+    net, peer = network("LSTM", units), torch_writing(torch_network("LSTM", units), characters)
     ours, theirs = alternate([lambda: net.generate("h", characters, random_seed=0), peer], 15, blocks=3)
     job = f"writing {characters:,} characters, LSTM of {units} units, against a loop in PyTorch"
     result = f"{faster(ours, theirs)} faster, {1e6 * ours / characters:.0f} µs per character"
