@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import ModuleType
 from typing import ClassVar
 
@@ -69,7 +69,7 @@ class Augment(Augmentation):
     @property
     def moves(self) -> bool:
         """Whether pixels change their places."""
-        return replace(self, brightness=0, contrast=0, saturation=0, hue=0, erase=0, mix=0) != Augment()
+        return any((self.shift, self.rotate, self.scale, self.shear, self.elastic, self.flip, self.crop))
 
     @property
     def colours(self) -> bool:
@@ -80,6 +80,7 @@ class Augment(Augmentation):
         return augment(batch, self, kernels, rng)
 
 
+UNCHANGED = Augment()
 DIGITS = Augment(shift=0.05, rotate=10.0, scale=0.1, shear=7.0, elastic=0.025)
 """For handwritten characters: everything but mirroring, which would make other characters of them."""
 FASHION = Augment(shift=0.06, rotate=4.0, scale=0.08, flip=True)
@@ -112,7 +113,7 @@ def augment(
     Affine distortions and elastic fields as in Simard, Steinkraus & Platt, "Best practices for convolutional neural
     networks applied to visual document analysis", 2003.
     """
-    if settings == Augment():
+    if settings == UNCHANGED:
         return images
     if images.ndim == 3:
         return augment(images[..., None], settings, kernels, rng)[..., 0]
