@@ -60,6 +60,7 @@ class Digits(Recipe):
             usual["layers"] = nano(len(found.labels))
             settings = replace(choices, learning_rate=choices.learning_rate or NANO_LEARNING_RATE)
             made = pictures.plan("digits", settings, training, validation, **usual, about=about)
+            # its accuracy on so few pictures is luck from one epoch to the next, its loss is not
             made.settings["early_stopping"] = EarlyStopping("val_loss", patience=None)
             return made
         training, about = with_prints_and_scans(*training), "reads one handwritten or printed digit"

@@ -35,8 +35,9 @@ def test_only_some_words_are_replaced_and_by_each_other():
     chosen = np.isin(WORDS, (3, 6))
     assert (words[~chosen] == WORDS[~chosen]).all()
     assert set(words[chosen]) == {3, 6} and (words != WORDS)[chosen].mean() > 0.3
-    with pytest.raises(TinynetError, match="only"):
-        tn.WordAugment(1, only=(0.5,))
+    for wrong in ((0.5,), 3, "three", [3]):
+        with pytest.raises(TinynetError, match="only"):
+            tn.WordAugment(1, only=wrong)
 
 
 def test_a_batch_without_words_stays_as_it_is():

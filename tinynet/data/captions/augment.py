@@ -8,6 +8,7 @@ from types import ModuleType
 import numpy as np
 
 from ...checks import check_count, check_number
+from ...errors import TinynetError
 from ...settings import sealed
 from ..augmentation import Augmentation
 from .words import END
@@ -34,6 +35,8 @@ class WordAugment(Augmentation):
 
     def __post_init__(self) -> None:
         check_number("WordAugment", "replace", self.replace, most=1)
+        if not isinstance(self.only, tuple):
+            raise TinynetError(f"WordAugment: only must be a tuple of ids, not {self.only!r}")
         for word in self.only:
             check_count("WordAugment", "only", word)
 
