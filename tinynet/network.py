@@ -18,7 +18,7 @@ from .layers.base import Context, Layer, Shape, State, under
 from .layers.containers import Chain
 from .layers.fused import last_activation, without_activation
 from .layers.inputs import as_samples, check_finite_output, each, first_of, fits, is_bytes
-from .layers.sequence import RepeatVector
+from .layers.sequence import Cropping1D, RepeatVector
 
 BATCH_SIZE = 256
 FEW_SAMPLES = 16
@@ -273,7 +273,7 @@ class Network(Chain):
         opening, following = self.phases
         if state is None:
             y, end = opening.answer(x_t, keep_state=True)
-            y = y[:, 0] if following.check_streamable() else y
+            y = y[:, -1] if following.check_streamable() else y
         else:
             given = leaves(self.check_state(state, len(x_t)) or {})
             y, end = following.advance(x_t, rebuilt(following.state_like, iter(given)))
@@ -281,8 +281,9 @@ class Network(Chain):
 
     @functools.cached_property
     def phases(self) -> tuple[Network, Network]:
-        """A network that begins with a `Parallel` whose first branch makes the first time step, as two that share its layers: one
-        for that step, one for the steps after it. Raises TinynetError for any other network with several inputs.
+        """A network that begins with a `Parallel` whose first branch makes the first time steps, as two that share its layers: one
+        for these, one for the steps after them, which is without what crops the first ones. Raises TinynetError for any other
+        network with several inputs.
         """
         first, *others = self.layers
         if getattr(first, "merge", None) != "prepend" or first.zero_state(0):
@@ -291,9 +292,12 @@ class Network(Chain):
                 "the others; use predict"
             )
         opening, following = first.children().values()
+        one_step = len(opening.compute_output_shape(self.inputs[0])) == 1
+        begun = [opening, *([RepeatVector(1)] if one_step else []), *others]
+        later = [layer for layer in others if not (isinstance(layer, Cropping1D) and not layer.right)]
         return (
-            Network([opening, RepeatVector(1), *others], self.inputs[0], name=self.name),
-            Network([following, *others], self.inputs[1], name=self.name),
+            Network(begun, self.inputs[0], name=self.name),
+            Network([following, *later], self.inputs[1], name=self.name),
         )
 
     def check_streamable(self) -> bool:

@@ -328,18 +328,17 @@ def sequences(table=SEQUENCES):
             if mask is not None:
                 yield Case("keep_steps", f"{label}-{kind}", (x, mask))
                 yield Case("intersect_masks", f"{label}-{kind}", (mask, np.roll(mask, 1, axis=1)))
-                yield Case("prepend_step", f"{label}-{kind}", (mask,))
+                for count in (1, 3):
+                    yield Case("prepend_steps", f"{label}-{kind}-{count}", (mask, count))
                 for first, stride in ((0, 1), (0, 2), (1, 3)):
                     arguments = mask, first, stride, max(-(-(t - first) // stride), 0)
                     yield Case("every_step", f"{label}-{kind}-{first}-{stride}", arguments)
         yield Case("repeat_steps", label, (normal(n, units), t + 1))
         yield Case("sum_steps", label, (x,), (), 1e-5)
-        for each in (True, False):
-            yield Case(
-                "states_after", f"{label}-{'each' if each else 'last'}", (normal(n, t + 1, units), each)
-            )
-        yield Case("state_gradient", f"{label}-each", (x, t))
-        yield Case("state_gradient", f"{label}-last", (normal(n, units), t))
+        for left, right in ((0, 0), (1, 0), (t, 0), (2, 3)):
+            more = f"{label}-{left}-{right}", (normal(n, t + left + right, units), left, right)
+            yield Case("crop_steps", *more)
+            yield Case("crop_steps_gradient", more[0], (x, left, right))
         yield Case("sequence_dropout", label, (x, 0.4, 7))
         for mode in ("concat", "sum", "mul", "ave"):
             yield Case("merge", f"{label}-{mode}", (x, y, mode))

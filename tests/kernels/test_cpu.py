@@ -48,10 +48,10 @@ def test_reference(case):
     assert_close(results, outputs(reference, case, np.float64), case.tolerance)
 
 
-SAME_BITS = {"step_mask", "keep_steps", "reverse_steps", "repeat_steps", "sum_steps", "state_gradient"}
+SAME_BITS = {"step_mask", "keep_steps", "reverse_steps", "repeat_steps", "sum_steps", "crop_steps"}
 SAME_BITS |= {"sequence_dropout", "merge", "merge_gradient", "embedding", "sample", "argmax", "zeros"}
-SAME_BITS |= {"asarray", "asnumpy", "intersect_masks", "prepend_step", "drop_ids", "every_step"}
-SAME_BITS |= {"add_positions", "attention_cache"}
+SAME_BITS |= {"asarray", "asnumpy", "intersect_masks", "prepend_steps", "drop_ids", "every_step"}
+SAME_BITS |= {"add_positions", "attention_cache", "crop_steps_gradient"}
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.name in SAME_BITS], ids=ids)

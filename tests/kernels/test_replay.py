@@ -289,7 +289,7 @@ ALLOWED = {
     "weights": lambda x: cpu.merge(x, X, "mul"),
     "zeros": lambda x: cpu.merge(cpu.zeros(x.shape), x, "sum"),
     "masks of kernels": lambda x: cpu.keep_steps(
-        x, cpu.intersect_masks(cpu.step_mask(x, 0.0), cpu.prepend_step(SHORT))
+        x, cpu.intersect_masks(cpu.step_mask(x, 0.0), cpu.prepend_steps(SHORT, 1))
     ),
     "a mask that is always there": lambda x: cpu.keep_steps(x, KEPT),
     "room": lambda x: cpu.activation(x, "softmax")[:, 1:],
@@ -313,7 +313,7 @@ NUMBERS = {
 }
 NUMBERS |= {"sum_of_squares", "soft_cross_entropy", "argmax"}
 """Kernels that return a number, or whole ones."""
-MADE = {"asarray", "asnumpy", "zeros", "intersect_masks", "prepend_step", "every_step", "drop_ids"}
+MADE = {"asarray", "asnumpy", "zeros", "intersect_masks", "prepend_steps", "every_step", "drop_ids"}
 IN_PLACE = {"sgd", "rmsprop", "adam", "scale", "blend"}
 
 

@@ -116,6 +116,23 @@ def test_a_vector_becomes_the_first_time_step():
     )
 
 
+def test_a_sequence_becomes_the_first_time_steps():
+    def expected(x, **p):
+        first, rest = (x @ p[f"dense_{i}.kernel"] + p[f"dense_{i}.bias"] for i in (1, 2))
+        return np.concatenate([first, rest], axis=1)
+
+    layer = tn.Parallel([tn.Dense(3), tn.Dense(3)], "prepend")
+    check_layer(layer, (4, 2), expected=expected, output_shape=(8, 3))
+
+
+def test_steps_before_padded_ones_are_real():
+    layers = [tn.Parallel([tn.Reshape((2, 3)), tn.Embedding(4, 3, mask_zero=True)], "prepend"), tn.GRU(3)]
+    net = tn.Sequential(layers, ((6,), (None,)))
+    x, ids = np.ones((2, 6), np.float32), np.array([[1, 2, 0], [0, 0, 0]])
+    close(net.predict((x, ids))[:1], net.predict((x[:1], ids[:1, :2])), 1e-6)
+    close(net.predict((x, ids))[1:], net.predict((x[1:], ids[1:, :0])), 1e-6)
+
+
 def test_containers_stand_in_containers():
     inner = tn.Residual([tn.Parallel([tn.Dense(2), tn.Residual([tn.Dense(1)])]), tn.Dense(3)])
     check_layer(tn.Sequential([tn.TimeDistributed(inner), tn.LSTM(2)]), (3, 3), output_shape=(2,))
@@ -201,6 +218,7 @@ def test_errors_say_where_in_the_tree_a_layer_stands():
         ),
         (lambda: tn.Parallel([tn.Conv2D(2, 3), tn.Conv2D(1, 3)], "add"), "parallel_1 cannot add outputs"),
         (lambda: tn.Parallel([tn.Flatten(), tn.Flatten()], "prepend"), "parallel_1 cannot prepend outputs"),
+        (lambda: tn.Parallel([tn.Dense(2), tn.Dense(3)], "prepend"), "parallel_1 cannot prepend outputs"),
     ],
 )
 def test_shapes_that_do_not_fit_are_named(make, message):

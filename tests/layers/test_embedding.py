@@ -8,7 +8,7 @@ from helpers import check_layer
 import tinynet as tn
 from tinynet.errors import ShapeError, TinynetError
 from tinynet.kernels import reference
-from tinynet.layers import Context, Embedding, EmbeddingBag, Masking, RepeatVector
+from tinynet.layers import Context, Cropping1D, Dense, Embedding, EmbeddingBag, Masking, RepeatVector
 
 IDS = np.array([[1, 0, 2, 2], [4, 4, 4, 0]])
 
@@ -147,6 +147,29 @@ def test_repeat_vector_says_it_again():
     check_layer(RepeatVector(4), (3,), expected=lambda x: np.stack([x] * 4, axis=1), output_shape=(4, 3))
 
 
+@pytest.mark.parametrize("cropping, kept", [(1, (1, 4)), ((2, 0), (2, 5)), ((0, 3), (0, 2)), (0, (0, 5))])
+def test_cropping_leaves_out_the_first_and_the_last_steps(cropping, kept):
+    def expected(x):
+        return x[:, slice(*kept)]
+
+    check_layer(Cropping1D(cropping), (5, 3), expected=expected, output_shape=(kept[1] - kept[0], 3))
+
+
+def test_cropping_crops_the_mask():
+    mask = np.array([[True, False, True, True], [False, True, False, False]])
+    context = Context(reference, mask=mask)
+    found = Cropping1D((1, 2)).output_mask(np.zeros((2, 4, 3)), None, context)
+    assert np.array_equal(found, mask[:, 1:2])
+
+
+def test_an_input_that_is_too_short_to_be_cropped_is_refused_even_if_its_length_was_open():
+    assert Cropping1D((3, 0)).compute_output_shape((None, 2)) == (None, 2)
+    net = tn.Sequential([Cropping1D((3, 0)), Dense(2)], (None, 4))
+    assert net.predict(np.zeros((1, 4, 4))).shape == (1, 1, 2)
+    with pytest.raises(ShapeError, match=r"steps more than 3, but is given \(3, 4\)"):
+        net.predict(np.zeros((1, 3, 4)))
+
+
 @pytest.mark.parametrize(
     "make, pattern",
     [
@@ -161,6 +184,9 @@ def test_repeat_vector_says_it_again():
         (lambda: Masking(float("nan")), "^masking: mask_value must be a finite number"),
         (lambda: Masking(True), "^masking: mask_value must be a finite number"),
         (lambda: RepeatVector(0), "^repeat_vector: n must be a whole number of at least 1"),
+        (lambda: Cropping1D(-1), "^cropping1d: cropping must be a whole number of at least 0, not -1"),
+        (lambda: Cropping1D((1, 2, 3)), "^cropping1d: cropping must be one number or 2 numbers"),
+        (lambda: Cropping1D().compute_output_shape((2, 3)), "steps more than 2, but is given"),
         (
             lambda: Masking().compute_output_shape((3,)),
             r"^masking takes an input of shape \(steps, features\)",

@@ -50,6 +50,31 @@ def test_steps_after_the_first_input_are_those_of_the_whole_sequence(cell, keep_
         close(own, other, 1e-6)
 
 
+@pytest.mark.parametrize("cell", [None, tn.GRU])
+@pytest.mark.parametrize("n", [3, 40])
+def test_steps_after_a_first_input_of_several_steps_are_those_of_the_whole_sequence(cell, n):
+    """As in a network that reads the places of a picture and writes the first word after the last of them."""
+    places = tn.Sequential([tn.Conv2D(4, 3, activation="relu"), tn.Reshape((16, 4))])
+    layers = [
+        tn.Parallel([places, tn.Embedding(9, 4, mask_zero=True)], "prepend"),
+        tn.PositionEmbedding(25, "he_normal"),
+        tn.Residual([tn.MultiHeadAttention(2, 3, causal=True, window=25)]),
+        tn.Cropping1D((15, 0)),
+        *([cell(5, return_sequences=True)] if cell else []),
+        tn.Dense(9, activation="softmax"),
+    ]
+    net = tn.Sequential(layers, ((6, 6, 1), (None,)))
+    pictures, words = inputs(n)
+    whole = net.predict((pictures, words))
+    assert whole.shape == (n, 6, 9)
+    y, state = net.step(pictures)
+    outputs = [y]
+    for t in range(words.shape[1]):
+        y, state = net.step(words[:, t], state)
+        outputs.append(y)
+    close(np.stack(outputs, axis=1), whole, 1e-5)
+
+
 def test_steps_follow_weights_that_change():
     net = network()
     pictures, words = inputs()

@@ -207,20 +207,20 @@ def sum_steps(x):
     return np.array([[sum(float(v) for v in column) for column in sequence.T] for sequence in x])
 
 
-def states_after(h, each):
-    n, times, units = h.shape
-    y = np.zeros((n, times - 1, units) if each else (n, units))
-    for place in np.ndindex(*y.shape):
-        y[place] = float(h[(place[0], place[1] + 1, place[2]) if each else (place[0], times - 1, place[1])])
+def crop_steps(x, left, right):
+    n, steps, d = x.shape
+    y = np.zeros((n, steps - left - right, d))
+    for i, t, j in np.ndindex(*y.shape):
+        y[i, t, j] = float(x[i, left + t, j])
     return y
 
 
-def state_gradient(dy, steps):
-    dh = np.zeros((len(dy), steps + 1, dy.shape[-1]))
-    for place in np.ndindex(*dy.shape):
-        at = (place[0], place[1] + 1, place[2]) if dy.ndim == 3 else (place[0], steps, place[1])
-        dh[at] = float(dy[place])
-    return dh
+def crop_steps_gradient(dy, left, right):
+    n, steps, d = dy.shape
+    dx = np.zeros((n, left + steps + right, d))
+    for i, t, j in np.ndindex(*dy.shape):
+        dx[i, left + t, j] = float(dy[i, t, j])
+    return dx
 
 
 def merge(a, b, mode):
@@ -280,8 +280,8 @@ def intersect_masks(a, b):
     return np.array([[bool(p and q) for p, q in zip(*rows, strict=True)] for rows in zip(a, b, strict=True)])
 
 
-def prepend_step(mask):
-    return np.array([[True, *row] for row in mask.tolist()])
+def prepend_steps(mask, count):
+    return np.array([[True] * count + row for row in mask.tolist()])
 
 
 def real_values(x, mask, i, j):

@@ -80,6 +80,7 @@ def every_layer():
     yield (
         [
             tn.PositionEmbedding(4, "zeros"),
+            tn.Cropping1D((1, 0)),
             tn.MultiHeadAttention(2, 3, True, 5, True, False, "he_normal"),
             tn.LayerNorm(0.1),
         ],

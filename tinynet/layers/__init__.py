@@ -26,7 +26,7 @@ from .pooling import (
 )
 from .recurrent import GRU, LSTM, RNN
 from .regularisation import Dropout
-from .sequence import Masking, RepeatVector
+from .sequence import Cropping1D, Masking, RepeatVector
 from .shape import Flatten, Reshape
 from .wrappers import Bidirectional, TimeDistributed
 
@@ -41,6 +41,7 @@ LAYERS = {
         Chain,
         Conv1D,
         Conv2D,
+        Cropping1D,
         Dense,
         DepthwiseConv2D,
         Dropout,

@@ -298,9 +298,9 @@ class Residual(Container):
 class Parallel(Container):
     """y = merge(f₁(x), f₂(x), …): layers in parallel, which read the same input; as a network's first layer, each reads its own.
 
-    merge: "concat" along the last axis, "add", "mul", or "prepend", which puts the first before the second as a time step. Shapes:
-    the branches' outputs have equal shapes, except for the concatenated axis. Raises TinynetError for anything but layers and for
-    an unknown merge, ShapeError if the outputs do not fit each other.
+    merge: "concat" along the last axis, "add", "mul", or "prepend", which puts the first before the second as a time step, or as
+    several if it is a sequence itself. Shapes: the branches' outputs have equal shapes, except for the axis that grows. Raises
+    TinynetError for anything but layers and for an unknown merge, ShapeError if the outputs do not fit each other.
     """
 
     layers: Sequence[Layer]
@@ -346,7 +346,7 @@ class Parallel(Container):
 
     def _merged_shape(self, a: Shape, b: Shape) -> Shape:
         if self.merge == "prepend":
-            fits, merged = len(b) == 2 and a == b[1:], (b[0] and b[0] + 1, *b[1:])
+            fits, merged = self._prepended(a, b)
         elif self.merge == "concat":
             fits = len(a) == len(b) > 0 and a[:-1] == b[:-1] and None not in (a[-1], b[-1])
             merged = (*a[:-1], a[-1] + b[-1]) if fits else a
@@ -357,6 +357,13 @@ class Parallel(Container):
                 f"{self.kind} cannot {self.merge} outputs of the shapes {show_shape(a)} and {show_shape(b)}"
             )
         return merged
+
+    @staticmethod
+    def _prepended(a: Shape, b: Shape) -> tuple[bool, Shape]:
+        """Whether a, one step or several, can stand before the steps of b; and the shape of both."""
+        steps = a[0] if len(a) == 2 else 1
+        fits = len(b) == 2 and a[-1:] == b[1:] and len(a) <= 2 and steps is not None
+        return fits, (b[0] and steps and b[0] + steps, *b[1:])
 
     def inside(self, input_shape: Shape) -> list[tuple[str, Layer, Shape]]:
         branches = zip(self._children.items(), self.inputs(input_shape), strict=True)
@@ -386,8 +393,10 @@ class Parallel(Container):
 
     def _merge(self, a: np.ndarray, b: np.ndarray, context: Context) -> np.ndarray:
         if self.merge == "prepend":
-            concatenated = context.kernels.merge(a, b.reshape(len(b), b.shape[1] * b.shape[2]), "concat")
-            return concatenated.reshape(len(b), b.shape[1] + 1, b.shape[2])
+            n, features = len(b), b.shape[-1]
+            sizes = a.size // (n or 1), b.size // (n or 1)
+            rows = (array.reshape(n, size) for array, size in zip((a, b), sizes, strict=True))
+            return context.kernels.merge(*rows, "concat").reshape(n, sum(sizes) // features, features)
         return context.kernels.merge(a, b, "sum" if self.merge == "add" else self.merge)
 
     def _merge_gradient(
@@ -396,7 +405,7 @@ class Parallel(Container):
         if self.merge == "prepend":
             rows = (array.reshape(len(b), array.size // (len(b) or 1)) for array in (dy, a, b))
             da, db = context.kernels.merge_gradient(*rows, "concat")
-            return da, db.reshape(b.shape)
+            return da.reshape(a.shape), db.reshape(b.shape)
         return context.kernels.merge_gradient(dy, a, b, "sum" if self.merge == "add" else self.merge)
 
     def backward(self, dy: np.ndarray, saved: Any, context: Context) -> tuple[Any, Gradients]:
@@ -421,11 +430,13 @@ class Parallel(Container):
         return dx, gradients
 
     def output_mask(self, x: Any, saved: Any, context: Context) -> np.ndarray | None:
-        """Steps are real that are real in every branch; a prepended one always is."""
-        masks = [mask for *_, mask in saved[1]]
+        """Steps are real that are real in every branch; those that are prepended always are."""
+        _, kept, outputs, _ = saved
+        masks = [mask for *_, mask in kept]
         if self.merge == "prepend":
-            mask = masks[1]
-            return None if mask is None else context.kernels.prepend_step(mask)
+            mask, first = masks[1], outputs[0]
+            count = first.shape[1] if len(first.shape) == 3 else 1
+            return None if mask is None else context.kernels.prepend_steps(mask, count)
         found = [mask for mask in masks if mask is not None]
         return None if len(found) < len(masks) else functools.reduce(context.kernels.intersect_masks, found)
 

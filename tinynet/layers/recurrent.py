@@ -100,7 +100,10 @@ class Recurrent(Layer):
             context.kernels.zeros((len(z), self.units), z.dtype) for _ in range(self.state_count)
         )
         scanned = self.scan(z, state, context)
-        return context.kernels.states_after(scanned[0], self.return_sequences), scanned
+        if self.return_sequences:
+            return context.kernels.crop_steps(scanned[0], 1, 0), scanned
+        last = context.kernels.crop_steps(scanned[0], z.shape[1], 0)
+        return last.reshape(len(z), self.units), scanned
 
     def final_state(self, saved: Any) -> tuple[np.ndarray, ...]:
         _, scanned = saved
@@ -123,9 +126,10 @@ class Recurrent(Layer):
         self, dy: np.ndarray, scanned: tuple[np.ndarray, ...], context: Context
     ) -> tuple[np.ndarray, Gradients]:
         """The gradient at z and those of the recurrent parameters, from the gradient at the output."""
-        return self.scan_gradient(
-            context.kernels.state_gradient(dy, scanned[0].shape[1] - 1), scanned, context
-        )
+        steps, each = scanned[0].shape[1] - 1, self.return_sequences
+        dy = dy.reshape(len(dy), steps if each else 1, self.units)
+        dh = context.kernels.crop_steps_gradient(dy, 1 if each else steps, 0)
+        return self.scan_gradient(dh, scanned, context)
 
     def _drop(self, x: np.ndarray, context: Context) -> np.ndarray:
         if not (context.training and self.dropout):

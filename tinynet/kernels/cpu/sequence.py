@@ -57,20 +57,22 @@ def intersect_masks(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 @jit
-def _prepend_step(task, mask, longer, steps, rows):
-    for row in range(task * rows, min(longer.size // (steps + 1), (task + 1) * rows)):
-        longer[row * (steps + 1)] = True
+def _prepend_steps(task, mask, longer, steps, count, rows):
+    length = count + steps
+    for row in range(task * rows, min(longer.size // length, (task + 1) * rows)):
+        for t in range(count):
+            longer[row * length + t] = True
         for t in range(steps):
-            longer[row * (steps + 1) + 1 + t] = mask[row * steps + t] != 0
+            longer[row * length + count + t] = mask[row * steps + t] != 0
 
 
 @as_defined
-def prepend_step(mask: np.ndarray) -> np.ndarray:
+def prepend_steps(mask: np.ndarray, count: int) -> np.ndarray:
     n, steps = mask.shape
-    longer = memory.empty((n, steps + 1), bool)
+    longer = memory.empty((n, count + steps), bool)
     if longer.size:
-        tasks, rows = row_tasks(n, steps + 1)
-        _prepend_step(tasks, longer.size, flags(mask), longer.reshape(-1), steps, rows)
+        tasks, rows = row_tasks(n, count + steps)
+        _prepend_steps(tasks, longer.size, flags(mask), longer.reshape(-1), steps, count, rows)
     return longer
 
 
@@ -176,42 +178,43 @@ def sum_steps(x: np.ndarray) -> np.ndarray:
 
 
 @jit
-def _states_after(task, h, y, given, steps, units, rows):
-    for row in range(task * rows, min(h.size // ((steps + 1) * units), (task + 1) * rows)):
-        copy(h, ((row + 1) * (steps + 1) - given) * units, y, row * given * units, given * units)
+def _crop_steps(task, x, y, left, right, given, rows):
+    """All sizes in numbers, not steps."""
+    for row in range(task * rows, min(y.size // given, (task + 1) * rows)):
+        copy(x, row * (left + given + right) + left, y, row * given, given)
 
 
 @as_defined
-def states_after(h: np.ndarray, each: bool) -> np.ndarray:
-    n, steps, units = len(h), h.shape[1] - 1, h.shape[2]
-    states = h[:, 1:] if each else h[:, -1]
-    if states.flags.c_contiguous:
-        return states
-    y = memory.empty(states.shape)
-    given = steps if each else 1
-    tasks, rows = row_tasks(n, given * units)
-    _states_after(tasks, y.size, flat(h), y.reshape(-1), given, steps, units, rows)
+def crop_steps(x: np.ndarray, left: int, right: int) -> np.ndarray:
+    n, steps, d = x.shape
+    cropped = x[:, left : steps - right]
+    if cropped.flags.c_contiguous:
+        return cropped
+    y = memory.empty(cropped.shape)
+    if y.size:
+        tasks, rows = row_tasks(n, y.size // n)
+        _crop_steps(tasks, y.size, flat(x), y.reshape(-1), left * d, right * d, y.size // n, rows)
     return y
 
 
 @jit
-def _state_gradient(task, dy, dh, given, steps, units, rows):
-    """The last `given` states of each sequence get dy, those before them nothing."""
-    for row in range(task * rows, min(dh.size // ((steps + 1) * units), (task + 1) * rows)):
-        first, stop = row * (steps + 1) * units, (row + 1) * (steps + 1) * units
-        clear(dh, first, stop - given * units)
-        copy(dy, row * given * units, dh, stop - given * units, given * units)
+def _crop_steps_gradient(task, dy, dx, left, right, given, rows):
+    length = left + given + right
+    for row in range(task * rows, min(dx.size // length, (task + 1) * rows)):
+        first, stop = row * length, (row + 1) * length
+        clear(dx, first, first + left)
+        copy(dy, row * given, dx, first + left, given)
+        clear(dx, stop - right, stop)
 
 
 @as_defined
-def state_gradient(dy: np.ndarray, steps: int) -> np.ndarray:
-    n, units = len(dy), dy.shape[-1]
-    dh = memory.empty((n, steps + 1, units))
-    if dh.size:
-        tasks, rows = row_tasks(n, (steps + 1) * units)
-        given = steps if dy.ndim == 3 else 1
-        _state_gradient(tasks, dh.size, flat(dy), dh.reshape(-1), given, steps, units, rows)
-    return dh
+def crop_steps_gradient(dy: np.ndarray, left: int, right: int) -> np.ndarray:
+    n, given, d = dy.shape
+    dx = memory.empty((n, left + given + right, d))
+    if dx.size:
+        tasks, rows = row_tasks(n, dx.size // n)
+        _crop_steps_gradient(tasks, dx.size, flat(dy), dx.reshape(-1), left * d, right * d, given * d, rows)
+    return dx
 
 
 @jit

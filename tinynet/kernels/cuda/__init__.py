@@ -49,16 +49,16 @@ from .recurrent import state_kernel_gradient
 from .rnn import rnn, rnn_gradient
 from .sampling import argmax, sample
 from .sequence import (
+    crop_steps,
+    crop_steps_gradient,
     every_step,
     intersect_masks,
     keep_steps,
     merge,
     merge_gradient,
-    prepend_step,
+    prepend_steps,
     repeat_steps,
     reverse_steps,
-    state_gradient,
-    states_after,
     step_mask,
     sum_steps,
 )

@@ -38,12 +38,12 @@ def intersect_masks(a: Any, b: Any) -> DeviceArray:
 
 
 @as_defined
-def prepend_step(mask: Any) -> DeviceArray:
+def prepend_steps(mask: Any, count: int) -> DeviceArray:
     mask = take(mask, bool)
     n, t = mask.shape
-    longer = DeviceArray((n, t + 1), bool)
+    longer = DeviceArray((n, count + t), bool)
     if longer.size:
-        _prepend(blocks_for(longer.size), mask, longer, longer.size, t + 1)
+        _prepend(blocks_for(longer.size), mask, longer, longer.size, count, t)
     return longer
 
 
@@ -97,18 +97,19 @@ def sum_steps(x: Any) -> DeviceArray:
 
 
 @as_defined
-def states_after(h: Any, each: bool) -> DeviceArray:
-    return take(h)[:, 1:] if each else take(h)[:, -1]
+def crop_steps(x: Any, left: int, right: int) -> DeviceArray:
+    x = take(x)
+    return x[:, left : x.shape[1] - right]
 
 
 @as_defined
-def state_gradient(dy: Any, steps: int) -> DeviceArray:
+def crop_steps_gradient(dy: Any, left: int, right: int) -> DeviceArray:
     dy = take(dy)
-    n, units, each = dy.shape[0], dy.shape[-1], int(dy.ndim == 3)
-    dh = empty((n, steps + 1, units))
-    if dh.size:
-        _state_gradient(blocks_for(dh.size), dy, dh, dh.size, steps, units, each)
-    return dh
+    n, given, d = dy.shape
+    dx = empty((n, left + given + right, d))
+    if dx.size:
+        _pad_steps(blocks_for(dx.size), dy, dx, dx.size, left * d, right * d, given * d)
+    return dx
 
 
 @as_defined
@@ -170,12 +171,13 @@ def _both(a, b, both, size):
         i += cuda.gridsize(1)
 
 
-@kernel("u1[:], u1[:], i4, i4", threads=256)
-def _prepend(mask, longer, size, steps):
+@kernel("u1[:], u1[:], i4, i4, i4", threads=256)
+def _prepend(mask, longer, size, count, steps):
     i = cuda.grid(1)
     while i < size:
-        row = divide(i, steps)
-        longer[i] = mask[i - row - 1] if i > row * steps else 1
+        row = divide(i, count + steps)
+        step = i - row * (count + steps) - count
+        longer[i] = mask[row * steps + step] if step >= 0 else 1
         i += cuda.gridsize(1)
 
 
@@ -240,18 +242,13 @@ def _sum(x, y, size, steps, d):
 
 
 @kernel("f4[:], f4[:], i4, i4, i4, i4", threads=256)
-def _state_gradient(dy, dh, size, steps, units, each):
-    """dh of (n, steps + 1, units)."""
+def _pad_steps(dy, dx, size, left, right, given):
+    """All sizes in numbers, not steps."""
     i = cuda.grid(1)
     while i < size:
-        state = divide(i, units)
-        row = divide(state, steps + 1)
-        step = state - row * (steps + 1)
-        unit = i - state * units
-        if each:
-            dh[i] = dy[(row * steps + step - 1) * units + unit] if step else f4(0)
-        else:
-            dh[i] = dy[row * units + unit] if step == steps else f4(0)
+        row = divide(i, left + given + right)
+        place = i - row * (left + given + right) - left
+        dx[i] = dy[row * given + place] if 0 <= place < given else f4(0)
         i += cuda.gridsize(1)
 
 

@@ -17,9 +17,9 @@ def intersect_masks(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a & b
 
 
-def prepend_step(mask: np.ndarray) -> np.ndarray:
-    """The mask (n, t + 1) of sequences that begin with a real step more than those of a mask (n, t)."""
-    return np.concatenate([np.ones((len(mask), 1), bool), mask], axis=1)
+def prepend_steps(mask: np.ndarray, count: int) -> np.ndarray:
+    """The mask (n, count + t) of sequences that begin with so many real steps more than those of a mask (n, t)."""
+    return np.concatenate([np.ones((len(mask), count), bool), mask], axis=1)
 
 
 def every_step(mask: np.ndarray, first: int, stride: int, count: int) -> np.ndarray:
@@ -56,19 +56,14 @@ def sum_steps(x: np.ndarray) -> np.ndarray:
     return x.sum(axis=1)
 
 
-def states_after(h: np.ndarray, each: bool) -> np.ndarray:
-    """The states after each step (n, t, units), or after the last (n, units), of those at all times h (n, t + 1, units)."""
-    return h[:, 1:] if each else h[:, -1]
+def crop_steps(x: np.ndarray, left: int, right: int) -> np.ndarray:
+    """x (n, t, d) without its first `left` and its last `right` steps: (n, t - left - right, d)."""
+    return x[:, left : x.shape[1] - right]
 
 
-def state_gradient(dy: np.ndarray, steps: int) -> np.ndarray:
-    """The gradient at every state (n, steps + 1, units), from that at the states after each step, or (n, units) the last."""
-    dh = np.zeros((len(dy), steps + 1, dy.shape[-1]), dy.dtype)
-    if dy.ndim == 3:
-        dh[:, 1:] = dy
-    else:
-        dh[:, -1] = dy
-    return dh
+def crop_steps_gradient(dy: np.ndarray, left: int, right: int) -> np.ndarray:
+    """The gradient at what `crop_steps` cropped: zeros at those steps."""
+    return np.pad(dy, ((0, 0), (left, right), (0, 0)))
 
 
 def sequence_dropout(x: np.ndarray, rate: float, seed: int) -> np.ndarray:
