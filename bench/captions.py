@@ -20,13 +20,15 @@ from tinynet.data.captions import BEAMS
 from tinynet.data.captions.folder import Captioned
 from tinynet.data.datasets import load
 from tinynet.kernels import device
-from tinynet.recipes.captions import encoder
+from tinynet.recipes.captions import UNITS, encoder
 from tinynet.tasks.caption import Captions, score
 from tinynet.tasks.classes import percent
 
 from .measure import THREADS, table
 
 HEAD = ("way", "known pairs: sentences", "words", "new pairs: sentences", "words")
+VECTOR = 160
+"""Numbers from which the CNN tells a whole sentence."""
 BLOCK = 500
 """Scenes that are compared with the training set at once."""
 
@@ -48,7 +50,14 @@ def whole_sentences(training: Captioned, epochs: int) -> tuple[tn.Sequential, li
     index = {sentence: i for i, sentence in enumerate(sentences)}
     y = np.array([index[caption] for caption in training.captions])
     shape = training.x.shape[1:]
-    layers = [*encoder(shape), tn.Activation("relu"), tn.Dense(len(sentences), activation="softmax")]
+    layers = [
+        *encoder(shape, UNITS),
+        tn.Flatten(),
+        tn.Dense(VECTOR),
+        tn.BatchNorm(0.9),
+        tn.Activation("relu"),
+    ]
+    layers.append(tn.Dense(len(sentences), activation="softmax"))
     model = tn.Sequential(layers, shape)
     optimizer = tn.AdamW(tn.OneCycle(3e-3), clip_norm=1.0)
     model.fit(training.x, y, epochs=epochs, batch_size=64, optimizer=optimizer, verbose=False)

@@ -32,7 +32,8 @@ def test_the_users_choices_win(folder):
     made = recipes.plan(
         str(folder), Choices(arch="cnn-lstm", units=7, epochs=3, batch_size=5, learning_rate=0.1)
     )
-    assert isinstance(made.model.layers[1], tn.LSTM) and made.model.layers[1].units == 7
+    (cell,) = [layer for _, layer in made.model.walk() if isinstance(layer, tn.LSTM)]
+    assert cell.units == 7
     assert made.settings["epochs"] == 3 and made.settings["batch_size"] == 5
 
 

@@ -361,9 +361,10 @@ class Parallel(Container):
     @staticmethod
     def _prepended(a: Shape, b: Shape) -> tuple[bool, Shape]:
         """Whether a, one step or several, can stand before the steps of b; and the shape of both."""
-        steps = a[0] if len(a) == 2 else 1
-        fits = len(b) == 2 and a[-1:] == b[1:] and len(a) <= 2 and steps is not None
-        return fits, (b[0] and steps and b[0] + steps, *b[1:])
+        steps, *features = a if len(a) == 2 else (1, *a)
+        if steps is None or len(b) != 2 or tuple(features) != b[1:]:
+            return False, a
+        return True, (None if b[0] is None else steps + b[0], *b[1:])
 
     def inside(self, input_shape: Shape) -> list[tuple[str, Layer, Shape]]:
         branches = zip(self._children.items(), self.inputs(input_shape), strict=True)

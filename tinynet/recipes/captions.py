@@ -1,8 +1,10 @@
 """Pictures with a sentence each: `tinynet train FOLDER` of pictures and `captions.tsv`, then `tinynet caption`.
 
-A CNN makes one vector of the picture. It is the first step of a recurrent network, whose later steps read the words that were
-written before; each step says how probable each word is to come next (Vinyals, Toshev, Bengio & Erhan 2015). In training the words
-before are those of the caption, whatever the network would have written (teacher forcing).
+A CNN makes a map of the picture, whose places are the first steps of a sequence; the words that were written before are the steps
+after them. Attention lets each step look at all before it, so that a word is named by what the network sees at one place, whatever
+is elsewhere (Xu et al., "Show, attend and tell", 2015; Vaswani et al. 2017); a recurrent layer then goes from word to word, and each
+of its steps says how probable each word is to come next (Vinyals, Toshev, Bengio & Erhan 2015). In training the words before are
+those of the caption, whatever the network would have written (teacher forcing).
 """
 
 from __future__ import annotations
@@ -19,12 +21,25 @@ import numpy as np
 from ..data.captions.augment import WordAugment
 from ..data.captions.folder import Captioned, holds_captions, read_captioned
 from ..data.captions.scenes import KINDS
-from ..data.captions.words import END, Vocabulary
+from ..data.captions.words import END, LONGEST, Vocabulary
 from ..data.datasets import load
 from ..data.pictures.samples import PictureReader
 from ..errors import DataError
-from ..layers import BatchNorm, Conv2D, Dense, Dropout, Embedding, Flatten, MaxPool2D, Parallel
-from ..layers.base import Layer
+from ..layers import (
+    BatchNorm,
+    Conv2D,
+    Cropping1D,
+    Dense,
+    Embedding,
+    Layer,
+    LayerNorm,
+    MaxPool2D,
+    MultiHeadAttention,
+    Parallel,
+    PositionEmbedding,
+    Reshape,
+    Residual,
+)
 from ..sequential import Sequential
 from ..tasks.base import CAPTION
 from ..tasks.caption import Captions, score
@@ -36,11 +51,12 @@ from .scores import EXACT_MATCH, Measure, Score, fraction
 
 VALIDATION = 0.15
 """Fraction of the pictures of a folder that are held out."""
-FILTERS, MOST_FILTERS, SMALLEST_MAP = 16, 96, 5
-"""Filters of the first convolution, twice as many in each next one, up to so many; maps are halved until they are that small."""
-FEATURES, UNITS = 160, 192
-DROPOUT, MOMENTUM = 0.1, 0.9
-SMOOTHING, WEIGHT_DECAY = 0.3, 0.3
+FILTERS, MOST_FILTERS, LARGEST_MAP = 16, 96, 8
+"""Filters of the first convolution, twice as many in each next one, up to so many; maps are halved until their sides are at most that."""
+UNITS, HEADS = 128, 4
+"""Numbers of a place, of a word and of the recurrent state, and how many kinds of things each step looks for at once."""
+MOMENTUM = 0.9
+SMOOTHING, WEIGHT_DECAY = 0.2, 0.3
 """Both keep the network from ruling out what it has never seen together: with smoothed labels no word is taken to be impossible."""
 AVERAGE = 200
 """Steps of training over which weights are averaged at most: what training leaves open differs from step to step."""
@@ -84,15 +100,19 @@ class CaptionsRecipe(Recipe):
         return made
 
 
-def encoder(input_shape: tuple[int, ...]) -> list[Layer]:
-    """Convolution and pooling until the map is small, then one vector."""
+def encoder(input_shape: tuple[int, ...], units: int) -> list[Layer]:
+    """Convolution and pooling until the map is small, then its places, row by row, as steps of so many units."""
     layers: list[Layer] = []
-    filters, side = FILTERS, min(input_shape[:2])
-    while side >= SMALLEST_MAP or not layers:
-        layers += [Conv2D(filters, 3, activation="relu", padding="same"), MaxPool2D(2, padding="same")]
-        layers.append(BatchNorm(MOMENTUM))
+    filters, side = FILTERS, max(input_shape[:2])
+    while side > LARGEST_MAP:
+        layers += [convolution(filters), MaxPool2D(2, padding="same"), BatchNorm(MOMENTUM)]
         filters, side = min(2 * filters, MOST_FILTERS), -(-side // 2)
-    return [*layers, Flatten(), Dropout(DROPOUT), Dense(FEATURES), BatchNorm(MOMENTUM)]
+    return [*layers, convolution(units), BatchNorm(MOMENTUM), Reshape((-1, units))]
+
+
+def convolution(filters: int) -> Layer:
+    """What keeps the size of the map."""
+    return Conv2D(filters, 3, activation="relu", padding="same")
 
 
 def network(
@@ -102,14 +122,33 @@ def network(
     units: int | None = None,
     **identity: Any,
 ) -> Sequential:
-    """The encoder and the words before, one after the other, through a recurrent layer: (picture, words) → the next words."""
-    words = Embedding(len(vocabulary.words), FEATURES, mask_zero=True)
+    """Places and words, one after the other, through attention and a recurrent layer: (picture, words) → the next words.
+
+    What each layer makes is added to what was there, so that a word is read off the place that attention found. The steps of the
+    places but the last are cropped before the recurrent layer, whose first step writes the first word.
+    """
+    units = units or UNITS
+    places = Sequential(encoder(input_shape, units))
+    count, _ = places.compute_output_shape(input_shape)
+    cell = RECURRENT[arch.partition("-")[2]](units, return_sequences=True)
     layers = [
-        Parallel([Sequential(encoder(input_shape)), words], "prepend"),
-        RECURRENT[arch.partition("-")[2]](units or UNITS, return_sequences=True),
+        Parallel([places, Embedding(len(vocabulary.words), units, mask_zero=True)], "prepend"),
+        PositionEmbedding(count + LONGEST),
+        look(count, units),
+        Residual([LayerNorm(), Dense(2 * units, "relu"), Dense(units)]),
+        look(count, units),
+        Cropping1D((count - 1, 0)),
+        Residual([LayerNorm(), cell]),
+        LayerNorm(),
         Dense(len(vocabulary.words), activation="softmax"),
     ]
     return Sequential(layers, (input_shape, (None,)), vocabulary=list(vocabulary.words), **identity)
+
+
+def look(places: int, units: int) -> Layer:
+    """Attention of each step to all before it, added to what it knows."""
+    attention = MultiHeadAttention(HEADS, -(-units // HEADS), causal=True, window=places + LONGEST)
+    return Residual([LayerNorm(), attention])
 
 
 def plan(
