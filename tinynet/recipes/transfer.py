@@ -42,9 +42,9 @@ class Base:
     def architecture(self) -> str:
         """What its layers are, as the table of architectures calls that: cnn-gru."""
         kinds = {layer.kind for _, layer in self.model.walk()}
-        if "multi_head_attention" in kinds:
-            return "transformer"
         cells = [cell for cell in ("rnn", "lstm", "gru") if cell in kinds]
+        if "multi_head_attention" in kinds and not cells:
+            return "transformer"
         if not any("conv" in kind for kind in kinds):
             return "-".join(cells)
         blocks = {  # the first that occurs names it
