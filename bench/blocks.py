@@ -1,4 +1,4 @@
-"""How fast are residual, Inception and mobile networks: a training step beside PyTorch, inference beside ONNX Runtime?
+"""How fast are VGG, residual, Inception and mobile networks: a training step beside PyTorch, inference beside ONNX Runtime?
 
 The networks of recipes/blocks.py, for pictures of clothes (28×28×1) and of flowers (64×64×3). The peers have the same layers and weights,
 and their outputs must agree. PyTorch trains on pictures in its faster memory format, channels
@@ -69,7 +69,8 @@ def torch_of(layer: Any, in_shape: tuple[int, ...]) -> Any:
         made = nn.Linear(in_shape[-1], layer.units)
         _set(made, {"weight": layer.parameters["kernel"].T, "bias": layer.parameters["bias"]})
         return made
-    return _branches([nn.Identity()], torch_mean) if isinstance(layer, tn.GlobalAveragePool2D) else nn.ReLU()
+    merges = {tn.GlobalAveragePool2D: torch_mean, tn.Flatten: torch_flatten}
+    return _branches([nn.Identity()], merges[type(layer)]) if type(layer) in merges else nn.ReLU()
 
 
 def _set(module: Any, arrays: dict[str, np.ndarray]) -> None:
@@ -94,6 +95,11 @@ def torch_concatenate(outputs: list[Any]) -> Any:
 def torch_mean(outputs: list[Any]) -> Any:
     """Over the whole map."""
     return outputs[0].mean(dim=(2, 3))
+
+
+def torch_flatten(outputs: list[Any]) -> Any:
+    """As a vector in our order, channels last."""
+    return outputs[0].permute(0, 2, 3, 1).flatten(1)
 
 
 def _branches(modules: list[Any], merge: Callable[[list[Any]], Any]) -> Any:
@@ -128,6 +134,8 @@ def _pooling(layer: Any, in_shape: tuple[int, ...]) -> Any:
     """Max-pooling behind a ReLU, where zeros never win; "same" pads an even size more behind than ahead."""
     from torch import nn
 
+    if layer.padding == "valid":
+        return nn.MaxPool2d(layer.pool_size, layer.strides)
     if layer.strides == (1, 1) or in_shape[0] % 2:
         return nn.MaxPool2d(layer.pool_size, layer.strides, tuple(window // 2 for window in layer.pool_size))
     return nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.MaxPool2d(layer.pool_size, layer.strides))

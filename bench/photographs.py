@@ -20,7 +20,7 @@ from tests.photographs import KINDS, render
 from tinynet.data.datasets import load_digits
 from tinynet.data.pictures.mnist import Dataset
 
-PICTURES = 100
+PICTURES = 300
 STEP = 37
 """Every 37th digit of the test set, from another one for each kind."""
 

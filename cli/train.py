@@ -57,7 +57,7 @@ def _history_file(context: click.Context, option: click.Parameter, path: Path | 
     type=Choice(("auto", *ARCHITECTURES), case_sensitive=False),
     default="auto",
     show_default=True,
-    help="Kind of network. Pictures: resnet, cnn, inception or mobilenet; for digits also nano, which is tiny, and lstm, gru or rnn, "
+    help="Kind of network. Pictures: resnet, cnn, vgg, inception or mobilenet; for digits also nano, which is tiny, and lstm, gru or rnn, "
     "which read row by row. "
     "Text: lstm, gru, rnn or transformer. "
     "Labelled texts: gru, lstm, cnn-gru or cnn-lstm. Sounds and clips: cnn-gru or cnn-lstm. Captions: cnn-gru or cnn-lstm. "

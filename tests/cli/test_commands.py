@@ -345,7 +345,7 @@ def test_train_and_evaluate_say_what_is_wrong_with_the_data(tmp_path, folder):
     fails(run("train", tmp_path), "no folders")
     fails(
         run("train", folder, "--arch", "lstm", "--output", tmp_path / "m.npz"),
-        "--arch lstm does not fit this data; choose auto or resnet or cnn or inception or mobilenet, since pictures are grids",
+        "--arch lstm does not fit this data; choose auto or resnet or cnn or vgg or inception or mobilenet, since pictures are grids",
     )
     fails(run("evaluate", "digits", folder), "across")
     fails(run("train", "digits", TINYNET_DATA=str(tmp_path)), "mnist.npz")

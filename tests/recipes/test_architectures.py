@@ -71,7 +71,7 @@ def test_settings_that_a_recipe_does_not_take_are_refused_before_data_is_read(au
         recipes.plan(str(tmp_path), Choices(units=3))
 
 
-@pytest.mark.parametrize("arch", ["resnet", "cnn", "inception", "mobilenet"])
+@pytest.mark.parametrize("arch", ["resnet", "cnn", "vgg", "inception", "mobilenet"])
 def test_pictures_of_clothes_have_networks_of_at_most_a_quarter_of_a_million_parameters(arch, monkeypatch):
     pictures, classes = np.zeros((5010, 28, 28, 1), np.uint8), np.zeros(5010, np.uint8)
     clothes = Dataset("fashion", pictures, classes, pictures, classes, [*"abcdefghij"])

@@ -8,7 +8,12 @@ import pytest
 import tinynet as tn
 from tinynet.recipes import blocks
 
-NETWORKS = {"residual": blocks.residual, "inception": blocks.inception, "mobile": blocks.mobile}
+NETWORKS = {
+    "vgg": blocks.vgg,
+    "residual": blocks.residual,
+    "inception": blocks.inception,
+    "mobile": blocks.mobile,
+}
 each_network = pytest.mark.parametrize("make", NETWORKS.values(), ids=NETWORKS.keys())
 
 
@@ -23,6 +28,13 @@ def test_a_network_takes_pictures_of_any_size_and_gives_probabilities(make, inpu
 @pytest.mark.parametrize("side, stages", [(5, 1), (13, 1), (14, 2), (28, 3), (32, 3), (64, 4), (128, 5)])
 def test_maps_are_halved_until_they_are_small(side, stages):
     assert blocks.count_stages((side, side + 7, 1)) == stages
+
+
+def test_a_vgg_network_doubles_its_channels_from_stage_to_stage():
+    net = tn.Sequential(blocks.vgg((28, 28, 1), 10), (28, 28, 1))
+    shapes = [(layer.filters, layer.kernel_size) for layer in net.layers if layer.kind == "conv2d"]
+    assert shapes == [(filters, (3, 3)) for filters in (24, 24, 48, 48, 96, 96)]
+    assert net.parameter_count() == 208_642 and "dropout" not in {layer.kind for layer in net.layers}
 
 
 def test_a_residual_network_has_the_layers_of_the_paper():

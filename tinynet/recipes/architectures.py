@@ -32,6 +32,7 @@ ARCHITECTURES = {
     "mlp": Architecture("a plain network", DEEP_OPTIONS),
     "cnn-gru": Architecture("a CNN, then a GRU", RECURRENT_OPTIONS),
     "cnn-lstm": Architecture("a CNN, then an LSTM", RECURRENT_OPTIONS),
+    "vgg": Architecture("a VGG network", DEEP_OPTIONS),
     "resnet": Architecture("a residual network", DEEP_OPTIONS),
     "inception": Architecture("an Inception network", DEEP_OPTIONS),
     "mobilenet": Architecture("a MobileNet", DEEP_OPTIONS),
@@ -44,11 +45,11 @@ RULES = {
         "behind a CNN that takes neighbours together",
     ),
     "grid": Rule(
-        ("resnet", "cnn", "inception", "mobilenet"),
+        ("resnet", "cnn", "vgg", "inception", "mobilenet"),
         "pictures are grids: neighbouring pixels belong together, wherever they are, which is what a CNN assumes, be it residual or plain",
     ),
     "small grid": Rule(
-        ("cnn", "resnet", "inception", "mobilenet", "nano", "lstm", "gru", "rnn"),
+        ("cnn", "vgg", "resnet", "inception", "mobilenet", "nano", "lstm", "gru", "rnn"),
         "pictures are grids, which a CNN reads best; small ones can also be read row by row",
     ),
     "rows": Rule(

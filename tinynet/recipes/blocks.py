@@ -1,7 +1,7 @@
 """Networks for pictures out of the blocks of the literature: each function returns the layers of a classifier.
 
-All begin with a convolution and end with the mean over the last map and a softmax. Between them lie stages of blocks: from one stage to
-the next the map is halved and its channels are doubled, so that every stage takes about the same time. A convolution is
+All begin with a convolution and end with a softmax, most of them over the mean of the last map. Between them lie stages of blocks: from
+one stage to the next the map is halved and its channels are doubled, so that every stage takes about the same time. A convolution is
 followed by batch normalisation, which makes its bias superfluous, and a ReLU.
 """
 
@@ -16,6 +16,7 @@ from ..layers import (
     Dense,
     DepthwiseConv2D,
     Dropout,
+    Flatten,
     GlobalAveragePool2D,
     Layer,
     MaxPool2D,
@@ -29,6 +30,29 @@ LEAST_CHANNELS = 5
 """Of an Inception module."""
 MOMENTUM = 0.9
 """Of batch normalisation's moving averages: a training of a few hundred steps must be able to fill them."""
+
+
+def vgg(
+    input_shape: tuple[int, int, int],
+    classes: int,
+    width: int = 24,
+    blocks_per_stage: int = 2,
+    stages: int | None = None,
+    dropout: float = 0.0,
+    strides: int = 1,
+) -> list[Layer]:
+    """A small VGG network: 3×3 convolutions one upon the other (Simonyan & Zisserman, "Very deep convolutional networks", 2014).
+
+    The first stage has `width` channels, every other twice as many; a max-pooling leads to the next. A block is one convolution. The
+    classifier sees where on the last map something is, not only the mean.
+    """
+    layers: list[Layer] = []
+    for stage in range(stages or count_stages(input_shape)):
+        layers += [MaxPool2D(2)] if stage else []
+        for _ in range(blocks_per_stage):
+            layers += convolution(width << stage, 3, 1 if layers else strides)
+    layers += [Flatten(), *([Dropout(dropout)] if dropout else [])]
+    return [*layers, Dense(classes, activation="softmax")]
 
 
 def residual(
@@ -161,7 +185,7 @@ def classifier(classes: int, dropout: float = 0.0) -> list[Layer]:
     return [*layers, Dense(classes, activation="softmax")]
 
 
-NETWORKS = {"resnet": residual, "inception": inception, "mobilenet": mobile}
+NETWORKS = {"vgg": vgg, "resnet": residual, "inception": inception, "mobilenet": mobile}
 """By the name of the architecture."""
 
 

@@ -17,7 +17,7 @@ from .base import Choices, Plan, Recipe
 from .blocks import NETWORKS
 from .digits import VALIDATION
 
-SIZES = {"resnet": (16, 2), "inception": (48, 2), "mobilenet": (24, 2)}
+SIZES = {"vgg": (24, 2), "resnet": (16, 2), "inception": (48, 2), "mobilenet": (24, 2)}
 """Channels of the first stage and blocks per stage of networks with at most 250,000 parameters, as the plain CNN has."""
 TRAINING: dict[str, Any] = {
     "epochs": 30,

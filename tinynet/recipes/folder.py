@@ -31,7 +31,7 @@ VIEWS, EPOCHS = 400_000, (10, 150)
 """How many pictures are seen in a training, unless that is to see each fewer or more times than this."""
 FEW, SMALL_BATCH = 640, 12
 """With fewer pictures the batches are smaller, since a training needs steps."""
-WIDTHS, DROPOUT = {"resnet": 32, "inception": 32, "mobilenet": 16}, 0.2
+WIDTHS, DROPOUT = {"vgg": 16, "resnet": 32, "inception": 32, "mobilenet": 16}, 0.2
 LARGE = 64
 """Side of pictures from which on the first convolution halves them."""
 SMALLEST_MAP = 6

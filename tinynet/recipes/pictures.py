@@ -24,7 +24,7 @@ BATCH_SIZE = 64
 PEAK_LEARNING_RATE = 3e-3
 FEW_PICTURES = 100
 """With fewer validation pictures the best epoch is mere luck, and the last, at a rate near 0, does better on new pictures."""
-SIZES = {"resnet": (16, 2), "inception": (32, 2), "mobilenet": (16, 2)}
+SIZES = {"vgg": (24, 2), "resnet": (16, 2), "inception": (32, 2), "mobilenet": (16, 2)}
 """Channels of the first stage and blocks per stage of networks of blocks, where the recipe does not say."""
 LINEAR_SIDE = 32
 SMALLEST_MAP = 8
