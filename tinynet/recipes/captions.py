@@ -65,7 +65,7 @@ FACTORS = tuple(2 ** (step / 8) for step in range(-8, 25))
 SETTLED_BY = 500
 """Captions of the validation set that decide the factor."""
 BATCH_SIZE, PEAK_LEARNING_RATE, CLIP_NORM = 64, 3e-3, 1.0
-STEPS, EPOCHS = 10_000, (4, 100)
+STEPS, EPOCHS = 7_500, (4, 100)
 """Training steps that are enough for tens of thousands of pictures, and fewest and most times that each is seen."""
 
 
