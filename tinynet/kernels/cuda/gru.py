@@ -13,11 +13,10 @@ from .arrays import empty, nothing, take
 from .compiler.driver import cuda
 from .compiler.functions import sigmoid, tanh
 from .compiler.kernel import device, kernel
-from .compiler.primitives import aligned, divide, f4, here, least, syncblocks
+from .compiler.primitives import aligned, divide, f4, here, syncblocks
 from .recurrent import (
     REGISTERS,
     ROOM,
-    ROWS,
     SUMS,
     THREADS,
     VALUES,

@@ -44,6 +44,8 @@ REGISTERS = 240
 """Of a thread, at most: half of them are weights."""
 RESIDENT = 2
 """Blocks that a multiprocessor has registers and shared memory for."""
+COUNTERS = 1024
+"""Groups of blocks, at most."""
 
 
 @as_defined
@@ -62,7 +64,7 @@ def split(n: int, units: int, terms: int, columns_of_unit: int) -> tuple[tuple[i
     most = THREADS // min(-(-terms // TERMS), SLICES)
     lanes = -(-units // (COLUMNS if columns_of_unit == 1 else 1))
     tiles = -(-lanes // most)
-    resident = RESIDENT * multiprocessors()
+    resident = min(RESIDENT * multiprocessors(), COUNTERS)
     blocks = min(tiles, resident)
     sequences = -(-n // min(-(-n // ROWS), resident // blocks))
     return (-(-n // sequences), blocks), -(-lanes // tiles)
@@ -70,8 +72,8 @@ def split(n: int, units: int, terms: int, columns_of_unit: int) -> tuple[tuple[i
 
 @functools.cache
 def arrivals() -> DeviceArray:
-    """The counters of `syncblocks`, one a group; they need not be set back."""
-    return zeros((RESIDENT * multiprocessors(),), np.uint32)
+    """The counters of `syncblocks`, one per group; they need not be set back."""
+    return zeros((COUNTERS,), np.uint32)
 
 
 def states(steps: int, first: DeviceArray) -> DeviceArray:
