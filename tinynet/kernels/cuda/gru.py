@@ -30,6 +30,7 @@ from .recurrent import (
     states,
     tile_of,
     total,
+    unit_total,
     visit,
     visits_of,
 )
@@ -134,6 +135,22 @@ def _gru(
         turn += 1
 
 
+@device
+def _step_gradient(active, before, product_n, gates, dxw, dr, gate, units, after):
+    """dxw and dr of a unit in a step; returns what reaches the state before it, but by way of the products."""
+    r, z, candidate = gates[gate], gates[gate + units], gates[gate + 2 * units]
+    dn = active * (f4(1) - z) * (f4(1) - candidate * candidate)
+    dz = active * (before - candidate) * z * (f4(1) - z)
+    dxw[gate + units] = dz
+    dxw[gate + 2 * units] = dn
+    dr[gate + units] = dz
+    dr[gate + 2 * units] = dn * r if after else dn
+    if after:
+        dxw[gate] = dn * product_n * r * (f4(1) - r)
+        dr[gate] = dxw[gate]
+    return active * z
+
+
 @kernel(
     "f4[:], f4[:], f4[:], f4[:], f4[:], u1[:], u4[:], f4[:], f4[:], f4[:], i4, i4, i4, i4, i4, i4",
     threads=THREADS,
@@ -172,13 +189,12 @@ def _gru_gradient(
             for e in range(cuda.threadIdx.x, rows * width, THREADS):
                 s = divide(e, width)
                 unit = base + e - s * width
-                p = divide(unit - base, lanes)
                 if unit < units:
                     own, row = (first + s0 + s) * units + unit, (first + s0 + s) * steps + state
                     at = (first + s0 + s) * line + state * units + unit
                     dstate = dh[at]
                     if back > 0:
-                        met = total(place, s, p, unit - base - p * lanes, tile, 4)
+                        met = unit_total(place, s, unit - base, tile)
                         dstate = dh0[own] + met
                         if not is_last:
                             gate = row * terms + unit
@@ -188,19 +204,12 @@ def _gru_gradient(
                             dstate = dh0[own] + met * r
                     dh0[own] = dstate
                     if is_last and state > 0:
-                        gate = (row - 1) * terms + unit
                         is_real = not has_mask or real[row - 1] != 0
-                        active = dstate if is_real else f4(0)
-                        r, z, candidate = gates[gate], gates[gate + units], gates[gate + 2 * units]
-                        dn = active * (f4(1) - z) * (f4(1) - candidate * candidate)
-                        dz = active * (h[at - units] - candidate) * z * (f4(1) - z)
-                        dxw[gate + units] = dz
-                        dxw[gate + 2 * units] = dn
-                        dr[gate + units] = dz
-                        dr[gate + 2 * units] = dn * r if after else dn
-                        if after:
-                            dxw[gate] = dn * inner[(row - 1) * units + unit] * r * (f4(1) - r)
-                            dr[gate] = dxw[gate]
-                        dh0[own] = dh[at - units] + (active * z if is_real else dstate)
+                        active, skips = (dstate, f4(0)) if is_real else (f4(0), dstate)
+                        gate, product_n = (row - 1) * terms + unit, inner[(row - 1) * units + unit]
+                        through = _step_gradient(
+                            active, h[at - units], product_n, gates, dxw, dr, gate, units, after
+                        )
+                        dh0[own] = dh[at - units] + through + skips
             v += 1
         turn += 1

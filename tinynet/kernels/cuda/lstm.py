@@ -28,6 +28,7 @@ from .recurrent import (
     states,
     tile_of,
     total,
+    unit_total,
     visit,
     visits_of,
 )
@@ -153,13 +154,12 @@ def _lstm_gradient(
             for e in range(cuda.threadIdx.x, rows * width, THREADS):
                 s = divide(e, width)
                 unit = base + e - s * width
-                p = divide(unit - base, lanes)
                 if unit < units:
                     own, at = (first + s0 + s) * units + unit, (first + s0 + s) * line + after * units + unit
                     dstate, dcell = dh[at], dc[own]
                     if turn > 0:
                         dstate, dcell = (
-                            dh0[own] + total(place, s, p, unit - base - p * lanes, tile, 4),
+                            dh0[own] + unit_total(place, s, unit - base, tile),
                             dc0[own],
                         )
                     dh0[own], dc0[own] = dstate, dcell

@@ -252,3 +252,10 @@ def total(place, s, p, lane, tile, columns):
     for way in range(1, _ways(columns, lanes)):
         whole += room[at + way * lanes]
     return whole
+
+
+@device
+def unit_total(place, s, own, tile):
+    """The sum of sequence s for a unit of the tile, where each has one."""
+    p = divide(own, tile[3])
+    return total(place, s, p, own - p * tile[3], tile, COLUMNS)

@@ -27,7 +27,7 @@ from .recurrent import (
     split,
     states,
     tile_of,
-    total,
+    unit_total,
     visit,
     visits_of,
 )
@@ -87,10 +87,9 @@ def _rnn(xw, recurrent, h0, real, arrived, h, n, steps, units, lanes, has_mask, 
             for e in range(cuda.threadIdx.x, rows * width, THREADS):
                 s = divide(e, width)
                 unit = base + e - s * width
-                p = divide(unit - base, lanes)
                 if unit < units:
                     row, at = (first + s0 + s) * steps + step, before + s * line + unit
-                    met = total(place, s, p, unit - base - p * lanes, tile, 4)
+                    met = unit_total(place, s, unit - base, tile)
                     state = activated(met + xw[row * units + unit], code)
                     h[at + units] = state if not has_mask or real[row] != 0 else h[at]
             v += 1
@@ -130,13 +129,12 @@ def _rnn_gradient(dh, h, recurrent, real, arrived, dxw, dh0, n, steps, units, la
             for e in range(cuda.threadIdx.x, rows * width, THREADS):
                 s = divide(e, width)
                 unit = base + e - s * width
-                p = divide(unit - base, lanes)
                 if unit < units:
                     own, row = (first + s0 + s) * units + unit, (first + s0 + s) * steps + state
                     at = (first + s0 + s) * line + state * units + unit
                     dstate = dh[at]
                     if back > 0:
-                        dstate = dh0[own] + total(place, s, p, unit - base - p * lanes, tile, 4)
+                        dstate = dh0[own] + unit_total(place, s, unit - base, tile)
                     dh0[own] = dstate
                     if state > 0:
                         is_real = not has_mask or real[row - 1] != 0
