@@ -10,11 +10,10 @@ from .arrays import empty, take
 from .compiler.driver import cuda
 from .compiler.functions import sigmoid, tanh
 from .compiler.kernel import kernel
-from .compiler.primitives import aligned, divide, f4, here, least, syncblocks
+from .compiler.primitives import aligned, divide, f4, here, syncblocks
 from .recurrent import (
     REGISTERS,
     ROOM,
-    ROWS,
     SUMS,
     THREADS,
     VALUES,
@@ -147,7 +146,6 @@ def _lstm_gradient(
         v = 0
         while v < visits:
             base, s0, rows, stale = visit(v, turn - 1, count, width, units)
-            rows = least(count - s0, ROWS)
             if turn > 0:
                 operand = dxw, ((first + s0) * steps + after) * terms, steps * terms, rows
                 product(place, stale, recurrent, layout, base + lane, units, operand, span, tile, 4)

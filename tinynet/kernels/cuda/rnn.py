@@ -10,11 +10,10 @@ from .array import DeviceArray
 from .arrays import empty, take
 from .compiler.driver import cuda
 from .compiler.kernel import kernel
-from .compiler.primitives import aligned, divide, f4, here, least, syncblocks
+from .compiler.primitives import aligned, divide, f4, here, syncblocks
 from .recurrent import (
     REGISTERS,
     ROOM,
-    ROWS,
     SUMS,
     THREADS,
     VALUES,
@@ -122,7 +121,6 @@ def _rnn_gradient(dh, h, recurrent, real, arrived, dxw, dh0, n, steps, units, la
         v = 0
         while v < visits:
             base, s0, rows, stale = visit(v, back - 1, count, width, units)
-            rows = least(count - s0, ROWS)
             if back > 0:
                 operand = dxw, ((first + s0) * steps + state) * units, steps * units, rows
                 product(place, stale, recurrent, layout, base + lane, units, operand, span, tile, 4)
