@@ -5,7 +5,8 @@ Jetson Orin Nano 8 GB: NVIDIA's data sheet of the module, 1,024 cores in 8 multi
 tensor cores, 3.35 TB/s. Of the second-level cache NVIDIA's white paper on the A100 gives 5,120 bytes per clock for 108 multiprocessors.
 
 The cost of a launch is assumed, not published: 4 to 30 µs were seen for launches by Numba with few and with many arrays.
-`python -m bench.cuda` measures it.
+`python -m bench.cuda` measures it. Assumed too is what a step of a recurrent cell takes beside its sums: the barrier between blocks,
+1 to 2 µs on large GPUs, and a few accesses of the second-level cache and of shared memory, one after the other.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from typing import Any, NamedTuple
 
 CACHE_BYTES = 5120 / 108
 """Bytes per clock that a multiprocessor gets from the second-level cache, at most."""
+STEP_CLOCKS = 4000
+"""Clocks of a step of a recurrent cell in which blocks meet, beside its sums: assumed."""
 CORES = {(7, 0): 64, (7, 2): 64, (7, 5): 64, (8, 0): 64}
 """Cores in float32 of a multiprocessor, by compute capability; all later ones have OTHER_CORES."""
 OTHER_CORES = 128
@@ -38,6 +41,11 @@ class Gpu(NamedTuple):
     """Bytes per second of its memory."""
     launch: float = 8e-6
     """Seconds that the host needs for a launch: assumed."""
+
+    @property
+    def step(self) -> float:
+        """Seconds of a step of a recurrent cell in which blocks meet, beside its sums."""
+        return STEP_CLOCKS / self.clock
 
     def cache(self, multiprocessors: int) -> float:
         """Bytes per second that so many multiprocessors get from the second-level cache."""

@@ -9,8 +9,9 @@ The time of a launch is the largest of four, which names what bounds it:
 
     launch      what the host needs to start it
     memory      its arrays, each once, by the bandwidth of the memory (gpu.py)
-    cache       what a recurrent cell reads again at each step, by that of the second-level cache
     arithmetic  its operations by the peak in float32, as far as its blocks occupy all multiprocessors
+    steps       of a recurrent cell: in each step one after the other the barrier between its blocks, the states that they read again,
+                by the bandwidth of the second-level cache, and the arithmetic
 
 Where a sum says «GPU alone», it leaves out the launches, as a step that is captured as a graph nearly would. Copies are counted, not timed.
 """
@@ -36,8 +37,8 @@ HEAVY = {"product", "lstm", "gru", "rnn", "attention"}
 """Modules of launches that do a kernel's multiply-adds; the others beside them only move numbers."""
 CHANGED = {"adam": 3, "sgd": 2, "rmsprop": 2, "scale": 1, "blend": 1}
 """How many arrays a kernel changes in place: they are read and written."""
-READ_AGAIN = {"lstm": 1, "gru": 1, "rnn": 1, "lstm_gradient": 5, "gru_gradient": 4, "rnn_gradient": 2}
-"""Which argument a recurrent kernel reads at each step anew."""
+WEIGHTS = {"lstm": 1, "gru": 1, "rnn": 1, "lstm_gradient": 5, "gru_gradient": 4, "rnn_gradient": 2}
+"""Which argument of a recurrent kernel is the matrix that states meet."""
 
 
 class Launch(NamedTuple):
@@ -63,8 +64,10 @@ class Work(NamedTuple):
     launches: tuple[Launch, ...]
     operations: float
     """In float32; a multiply-add is two."""
+    steps: int = 0
+    """Of a recurrent cell whose blocks meet in each."""
     again: int = 0
-    """Bytes that each block reads again out of the second-level cache."""
+    """Bytes that its blocks read again out of the second-level cache, in all steps."""
     calls: int = 1
 
     @property
@@ -88,8 +91,10 @@ class Work(NamedTuple):
         ]
         if sharing:
             operations = self.operations / self.calls / sharing
-            times.append((operations / (gpu.flops * busy / gpu.multiprocessors), "arithmetic"))
-            times.append((self.again * launch.blocks / gpu.cache(busy), "cache"))
+            arithmetic = operations / (gpu.flops * busy / gpu.multiprocessors)
+            in_turn = self.steps * gpu.step + self.again / gpu.cache(busy)
+            times.append((arithmetic, "arithmetic"))
+            times.append((in_turn + arithmetic if in_turn else 0.0, "steps"))
         return max(times)
 
     def seconds(self, gpu: Gpu, graph: bool = False) -> float:
@@ -137,11 +142,20 @@ class Recorder:
         changed = arrays[0].nbytes * CHANGED.get(name, 0) if arrays else 0
         first, *others = launches
         launches = first._replace(bytes=first.bytes + changed), *others
-        again = 0
-        if name in READ_AGAIN:
-            steps = arguments[0].shape[1] - name.endswith("gradient")
-            again = arguments[READ_AGAIN[name]].nbytes * steps
-        return Work(name, shapes, launches, operations(name, arguments, results), again)
+        steps, again = _steps(name, arguments) if name in WEIGHTS else (0, 0)
+        return Work(name, shapes, launches, operations(name, arguments, results), steps, again)
+
+
+def _steps(name: str, arguments: list) -> tuple[int, int]:
+    """In how many steps the blocks of a recurrent cell meet, and the bytes of states that they read in all of them."""
+    from tinynet.kernels.cuda.recurrent import split
+
+    (n, steps, _), gradient = arguments[0].shape, name.endswith("gradient")
+    units, columns = arguments[WEIGHTS[name]].shape
+    terms = columns if gradient else units
+    (_, blocks), _ = split(n, units, terms, 1 if gradient else columns // units)
+    steps -= gradient
+    return (steps, steps * blocks * n * terms * 4) if blocks > 1 else (0, 0)
 
 
 def operations(name: str, arguments: list, results: list) -> float:
@@ -158,9 +172,9 @@ def operations(name: str, arguments: list, results: list) -> float:
         return 2 * math.prod(pixels) * math.prod(kernel[:3])
     if name.startswith("conv2d_max_pool2d"):
         return _convolution_and_pool(name, arguments)
-    if name in READ_AGAIN:
+    if name in WEIGHTS:
         n, steps = first[0], first[1] - name.endswith("gradient")
-        return 2 * n * steps * math.prod(arguments[READ_AGAIN[name]].shape)
+        return 2 * n * steps * math.prod(arguments[WEIGHTS[name]].shape)
     if name == "state_kernel_gradient":
         n, states, units = first
         return 2 * n * (states - 1) * units * arguments[1].shape[2]
@@ -234,6 +248,7 @@ def record(job: str, size: int) -> Recorded:
         from tinynet.kernels.cuda import array
 
         run = JOBS[job](recorder, size)
+        run()  # what is made once and kept is there from now on
         recorder.calls.clear()
         before = array.uploads + array.downloads
         run()
@@ -258,6 +273,7 @@ def merged(calls: list[Work]) -> list[Work]:
                 shapes=one.shapes if one.shapes == call.shapes else "",
                 launches=one.launches + call.launches,
                 operations=one.operations + call.operations,
+                steps=one.steps,
                 again=one.again,
                 calls=one.calls + 1,
             )

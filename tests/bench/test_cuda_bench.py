@@ -64,6 +64,9 @@ half = Work("dense", "", (Launch("product.dense", 2, 4),), 1e9)
 assert half.parts(two_of_four) == [(2e-3, "arithmetic")], "two of four multiprocessors have half of the peak"
 assert Work("scale", "", (Launch("optimizer._scale", 9, 10**6),), 1).parts(two_of_four) == [(1e-3, "memory")]
 assert Work("scale", "", (Launch("optimizer._scale", 9, 4),), 1).parts(two_of_four) == [(1e-6, "launch")]
+cell = Work("lstm", "", (Launch("lstm._lstm", 4, 4),), 1e9, steps=5, again=10**6)
+seconds = 5 * two_of_four.step + 10**6 / two_of_four.cache(4) + 1e-3
+assert cell.parts(two_of_four) == [(seconds, "steps")], "one after the other"
 assert Recorded([half, half], 0).seconds(two_of_four) == 4e-3
 names = [work.name for work in record("digit CNN, inference", 4096).calls]
 assert names == ["conv2d_max_pool2d", "conv2d_max_pool2d", "dense", "dense", "activation"], names

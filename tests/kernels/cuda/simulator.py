@@ -3,7 +3,8 @@
 Each simulated thread runs until it waits at a barrier or ends, in the order of their numbers or, in reverse, against it: a result
 that depends on the order differs between the two. Memory that nobody has written to yet, shared, local or from the pool, holds NaN, or
 -1; pieces of the pool are never handed out twice and are exactly as long as asked for. Errors: threads of a block that wait at
-different barriers or have ended while others wait; an access outside an array, also at a negative index.
+different barriers or have ended while others wait; blocks that all wait for others; an access outside an array, also at a
+negative index. All blocks are resident: one runs until it ends or a thread of it sleeps, since it waits for another.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from numba import cuda
 from numba.core import config
 from numba.cuda.simulator import kernel as simulated
 from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
+from numba.cuda.simulator.kernelapi import FakeCUDAAtomic
 from numba.np.numpy_support import as_dtype
 
 from tinynet.kernels.cuda import memory
@@ -52,6 +54,10 @@ class Memory:
         self.numbers[index] = value
 
 
+ASLEEP = "asleep"
+"""What a thread is that waits for another block."""
+
+
 class Place:
     """A position in a grid or block, or its size."""
 
@@ -62,10 +68,10 @@ class Place:
 
 
 class Lane(greenlet.greenlet):
-    """One simulated thread; `waits` is the barrier at which it stands."""
+    """One simulated thread; `waits` is the barrier at which it stands, or ASLEEP."""
 
     place: Place
-    waits: tuple | None = None
+    waits: tuple | str | None = None
 
 
 class Now:
@@ -98,6 +104,12 @@ def syncthreads() -> None:
     Now.lane.parent.switch()
 
 
+def nanosleep(nanoseconds: int) -> None:
+    """Let the other blocks go on."""
+    Now.lane.waits = ASLEEP
+    Now.lane.parent.switch()
+
+
 def shared_array(shape: Any, dtype: Any) -> Memory:
     """The block's memory of this place in the code."""
     frame = sys._getframe(1)
@@ -120,16 +132,24 @@ def launch(kernel: Any, *arguments: Any, backwards: bool) -> None:
         blocks.reverse()
     Now.blocks, Now.threads = Place(*grid), Place(*block)
     context = contextvars.copy_context()
-    for each in blocks:
-        Now.block, Now.shared = each, {}
+    runs = [_run_block(kernel.fn, given, places, context, each) for each in blocks]
+    while runs:
         try:
-            _run_block(kernel.fn, given, places, context)
+            went_on = [next(run, None) for run in runs]
         except Exception as error:
-            at = f"block ({each.x}, {each.y}, {each.z}), thread {Now.lane.place.x}"
+            at = f"block ({Now.block.x}, {Now.block.y}, {Now.block.z}), thread {Now.lane.place.x}"
             raise type(error)(f"{kernel.fn.__name__}, {at}: {error}") from error
+        if not any(each is None or each for each in went_on):
+            raise RuntimeError(f"{kernel.fn.__name__}: all blocks wait for others")
+        runs = [run for run, each in zip(runs, went_on, strict=True) if each is not None]
 
 
-def _run_block(function: Any, arguments: list, places: list[Place], context: Any) -> None:
+def _run_block(
+    function: Any, arguments: list, places: list[Place], context: Any, block: Place
+) -> Iterator[bool]:
+    """Run a block; whenever a thread sleeps, tell whether anything has gone on since."""
+    shared: dict[tuple, Memory] = {}
+    Now.block, Now.shared = block, shared
     lanes = []
     for place in places:
         lane = Lane(function)
@@ -137,11 +157,21 @@ def _run_block(function: Any, arguments: list, places: list[Place], context: Any
         Now.lane = lane
         lane.switch(*arguments)
         lanes.append(lane)
+    goes_on = True
     while waiting := [lane for lane in lanes if not lane.dead]:
+        if asleep := [lane for lane in waiting if lane.waits is ASLEEP]:
+            yield goes_on
+            Now.block, Now.shared = block, shared
+            for lane in asleep:
+                Now.lane = lane
+                lane.switch()
+            goes_on = any(lane.dead or lane.waits is not ASLEEP for lane in asleep)
+            continue
         if len(waiting) < len(lanes):
             raise RuntimeError(f"{len(lanes) - len(waiting)} threads ended while others wait at a barrier")
         if len({lane.waits for lane in lanes}) > 1:
             raise RuntimeError("threads wait at different barriers")
+        goes_on = True
         for lane in lanes:
             Now.lane = lane
             lane.switch()
@@ -185,6 +215,9 @@ def simulator(backwards: bool = False, pool: bool = False) -> Iterator[None]:
         "grid": lambda axes: Now.block.x * Now.threads.x + Now.lane.place.x,
         "gridsize": lambda axes: Now.blocks.x * Now.threads.x,
         "syncthreads": syncthreads,
+        "threadfence": lambda: None,
+        "nanosleep": nanosleep,
+        "atomic": FakeCUDAAtomic(),
         "shared": Room(shared_array),
         "local": Room(poisoned),
         "device_array": lambda size, dtype: FakeCUDAArray(poisoned(size, dtype)),

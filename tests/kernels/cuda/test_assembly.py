@@ -15,6 +15,7 @@ if SIMULATED:
     pytest.skip("the simulator compiles nothing", allow_module_level=True)
 
 from tinynet.kernels import cuda
+from tinynet.kernels.cuda import recurrent
 from tinynet.kernels.cuda.compiler import assembly
 from tinynet.kernels.cuda.compiler.driver import toolkit
 from tinynet.kernels.cuda.compiler.kernel import KERNELS
@@ -27,10 +28,15 @@ if toolkit() is None:
 
 REGISTERS = 65_536
 """Of a multiprocessor."""
-LEAST_THREADS = 512
-"""That a multiprocessor must be able to hold at a time, in whole blocks of at most 16 on the smallest."""
+MOST_BLOCKS = 16
+"""That the smallest of these GPUs holds at a time."""
 SHARED = 32 * 1024
 """Bytes of shared memory of two blocks at a time, which the smallest of these GPUs has."""
+
+
+def least_threads(kernel):
+    """That a multiprocessor must be able to hold at a time, in whole blocks: two where half of the registers are weights."""
+    return 2 * recurrent.THREADS if kernel.registers == recurrent.REGISTERS else 512
 
 
 @functools.cache
@@ -51,11 +57,16 @@ def test_it_assembles_within_its_means(kernel):
         assert found.spills == 0, "registers spill"
         assert found.stack == 0, "a local array is not kept in registers"
         blocks = REGISTERS // (-(-found.registers // 8) * 8 * kernel.threads)
-        assert min(blocks, 16) * kernel.threads >= LEAST_THREADS, f"{found.registers} registers a thread"
+        held = min(blocks, MOST_BLOCKS) * kernel.threads
+        assert held >= least_threads(kernel), f"{found.registers} registers a thread"
         assert found.shared <= SHARED
         assert kernel.double or not found.computes_in_float64, "float64 in a kernel of float32"
         if ".shared" in found.ptx and ".v4." in found.ptx:
             assert ".shared .align 16" in found.ptx, "four numbers in one access need 16 bytes"
+
+
+def test_as_many_blocks_of_a_recurrent_cell_are_resident_as_wait_for_one_another():
+    assert recurrent.RESIDENT * recurrent.THREADS * recurrent.REGISTERS <= REGISTERS
 
 
 def test_products_read_four_numbers_at_a_time():

@@ -14,7 +14,7 @@ from tinynet.kernels.cuda import memory
 from tinynet.kernels.cuda.array import DeviceArray
 from tinynet.kernels.cuda.compiler.driver import cuda
 from tinynet.kernels.cuda.compiler.kernel import KERNELS, kernel
-from tinynet.kernels.cuda.compiler.primitives import f4, load4
+from tinynet.kernels.cuda.compiler.primitives import f4, load4, syncblocks
 
 X = np.arange(60, dtype=np.float32).reshape(3, 4, 5)
 PARTS = [
@@ -94,10 +94,38 @@ def test_sizes_that_differ_a_little_share_memory():
         assert all(size <= memory.rounded(size) <= 1.25 * size for size in range(32, 5000))
 
 
-def launch(function, types, *arguments):
+def launch(function, types, *arguments, blocks=1):
     made = kernel(types, threads=4)(function)
     KERNELS.remove(made)
-    made(1, *arguments)
+    made(blocks, *arguments)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_blocks_meet(backwards):
+    """Each writes a number, and what the next one in its group has written; again and again with the same counter."""
+
+    def passed_on(x, arrived):
+        group, block, blocks = cuda.blockIdx.x, cuda.blockIdx.y, cuda.gridDim.y
+        for turn in range(4):
+            syncblocks(arrived)
+            if cuda.threadIdx.x == 0:
+                before = (turn * 2 + group) * blocks
+                x[before + 2 * blocks + block] = x[before + (block + 1) % blocks] + 1
+
+    with simulator(backwards):
+        x, arrived = k.asarray(np.float32([0, 10, 20, 30, 40, 50] + [np.nan] * 24)), k.zeros((2,), np.uint32)
+        launch(passed_on, "f4[:], u4[:]", x, arrived, blocks=(2, 3))
+        np.testing.assert_array_equal(np.asarray(x)[-6:], [14, 24, 4, 44, 54, 34])
+        np.testing.assert_array_equal(np.asarray(arrived) % 2**31, 0)
+
+
+def test_a_block_that_never_comes_is_an_error():
+    def late(x, arrived):
+        if cuda.blockIdx.y == 0:
+            syncblocks(arrived)
+
+    with pytest.raises(RuntimeError, match="all blocks wait"):
+        launch(late, "f4[:], u4[:]", k.asarray(X), k.zeros((1,), np.uint32), blocks=(1, 2))
 
 
 def test_the_simulator_sees_what_a_gpu_would_not_tell():

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 
 import numpy as np
 import pytest
 
-from kernels.cases import Case, assert_close, normal, outputs
+from kernels.cases import Case, assert_close, cells, normal, outputs
 from kernels.cuda.simulator import simulator
 from kernels.cuda.tables import quick_cases
 from tinynet.kernels import cuda, reference
-from tinynet.kernels.cuda import product
+from tinynet.kernels.cuda import product, recurrent
 
 THERE = {name for name in cuda.__all__ if name not in cuda.MISSING and callable(getattr(cuda, name))}
 CASES = quick_cases(THERE)
@@ -71,6 +72,55 @@ def test_a_long_sum_is_split_into_parts_that_are_added_in_their_order():
     call = Case("dense", "parts", (normal(3, 301), normal(301, 5), normal(5), "leaky_relu"))
     assert product.plan(3, 5, 301)[1] == 4
     assert_close(computed(call), outputs(reference, call, np.float64), 1e-5)
+
+
+CELLS = [
+    case
+    for case in cells([(5, 2, 132)])
+    if case.name != "state_kernel_gradient"
+    and case.label in ("5x2x132-scattered", "5x2x132-scattered-tanh", "5x2x132-scattered-plain-before")
+]
+
+
+@pytest.mark.parametrize("case", CELLS, ids=ids)
+def test_blocks_that_share_the_units_meet_in_each_step(case):
+    results = computed(case)
+    assert_close(results, outputs(reference, case, np.float64), case.tolerance)
+    for one, other in zip(results, computed(case, backwards=True), strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("name", ["lstm", "lstm_gradient"])
+def test_weights_are_read_anew_where_the_blocks_have_no_room_for_all(name, monkeypatch):
+    case = next(case for case in cells([(5, 2, 130)]) if case.name == name)
+    monkeypatch.setattr(recurrent, "multiprocessors", lambda: 1)
+    assert recurrent.split(5, 130, 130, 4) == ((1, 2), 22), "6 tiles for two blocks"
+    assert_close(computed(case), outputs(reference, case, np.float64), case.tolerance)
+
+
+@pytest.mark.parametrize("name", ["rnn", "gru", "gru_gradient"])
+def test_long_sums_are_made_in_pieces(name, monkeypatch):
+    case = next(case for case in cells([(2, 2, 70)]) if case.name == name)
+    monkeypatch.setattr(recurrent, "SLICES", 2)
+    assert_close(computed(case), outputs(reference, case, np.float64), case.tolerance)
+
+
+def test_blocks_of_a_recurrent_cell_are_never_more_than_are_resident(monkeypatch):
+    assert recurrent.split(32, 256, 256, 4) == ((8, 16), 16), (
+        "weights stay in registers, and all multiprocessors work"
+    )
+    for count in (1, 8, 132):
+        monkeypatch.setattr(recurrent, "multiprocessors", lambda count=count: count)
+        for n, units, gates in itertools.product(
+            (1, 5, 32, 4096), (1, 5, 64, 65, 256, 1024, 5000), (1, 3, 4)
+        ):
+            for terms, of_unit in ((units, gates), (gates * units, 1)):
+                (groups, blocks), lanes = recurrent.split(n, units, terms, of_unit)
+                width = lanes * (4 if of_unit == 1 else 1)
+                assert 1 <= groups * blocks <= 2 * count
+                assert (blocks - 1) * width < units, "each has a tile"
+                sequences = -(-n // groups)
+                assert (groups - 1) * sequences < n, "and sequences"
 
 
 @pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "silu", "gelu", "sigmoid", "tanh", "softmax"])

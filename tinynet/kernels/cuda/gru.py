@@ -13,10 +13,28 @@ from .arrays import empty, nothing, take
 from .compiler.driver import cuda
 from .compiler.functions import sigmoid, tanh
 from .compiler.kernel import device, kernel
-from .compiler.primitives import f4, least
-from .recurrent import SEQUENCES, THREADS, blocks_of, real_steps, states, sums, transposed
+from .compiler.primitives import aligned, divide, f4, here, syncblocks
+from .recurrent import (
+    REGISTERS,
+    ROOM,
+    SUMS,
+    THREADS,
+    VALUES,
+    WEIGHTS,
+    arrivals,
+    begin,
+    product,
+    real_steps,
+    sequences_of_block,
+    split,
+    states,
+    tile_of,
+    total,
+    unit_total,
+    visit,
+    visits_of,
+)
 
-SUMS = 3 * SEQUENCES
 Gru = tuple[DeviceArray, DeviceArray, DeviceArray]
 
 
@@ -29,10 +47,11 @@ def gru(xw: Any, recurrent: Any, recurrent_bias: Any, h0: Any, mask: Any, reset_
     h, gates, inner = states(steps, h0), empty(xw.shape), empty((n, steps, units))
     if h.size:
         real, has_mask = real_steps(mask)
-        given = xw, recurrent, bias, h0, real
+        given = xw, recurrent, bias, h0, real, arrivals()
         made = h, gates, inner
         flags = has_mask, int(recurrent_bias is not None), int(reset_after)
-        _gru(blocks_of(n), *given, *made, n, steps, units, *flags)
+        blocks, lanes = split(n, units, units, 3)
+        _gru(blocks, *given, *made, n, steps, units, lanes, *flags)
     return h, gates, inner
 
 
@@ -45,9 +64,10 @@ def gru_gradient(
     dxw, dr, dh0 = empty(gates.shape), empty(gates.shape), empty((n, units))
     if dh.size:
         real, has_mask = real_steps(mask)
-        given = dh, h, gates, inner, transposed(recurrent), real
-        made = dxw, dr, dh0
-        _gru_gradient(blocks_of(n), *given, *made, n, states_ - 1, units, has_mask, int(reset_after))
+        given = dh, h, gates, inner, recurrent, real, arrivals()
+        blocks, lanes = split(n, units, 3 * units, 1)
+        flags = has_mask, int(reset_after)
+        _gru_gradient(blocks, *given, dxw, dr, dh0, n, states_ - 1, units, lanes, *flags)
     return dxw, dr, dh0
 
 
@@ -57,128 +77,139 @@ def _bias(bias, has_bias, i):
 
 
 @kernel(
-    "f4[:], f4[:], f4[:], f4[:], u1[:], f4[:], f4[:], f4[:], i4, i4, i4, i4, i4, i4",
+    "f4[:], f4[:], f4[:], f4[:], u1[:], u4[:], f4[:], f4[:], f4[:], i4, i4, i4, i4, i4, i4, i4",
     threads=THREADS,
+    registers=REGISTERS,
 )
-def _gru(xw, recurrent, bias, h0, real, h, gates, inner, n, steps, units, has_mask, has_bias, after):
+def _gru(
+    xw, recurrent, bias, h0, real, arrived, h, gates, inner, n, steps, units, lanes, has_mask, has_bias, after
+):
+    room = aligned(cuda.shared.array(ROOM, f4))
+    weights = cuda.local.array(WEIGHTS, f4)
     acc = cuda.local.array(SUMS, f4)
-    first = cuda.blockIdx.x * SEQUENCES
-    count = least(n - first, SEQUENCES)
-    line = (steps + 1) * units
-    for unit in range(cuda.threadIdx.x, units, THREADS):
-        for s in range(count):
-            h[(first + s) * line + unit] = h0[(first + s) * units + unit]
-    for step in range(steps):
-        cuda.syncthreads()
-        before = first * line + step * units
-        for unit in range(cuda.threadIdx.x, units, THREADS):
-            sums(acc, h, recurrent, before, line, unit, units, 3 * units, 3, units, count)
-            for s in range(SEQUENCES):
-                if s < count:
-                    row, at = (first + s) * steps + step, before + s * line + unit
+    values = cuda.local.array(VALUES, f4)
+    place = room, weights, acc, values
+    tile, layout, span = tile_of(units, lanes), (3 * units, 1, units, 0), (0, units, units)
+    lane = tile[2]
+    first, count = sequences_of_block(n)
+    visits = visits_of(count, lanes, units)
+    line, phases = (steps + 1) * units, 1 if after else 2
+    begin(h, h0, first, count, steps, units)
+    turn = 0
+    while turn < phases * steps:
+        step = divide(turn, phases)
+        is_first, is_last = turn == step * phases, turn + 1 == (step + 1) * phases
+        syncblocks(arrived)
+        v = 0
+        while v < visits:
+            base, s0, rows, stale = visit(v, turn, count, lanes, units)
+            before = (first + s0) * line + step * units
+            operand = h, before, line, rows
+            if not is_first:
+                operand = inner, ((first + s0) * steps + step) * units, steps * units, rows
+            product(place, stale, recurrent, layout, base + lane, units, operand, span, tile, 3)
+            for e in range(cuda.threadIdx.x, rows * lanes, THREADS):
+                s = divide(e, lanes)
+                own = e - s * lanes
+                unit = base + own
+                if unit < units:
+                    row, at = (first + s0 + s) * steps + step, before + s * line + unit
                     gate = row * 3 * units + unit
-                    r = sigmoid(xw[gate] + acc[s * 3] + _bias(bias, has_bias, unit))
-                    z = sigmoid(xw[gate + units] + acc[s * 3 + 1] + _bias(bias, has_bias, units + unit))
-                    gates[gate] = r
-                    gates[gate + units] = z
-                    if after:
-                        product = acc[s * 3 + 2] + _bias(bias, has_bias, 2 * units + unit)
-                        candidate = tanh(xw[gate + 2 * units] + r * product)
-                        inner[row * units + unit] = product
+                    if is_first:
+                        r = total(place, s, 0, own, tile, 3) + _bias(bias, has_bias, unit)
+                        z = total(place, s, 1, own, tile, 3) + _bias(bias, has_bias, units + unit)
+                        gates[gate] = sigmoid(xw[gate] + r)
+                        gates[gate + units] = sigmoid(xw[gate + units] + z)
+                        inner[row * units + unit] = gates[gate] * h[at]
+                    if is_last:
+                        own_sum = total(place, s, 2, own, tile, 3)
+                        product_n = own_sum + _bias(bias, has_bias, 2 * units + unit)
+                        r, z = gates[gate], gates[gate + units]
+                        if after:
+                            inner[row * units + unit] = product_n
+                        candidate = tanh(xw[gate + 2 * units] + (r * product_n if after else product_n))
                         gates[gate + 2 * units] = candidate
                         is_real = not has_mask or real[row] != 0
                         h[at + units] = (f4(1) - z) * candidate + z * h[at] if is_real else h[at]
-                    else:
-                        inner[row * units + unit] = r * h[at]
-        if not after:
-            cuda.syncthreads()
-            for unit in range(cuda.threadIdx.x, units, THREADS):
-                begin = (first * steps + step) * units
-                sums(
-                    acc,
-                    inner,
-                    recurrent,
-                    begin,
-                    steps * units,
-                    2 * units + unit,
-                    units,
-                    3 * units,
-                    1,
-                    0,
-                    count,
-                )
-                for s in range(SEQUENCES):
-                    if s < count:
-                        row, at = (first + s) * steps + step, before + s * line + unit
-                        gate = row * 3 * units + unit
-                        product = acc[s] + _bias(bias, has_bias, 2 * units + unit)
-                        candidate, z = tanh(xw[gate + 2 * units] + product), gates[gate + units]
-                        gates[gate + 2 * units] = candidate
-                        is_real = not has_mask or real[row] != 0
-                        h[at + units] = (f4(1) - z) * candidate + z * h[at] if is_real else h[at]
+            v += 1
+        turn += 1
+
+
+@device
+def _step_gradient(active, before, product_n, gates, dxw, dr, gate, units, after):
+    """dxw and dr of a unit in a step; returns what reaches the state before it, but by way of the products."""
+    r, z, candidate = gates[gate], gates[gate + units], gates[gate + 2 * units]
+    dn = active * (f4(1) - z) * (f4(1) - candidate * candidate)
+    dz = active * (before - candidate) * z * (f4(1) - z)
+    dxw[gate + units] = dz
+    dxw[gate + 2 * units] = dn
+    dr[gate + units] = dz
+    dr[gate + 2 * units] = dn * r if after else dn
+    if after:
+        dxw[gate] = dn * product_n * r * (f4(1) - r)
+        dr[gate] = dxw[gate]
+    return active * z
 
 
 @kernel(
-    "f4[:], f4[:], f4[:], f4[:], f4[:], u1[:], f4[:], f4[:], f4[:], i4, i4, i4, i4, i4",
+    "f4[:], f4[:], f4[:], f4[:], f4[:], u1[:], u4[:], f4[:], f4[:], f4[:], i4, i4, i4, i4, i4, i4",
     threads=THREADS,
+    registers=REGISTERS,
 )
-def _gru_gradient(dh, h, gates, inner, turned, real, dxw, dr, dh0, n, steps, units, has_mask, after):
-    """dh0 holds the gradient at the state of the step that is being done."""
-    acc = cuda.local.array(SEQUENCES, f4)
-    first = cuda.blockIdx.x * SEQUENCES
-    count = least(n - first, SEQUENCES)
-    line, stride = (steps + 1) * units, steps * 3 * units
-    for unit in range(cuda.threadIdx.x, units, THREADS):
-        for s in range(count):
-            dh0[(first + s) * units + unit] = dh[(first + s) * line + steps * units + unit]
-    for back in range(steps):
-        step = steps - 1 - back
-        begin = (first * steps + step) * 3 * units
-        for unit in range(cuda.threadIdx.x, units, THREADS):
-            for s in range(count):
-                row, own = (first + s) * steps + step, (first + s) * units + unit
-                at, gate = (first + s) * line + step * units + unit, row * 3 * units + unit
-                is_real = not has_mask or real[row] != 0
-                dstate = dh0[own]
-                active = dstate if is_real else f4(0)
-                r, z, candidate = gates[gate], gates[gate + units], gates[gate + 2 * units]
-                dn = active * (f4(1) - z) * (f4(1) - candidate * candidate)
-                dz = active * (h[at] - candidate) * z * (f4(1) - z)
-                dxw[gate + units] = dz
-                dxw[gate + 2 * units] = dn
-                dr[gate + units] = dz
-                dr[gate + 2 * units] = dn * r if after else dn
-                if after:
-                    dxw[gate] = dn * inner[row * units + unit] * r * (f4(1) - r)
-                    dr[gate] = dxw[gate]
-                dh0[own] = dh[at] + (active * z if is_real else dstate)
-        if not after:
-            cuda.syncthreads()
-            for unit in range(cuda.threadIdx.x, units, THREADS):
-                sums(
-                    acc,
-                    dr,
-                    turned,
-                    begin + 2 * units,
-                    stride,
-                    2 * units * units + unit,
-                    units,
-                    units,
-                    1,
-                    0,
-                    count,
-                )
-                for s in range(SEQUENCES):
-                    if s < count:
-                        gate, at = begin + s * stride + unit, (first + s) * line + step * units + unit
-                        r = gates[gate]
-                        dxw[gate] = acc[s] * h[at] * r * (f4(1) - r)
-                        dr[gate] = dxw[gate]
-                        dh0[(first + s) * units + unit] += acc[s] * r
-        cuda.syncthreads()
-        for unit in range(cuda.threadIdx.x, units, THREADS):
-            terms = 3 * units if after else 2 * units
-            sums(acc, dr, turned, begin, stride, unit, terms, units, 1, 0, count)
-            for s in range(SEQUENCES):
-                if s < count:
-                    dh0[(first + s) * units + unit] += acc[s]
+def _gru_gradient(
+    dh, h, gates, inner, recurrent, real, arrived, dxw, dr, dh0, n, steps, units, lanes, has_mask, after
+):
+    """dh0 holds the gradient at the state before the step that is done last, each element one thread's."""
+    room = aligned(cuda.shared.array(ROOM, f4))
+    weights = cuda.local.array(WEIGHTS, f4)
+    acc = cuda.local.array(SUMS, f4)
+    values = cuda.local.array(VALUES, f4)
+    place = room, weights, acc, values
+    terms = 3 * units
+    tile = tile_of(terms, lanes)
+    lane, width = tile[2], 4 * lanes
+    layout = 1, terms, terms * lanes, lanes
+    first, count = sequences_of_block(n)
+    visits = visits_of(count, width, units)
+    line, phases = (steps + 1) * units, 1 if after else 2
+    turn = phases - 1
+    while turn < phases * (steps + 1):
+        back = divide(turn, phases)
+        state = here(steps - back)
+        is_last = turn + 1 == (back + 1) * phases
+        span = (0 if after or is_last else 2 * units), (terms if after or not is_last else 2 * units), terms
+        if back > 0:
+            syncblocks(arrived)
+        v = 0
+        while v < visits:
+            base, s0, rows, stale = visit(v, turn - phases, count, width, units)
+            if back > 0:
+                operand = dr, ((first + s0) * steps + state) * terms, steps * terms, rows
+                product(place, stale, recurrent, layout, base + lane, units, operand, span, tile, 4)
+            for e in range(cuda.threadIdx.x, rows * width, THREADS):
+                s = divide(e, width)
+                unit = base + e - s * width
+                if unit < units:
+                    own, row = (first + s0 + s) * units + unit, (first + s0 + s) * steps + state
+                    at = (first + s0 + s) * line + state * units + unit
+                    dstate = dh[at]
+                    if back > 0:
+                        met = unit_total(place, s, unit - base, tile)
+                        dstate = dh0[own] + met
+                        if not is_last:
+                            gate = row * terms + unit
+                            r = gates[gate]
+                            dxw[gate] = met * h[at] * r * (f4(1) - r)
+                            dr[gate] = dxw[gate]
+                            dstate = dh0[own] + met * r
+                    dh0[own] = dstate
+                    if is_last and state > 0:
+                        is_real = not has_mask or real[row - 1] != 0
+                        active, skips = (dstate, f4(0)) if is_real else (f4(0), dstate)
+                        gate, product_n = (row - 1) * terms + unit, inner[(row - 1) * units + unit]
+                        through = _step_gradient(
+                            active, h[at - units], product_n, gates, dxw, dr, gate, units, after
+                        )
+                        dh0[own] = dh[at - units] + through + skips
+            v += 1
+        turn += 1

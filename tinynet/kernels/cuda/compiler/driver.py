@@ -29,7 +29,18 @@ with warnings.catch_warnings():
     except (ImportError, AttributeError):
         from numba.core import types
 
-__all__ = ["INLINED", "SIMULATED", "cuda", "devices", "intrinsic", "mode", "problem", "toolkit", "types"]
+__all__ = [
+    "INLINED",
+    "SIMULATED",
+    "cuda",
+    "devices",
+    "intrinsic",
+    "mode",
+    "multiprocessors",
+    "problem",
+    "toolkit",
+    "types",
+]
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 INLINED = (
@@ -89,6 +100,11 @@ def devices() -> list[str]:
     if problem() is not None:
         return []
     return [_described(gpu) for gpu in cuda.gpus]
+
+
+def multiprocessors() -> int:
+    """Of the GPU that is used; in the simulator as many as a large one has."""
+    return 132 if SIMULATED else cuda.get_current_device().MULTIPROCESSOR_COUNT
 
 
 def _described(gpu: Any) -> str:

@@ -18,8 +18,9 @@ it needs known before, so that every kernel can be compiled and examined where t
 
 The rules for what is in a kernel: index arithmetic on whole numbers is 64 bits wide, `divide` is the quick way to divide; numbers with
 a point are written `f4(0.5)`, for a bare `0.5` is float64 and draws the whole expression with it; a kernel that wants float64, as sums of
-many numbers do, says so by `double=True`; functions come from functions.py. No atomics, no warp intrinsics: each element is written by one
-thread, and sums are made in an order that follows from the sizes alone, so that results repeat to the bit.
+many numbers do, says so by `double=True`; functions come from functions.py. No atomics but those of the barrier between blocks
+(`syncblocks`), no warp intrinsics: each element is written by one thread, and sums are made in an order that follows from the sizes
+alone, so that results repeat to the bit.
 """
 
 from __future__ import annotations

@@ -44,6 +44,11 @@ if SIMULATED:
         tile = np.asarray(acc).reshape(rows, columns)
         tile += np.multiply.outer(np.asarray(a), np.asarray(b))
 
+    def here(i):  # a whole number below 2³², i ≥ 0, in 32 bits and not before this place: saves registers
+        if not 0 <= i < 2**32:
+            raise ValueError(f"here({i}) is outside what 32 bits hold")
+        return i
+
     def bits_of(x):  # the bits of a float32, as a whole number
         return int(np.float32(x).view(np.uint32))
 
@@ -104,6 +109,15 @@ else:
         return types.int64(types.int64, types.int64), generate
 
     @intrinsic
+    def here(typing_context, i):
+        def generate(context, builder, signature, values):
+            narrow = ir.IntType(32)
+            moved = ir.InlineAsm(ir.FunctionType(narrow, [narrow]), "mov.b32 $0, $1;", "=r,r", True)
+            return builder.zext(builder.call(moved, [builder.trunc(values[0], narrow)]), ir.IntType(64))
+
+        return types.int64(types.int64), generate
+
+    @intrinsic
     def bits_of(typing_context, x):
         def generate(context, builder, signature, values):
             return builder.zext(builder.bitcast(values[0], ir.IntType(32)), ir.IntType(64))
@@ -133,6 +147,31 @@ else:
 def least(a, b):
     """The smaller of two whole numbers; Numba's `min` does not compile for GPUs where their types differ."""
     return a if a < b else b
+
+
+TOP = 0x80000000
+"""The highest bit of a counter."""
+
+
+@device
+def syncblocks(arrived):
+    """A barrier of the blocks of this launch that share blockIdx.x; what each wrote before it, all of them see after it.
+
+    All must be resident together, or they wait for ever. arrived: a counter (uint32) for each blockIdx.x, 0 before its first use. Of the
+    blocks that come, the first in the grid adds so much to it that its top bit changes when all have come and the rest is 0 again:
+    nobody has to set it back, and the next barrier may begin at once. As the barrier of a grid in CUDA's cooperative groups, which needs
+    the whole grid and a library to link.
+    """
+    group, blocks = cuda.blockIdx.x, cuda.gridDim.y
+    cuda.syncthreads()
+    if blocks > 1:
+        if cuda.threadIdx.x == 0:
+            cuda.threadfence()
+            before = cuda.atomic.add(arrived, group, TOP - (blocks - 1) if cuda.blockIdx.y == 0 else 1)
+            while (cuda.atomic.add(arrived, group, 0) ^ before) & TOP == 0:
+                cuda.nanosleep(32)
+            cuda.threadfence()
+        cuda.syncthreads()
 
 
 @device
