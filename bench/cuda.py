@@ -51,10 +51,12 @@ class Bench:
     def rows(self) -> Iterator[tuple[str, ...]]:
         """A line for each job, as long as there is time."""
         began = time.monotonic()
-        arrays = [self.cuda.zeros((32,)) for _ in range(4)]
-        adam = partial(self.cuda.adam, *arrays, 1, 1e-3, 0.9, 0.999, 1e-7, 0.0)
-        yield "a launch with one array", _launches(partial(self.cuda.scale, arrays[0], 1.0)), *[""] * 5
-        yield "a launch with four arrays", _launches(adam), *[""] * 5
+        lists = [[self.cuda.zeros((32,)) for _ in range(8)] for _ in range(4)]
+        adam = partial(self.cuda.adam, *lists, 1, 1e-3, 0.9, 0.999, 1e-7, 0.0)
+        x = lists[0][0]
+        yield "a launch with two arrays", _launches(partial(self.cuda.activation, x, "relu")), *[""] * 5
+        yield "a launch with six arrays", _launches(partial(self.cuda.batch_norm, *[x] * 5, 1e-3)), *[""] * 5
+        yield "Adam's step of eight parameters", _launches(adam), *[""] * 5
         for name, size, make in ROWS:
             label = f"{name}, {UNITS.get(name, 'batch')} {size:,}"
             if time.monotonic() - began > SECONDS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from tinynet.kernels import reference
 
 
 class Case(NamedTuple):
-    """A call of a kernel; the arrays in `changed` are written to."""
+    """A call of a kernel; the arrays, or lists of arrays, in `changed` are written to."""
 
     name: str
     label: str
@@ -176,7 +176,7 @@ def elements(table=SHAPES):
                 yield Case("activation_gradient", f"{name}-{label}", (dy, y, name, z))
         yield Case("dropout", label, (z, 0.3, 12345))
         yield Case("dropout", f"none-{label}", (z, 0.0, -1))
-        yield Case("sum_of_squares", label, (z,))
+        yield Case("sum_of_squares", label, ([z, dy, z.reshape(-1)[:3]],))
         yield Case("bias_gradient", label, (dy,))
         yield Case("zeros", label, (shape,))
         yield Case("asarray", label, (z,))
@@ -225,7 +225,9 @@ SIZES = (1, 7, 8, 40_001)
 
 def steps(table=SIZES):
     for size in table:
-        p, g, m, s = normal(size), normal(size, seed=1), normal(size, seed=2), positive(size)
+        shapes = (size,), (0, 3), (2, 3), (2, size)
+        p, g, m = ([normal(*shape, seed=seed) for shape in shapes] for seed in range(3))
+        s = [positive(*shape) for shape in shapes]
         yield Case("sgd", f"{size}", (p, g, m, 0.1, 0.9, False, 0.01), (0, 2))
         yield Case("sgd", f"nesterov-{size}", (p, g, m, 0.1, 0.9, True, 0.0), (0, 2))
         yield Case("rmsprop", f"{size}", (p, g, s, 0.01, 0.9, 1e-7, 0.1), (0, 2))
@@ -423,13 +425,18 @@ def all_cases() -> list[Case]:
 
 def outputs(module: ModuleType, case: Case, dtype: type = np.float32, copy=np.copy) -> list[np.ndarray]:
     """What a call returns and what it changes, on copies of its arguments in a precision."""
-    arguments = [
-        copy(a.astype(dtype) if a.dtype == np.float32 else a) if isinstance(a, np.ndarray) else a
-        for a in case.arguments
-    ]
+
+    def given(a: Any) -> Any:
+        if isinstance(a, list):
+            return list(map(given, a))
+        return copy(a.astype(dtype) if a.dtype == np.float32 else a) if isinstance(a, np.ndarray) else a
+
+    arguments = list(map(given, case.arguments))
     result = getattr(module, case.name)(*arguments)
     results = result if isinstance(result, tuple) else [] if result is None else [result]
-    return [np.asarray(r) for r in [*results, *(arguments[i] for i in case.changed)] if r is not None]
+    for argument in (arguments[i] for i in case.changed):
+        results = [*results, *(argument if isinstance(argument, list) else [argument])]
+    return [np.asarray(r) for r in results if r is not None]
 
 
 def assert_close(actual: list[np.ndarray], expected: list[np.ndarray], tolerance: float) -> None:

@@ -221,7 +221,7 @@ def test_any_layout_and_precision_is_taken():
 
 def test_changed_in_place_or_refused():
     with pytest.raises(TypeError, match="contiguous float32"):
-        cpu.scale(np.ones((4, 4), np.float32).T[::2], 2.0)
+        cpu.scale([np.ones((4, 4), np.float32).T[::2]], 2.0)
 
 
 def test_results_do_not_share_memory():
@@ -304,10 +304,10 @@ def test_what_an_optimizer_remembers_fades_to_zero_and_not_to_numbers_that_slow_
     nothing, tiny = np.zeros(size, np.float32), np.finfo(np.float32).tiny
     start = np.full(size, 1.05 * tiny, np.float32)
     for fading in (
-        lambda a: cpu.sgd(nothing.copy(), nothing, a, 0.1, 0.9, False, 0.0),
-        lambda a: cpu.rmsprop(nothing.copy(), nothing, a, 0.1, 0.9, 1e-7, 0.0),
-        lambda a: cpu.adam(nothing.copy(), nothing, a, nothing.copy(), 5, 0.1, 0.9, 0.999, 1e-7, 0.0),
-        lambda a: cpu.adam(nothing.copy(), nothing, nothing.copy(), a, 5, 0.1, 0.9, 0.9, 1e-7, 0.0),
+        lambda a: cpu.sgd([nothing.copy()], [nothing], [a], 0.1, 0.9, False, 0.0),
+        lambda a: cpu.rmsprop([nothing.copy()], [nothing], [a], 0.1, 0.9, 1e-7, 0.0),
+        lambda a: cpu.adam([nothing.copy()], [nothing], [a], [nothing.copy()], 5, 0.1, 0.9, 0.999, 1e-7, 0.0),
+        lambda a: cpu.adam([nothing.copy()], [nothing], [nothing.copy()], [a], 5, 0.1, 0.9, 0.9, 1e-7, 0.0),
     ):
         for sign in (1, -1):
             remembered = sign * start

@@ -56,8 +56,7 @@ class BatchNorm(Layer):
         mean, variance = moving_mean, moving_variance
         if of_batch:
             mean, variance = k.batch_norm_statistics(x, context.mask)
-            k.blend(moving_mean, mean, 1 - self.momentum)
-            k.blend(moving_variance, variance, 1 - self.momentum)
+            k.blend([moving_mean, moving_variance], [mean, variance], 1 - self.momentum)
         y = k.batch_norm(x, mean, variance, gamma, beta, self.epsilon, self.rectify)
         return y, (x, mean, variance, None if of_batch else y)
 

@@ -136,7 +136,7 @@ class Loop(Training):
     def _record(self, began: float) -> None:
         self.validated = self._validate()
         row = {"epoch": self.epoch + 1, **self.logs}
-        finite = all(math.isfinite(self.kernels.sum_of_squares(p)) for p in self.parameters.values())
+        finite = math.isfinite(self.kernels.sum_of_squares(list(self.parameters.values())))
         if not finite or not math.isfinite(row.get("val_loss", 0.0)):
             self._diverged()
         row["learning_rate"] = self.learning_rate

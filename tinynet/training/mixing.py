@@ -18,7 +18,7 @@ def mixed(batch: Batch, alpha: float, classes: int, kernels: ModuleType, seed: i
     rng = np.random.default_rng([seed, 1])  # not the numbers by which pictures are changed
     share, order = float(rng.beta(alpha, alpha)), rng.permutation(len(batch.targets))
     x = batch.x.copy()
-    kernels.blend(x, batch.x[order], 1 - share)
+    kernels.blend([x], [batch.x[order]], 1 - share)
     own = (
         batch.targets if batch.targets.dtype.kind == "f" else np.eye(classes, dtype=np.float32)[batch.targets]
     )

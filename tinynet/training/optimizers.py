@@ -72,13 +72,12 @@ class Optimizer:
         rate = rate_at(self.learning_rate, position)
         state.step += 1
         kernel, numbers = getattr(kernels, self.kernel), self.numbers(state.step, rate)
-        slots = [state.slots[slot] for slot in self.slots]
-        for name, parameter in parameters.items():
-            kernel(parameter, gradients[name], *(slot[name] for slot in slots), *numbers)
+        groups = parameters, gradients, *(state.slots[slot] for slot in self.slots)
+        kernel(*([group[name] for name in parameters] for group in groups), *numbers)
         return rate
 
     def numbers(self, step: int, rate: float) -> tuple[float, ...]:
-        """The numbers that the kernel takes after its arrays; step counts from 1."""
+        """The numbers that the kernel takes after its lists of arrays; step counts from 1."""
         raise NotImplementedError
 
 
@@ -167,7 +166,7 @@ def get_optimizer(optimizer: str | Optimizer | None) -> Optimizer:
 
 def global_norm(kernels: ModuleType, gradients: Arrays) -> float:
     """Square root of the sum of the squares of all gradients."""
-    return math.sqrt(sum(kernels.sum_of_squares(g) for g in gradients.values()))
+    return math.sqrt(kernels.sum_of_squares(list(gradients.values())))
 
 
 def clip_by_global_norm(kernels: ModuleType, gradients: Arrays, limit: float) -> float:
@@ -177,8 +176,7 @@ def clip_by_global_norm(kernels: ModuleType, gradients: Arrays, limit: float) ->
     """
     norm = global_norm(kernels, gradients)
     if norm > limit:
-        for gradient in gradients.values():
-            kernels.scale(gradient, limit / norm)
+        kernels.scale(list(gradients.values()), limit / norm)
     return norm
 
 
@@ -202,5 +200,4 @@ class MovingAverage:
     def update(self, kernels: ModuleType, arrays: Arrays, step: int) -> None:
         """Update with the values after a step, counted from 1."""
         amount = 1 - min(self.decay, (1 + step) / (10 + step))
-        for name, average in self.arrays.items():
-            kernels.blend(average, arrays[name], amount)
+        kernels.blend(list(self.arrays.values()), [arrays[name] for name in self.arrays], amount)

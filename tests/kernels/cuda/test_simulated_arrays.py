@@ -10,8 +10,9 @@ import pytest
 
 from kernels.cuda.simulator import simulator
 from tinynet.kernels import cuda as k
-from tinynet.kernels.cuda import memory
+from tinynet.kernels.cuda import array, memory
 from tinynet.kernels.cuda.array import DeviceArray
+from tinynet.kernels.cuda.compiler import kernel as compiled
 from tinynet.kernels.cuda.compiler.driver import cuda
 from tinynet.kernels.cuda.compiler.kernel import KERNELS, kernel
 from tinynet.kernels.cuda.compiler.primitives import f4, load4, syncblocks
@@ -48,7 +49,7 @@ def test_a_part_of_an_array_is_what_numpy_takes(part, dtype):
 def test_another_shape_shares_the_memory_and_a_copy_does_not():
     x = k.asarray(X)
     same, copied = x.reshape(12, -1), x.copy()
-    k.scale(x, 2.0)
+    k.scale([x], 2.0)
     np.testing.assert_array_equal(same, 2 * X.reshape(12, 5))
     np.testing.assert_array_equal(copied, X)
     with pytest.raises(ValueError, match="shape"):
@@ -68,10 +69,23 @@ def test_numpy_takes_it_as_an_array():
 
 def test_arrays_of_numpy_are_changed_in_place_too_and_others_refused():
     x = X.copy()
-    k.scale(x, 2.0)
+    k.scale([x], 2.0)
     np.testing.assert_array_equal(x, 2 * X)
     with pytest.raises(TypeError, match="float32"):
-        k.scale(X.astype(np.float64), 2.0)
+        k.scale([X.astype(np.float64)], 2.0)
+
+
+def test_many_arrays_are_changed_in_one_launch_and_their_table_is_copied_once():
+    arrays = [k.asarray(X), k.asarray(X[:0]), k.asarray(np.ones(3000, np.float32))]
+    k.scale(arrays, 2.0)
+    launches, uploads = compiled.launches, array.uploads
+    k.scale(arrays, 2.0)
+    assert (compiled.launches, array.uploads) == (launches + 1, uploads)
+    np.testing.assert_array_equal(arrays[0], 4 * X)
+    assert (np.asarray(arrays[2]) == 4).all()
+    assert k.sum_of_squares(arrays) == pytest.approx(16 * float((X**2).sum()) + 16 * 3000)
+    assert k.sum_of_squares([]) == 0
+    k.scale([], 2.0)
 
 
 def test_memory_that_nobody_refers_to_is_used_again():

@@ -114,7 +114,7 @@ def test_a_steady_step_allocates_nothing_and_only_the_batch_goes_to_the_gpu():
         net.fit(
             np.concatenate([PICTURES] * 2),
             np.concatenate([CLASSES] * 2),
-            batch_size=4,
+            batch_size=2,
             verbose=False,
             callbacks=[Watch()],
         )

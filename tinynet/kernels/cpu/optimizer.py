@@ -1,10 +1,12 @@
-"""Optimizer steps, in place. Blocking: tasks of CHUNK elements; bound by memory (Adam moves 28 bytes an element).
+"""Optimizer steps, in place, array by array. Blocking: tasks of CHUNK elements; bound by memory (Adam moves 28 bytes an element).
 
 Where a gradient is zero from some step on, as behind a unit that never fires, what is remembered of it fades for ever; below the
 normal numbers it is flushed, or a fifth of a network's weights make each step four times as slow.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from .flat import CHUNK, chunks, flat
 from .functions import flushed, square_root
 
 F = np.float32
+Arrays = Sequence[np.ndarray]
 
 
 @jit
@@ -95,49 +98,42 @@ def _writable(x: np.ndarray) -> np.ndarray:
 
 @as_defined
 def sgd(
-    parameter: np.ndarray,
-    gradient: np.ndarray,
-    velocity: np.ndarray,
+    parameters: Arrays,
+    gradients: Arrays,
+    velocities: Arrays,
     learning_rate: float,
     momentum: float,
     nesterov: bool,
     weight_decay: float,
 ) -> None:
-    p, keep = _writable(parameter), F(1 - learning_rate * weight_decay)
-    _sgd(
-        chunks(p),
-        p.size,
-        p,
-        flat(gradient),
-        _writable(velocity),
-        F(learning_rate),
-        F(momentum),
-        int(nesterov),
-        keep,
-    )
+    settings = F(learning_rate), F(momentum), int(nesterov), F(1 - learning_rate * weight_decay)
+    for parameter, gradient, velocity in zip(parameters, gradients, velocities, strict=True):
+        p = _writable(parameter)
+        _sgd(chunks(p), p.size, p, flat(gradient), _writable(velocity), *settings)
 
 
 @as_defined
 def rmsprop(
-    parameter: np.ndarray,
-    gradient: np.ndarray,
-    square: np.ndarray,
+    parameters: Arrays,
+    gradients: Arrays,
+    squares: Arrays,
     learning_rate: float,
     rho: float,
     epsilon: float,
     weight_decay: float,
 ) -> None:
-    p, keep = _writable(parameter), F(1 - learning_rate * weight_decay)
-    settings = F(learning_rate), F(rho), F(1 - rho), F(epsilon), keep
-    _rmsprop(chunks(p), p.size, p, flat(gradient), _writable(square), *settings)
+    settings = F(learning_rate), F(rho), F(1 - rho), F(epsilon), F(1 - learning_rate * weight_decay)
+    for parameter, gradient, square in zip(parameters, gradients, squares, strict=True):
+        p = _writable(parameter)
+        _rmsprop(chunks(p), p.size, p, flat(gradient), _writable(square), *settings)
 
 
 @as_defined
 def adam(
-    parameter: np.ndarray,
-    gradient: np.ndarray,
-    moment: np.ndarray,
-    square: np.ndarray,
+    parameters: Arrays,
+    gradients: Arrays,
+    moments: Arrays,
+    squares: Arrays,
     step: int,
     learning_rate: float,
     beta_1: float,
@@ -145,27 +141,31 @@ def adam(
     epsilon: float,
     weight_decay: float,
 ) -> None:
-    p, keep = _writable(parameter), F(1 - learning_rate * weight_decay)
     rate, root_scale = F(learning_rate / (1 - beta_1**step)), F((1 - beta_2**step) ** -0.5)
+    keep = F(1 - learning_rate * weight_decay)
     settings = F(beta_1), F(1 - beta_1), F(beta_2), F(1 - beta_2), rate, root_scale, F(epsilon), keep
-    _adam(chunks(p), 2 * p.size, p, flat(gradient), _writable(moment), _writable(square), *settings)
+    for parameter, gradient, moment, square in zip(parameters, gradients, moments, squares, strict=True):
+        p = _writable(parameter)
+        _adam(chunks(p), 2 * p.size, p, flat(gradient), _writable(moment), _writable(square), *settings)
 
 
 @as_defined
-def sum_of_squares(x: np.ndarray) -> float:
-    x = flat(x)
-    partial = np.zeros(chunks(x), np.float64)
-    _sum_of_squares(partial.size, x.size, x, partial)
-    return float(partial.sum())
+def sum_of_squares(arrays: Arrays) -> float:
+    total = 0.0
+    for x in map(flat, arrays):
+        partial = np.zeros(chunks(x), np.float64)
+        _sum_of_squares(partial.size, x.size, x, partial)
+        total += float(partial.sum())
+    return total
 
 
 @as_defined
-def scale(x: np.ndarray, factor: float) -> None:
-    x = _writable(x)
-    _scale(chunks(x), x.size, x, F(factor))
+def scale(arrays: Arrays, factor: float) -> None:
+    for x in map(_writable, arrays):
+        _scale(chunks(x), x.size, x, F(factor))
 
 
 @as_defined
-def blend(target: np.ndarray, source: np.ndarray, amount: float) -> None:
-    target = _writable(target)
-    _blend(chunks(target), target.size, target, flat(source), F(amount))
+def blend(targets: Arrays, sources: Arrays, amount: float) -> None:
+    for target, source in zip(map(_writable, targets), sources, strict=True):
+        _blend(chunks(target), target.size, target, flat(source), F(amount))

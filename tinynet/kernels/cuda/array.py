@@ -43,6 +43,11 @@ class DeviceArray:
         return self._piece.memory
 
     @property
+    def address(self) -> int:
+        """Where that lies."""
+        return self._piece.address
+
+    @property
     def ndim(self) -> int:
         """The number of axes."""
         return len(self.shape)

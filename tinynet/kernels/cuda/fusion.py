@@ -12,7 +12,7 @@ from .array import DeviceArray
 from .arrays import empty, take, zeros
 from .compiler.driver import cuda
 from .compiler.kernel import blocks_for, kernel
-from .compiler.primitives import divide, f4, least
+from .compiler.primitives import f4
 from .conv import conv2d, conv2d_input_gradient, conv2d_kernel_gradient, output_shape
 from .dense import column_sums
 from .pooling import (
@@ -28,11 +28,13 @@ from .pooling import (
     C,
     H,
     W,
-    first_window,
     geometry_of,
     pixel_of,
+    place_in,
     pooled_shape,
     position,
+    window_at,
+    windows_with,
 )
 
 
@@ -100,17 +102,13 @@ def _hand_back(dy, y, argmax, dz, size, code, g):
     e = cuda.grid(1)
     while e < size:
         picture, row, column, channel = position(e, g[H], g[W], g[C])
-        row += g[TOP]
-        column += g[LEFT]
+        first, end, left, right = windows_with(row, column, g)
         total = f4(0)
-        if row >= 0 and column >= 0:
-            for i in range(first_window(row, g[KH], g[SY]), least(divide(row, g[SY]) + 1, g[HEIGHT])):
-                for j in range(
-                    first_window(column, g[KW], g[SX]), least(divide(column, g[SX]) + 1, g[WIDTH])
-                ):
-                    at = ((picture * g[HEIGHT] + i) * g[WIDTH] + j) * g[C] + channel
-                    if argmax[at] == (row - i * g[SY]) * g[KW] + column - j * g[SX]:
-                        s = slope(y[at], code)
-                        total += dy[at] * s if s != f4(0) else f4(0)
+        for i in range(first, end):
+            for j in range(left, right):
+                at = window_at(picture, i, j, channel, g)
+                if argmax[at] == place_in(i, j, row, column, g):
+                    s = slope(y[at], code)
+                    total += dy[at] * s if s != f4(0) else f4(0)
         dz[e] = total
         e += cuda.gridsize(1)

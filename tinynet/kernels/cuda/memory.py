@@ -13,8 +13,10 @@ import numpy as np
 
 from ...errors import TinynetError
 from .compiler.driver import cuda
+from .compiler.primitives import address_of
 
-_free: dict[tuple[int, str], list[Any]] = {}
+_free: dict[tuple[int, str], list[tuple[Any, int]]] = {}
+"""What is not used, by size and type: flat memory, and where it lies."""
 allocations = 0
 """How often this process has asked the driver for memory."""
 
@@ -22,34 +24,38 @@ allocations = 0
 class Piece:
     """A flat piece of the GPU's memory, back in the pool when nothing refers to it."""
 
-    __slots__ = ("_key", "memory")
+    __slots__ = ("_key", "address", "memory")
 
     def __init__(self, size: int, dtype: np.dtype) -> None:
         self._key = rounded(size), dtype.str
         free = _free.get(self._key)
         try:
-            self.memory = free.pop() if free else _allocate(self._key[0], dtype)
+            self.memory, self.address = free.pop() if free else _allocate(self._key[0], dtype)
         except IndexError:  # another thread was quicker
-            self.memory = _allocate(self._key[0], dtype)
+            self.memory, self.address = _allocate(self._key[0], dtype)
 
     def __del__(self) -> None:
         if hasattr(self, "memory"):
-            _free.setdefault(self._key, []).append(self.memory)
+            _free.setdefault(self._key, []).append((self.memory, self.address))
 
 
-def _allocate(size: int, dtype: np.dtype) -> Any:
+def _allocate(size: int, dtype: np.dtype) -> tuple[Any, int]:
     global allocations
     allocations += 1
     try:
-        return cuda.device_array(size, dtype)
+        return _lying(cuda.device_array(size, dtype))
     except Exception:  # each package has its own error for full memory
         release()
     try:
-        return cuda.device_array(size, dtype)
+        return _lying(cuda.device_array(size, dtype))
     except Exception as error:
         raise TinynetError(
             f"the GPU has no memory left for {size * dtype.itemsize:,} bytes more: choose a smaller batch"
         ) from error
+
+
+def _lying(memory: Any) -> tuple[Any, int]:
+    return memory, address_of(memory)
 
 
 def rounded(size: int) -> int:
@@ -66,4 +72,4 @@ def release() -> None:
 
 def pooled_bytes() -> int:
     """Bytes that the pool holds and nobody uses."""
-    return sum(memory.nbytes for free in _free.values() for memory in free)
+    return sum(memory.nbytes for free in _free.values() for memory, _ in free)

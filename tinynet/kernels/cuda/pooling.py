@@ -102,6 +102,28 @@ def first_window(at, window, stride):
     return divide(at - window + stride, stride) if at >= window else 0
 
 
+@device
+def windows_with(row, column, g):
+    """The windows that contain a pixel: the first and the end of their rows, and of their columns; none where it is cut off."""
+    y, z = row + g[TOP], column + g[LEFT]
+    if y < 0 or z < 0:
+        return 0, 0, 0, 0
+    end, right = least(divide(y, g[SY]) + 1, g[HEIGHT]), least(divide(z, g[SX]) + 1, g[WIDTH])
+    return first_window(y, g[KH], g[SY]), end, first_window(z, g[KW], g[SX]), right
+
+
+@device
+def place_in(i, j, row, column, g):
+    """The place of a pixel in the window (i, j), counted row by row."""
+    return (row + g[TOP] - i * g[SY]) * g[KW] + column + g[LEFT] - j * g[SX]
+
+
+@device
+def window_at(picture, i, j, channel, g):
+    """Where a window's number lies."""
+    return ((picture * g[HEIGHT] + i) * g[WIDTH] + j) * g[C] + channel
+
+
 @kernel("f4[:], f4[:], i4, i4*11", threads=256)
 def _max(x, y, size, g):
     e = cuda.grid(1)
@@ -117,30 +139,30 @@ def _max(x, y, size, g):
         e += cuda.gridsize(1)
 
 
+@device
+def _is_first(x, top, place, picture, i, j, channel, g):
+    """Whether none of a window's pixels before a place is the largest too."""
+    for before in range(place):
+        u = divide(before, g[KW])
+        line, v = i * g[SY] - g[TOP] + u, j * g[SX] - g[LEFT] + before - u * g[KW]
+        if pixel_of(x, picture, line, v, channel, g) == top:
+            return False
+    return True
+
+
 @kernel("f4[:], f4[:], f4[:], f4[:], i4, i4*11", threads=256)
 def _max_gradient(dy, x, y, dx, size, g):
     e = cuda.grid(1)
     while e < size:
         picture, row, column, channel = position(e, g[H], g[W], g[C])
-        row += g[TOP]
-        column += g[LEFT]
+        first, end, left, right = windows_with(row, column, g)
         total = f4(0)
-        if row >= 0 and column >= 0:
-            for i in range(first_window(row, g[KH], g[SY]), least(divide(row, g[SY]) + 1, g[HEIGHT])):
-                for j in range(
-                    first_window(column, g[KW], g[SX]), least(divide(column, g[SX]) + 1, g[WIDTH])
-                ):
-                    at = ((picture * g[HEIGHT] + i) * g[WIDTH] + j) * g[C] + channel
-                    if x[e] == y[at]:
-                        place = (row - i * g[SY]) * g[KW] + column - j * g[SX]
-                        first = True
-                        for before in range(place):
-                            u = divide(before, g[KW])
-                            line, v = i * g[SY] - g[TOP] + u, j * g[SX] - g[LEFT] + before - u * g[KW]
-                            if pixel_of(x, picture, line, v, channel, g) == y[at]:
-                                first = False
-                        if first:
-                            total += dy[at]
+        for i in range(first, end):
+            for j in range(left, right):
+                at = window_at(picture, i, j, channel, g)
+                place = place_in(i, j, row, column, g)
+                if x[e] == y[at] and _is_first(x, y[at], place, picture, i, j, channel, g):
+                    total += dy[at]
         dx[e] = total
         e += cuda.gridsize(1)
 
@@ -175,16 +197,12 @@ def _average_gradient(dy, dx, size, g):
     e = cuda.grid(1)
     while e < size:
         picture, row, column, channel = position(e, g[H], g[W], g[C])
-        row += g[TOP]
-        column += g[LEFT]
+        first, end, left, right = windows_with(row, column, g)
         total = f4(0)
-        if row >= 0 and column >= 0:
-            for i in range(first_window(row, g[KH], g[SY]), least(divide(row, g[SY]) + 1, g[HEIGHT])):
-                rows = _true_pixels(i, g[KH], g[SY], g[TOP], g[H])
-                for j in range(
-                    first_window(column, g[KW], g[SX]), least(divide(column, g[SX]) + 1, g[WIDTH])
-                ):
-                    pixels = f4(rows * _true_pixels(j, g[KW], g[SX], g[LEFT], g[W]))
-                    total += dy[((picture * g[HEIGHT] + i) * g[WIDTH] + j) * g[C] + channel] / pixels
+        for i in range(first, end):
+            rows = _true_pixels(i, g[KH], g[SY], g[TOP], g[H])
+            for j in range(left, right):
+                pixels = f4(rows * _true_pixels(j, g[KW], g[SX], g[LEFT], g[W]))
+                total += dy[window_at(picture, i, j, channel, g)] / pixels
         dx[e] = total
         e += cuda.gridsize(1)

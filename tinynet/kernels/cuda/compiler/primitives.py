@@ -1,10 +1,13 @@
-"""What kernels need beside Numba's CUDA: four numbers in one access, a quick division, and the register tile's product.
+"""What kernels need beside Numba's CUDA: four numbers in one access, numbers at an address, a quick division, and the register tile's
+product.
 
 Each has a twin in Python for the simulator, which means the same but checks more: an access beside an array, or one of four numbers
 that does not begin at a multiple of 16 bytes, is an error there and would be silence or a crash on a GPU.
 """
 
 from __future__ import annotations
+
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -40,6 +43,27 @@ if SIMULATED:
         if index % 4 or index < 0 or index + 4 > len(array):
             raise IndexError(f"four numbers at {index} of an array of {len(array)}")
 
+    _lying: WeakValueDictionary[int, np.ndarray] = WeakValueDictionary()
+
+    def address_of(memory):  # where flat memory of the GPU lies, for load_from and store_to
+        address = memory._ary.__array_interface__["data"][0]
+        _lying[address] = memory._ary
+        return address
+
+    def load_from(address, index):  # the float32 at a place behind an address
+        return _numbers_at(address, index)[index]
+
+    def store_to(address, index, value):  # puts one there
+        _numbers_at(address, index)[index] = value
+
+    def _numbers_at(address, index):
+        numbers = _lying.get(address)
+        if numbers is None or numbers.dtype != f4:
+            raise IndexError(f"there are no numbers at the address {address}")
+        if index < 0:
+            raise IndexError(f"index {index}")
+        return numbers
+
     def multiply_add(acc, a, b, rows, columns):  # acc[i, j] += a[i] b[j]
         tile = np.asarray(acc).reshape(rows, columns)
         tile += np.multiply.outer(np.asarray(a), np.asarray(b))
@@ -55,8 +79,8 @@ if SIMULATED:
 else:
     from llvmlite import ir
 
-    SHARED = 3
-    """The address space of shared memory."""
+    GLOBAL, SHARED = 1, 3
+    """The address spaces of the GPU's memory and of shared memory."""
 
     def _place(context, builder, array_type, array, index):
         data = context.make_array(array_type)(context, builder, array).data
@@ -123,6 +147,27 @@ else:
             return builder.zext(builder.bitcast(values[0], ir.IntType(32)), ir.IntType(64))
 
         return types.int64(types.float32), generate
+
+    def address_of(memory):
+        return memory.__cuda_array_interface__["data"][0]
+
+    def _behind(builder, address, index):
+        return builder.gep(builder.inttoptr(address, ir.PointerType(ir.FloatType(), GLOBAL)), [index])
+
+    @intrinsic
+    def load_from(typing_context, address, index):
+        def generate(context, builder, signature, values):
+            return builder.load(_behind(builder, *values), align=4)
+
+        return types.float32(types.int64, types.int64), generate
+
+    @intrinsic
+    def store_to(typing_context, address, index, value):
+        def generate(context, builder, signature, values):
+            builder.store(values[2], _behind(builder, *values[:2]), align=4)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.int64, types.float32), generate
 
     @device
     def load4(target, at, source, index):
