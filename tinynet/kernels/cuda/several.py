@@ -2,8 +2,8 @@
 
 A launch takes longer than most of them, and each array that it is given makes it longer. So a kernel is given one table, which lies on
 the GPU. It has a row for each array and those that belong to it, as a parameter, its gradient and its moments do: where they lie, how
-many numbers each has, and which blocks are theirs. A block has CHUNK numbers; it looks up whose. At a steady step the pool
-hands out the same memory as at the step before, so a table is made and copied once.
+many numbers each has, and which blocks are theirs. A block has CHUNK numbers; it looks up whose. A table is made once, and
+copied again only where the pool has handed out other memory than before, which it soon stops to do.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from .array import DeviceArray, upload
+from .array import DeviceArray, write
 from .arrays import changed, take
 from .compiler.driver import cuda
 from .compiler.kernel import Kernel, device, kernel
@@ -34,28 +34,39 @@ TABLE = "i8[:], i4"
 """The types of what a kernel is given of a table: its numbers, and how many rows they are."""
 
 
-class Table(NamedTuple):
+class Table:
     """Lists of arrays as a kernel takes them."""
 
-    numbers: DeviceArray
-    rows: int
-    blocks: int
+    def __init__(self, sizes: tuple[int, ...]) -> None:
+        blocks = -(-np.array(sizes, np.int64) // CHUNK)
+        self.rows, self.blocks = len(sizes), int(blocks.sum())
+        self.numbers = DeviceArray((self.rows, COLUMNS), np.int64)
+        self._addresses: tuple | None = None
+        self._host = np.zeros((self.rows, COLUMNS), np.int64)
+        self._host[:, 0], self._host[:, 1] = np.cumsum(blocks) - blocks, sizes
+
+    def point_to(self, *addresses: tuple[int, ...]) -> None:
+        """Have it say where arrays lie; copied to the GPU where that is not what it says."""
+        if addresses != self._addresses:
+            for column, lying in enumerate(addresses, 2):
+                self._host[:, column] = lying
+            write(self.numbers, self._host)
+            self._addresses = addresses
+
+
+_table = functools.lru_cache(KEPT)(lambda sizes, *addresses: Table(sizes))
 
 
 def table_of(*lists: Sequence[DeviceArray]) -> Table:
-    """The table of up to MOST lists of as many arrays; those in the same place belong together, and are of one size."""
-    return _table(
-        tuple([array.size for array in lists[0]]),
-        *[tuple([array.address for array in arrays]) for arrays in lists],
-    )
+    """The table of up to MOST lists of as many arrays; those in the same place belong together, and are of one size.
 
-
-@functools.lru_cache(KEPT)
-def _table(sizes: tuple[int, ...], *addresses: tuple[int, ...]) -> Table:
-    blocks = -(-np.array(sizes, np.int64) // CHUNK)
-    unused = (0,) * len(sizes)
-    columns = np.cumsum(blocks) - blocks, sizes, *addresses, *[unused] * (MOST - len(addresses))
-    return Table(upload(np.column_stack(columns), np.int64), len(sizes), int(blocks.sum()))
+    Where there are several lists, the last is of arrays that come anew at each step, as gradients do: it alone makes no other table.
+    """
+    sizes = tuple([array.size for array in lists[0]])
+    addresses = [tuple([array.address for array in arrays]) for arrays in lists]
+    table = _table(sizes, *(addresses[:-1] or addresses))
+    table.point_to(*addresses)
+    return table
 
 
 @device
