@@ -195,13 +195,14 @@ class Network(Chain):
 
     def check_state(self, state: State | None, n: int) -> State | None:
         """A state for n sequences, as float32; layers missing from it start from zeros. Raises TinynetError."""
-        if not state:
+        if state is None:
             return None
+        checked = self._checked_state(state, self.zero_state(n))
+        return checked if state else None
+
+    def _checked_state(self, state: Any, zeros: Any) -> State:
         if not isinstance(state, Mapping):
             raise TinynetError(f"a state is a dict such as `step` returns, not {type(state).__name__}")
-        return self._checked_state(state, self.zero_state(n))
-
-    def _checked_state(self, state: Mapping[str, Any], zeros: Any) -> State:
         checked = dict(zeros)
         for name, given in state.items():
             if name not in zeros:
@@ -271,12 +272,12 @@ class Network(Chain):
 
     def _advance_prepended(self, x_t: Any, state: State | None) -> tuple[np.ndarray, State]:
         opening, following = self.phases
-        if state is None:
-            y, end = opening.answer(x_t, keep_state=True)
-            y = y[:, -1] if following.check_streamable() else y
+        x = self._array(x_t)
+        if given := self.check_state(state, len(np.atleast_1d(x))):
+            y, end = following.advance(x, rebuilt(following.state_like, iter(leaves(given))))
         else:
-            given = leaves(self.check_state(state, len(x_t)) or {})
-            y, end = following.advance(x_t, rebuilt(following.state_like, iter(given)))
+            y, end = opening.answer(x, keep_state=True)
+            y = y[:, -1] if following.check_streamable() else y
         return y, rebuilt(self.state_like, iter(leaves(end)))
 
     @functools.cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -13,7 +14,7 @@ from .checks import check_count, show_shape
 from .errors import ModelFileError, TinynetError, UsageError
 from .layers import make
 from .layers.base import Layer, Shape, State
-from .network import BATCH_SIZE, Network
+from .network import BATCH_SIZE, Network, leaves
 from .settings import Elsewhere, checked, sealed, unknown_attribute
 from .tasks.base import check_task, name_of
 from .terminal import echo
@@ -250,9 +251,10 @@ def _from_config(file: storage.ModelFile) -> Sequential:
 def check_sample(model: Network, allowance: int) -> None:
     """Raise TinynetError if one sample would need more memory or time than is allowed."""
     most = max(SAMPLE_BYTES, allowance)
-    needed = FLOAT_BYTES * model.size(model.input_shape)
-    if needed > most:
-        raise TinynetError(f"one sample would take {needed:,} bytes in a layer, more than {most:,}")
+    state = sum(math.prod(array.shape[1:]) for array in leaves(model.state_like))
+    for values, place in ((model.size(model.input_shape), "in a layer"), (state, "between two steps")):
+        if (needed := FLOAT_BYTES * values) > most:
+            raise TinynetError(f"one sample would take {needed:,} bytes {place}, more than {most:,}")
     operations = model.flops() + STEP_OPERATIONS * count_steps(model, model.input_shape)
     if operations > MOST_OPERATIONS:
         raise TinynetError(f"one sample would take {operations:,} operations, more than {MOST_OPERATIONS:,}")

@@ -68,6 +68,7 @@ def test_steps_after_a_first_input_of_several_steps_are_those_of_the_whole_seque
     whole = net.predict((pictures, words))
     assert whole.shape == (n, 6, 9)
     close(net.predict((pictures, words[:, :0])), whole[:, :1], 1e-6)
+    assert net.predict((pictures[:0], words[:0])).shape == (0, 6, 9)
     y, state = net.step(pictures)
     outputs = [y]
     for t in range(words.shape[1]):
@@ -96,6 +97,9 @@ def test_inputs_that_do_not_fit_a_step_are_named():
         net.step(np.ones(3), state)
     with pytest.raises(ShapeError, match="as the state of lstm_1"):
         net.step(words[:2, 0], state)
+    with pytest.raises(TinynetError, match="a state is a dict such as `step` returns, not list"):
+        net.step(words[:, 0], [])
+    close(net.step(pictures, {})[0], net.step(pictures)[0], 0)
     both = tn.Sequential([tn.Parallel([tn.Dense(2), tn.Dense(2)])], ((3,), (3,)))
     with pytest.raises(TinynetError, match="or with a first time step before the others; use predict"):
         both.step((np.ones((1, 3)), np.ones((1, 3))))

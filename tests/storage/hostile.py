@@ -286,6 +286,15 @@ def layers_beyond_memory(rng):
             yield network([layer], [8, 4])
             yield network([layer], [number, 4])
         yield network([{"type": "RepeatVector", "n": number}], [4])
+        yield network([{"type": "Cropping1D", "cropping": [number, 0]}], [8, 4])
+        attention = {
+            "type": "MultiHeadAttention",
+            "num_heads": 1,
+            "key_dim": 4,
+            "causal": True,
+            "window": number,
+        }
+        yield network([attention], [8, 4])
         yield network([{"type": "Embedding", "input_dim": number, "output_dim": 4}], [8])
         yield network([{"type": "GlobalAveragePool2D"}], [number, 8, 3])
         yield network([{"type": "LSTM", "units": 100}], [number, 1])

@@ -13,11 +13,11 @@ import tinynet as tn
 from tests.captioned import COLOURS, SIDES, box, caption, write_folder
 from tinynet import tasks
 from tinynet.data.captions.words import END, UNKNOWN, Vocabulary
-from tinynet.errors import ImageError, TinynetError, UsageError
+from tinynet.errors import DataError, ImageError, TinynetError, UsageError
 from tinynet.recipes import plan
 from tinynet.recipes.base import Choices
 from tinynet.recipes.captions import network
-from tinynet.tasks.caption import Captions, score, write
+from tinynet.tasks.caption import Answer, Captions, score, write
 
 
 @pytest.fixture(scope="module")
@@ -172,3 +172,15 @@ def test_a_network_that_its_file_does_not_fit_is_refused():
         good.vocabulary = vocabulary
         with pytest.raises(TinynetError, match="no vocabulary"):
             Captions(good)
+
+
+def test_a_model_for_other_pictures_is_not_measured_on_the_scenes(unsure):
+    with pytest.raises(
+        DataError,
+        match=r"unsure reads pictures of \(8, 8, 1\), but scenes are \(64, 64, 1\); evaluate it on a folder",
+    ):
+        Captions(unsure).read("scenes")
+
+
+def test_a_sentence_without_a_word_is_told_in_words(unsure):
+    assert list(Captions(unsure).show(Answer("", 0.5))) == ["no words (50.00 %)"]

@@ -7,6 +7,7 @@ dense_1.kernel, or two levels down sequential_1/dense_1.kernel.
 from __future__ import annotations
 
 import functools
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -394,18 +395,15 @@ class Parallel(Container):
 
     def _merge(self, a: np.ndarray, b: np.ndarray, context: Context) -> np.ndarray:
         if self.merge == "prepend":
-            n, features = len(b), b.shape[-1]
-            sizes = a.size // (n or 1), b.size // (n or 1)
-            rows = (array.reshape(n, size) for array, size in zip((a, b), sizes, strict=True))
-            return context.kernels.merge(*rows, "concat").reshape(n, sum(sizes) // features, features)
+            rows = context.kernels.merge(_flat(a), _flat(b), "concat")
+            return rows.reshape(len(b), rows.shape[1] // b.shape[-1], b.shape[-1])
         return context.kernels.merge(a, b, "sum" if self.merge == "add" else self.merge)
 
     def _merge_gradient(
         self, dy: np.ndarray, a: np.ndarray, b: np.ndarray, context: Context
     ) -> tuple[np.ndarray, np.ndarray]:
         if self.merge == "prepend":
-            rows = (array.reshape(len(b), array.size // (len(b) or 1)) for array in (dy, a, b))
-            da, db = context.kernels.merge_gradient(*rows, "concat")
+            da, db = context.kernels.merge_gradient(_flat(dy), _flat(a), _flat(b), "concat")
             return da.reshape(a.shape), db.reshape(b.shape)
         return context.kernels.merge_gradient(dy, a, b, "sum" if self.merge == "add" else self.merge)
 
@@ -445,3 +443,8 @@ class Parallel(Container):
         branches = zip(self.children().items(), saved[1], strict=True)
         ends = {name: layer.final_state(kept) for (name, layer), (kept, *_) in branches}
         return {name: end for name, end in ends.items() if end}
+
+
+def _flat(x: np.ndarray) -> np.ndarray:
+    """All steps and features of a sample in a row: (n, …) → (n, values), of no samples too."""
+    return x.reshape(len(x), math.prod(x.shape[1:]))

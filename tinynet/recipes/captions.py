@@ -24,7 +24,7 @@ from ..data.captions.scenes import KINDS
 from ..data.captions.words import END, LONGEST, Vocabulary
 from ..data.datasets import load
 from ..data.pictures.samples import PictureReader
-from ..errors import DataError
+from ..errors import DataError, counted
 from ..layers import (
     BatchNorm,
     Conv2D,
@@ -189,7 +189,8 @@ def plan(
     }
     height, width = training.x.shape[1:3]
     reason = (
-        f"{len(training.x):,} pictures of {height}×{width} with {len(y):,} captions of {len(vocabulary.words) - 2:,} different words: "
+        f"{counted(len(training.x), 'picture')} of {height}×{width} with {counted(len(y), 'caption')} "
+        f"of {counted(len(vocabulary.words) - 2, 'different word')}: "
         f"training {ARCHITECTURES[arch].title}, with {model.parameter_count():,} parameters"
     )
     return CaptionsPlan(model.name, reason, model, x, y, settings, training=training, validation=validation)

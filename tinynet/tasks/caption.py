@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..checks import check_count
+from ..checks import check_count, show_shape
 from ..data.captions import BEAMS
 from ..data.captions.folder import Captioned, read_captioned
 from ..data.captions.words import END, LONGEST, UNKNOWN, Vocabulary, split
@@ -20,14 +20,14 @@ from ..data.names import DATASETS
 from ..data.pictures.prepare import prepare_noted
 from ..data.pictures.read import read_image
 from ..data.pictures.samples import PictureReader
-from ..errors import TinynetError, UsageError
+from ..errors import DataError, TinynetError, UsageError
 from ..layers.inputs import check_finite_output
 from ..network import Network, leaves, rebuilt
 from .base import CAPTION, Task, check_task, was_trained_on
 from .classes import percent
 
-AT_ONCE = 256
-"""Pictures that are described together."""
+AT_ONCE = 32
+"""Pictures that are described together: each of their sentences has a state, keys and values of all places, copied for every word."""
 
 
 class Answer(NamedTuple):
@@ -95,8 +95,14 @@ class Captions(Task[CaptionedSamples, CaptionMeasures]):
     def read(self, data: str) -> CaptionedSamples:
         """The test set of the scenes, or a folder with pictures and a table of their captions."""
         if data in DATASETS:
+            from ..data.captions.scenes import SHAPE
             from ..data.datasets import load
 
+            if self.model.inputs[0] != SHAPE:
+                raise DataError(
+                    f"{self.model.name} reads pictures of {show_shape(self.model.inputs[0])}, but {data} are {show_shape(SHAPE)}; "
+                    "evaluate it on a folder of pictures with captions"
+                )
             return CaptionedSamples(load(data).part("test"))
         found = read_captioned(data, PictureReader(self.model.inputs[0], self.preparation))
         remarks = [f"note: {text}" for text in found.warnings]
@@ -140,7 +146,7 @@ class Captions(Task[CaptionedSamples, CaptionMeasures]):
         elif found.caption is None or found.probability is None:
             yield "nothing found"
         else:
-            yield f"{found.caption} ({percent(found.probability)})"
+            yield f"{found.caption or 'no words'} ({percent(found.probability)})"
 
 
 TASK = Captions

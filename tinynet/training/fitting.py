@@ -285,9 +285,6 @@ def _check_stateful(stateful: bool, model: Network, samples: Samples, batch_size
 def _check_augment(augment: Any, samples: Samples, loss: Loss) -> Augmentation | PerInput | None:
     inputs = samples.x if isinstance(samples.x, tuple) else (samples.x,)
     parts = augment if isinstance(augment, tuple) else (augment,)
-    for part in parts:
-        if not isinstance(part, (Augmentation, type(None))):
-            raise TinynetError(f"augment must be a tinynet.Augment, such as Augment(rotate=10), not {part!r}")
     if augment is None:
         return None
     if len(parts) != len(inputs):
@@ -296,6 +293,9 @@ def _check_augment(augment: Any, samples: Samples, loss: Loss) -> Augmentation |
             if len(inputs) > 1
             else f"augment has {len(parts)} parts, but the network has one input"
         )
+    for part in parts:
+        if not isinstance(part, (Augmentation, type(None))):
+            raise TinynetError(f"augment must be a tinynet.Augment, such as Augment(rotate=10), not {part!r}")
     for part, x in zip(parts, inputs, strict=True):
         if part is not None and (x.ndim not in part.axes or (part.changes_ids and x.dtype.kind not in "iu")):
             raise TinynetError(f"augment needs {part.of}")

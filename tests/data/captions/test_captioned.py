@@ -41,6 +41,12 @@ def test_columns_may_stand_in_any_order_among_others(tmp_path):
     assert read(tmp_path).captions == ['a "red" box', "a box, and a box"]
 
 
+def test_a_picture_is_one_however_its_name_is_written(tmp_path):
+    found = read(write(tmp_path, "one.png\ta box", "./one.png\tsomething red", "two.png\tthe other"))
+    assert len(found.x) == 2
+    np.testing.assert_array_equal(found.picture, [0, 0, 1])
+
+
 def test_a_picture_may_have_several_captions(tmp_path):
     found = read(write(tmp_path, "one.png\ta box", "two.png\tthe other", "one.png\tsomething red"))
     assert found.x.shape[0] == 2

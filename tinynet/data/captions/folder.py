@@ -68,10 +68,8 @@ def read_captioned(path: str | Path, reader: PictureReader) -> Captioned:
     or damaged is left out and told. Raises DataError for another table, a caption that is empty or longer than LONGEST words, and
     where no picture can be read.
     """
-    rows = _rows(read_table(Path(path, TABLE), "\t"))
-    names = list(dict.fromkeys(name for name, _ in rows))
-    files = [Path(path, name) for name in names]
-    x, kept, blank, unreadable = read_all(files, reader)
+    rows = [(Path(path, name), caption) for name, caption in _rows(read_table(Path(path, TABLE), "\t"))]
+    x, kept, blank, unreadable = read_all(list(dict.fromkeys(file for file, _ in rows)), reader)
     if not len(kept):
         reason = unreadable[0] if unreadable else f"nothing is found in those that {TABLE} names"
         raise DataError(f"none of the pictures of {path} can be used: {reason}")
@@ -79,7 +77,7 @@ def read_captioned(path: str | Path, reader: PictureReader) -> Captioned:
     if blank:
         warnings.append(f"nothing was found in {len(blank)} pictures of {path}")
     place = {file: index for index, file in enumerate(kept)}
-    found = [(place[file], caption) for name, caption in rows if (file := Path(path, name)) in place]
+    found = [(place[file], caption) for file, caption in rows if file in place]
     picture = np.array([index for index, _ in found], np.int64)
     return Captioned(x, [caption for _, caption in found], picture, reader.preparation, unreadable, warnings)
 

@@ -22,6 +22,7 @@ from .folder import Captioned
 
 SIDE = 64
 """Pixels of a scene's side. Things have the size of their own pictures, less the empty border."""
+SHAPE = (SIDE, SIDE, 1)
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 CLOTHES = ("shirt", "trousers", "dress", "shoe", "bag")
 CLOTHES_OF_LABELS = {0: 0, 2: 0, 1: 1, 3: 2, 5: 3, 7: 3, 9: 3, 8: 4}
@@ -65,7 +66,7 @@ class Scenes:
         """
         rng = np.random.default_rng(list(SIZES).index(name))
         things = _things(self.digits, self.fashion, name)
-        x, captions = np.zeros((count or SIZES[name], SIDE, SIDE, 1), np.uint8), []
+        x, captions = np.zeros((count or SIZES[name], *SHAPE), np.uint8), []
         for scene in x:
             size = 3 if rng.random() < SHARE_OF_THREE else 2
             kinds = rng.choice(groups(pairs or name, size))
