@@ -161,11 +161,7 @@ def test_each_input_is_augmented_in_its_own_way():
         trained((None, tn.WordAugment(0.5)))
     with pytest.raises(TinynetError, match="2 parts, but the network has one input"):
         network().fit(X, Y, augment=(None, None))
-    with pytest.raises(TinynetError, match="2 inputs: augment needs a tuple of one for each"):
-        trained(0.4)
-    with pytest.raises(
-        TinynetError, match=r"augment must be a tinynet.Augment, such as Augment\(rotate=10\), not 0.4"
-    ):
+    with pytest.raises(TinynetError, match=r"augment must be a tinynet.Augment, such as .*, not 0.4"):
         trained((0.4, None))
     with pytest.raises(TinynetError, match="mixes samples, which needs one input"):
         trained((tn.Augment(mix=0.2), None))

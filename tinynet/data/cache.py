@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from ..archive import write_arrays
 from ..files import read_file, replacing, user_folder
 
 LARGEST = 100_000_000
@@ -42,7 +43,7 @@ def kept(
                 return dict(arrays)
     made = make()
     with io.BytesIO() as packed:
-        np.savez(packed, **made)
+        write_arrays(packed, made)
         content = packed.getvalue()
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)

@@ -75,11 +75,11 @@ class Cropping1D(Layer):
     TinynetError for anything but whole numbers from 0, ShapeError for an input that is not a sequence or not longer than what is cropped.
     """
 
-    cropping: int | tuple[int, int] = (1, 1)
+    cropping: int | tuple[int, ...] = (1, 1)
 
     def check(self) -> None:
-        self.cropping = check_counts(self.kind, "cropping", self.cropping, 2, least=0)
-        self.left, self.right = self.cropping
+        self.cropping = pair = check_counts(self.kind, "cropping", self.cropping, 2, least=0)
+        self.left, self.right = pair
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         steps = None
