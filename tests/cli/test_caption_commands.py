@@ -10,7 +10,7 @@ from PIL import Image
 from test_commands import DIGIT, fails, run
 
 from tests.captioned import box, write_folder
-from tinynet.data.captions.words import Vocabulary
+from tinynet.data.captions.words import END, Vocabulary
 from tinynet.recipes.captions import network
 
 
@@ -19,6 +19,7 @@ def model(tmp_path_factory):
     """A network that has learnt nothing, but writes."""
     made = network((12, 20, 3), Vocabulary.learn(["a red box", "a blue one"]), name="boxes")
     made.metadata.update(task="caption", input={"kind": "image"})
+    made.layers[-1].parameters["bias"][END] = -9
     path = tmp_path_factory.mktemp("model") / "boxes.npz"
     made.save(path)
     return path
