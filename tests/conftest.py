@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tinynet.data import cache
 from tinynet.kernels import device
 
 
@@ -20,6 +21,12 @@ def usual_signals() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
+def no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test draws does not take the place of what the user has in the cache."""
+    monkeypatch.setattr(cache, "user_folder", lambda kind: None)
 
 
 @pytest.fixture(autouse=True)

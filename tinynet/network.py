@@ -289,7 +289,7 @@ class Network(Chain):
         first, *others = self.layers
         if getattr(first, "merge", None) != "prepend" or first.zero_state(0):
             raise TinynetError(
-                f"{self.name} has {len(self.inputs)} inputs, but step takes networks with one, or with a first time step before "
+                f"{self.name} has {len(self.inputs)} inputs, but step takes networks with one, or with first time steps before "
                 "the others; use predict"
             )
         opening, following = first.children().values()

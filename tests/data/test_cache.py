@@ -59,6 +59,13 @@ def test_a_damaged_file_is_made_anew(folder: Path, damage: str):
     assert kept(path.name, [b"a"], make)["y"][1] == (3 if damage == "folder" else 2)
 
 
+def test_nothing_is_kept_that_follows_from_what_cannot_be_read(folder: Path, tmp_path: Path):
+    make = Maker()
+    for _ in range(2):
+        kept("drawn.npz", (path.read_bytes() for path in [tmp_path / "packed.py"]), make)
+    assert make.count == 2 and not folder.exists()
+
+
 def test_where_nothing_can_be_kept_the_arrays_are_made_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -99,9 +99,16 @@ def test_inputs_that_do_not_fit_a_step_are_named():
         net.step(words[:2, 0], state)
     with pytest.raises(TinynetError, match="a state is a dict such as `step` returns, not list"):
         net.step(words[:, 0], [])
+    with pytest.raises(TinynetError, match="a state is a dict such as `step` returns, not int"):
+        tn.Sequential([tn.Residual([tn.GRU(3, return_sequences=True)])], (None, 3)).step(
+            np.ones((1, 3)), {"residual_1": 3}
+        )
+    for nothing in (2, None):
+        with pytest.raises(TinynetError):
+            net.step(nothing)
     close(net.step(pictures, {})[0], net.step(pictures)[0], 0)
     both = tn.Sequential([tn.Parallel([tn.Dense(2), tn.Dense(2)])], ((3,), (3,)))
-    with pytest.raises(TinynetError, match="or with a first time step before the others; use predict"):
+    with pytest.raises(TinynetError, match="or with first time steps before the others; use predict"):
         both.step((np.ones((1, 3)), np.ones((1, 3))))
     backwards = tn.Sequential(
         [tn.Parallel([tn.Dense(4), tn.Dense(4)], "prepend"), tn.Bidirectional(tn.GRU(3))], ((3,), (None, 3))

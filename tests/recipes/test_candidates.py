@@ -51,10 +51,12 @@ def count(layers, shape):
 def test_networks_of_blocks_grow_in_width_and_depth(arch):
     shape = (16, 16, 1)
     usual, wide, deep = (
-        count(folder.network(shape, 3, Choices(arch=arch, **own)), shape)
+        count(
+            folder.network(shape, 3, Choices(arch=arch, **own))[:-1], shape
+        )  # what classifies grows in width alone
         for own in ({}, {"width": 2.0}, {"depth": 3})
     )
-    assert 2.8 * usual < wide < 4.2 * usual and deep > 1.8 * usual
+    assert 3 * usual < wide < 4.2 * usual and deep > 1.8 * usual
 
 
 def test_a_plain_cnn_takes_convolutions_before_each_pooling():

@@ -17,7 +17,7 @@ from tinynet.errors import DataError, ImageError, TinynetError, UsageError
 from tinynet.recipes import plan
 from tinynet.recipes.base import Choices
 from tinynet.recipes.captions import network
-from tinynet.tasks.caption import Answer, Captions, score, write
+from tinynet.tasks.caption import Answer, CaptionMeasures, Captions, score, write
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +180,11 @@ def test_a_model_for_other_pictures_is_not_measured_on_the_scenes(unsure):
         match=r"unsure reads pictures of \(8, 8, 1\), but scenes are \(64, 64, 1\); evaluate it on a folder",
     ):
         Captions(unsure).read("scenes")
+
+
+def test_one_picture_is_counted_as_one(unsure):
+    (line,) = Captions(unsure).show(CaptionMeasures(1.0, 1.0, 0.5, 1, 0))
+    assert line.endswith("(1 picture)")
 
 
 def test_a_sentence_without_a_word_is_told_in_words(unsure):

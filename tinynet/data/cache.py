@@ -22,11 +22,15 @@ def kept(
     """What `make` returns, from the file `name` in the cache folder if it was made there of the same inputs.
 
     inputs: all that the arrays follow from, code included. The file begins with a SHA-256 of them and of its own content: whatever
-    has another one, because it is older or damaged, is made anew. Where nothing can be written, nothing is kept.
+    has another one, because it is older or damaged, is made anew. Where nothing can be written, or an input not be read, as code that is
+    packed, nothing is kept.
     """
     folder, digest = user_folder("cache"), hashlib.sha256()
-    for part in inputs:
-        digest.update(hashlib.sha256(part).digest())
+    try:
+        for part in inputs:
+            digest.update(hashlib.sha256(part).digest())
+    except OSError:
+        folder = None
 
     def seal(content: bytes) -> bytes:
         sealed = digest.copy()

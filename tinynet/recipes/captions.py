@@ -111,7 +111,7 @@ def encoder(input_shape: tuple[int, ...], units: int) -> list[Layer]:
 
 
 def convolution(filters: int) -> Layer:
-    """What keeps the size of the map."""
+    """A 3×3 convolution, which keeps the size of the map."""
     return Conv2D(filters, 3, activation="relu", padding="same")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -113,12 +112,14 @@ def _drawn(x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
 
 def _drawn_from(x: np.ndarray, y: np.ndarray) -> Iterator[bytes]:
     """All that decides what is drawn: the data, the code, and the libraries that it draws with."""
+    import PIL
+
     yield from (
         x.dtype.str.encode(),
         x.tobytes(),
         y.tobytes(),
         np.__version__.encode(),
-        version("pillow").encode(),
+        PIL.__version__.encode(),
     )
     for path in (Path(__file__), Path(pixels.__file__), *sorted(Path(digit.__file__).parent.glob("*.py"))):
         yield path.read_bytes()

@@ -1,7 +1,7 @@
 """Describe pictures: a picture file → a sentence, which the network writes word by word.
 
-The picture is encoded once and is the first step of the network; each later step reads the word before it. There is one way to write
-a sentence, a beam search; a beam of one is the greedy way, the likeliest word each time.
+The picture is encoded once, and is the network's first steps; each later step reads the word before it. There is one way to write a
+sentence, a beam search; a beam of one is the greedy way, the likeliest word each time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..data.names import DATASETS
 from ..data.pictures.prepare import prepare_noted
 from ..data.pictures.read import read_image
 from ..data.pictures.samples import PictureReader
-from ..errors import DataError, TinynetError, UsageError
+from ..errors import DataError, TinynetError, UsageError, counted
 from ..layers.inputs import check_finite_output
 from ..network import Network, leaves, rebuilt
 from .base import CAPTION, Task, check_task, was_trained_on
@@ -141,7 +141,7 @@ class Captions(Task[CaptionedSamples, CaptionMeasures]):
         if isinstance(found, CaptionMeasures):
             yield (
                 f"{percent(found.exact_match)} of the sentences and {percent(found.word_accuracy)} of the words as in the captions, "
-                f"loss {found.loss:.4f} ({found.pictures:,} pictures)"
+                f"loss {found.loss:.4f} ({counted(found.pictures, 'picture')})"
             )
         elif found.caption is None or found.probability is None:
             yield "nothing found"

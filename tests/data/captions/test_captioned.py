@@ -41,6 +41,15 @@ def test_columns_may_stand_in_any_order_among_others(tmp_path):
     assert read(tmp_path).captions == ['a "red" box', "a box, and a box"]
 
 
+def test_a_picture_in_the_place_of_a_folder_is_told(tmp_path):
+    write(tmp_path, "one.png\ta box")
+    with pytest.raises(
+        DataError,
+        match=r"one.png is a file; give a folder of pictures and a table",
+    ):
+        read(tmp_path / "one.png")
+
+
 def test_a_picture_is_one_however_its_name_is_written(tmp_path):
     found = read(write(tmp_path, "one.png\ta box", "./one.png\tsomething red", "two.png\tthe other"))
     assert len(found.x) == 2

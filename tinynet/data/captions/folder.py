@@ -68,6 +68,8 @@ def read_captioned(path: str | Path, reader: PictureReader) -> Captioned:
     or damaged is left out and told. Raises DataError for another table, a caption that is empty or longer than LONGEST words, and
     where no picture can be read.
     """
+    if Path(path).is_file():
+        raise DataError(f"{path} is a file; give a folder of pictures and a table of their captions, {TABLE}")
     rows = [(Path(path, name), caption) for name, caption in _rows(read_table(Path(path, TABLE), "\t"))]
     x, kept, blank, unreadable = read_all(list(dict.fromkeys(file for file, _ in rows)), reader)
     if not len(kept):

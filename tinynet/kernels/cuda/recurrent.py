@@ -8,6 +8,8 @@ not, each goes through several at every step and reads their weights anew. A blo
 through shared memory, and adds the parts of its threads there, in an order that follows from the sizes of the layer alone. What bounds
 it: for few sequences the barrier, one step after the other; for many, arithmetic. The gradient multiplies with U's transpose likewise.
 
+Each kernel allocates the arrays that `product` works in, since what a device function allocates ends with it.
+
 A column is a gate of a unit where a unit has several, and else a unit. A layout, a tuple (down, beside, apart, hop), says where weights
 are: that of term k in column p of a unit is matrix[k · down + unit · beside + p · apart], and the column belongs to unit + p · hop.
 """

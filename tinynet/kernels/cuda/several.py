@@ -2,8 +2,8 @@
 
 A launch takes longer than most of them, and each array that it is given makes it longer. So a kernel is given one table, which lies on
 the GPU. It has a row for each array and those that belong to it, as a parameter, its gradient and its moments do: where they lie, how
-many numbers each has, and which blocks are theirs. A block has CHUNK numbers; it looks up whose. A table is made once, and
-copied again only where the pool has handed out other memory than before, which it soon stops to do.
+many numbers each has, and which blocks are theirs. A block has CHUNK numbers; it looks up whose. Tables are kept: a steady step has
+its arrays where an earlier step had them, since the pool hands out the same memory in turn.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .array import DeviceArray, write
+from .array import DeviceArray, upload
 from .arrays import changed, take
 from .compiler.driver import cuda
 from .compiler.kernel import Kernel, device, kernel
@@ -35,38 +35,24 @@ TABLE = "i8[:], i4"
 
 
 class Table:
-    """Lists of arrays as a kernel takes them."""
+    """Lists of arrays as a kernel takes them: their sizes, and for each list where its arrays lie."""
 
-    def __init__(self, sizes: tuple[int, ...]) -> None:
+    def __init__(self, sizes: tuple[int, ...], *addresses: tuple[int, ...]) -> None:
         blocks = -(-np.array(sizes, np.int64) // CHUNK)
         self.rows, self.blocks = len(sizes), int(blocks.sum())
-        self.numbers = DeviceArray((self.rows, COLUMNS), np.int64)
-        self._addresses: tuple | None = None
-        self._host = np.zeros((self.rows, COLUMNS), np.int64)
-        self._host[:, 0], self._host[:, 1] = np.cumsum(blocks) - blocks, sizes
-
-    def point_to(self, *addresses: tuple[int, ...]) -> None:
-        """Have it say where arrays lie; copied to the GPU where that is not what it says."""
-        if addresses != self._addresses:
-            for column, lying in enumerate(addresses, 2):
-                self._host[:, column] = lying
-            write(self.numbers, self._host)
-            self._addresses = addresses
+        numbers = np.zeros((self.rows, COLUMNS), np.int64)
+        for column, given in enumerate((np.cumsum(blocks) - blocks, sizes, *addresses)):
+            numbers[:, column] = given
+        self.numbers = upload(numbers)
 
 
-_table = functools.lru_cache(KEPT)(lambda sizes, *addresses: Table(sizes))
+_table = functools.lru_cache(KEPT)(Table)
 
 
 def table_of(*lists: Sequence[DeviceArray]) -> Table:
-    """The table of up to MOST lists of as many arrays; those in the same place belong together, and are of one size.
-
-    Where there are several lists, the last is of arrays that come anew at each step, as gradients do: it alone makes no other table.
-    """
+    """The table of up to MOST lists of as many arrays; those in the same place belong together, and are of one size."""
     sizes = tuple([array.size for array in lists[0]])
-    addresses = [tuple([array.address for array in arrays]) for arrays in lists]
-    table = _table(sizes, *(addresses[:-1] or addresses))
-    table.point_to(*addresses)
-    return table
+    return _table(sizes, *(tuple([array.address for array in arrays]) for arrays in lists))
 
 
 @device
