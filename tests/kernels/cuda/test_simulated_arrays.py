@@ -102,6 +102,18 @@ def test_memory_that_nobody_refers_to_is_used_again():
         assert memory.allocations == before + 1 and len(again) == 2
 
 
+def test_arrays_lie_where_those_of_the_step_before_lay_in_whatever_order_they_were_dropped():
+    with simulator(pool=True):
+        memory.release()
+        arrays = [DeviceArray((100,)) for _ in range(4)]
+        places = sorted(array.address for array in arrays)
+        for order in ((2, 0, 3, 1), (1, 3, 2, 0)):
+            for index in order:
+                arrays[index] = None
+            arrays = [DeviceArray((100,)) for _ in range(4)]
+            assert [array.address for array in arrays] == places
+
+
 def test_sizes_that_differ_a_little_share_memory():
     with simulator(pool=True):
         assert memory.rounded(1000) == memory.rounded(900) and memory.rounded(1) == memory.rounded(32)

@@ -7,6 +7,7 @@ it next writes to it only when its last reader is done.
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,10 @@ from ...errors import TinynetError
 from .compiler.driver import cuda
 from .compiler.primitives import address_of
 
-_free: dict[tuple[int, str], list[tuple[Any, int]]] = {}
-"""What is not used, by size and type: flat memory, and where it lies."""
+_free: dict[tuple[int, str], list[tuple[int, Any]]] = {}
+"""What is not used, by size and type: where it lies, and the flat memory. The lowest is taken first, so that each step of a training
+finds its arrays where the step before had them.
+"""
 allocations = 0
 """How often this process has asked the driver for memory."""
 
@@ -30,16 +33,16 @@ class Piece:
         self._key = rounded(size), dtype.str
         free = _free.get(self._key)
         try:
-            self.memory, self.address = free.pop() if free else _allocate(self._key[0], dtype)
+            self.address, self.memory = heappop(free) if free else _allocate(self._key[0], dtype)
         except IndexError:  # another thread was quicker
-            self.memory, self.address = _allocate(self._key[0], dtype)
+            self.address, self.memory = _allocate(self._key[0], dtype)
 
     def __del__(self) -> None:
         if hasattr(self, "memory"):
-            _free.setdefault(self._key, []).append((self.memory, self.address))
+            heappush(_free.setdefault(self._key, []), (self.address, self.memory))
 
 
-def _allocate(size: int, dtype: np.dtype) -> tuple[Any, int]:
+def _allocate(size: int, dtype: np.dtype) -> tuple[int, Any]:
     global allocations
     allocations += 1
     try:
@@ -54,8 +57,8 @@ def _allocate(size: int, dtype: np.dtype) -> tuple[Any, int]:
         ) from error
 
 
-def _lying(memory: Any) -> tuple[Any, int]:
-    return memory, address_of(memory)
+def _lying(memory: Any) -> tuple[int, Any]:
+    return address_of(memory), memory
 
 
 def rounded(size: int) -> int:
@@ -72,4 +75,4 @@ def release() -> None:
 
 def pooled_bytes() -> int:
     """Bytes that the pool holds and nobody uses."""
-    return sum(memory.nbytes for free in _free.values() for memory, _ in free)
+    return sum(memory.nbytes for free in _free.values() for _, memory in free)
