@@ -111,6 +111,7 @@ class Draw:
             chain,
             lambda: tn.Residual(chain().layers),
             lambda: tn.Parallel([chain(), chain()], self.one(*MERGES)),
+            lambda: (tn.Mirrored if len(shape) == 3 else tn.Sequential)(chain().layers),
         )
         return [self.one(*kinds)()]
 

@@ -15,6 +15,7 @@ from tinynet.data.pictures.samples import LONG_SIDES, MANY, PictureReader
 from tinynet.layers import Chain
 from tinynet.recipes.base import Choices
 from tinynet.recipes.folder import EPOCHS, augmentation, batch_size, class_weights, network
+from tinynet.sequential import Sequential
 
 
 def draw(folder, name, count, side=24, seed=0):
@@ -120,3 +121,40 @@ def test_an_uneven_folder_is_trained_with_weights_and_smoothed_labels(tmp_path):
     assert made.settings["loss"].label_smoothing > 0
     assert made.settings["epochs"] == EPOCHS[1]
     assert recipes.plan(str(tmp_path), Choices(augment=False)).settings["augment"] is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "augment", "twice"),
+    [
+        (("lying", "STANDING"), None, True),
+        (("lying", "STANDING"), False, False),
+        (("left", "RIGHT"), None, False),
+    ],
+)
+def test_where_sides_do_not_count_a_network_looks_at_the_mirror_image_too(labels, augment, twice, tmp_path):
+    for label in labels:
+        draw(tmp_path / "few", label, 4)
+    made = recipes.plan(str(tmp_path / "few"), Choices(augment=augment))
+    assert isinstance(made.model.layers[0], tn.Mirrored) == twice
+    once = made.model.layers[0].layers if twice else made.model.layers[:-1]
+    assert (
+        len(once) > 5
+        and made.model.parameter_count()
+        == Sequential([*once, tn.Dense(2)], made.x.shape[1:]).parameter_count()
+    )
+
+
+def test_the_layers_of_a_base_that_looks_twice_are_counted_one_by_one(tmp_path):
+    for label in ("lying", "STANDING"):
+        draw(tmp_path / "few", label, 4)
+        draw(tmp_path / "more", label + "!", 4)
+    recipes.plan(str(tmp_path / "few"), Choices()).model.save(tmp_path / "base.npz")
+    made = recipes.plan(str(tmp_path / "more"), Choices(base=str(tmp_path / "base.npz"), freeze=4, epochs=1))
+    twice = made.model.layers[0]
+    assert [layer.trainable for layer in twice.layers] == [False] * 4 + [True] * (len(twice.layers) - 4)
+    before = made.model.get_weights()
+    made.fit(verbose=False)
+    assert [np.array_equal(a, b) for a, b in zip(before, made.model.get_weights(), strict=True)][:2] == [
+        True,
+        True,
+    ]

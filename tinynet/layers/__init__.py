@@ -13,6 +13,7 @@ from .conv import Conv1D, Conv2D
 from .dense import Dense
 from .depthwise import DepthwiseConv2D, SeparableConv2D
 from .embedding import Embedding, EmbeddingBag
+from .mirrored import Mirrored
 from .normalisation import BatchNorm, LayerNorm
 from .pooling import (
     AvgPool1D,
@@ -58,6 +59,7 @@ LAYERS = {
         Masking,
         MaxPool1D,
         MaxPool2D,
+        Mirrored,
         MultiHeadAttention,
         Parallel,
         PositionEmbedding,

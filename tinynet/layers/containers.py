@@ -204,8 +204,28 @@ class Chain(Container):
         return saved.state
 
 
+class Around(Container):
+    """The base class of layers that are one chain, `chain`, and something around it."""
+
+    def check(self) -> None:
+        self.layers = self._checked(self.layers)
+        self.chain = Chain(self.layers)
+
+    def children(self) -> dict[str, Layer]:
+        return self.chain.children()
+
+    def inside(self, input_shape: Shape) -> list[tuple[str, Layer, Shape]]:
+        return self.chain.inside(input_shape)
+
+    def output_mask(self, x: np.ndarray, saved: Any, context: Context) -> np.ndarray | None:
+        return saved[0].mask
+
+    def final_state(self, saved: Any) -> State:
+        return saved[0].state
+
+
 @dataclass(eq=False)
-class Residual(Container):
+class Residual(Around):
     """y = f(x) + x, f a chain of layers (He et al. 2016); if f changes the shape, y = f(x) + P(x).
 
     P, `projection`, has no bias: for pictures it is a 1×1 convolution whose stride brings x to the size of f(x), for features a
@@ -216,8 +236,8 @@ class Residual(Container):
     layers: Sequence[Layer]
 
     def check(self) -> None:
-        self.layers = self._checked(self.layers)
-        self.chain, self.projection = Chain(self.layers), None
+        super().check()
+        self.projection: Layer | None = None
         if self.chain.takes_ids:
             raise TinynetError(
                 f"{self.kind} adds its input to the output of its layers, and ids cannot be added"
@@ -225,7 +245,7 @@ class Residual(Container):
 
     def children(self) -> dict[str, Layer]:
         projection = {"projection": self.projection} if self.projection else {}
-        return {**self.chain.children(), **projection}
+        return {**super().children(), **projection}
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         output = self.chain.compute_output_shape(input_shape)
@@ -255,7 +275,7 @@ class Residual(Container):
 
     def inside(self, input_shape: Shape) -> list[tuple[str, Layer, Shape]]:
         projection = [("projection", self.projection, input_shape)] if self.projection else []
-        return self.chain.inside(input_shape) + projection
+        return super().inside(input_shape) + projection
 
     def flops(self, input_shape: Shape) -> int:
         output = self.chain.compute_output_shape(input_shape)
@@ -287,12 +307,6 @@ class Residual(Container):
         if not context.input_gradient:
             return None, gradients
         return context.kernels.merge(dx, shortcut, "sum"), gradients
-
-    def output_mask(self, x: np.ndarray, saved: Any, context: Context) -> np.ndarray | None:
-        return saved[0].mask
-
-    def final_state(self, saved: Any) -> State:
-        return saved[0].state
 
 
 @dataclass(eq=False)

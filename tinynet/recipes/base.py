@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..layers import GRU, LSTM, RNN
+from ..layers import GRU, LSTM, RNN, Mirrored
 from ..layers.containers import Chain
 from ..sequential import Sequential
 from ..training import Callback, History
@@ -98,7 +98,8 @@ class Recipe:
 
     def body(self, model: Sequential) -> Chain:
         """The chain in a trained network whose layers, but for the last, a new network can begin with."""
-        return model
+        first, *others = model.layers
+        return Chain([*first.layers, *others]) if isinstance(first, Mirrored) else model
 
 
 @dataclass

@@ -3,7 +3,7 @@
 The network is a residual one (He et al. 2015), whose depth follows from the size of the pictures, and the size from how many there
 are: few show too little to learn details from. Few pictures are also seen more often. So that the network learns what they show and
 not the pictures themselves, it never sees one twice alike (`PHOTOS`), is never asked to be sure (label smoothing, Szegedy et
-al. 2016), and its weights are averaged.
+al. 2016), and its weights are averaged. Where left and right mean the same, it looks at each picture and at its mirror image.
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ def plan(name: str, choices: Choices, found: FolderData) -> Plan:
     training, validation = stratified_split(found.y, VALIDATION, choices.seed)
     shape, y = found.x.shape[1:], found.y[training]
     arch = "resnet" if choices.arch == "auto" else choices.arch
+    augment = augmentation(found.labels)
     return pictures.plan(
         name,
         replace(choices, arch=arch, batch_size=choices.batch_size or batch_size(len(y))),
@@ -89,7 +90,8 @@ def plan(name: str, choices: Choices, found: FolderData) -> Plan:
         layers=network(shape, len(found.labels), replace(choices, arch=arch)) if arch in NETWORKS else None,
         dropout=DROPOUT,
         epochs=min(max(VIEWS // len(y), EPOCHS[0]), EPOCHS[1]),
-        augment=augmentation(found.labels),
+        augment=augment,
+        mirrored=augment.flip and choices.augment is not False,
         label_smoothing=LABEL_SMOOTHING,
         class_weight=class_weights(y),
         weight_decay=WEIGHT_DECAY,

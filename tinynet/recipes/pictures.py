@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..data.pictures.augment import Augment
-from ..layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D
+from ..layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, Mirrored
 from ..sequential import Sequential
 from ..training import AdamW, CrossEntropy, EarlyStopping, OneCycle
 from .architectures import ARCHITECTURES
@@ -99,10 +99,12 @@ def plan(
     ema: float | None = None,
     about: str = "",
     resized: bool = False,
+    mirrored: bool = False,
 ) -> Plan:
     """The plan for arrays of pictures, which the recipe may have `resized`; the user's choices override the recipe's.
 
-    layers: those of a new network; None: the usual ones of the architecture, with this dropout.
+    layers: those of a new network; None: the usual ones of the architecture, with this dropout. mirrored: whether the trained network
+    looks at each picture and at its mirror image.
     """
     x, y = training
     arch = choices.arch if choices.arch != "auto" else "cnn"
@@ -114,6 +116,9 @@ def plan(
         model = Sequential(layers, shape, labels=labels, **identity)
     else:
         model = network(shape, labels, dropout, choices, **identity)
+    if mirrored:
+        *body, last = model.layers
+        model = Sequential([Mirrored(body), last], shape, labels=labels, **identity)
     model.metadata.update(about=about, input=preparation)
     rate = choices.rate(PEAK_LEARNING_RATE)
     settings = {

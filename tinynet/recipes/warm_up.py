@@ -35,7 +35,7 @@ def _warm_up_pictures() -> None:
     layers = folder.network(photos.shape[1:], 10)
     residual = pictures.plan(
         "warmup", Choices(epochs=1), (photos, y[:8]), (photos, y[:8]), labels=list("0123456789"), preparation={}, epochs=1,
-        layers=layers, augment=PHOTOS, label_smoothing=0.1, ema=0.9,
+        layers=layers, augment=PHOTOS, label_smoothing=0.1, ema=0.9, mirrored=True,
     )  # fmt: skip
     for each, given in ((made, x), (residual, photos)):
         each.fit(verbose=False)
