@@ -12,7 +12,8 @@ there is one by the same Python on the same kind of system (cuda12 or cuda13, as
 
 What it does: every kernel on the shapes of the tests and on some large ones, held to the reference in float64, twice, to the same bits.
 Then for each kind of network the loss and all gradients held to the reference, and two trainings to the same bits, in which no step
-but the first ones may ask the driver for memory.
+but the first ones may ask the driver for memory; and whether answers for few samples, which are repeated as a CUDA graph where the package
+offers that, stay the same.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import numpy as np
 
 import tinynet as tn
 from tinynet.kernels import device, reference
+from tinynet.kernels.replay import CALLS_BEFORE_CAPTURE
 
 from . import recurrent
 from .gpu import facts
@@ -258,6 +260,15 @@ def check_network(kernels: Any, name: str, kind: Kind, steps: int, report: Repor
     )
 
 
+def check_replay(name: str, kind: Kind, report: Report) -> None:
+    """Answers for two samples, again and again: by then they are repeated as a graph, where there is one."""
+    net, few = kind.make(), kind.x[:2]
+    first, *others = (np.asarray(net.predict(few)) for _ in range(CALLS_BEFORE_CAPTURE + 4))
+    if any(other.tobytes() != first.tobytes() for other in others):
+        report.fail(name, "answers that are repeated differ from the first")
+    report.add(f"{name}, again", "as a graph" if net.replay.captures else "launch after launch")
+
+
 def _gradients(kernels: Any, kind: Kind) -> dict[str, np.ndarray]:
     net = kind.make()
     loss, gradients = gradients_function(net, kind.x, kind.y, kernels)()
@@ -315,6 +326,7 @@ def run(options: Options) -> Report:
                 continue
             try:
                 check_network(kernels, name, kind, 4 if options.small else 200, report)
+                check_replay(name, kind, report)
             except Exception as error:
                 report.fail(name, error)
         report.add(

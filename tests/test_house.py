@@ -39,7 +39,7 @@ HEAVY = {"numba", "llvmlite", "PIL", "click"}
 """Packages that cost time: imported inside functions, or in the one place that is loaded only when it is needed."""
 COMPILED = "tinynet.kernels.cpu.", "tinynet.kernels.cuda."
 HEAVY_HOMES = {"numba": COMPILED, "llvmlite": COMPILED, "click": ("tinynet.cli.",)}
-ALLOWED = {*sys.stdlib_module_names, "tinynet", "numpy", *HEAVY}
+ALLOWED = {*sys.stdlib_module_names, "tinynet", "numpy", *HEAVY, "cuda"}  # cuda.core comes with numba-cuda
 
 
 def modules():

@@ -66,7 +66,7 @@ def computed(net: tn.Sequential, x: np.ndarray) -> np.ndarray:
 
 
 def captures(net: tn.Sequential) -> list:
-    return [entry.captured for entry in net.replay._entries.values() if entry.captured is not None]
+    return net.replay.captures
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -65,6 +65,11 @@ class Replay:
         captured = self._captured(kernels, (ids, *states), 1)
         return captured and captured.iterate(index, states, settings, points)
 
+    @property
+    def captures(self) -> list[Any]:
+        """What is repeated without Python."""
+        return [entry.captured for entry in self._entries.values() if entry.captured is not None]
+
     def _captured(self, kernels: Any, inputs: Sequence[np.ndarray], calls: int) -> Any:
         """The capture for such inputs; made now where so many calls have come before."""
         key = kernels, *[(x.shape, x.dtype) for x in inputs]

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from .compiler.driver import cuda
-from .compiler.kernel import blocks_for, kernel
+from .compiler.kernel import blocks_for, check_not_recorded, kernel
 from .compiler.primitives import divide
-from .memory import Piece
+from .memory import Piece, Pool
 
 STORED = {np.dtype(bool): np.dtype(np.uint8)}
 """Types that are held as others in the GPU's memory."""
@@ -41,6 +41,10 @@ class DeviceArray:
     def memory(self) -> Any:
         """What a kernel takes: flat memory, at least as long as the array."""
         return self._piece.memory
+
+    def is_of(self, pool: Pool) -> bool:
+        """Whether its memory comes from that pool."""
+        return self._piece.is_of(pool)
 
     @property
     def address(self) -> int:
@@ -84,6 +88,7 @@ class DeviceArray:
     def numpy(self) -> np.ndarray:
         """The numbers as an array of NumPy, once all kernels before have run."""
         global downloads
+        check_not_recorded()
         downloads += 1
         stored = STORED.get(self.dtype, self.dtype)
         host = np.empty(self.size, stored)
@@ -138,11 +143,18 @@ def upload(x: Any, dtype: Any = None) -> DeviceArray:
 def write(array: DeviceArray, host: np.ndarray) -> None:
     """Replace an array's numbers by those of one of NumPy."""
     global uploads
+    check_not_recorded()
     uploads += 1
     if array.size:
         stored = STORED.get(array.dtype, array.dtype)
         flat = np.ascontiguousarray(host, array.dtype).reshape(-1).view(stored)
         array.memory[: array.size].copy_to_device(flat)
+
+
+def assign(array: DeviceArray, source: DeviceArray) -> None:
+    """Replace an array's numbers by those of another, of the same shape and type, on the GPU."""
+    if array.size:
+        array.memory[: array.size].copy_to_device(source.memory[: array.size])
 
 
 def gathered(x: DeviceArray, shape: tuple[int, ...], strides: tuple[int, ...], first: int = 0) -> DeviceArray:

@@ -2,11 +2,15 @@
 
 Asking the driver for memory costs as much as many kernels, and waits for all of them. So a piece that nothing refers to any more goes
 back to the pool, and serves the next array of about its size: all kernels run one after the other on one stream, so that whoever gets
-it next writes to it only when its last reader is done.
+it next writes to it only when its last reader is done. Launches that are recorded, to be repeated, have a pool of their own: nobody
+else may be given what they write to.
 """
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from heapq import heappop, heappush
 from typing import Any
 
@@ -16,10 +20,13 @@ from ...errors import TinynetError
 from .compiler.driver import cuda
 from .compiler.primitives import address_of
 
-_free: dict[tuple[int, str], list[tuple[int, Any]]] = {}
+Pool = dict[tuple[int, str], list[tuple[int, Any]]]
 """What is not used, by size and type: where it lies, and the flat memory. The lowest is taken first, so that each step of a training
 finds its arrays where the step before had them.
 """
+_free: Pool = {}
+"""The pool of all who have none of their own."""
+_here = threading.local()
 allocations = 0
 """How often this process has asked the driver for memory."""
 
@@ -27,19 +34,34 @@ allocations = 0
 class Piece:
     """A flat piece of the GPU's memory, back in the pool when nothing refers to it."""
 
-    __slots__ = ("_key", "address", "memory")
+    __slots__ = ("_key", "_pool", "address", "memory")
 
     def __init__(self, size: int, dtype: np.dtype) -> None:
         self._key = rounded(size), dtype.str
-        free = _free.get(self._key)
+        self._pool = getattr(_here, "pool", _free)
+        free = self._pool.get(self._key)
         try:
             self.address, self.memory = heappop(free) if free else _allocate(self._key[0], dtype)
         except IndexError:  # another thread was quicker
             self.address, self.memory = _allocate(self._key[0], dtype)
 
+    def is_of(self, pool: Pool) -> bool:
+        """Whether it goes back to that pool."""
+        return self._pool is pool
+
     def __del__(self) -> None:
         if hasattr(self, "memory"):
-            heappush(_free.setdefault(self._key, []), (self.address, self.memory))
+            heappush(self._pool.setdefault(self._key, []), (self.address, self.memory))
+
+
+@contextmanager
+def taken_from(pool: Pool) -> Iterator[None]:
+    """What this thread makes meanwhile comes from this pool, and goes back to it."""
+    _here.pool = pool
+    try:
+        yield
+    finally:
+        del _here.pool
 
 
 def _allocate(size: int, dtype: np.dtype) -> tuple[int, Any]:

@@ -32,6 +32,7 @@ with warnings.catch_warnings():
 __all__ = [
     "INLINED",
     "SIMULATED",
+    "Graph",
     "cuda",
     "devices",
     "intrinsic",
@@ -105,6 +106,34 @@ def devices() -> list[str]:
 def multiprocessors() -> int:
     """Of the GPU that is used; in the simulator as many as a large one has."""
     return 132 if SIMULATED else cuda.get_current_device().MULTIPROCESSOR_COUNT
+
+
+class Graph:
+    """Launches that are recorded once, and then repeated by one call: a CUDA graph, made by cuda.core, on which `numba-cuda` is built.
+
+    Raises ImportError, or another error, where the package that launches kernels has no such thing.
+    """
+
+    def __init__(self) -> None:
+        from cuda.core import Device  # pyright: ignore[reportMissingImports]
+
+        gpu = Device()
+        gpu.set_current()
+        self._stream, self._recorder = gpu.default_stream, gpu.create_graph_builder()
+        self._recorder.begin_building()
+        self._graph: Any = None
+
+    def launch(self, compiled: Any, blocks: Any, threads: int, arguments: list[Any]) -> None:
+        """Record a launch."""
+        compiled[blocks, threads, self._recorder](*arguments)
+
+    def complete(self) -> None:
+        """End the recording."""
+        self._graph = self._recorder.end_building().complete()
+
+    def run(self) -> None:
+        """Do all launches, in their order, after those before; does not wait for them."""
+        self._graph.launch(self._stream)
 
 
 def _described(gpu: Any) -> str:

@@ -25,11 +25,13 @@ alone, so that results repeat to the bit.
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from .driver import INLINED, SIMULATED, cuda
+from .driver import INLINED, SIMULATED, Graph, cuda
 
 KERNELS: list[Kernel] = []
 """All kernels, in the order of their modules, for those who compile them without a GPU."""
@@ -60,7 +62,13 @@ class Kernel:
         global launches
         launches += 1
         given = [getattr(argument, "memory", argument) for argument in arguments]
-        (self._compiled or self._compile())[blocks, self.threads](*given)
+        compiled, recording = self._compiled or self._compile(), _here.recording
+        if recording is None:
+            compiled[blocks, self.threads](*given)
+        else:
+            graph, arrays = recording
+            graph.launch(compiled, blocks, self.threads, given)
+            arrays += [argument for argument in arguments if hasattr(argument, "memory")]
 
     def _compile(self) -> Any:
         global compile_seconds
@@ -71,6 +79,35 @@ class Kernel:
         self._compiled = cuda.jit(self.signature, **limit)(self.function)
         compile_seconds += time.monotonic() - began
         return self._compiled
+
+
+class NotRecordedError(Exception):
+    """What was to be recorded does more than to launch kernels."""
+
+
+class _Here(threading.local):
+    """What this thread's launches are recorded to: a graph, and a list of the arrays that they are given."""
+
+    recording: tuple[Graph, list[Any]] | None = None
+
+
+_here = _Here()
+
+
+@contextmanager
+def recorded(graph: Graph, arrays: list[Any]) -> Iterator[None]:
+    """This thread's launches are not done but recorded, to be repeated, with the arrays that they are given."""
+    _here.recording = graph, arrays
+    try:
+        yield
+    finally:
+        _here.recording = None
+
+
+def check_not_recorded() -> None:
+    """Raise NotRecordedError where launches are recorded: numbers that come or go would be those of this once."""
+    if _here.recording is not None:
+        raise NotRecordedError
 
 
 def kernel(
