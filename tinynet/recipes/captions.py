@@ -47,15 +47,17 @@ from ..tasks.classes import percent
 from ..training import AdamW, CrossEntropy, EarlyStopping, History, OneCycle
 from .architectures import ARCHITECTURES
 from .base import RECURRENT, Choices, Plan, Recipe
+from .blocks import MOMENTUM, convolution
 from .scores import EXACT_MATCH, Measure, Score, fraction
 
 VALIDATION = 0.15
 """Fraction of the pictures of a folder that are held out."""
 FILTERS, MOST_FILTERS, LARGEST_MAP = 16, 96, 8
-"""Filters of the first convolution, twice as many in each next one, up to so many; maps are halved until their sides are at most that."""
+"""Filters of the first convolution, twice as many in the two of each next stage, up to so many; maps are halved until their sides are at
+most that.
+"""
 UNITS, HEADS = 128, 4
 """Numbers of a place, of a word and of the recurrent state, and how many kinds of things each step looks for at once."""
-MOMENTUM = 0.9
 SMOOTHING, WEIGHT_DECAY = 0.2, 0.3
 """Both keep the network from ruling out what it has never seen together: with smoothed labels no word is taken to be impossible."""
 AVERAGE = 200
@@ -101,18 +103,20 @@ class CaptionsRecipe(Recipe):
 
 
 def encoder(input_shape: tuple[int, ...], units: int) -> list[Layer]:
-    """Convolution and pooling until the map is small, then its places, row by row, as steps of so many units."""
+    """Convolutions and pooling until the map is small, then its places, row by row, as steps of so many units.
+
+    A place sees little more than one thing (34 of 64 pixels): where convolutions reach farther, the network learns which things stand
+    together, and fails on others.
+    """
     layers: list[Layer] = []
-    filters, side = FILTERS, max(input_shape[:2])
+    filters, side, count = FILTERS, max(input_shape[:2]), 1
     while side > LARGEST_MAP:
-        layers += [convolution(filters), MaxPool2D(2, padding="same"), BatchNorm(MOMENTUM)]
-        filters, side = min(2 * filters, MOST_FILTERS), -(-side // 2)
-    return [*layers, convolution(units), BatchNorm(MOMENTUM), Reshape((-1, units))]
-
-
-def convolution(filters: int) -> Layer:
-    """A 3×3 convolution, which keeps the size of the map."""
-    return Conv2D(filters, 3, activation="relu", padding="same")
+        for _ in range(count):
+            layers += convolution(filters, 3)
+        layers.append(MaxPool2D(2, padding="same"))
+        filters, side, count = min(2 * filters, MOST_FILTERS), -(-side // 2), 2
+    places = Conv2D(units, 1, activation="relu")
+    return [*layers, places, BatchNorm(MOMENTUM), Reshape((-1, units))]
 
 
 def network(
