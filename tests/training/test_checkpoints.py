@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
@@ -128,6 +129,28 @@ def test_a_checkpoint_of_other_data_is_refused(tmp_path):
         TinynetError, match=r"network was Conv2D BatchNorm Flatten Dropout Dense, now .* Dense Dense"
     ):
         larger.fit(X, Y, resume=file)
+
+
+def deep(filters: int = 4, blocks: int = 1) -> tn.Sequential:
+    blocks_inside = [tn.Conv2D(filters, 3, padding="same"), tn.BatchNorm(), tn.Conv2D(4, 3, padding="same")]
+    layers = [
+        tn.Conv2D(4, 3, padding="same"),
+        *[tn.Residual(copy.deepcopy(blocks_inside)) for _ in range(blocks)],
+    ]
+    return tn.Sequential([*layers, tn.Flatten(), tn.Dense(2, activation="softmax")], (5, 5, 1))
+
+
+def test_a_refused_checkpoint_names_what_differs_however_deep_it_lies(tmp_path):
+    file = tmp_path / "run.npz"
+    deep().fit(X, Y, checkpoint=file)
+    with pytest.raises(TinynetError, match=r"training: residual_1/conv2d_1.filters was 4, now 6; give"):
+        deep(filters=6).fit(X, Y, resume=file)
+    file.unlink()
+    deep(blocks=3).fit(X, Y, checkpoint=file)
+    with pytest.raises(
+        TinynetError, match=r"network was …Conv2D Flatten Dense, now …Conv2D Residual .* Dense; give"
+    ):
+        deep(blocks=4).fit(X, Y, resume=file)
 
 
 def test_more_epochs_continue_where_the_rate_does_not_follow_from_their_number(tmp_path):

@@ -26,7 +26,7 @@ except ImportError:  # Windows
     fcntl = None
 
 FORMAT = "tinynet checkpoint"
-VERSION = 3
+VERSION = 4
 PATIENCE, PAUSE = 0.5, 0.01
 """Seconds for which a lock of another process is waited for, and between two looks at it."""
 

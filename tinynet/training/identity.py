@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..layers.base import Layer
 from .samples import Samples
 from .schedules import needs_length
 from .state import Training
@@ -20,6 +21,7 @@ PIECE = 1 << 24
 SHOWN = 3
 """Differences that an error lists."""
 LONGEST_SHOWN = 60
+"""Characters of a value that an error shows."""
 DATA = {
     "samples": "samples",
     "vocabulary": "characters or words of the vocabulary",
@@ -50,9 +52,11 @@ def identity(training: Training) -> dict[str, Any]:
                 "labels": _fingerprint(training.samples.targets),
                 "weights": _fingerprint(training.samples.weights),
                 "validation": validation and _fingerprint_of(validation),
-                "network": [layer.type_name() for layer in model.layers],
+                "network": {
+                    "type": [layer.type_name() for _, layer in model.walk()],
+                    **{path: _own_settings(layer) for path, layer in model.walk()},
+                },
                 "input_shape": model.input_shape,
-                **{name: layer.config() for name, layer in model.children().items()},
                 "epochs": training.epochs if needs_length(training.optimizer.learning_rate) else None,
                 "batch_size": training.batch_size,
                 "loss": training.loss,
@@ -98,17 +102,29 @@ def _tell(name: str, then: Any, now: Any, model: Any) -> str:
         return f"the {DATA[name]} have changed since"
     if name.startswith("optimizer."):
         name = name.rpartition(".")[2]  # WarmUp(CosineDecay(3e-3)) has one learning rate too
-    return f"{_show(name)} was {_show(then)}, now {_show(now)}"
+    then, now = _where_they_differ(_text(then), _text(now))
+    return f"{_cut(name.removeprefix('network.'))} was {then}, now {now}"
 
 
-def _show(value: Any) -> str:
+def _text(value: Any) -> str:
     """A value from a checkpoint as text; it may be any JSON value."""
     if isinstance(value, list) and all(isinstance(item, (str, int, float)) for item in value):
-        text = " ".join(map(str, value))
-    elif isinstance(value, str):
-        text = value
-    else:
-        text = "something else" if isinstance(value, (list, dict)) else str(value)
+        return " ".join(map(str, value))
+    return "something else" if isinstance(value, (list, dict)) else str(value)
+
+
+def _where_they_differ(*texts: str) -> list[str]:
+    """Both texts; of long ones the part that is shown, from the word before the first difference on."""
+    start = 0
+    if max(map(len, texts)) > LONGEST_SHOWN:
+        common = next(
+            (i for i, pair in enumerate(zip(*texts, strict=False)) if len({*pair}) > 1), min(map(len, texts))
+        )
+        start = texts[0].rfind(" ", 0, max(common - 1, 0)) + 1
+    return ["…" * bool(start) + _cut(text[start:]) for text in texts]
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
@@ -137,6 +153,16 @@ def _hash(value: Any) -> str | None:
 
 
 # ---- settings ----
+
+
+def _own_settings(layer: Layer) -> dict[str, Any]:
+    """A layer's settings but for the layers inside, which have paths of their own."""
+    own = layer.settings()
+    return {name: value for name, value in layer.config().items() if not _holds_layers(own.get(name))}
+
+
+def _holds_layers(value: Any) -> bool:
+    return any(isinstance(item, Layer) for item in (value if isinstance(value, list) else [value]))
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
