@@ -68,6 +68,12 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(map(shown, names[:LISTED])) + (f" and {more:,} more" if more > 0 else "")
 
 
+def one_of(names: Sequence[str]) -> str:
+    """All of these names to choose from: a, b or c."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A question, "did you mean …?", with the known names that look like an unknown one; empty if none does."""
     import difflib
@@ -76,4 +82,4 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     letters = name.lower()
     found = [letters] if letters in by_letters else difflib.get_close_matches(letters, by_letters, cutoff=0.7)
     close = [by_letters[each] for each in found]
-    return f"did you mean {' or '.join(close)}?" if close else ""
+    return f"did you mean {one_of(close)}?" if close else ""

@@ -22,7 +22,7 @@ def test_the_first_that_fits_is_what_auto_means():
     )
     assert choose("small grid", "gru") == "gru"
     with pytest.raises(
-        TinynetError, match=r"^arch cnn does not fit .* or rnn or transformer, since text is a sequence"
+        TinynetError, match=r"^arch cnn does not fit .*, rnn or transformer, since text is a sequence"
     ) as caught:
         choose("sequence", "cnn")
     assert caught.value.parts[0] == "arch" and isinstance(caught.value.parts[0], Setting)
@@ -31,7 +31,7 @@ def test_the_first_that_fits_is_what_auto_means():
 def test_a_misspelt_architecture_is_answered_with_the_one_that_was_meant():
     with pytest.raises(TinynetError, match=r"^arch resnt is no kind of network; did you mean resnet\?$"):
         choose("grid", "resnt")
-    with pytest.raises(TinynetError, match=r"^arch svm is no kind of network; choose gru or lstm or cnn$"):
+    with pytest.raises(TinynetError, match=r"^arch svm is no kind of network; choose gru, lstm or cnn$"):
         choose("series", "svm")
 
 

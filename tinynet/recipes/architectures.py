@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..errors import Setting, TinynetError, did_you_mean
+from ..errors import Setting, TinynetError, did_you_mean, one_of
 
 
 class Architecture(NamedTuple):
@@ -89,9 +89,9 @@ def choose(kind: str, asked: str) -> str:
     if asked == "auto":
         return fitting[0]
     if asked not in ARCHITECTURES:
-        advice = did_you_mean(asked, fitting) or f"choose {' or '.join(fitting)}"
+        advice = did_you_mean(asked, fitting) or f"choose {one_of(fitting)}"
         raise TinynetError(Setting("arch"), f" {asked} is no kind of network; {advice}")
     if asked not in fitting:
-        advice = f"choose auto or {' or '.join(fitting)}, since {reason}"
+        advice = f"choose {one_of(('auto', *fitting))}, since {reason}"
         raise TinynetError(Setting("arch"), f" {asked} does not fit this data; {advice}")
     return asked

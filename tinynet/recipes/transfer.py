@@ -143,4 +143,5 @@ def _frozen(base: str, freeze: str | int | None, names: list[str]) -> int:
         close = did_you_mean(asked, names)
         problem = f" {asked} is not a layer that {base} gives{'; ' * bool(close)}{close}"
     listed = ", ".join(f"{number} {name}" for number, name in enumerate(names, 1))
-    raise UsageError(Setting("freeze"), f"{problem}; give a number or a name: {listed}")
+    advice = " Give" if problem.endswith("?") else "; give"
+    raise UsageError(Setting("freeze"), f"{problem}{advice} a number or a name: {listed}")
