@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from . import storage
+from .archive import EXPANSION, FREE_BYTES
 from .checks import check_count, show_shape
 from .errors import ModelFileError, TinynetError, UsageError
 from .layers import make
@@ -19,8 +20,9 @@ from .settings import Elsewhere, checked, sealed, unknown_attribute
 from .tasks.base import check_task, name_of
 from .terminal import echo
 
-FLOAT_BYTES, SAMPLE_BYTES = 4, 256 << 20
-"""Bytes that one layer of a model from a file may need per sample; the limit for reading the file, if that is more."""
+FLOAT_BYTES, SMALLEST_FLOAT, SAMPLE_BYTES = 4, 2, 256 << 20
+"""Bytes of a number in memory, and in a file of float16; and what one layer of a model from a file may need per sample, unless the
+limit for reading the file is more."""
 MOST_OPERATIONS, STEP_OPERATIONS = 300 * 10**9, 300_000
 """Operations that a model from a file may need per sample, ten times VGG16's; and the operations that one step of a recurrent
 layer counts as, at least."""
@@ -238,14 +240,24 @@ def _from_config(file: storage.ModelFile) -> Sequential:
     found = file.config
     settings = {key: found[key] for key in ("input_shape", "name", "labels", "vocabulary", "metadata")}
     try:
-        if count_layers(found["layers"]) > MOST_LAYERS:
-            raise ValueError(f"its {count_layers(found['layers']):,} layers are more than {MOST_LAYERS:,}")
+        _check_layers(found["layers"])
         model = Sequential([make(entry) for entry in found["layers"]], seed=None, **settings)
         _check_classes(model)
         check_sample(model, file.allowance)
     except (ValueError, MemoryError, OverflowError) as error:
         raise ModelFileError(f"{file.name}: {error}") from error
     return model
+
+
+def check_readable(model: Network) -> None:
+    """Raise TinynetError, before training rather than after it, for a network that is too large to be read from its file."""
+    _check_layers([layer.config() for layer in model.layers])
+    check_sample(model, FREE_BYTES + EXPANSION * SMALLEST_FLOAT * model.parameter_count())
+
+
+def _check_layers(entries: Any) -> None:
+    if (count := count_layers(entries)) > MOST_LAYERS:
+        raise TinynetError(f"its {count:,} layers are more than {MOST_LAYERS:,}")
 
 
 def check_sample(model: Network, allowance: int) -> None:

@@ -12,6 +12,7 @@ import tinynet as tn
 from tinynet import recipes, tasks
 from tinynet.data.pictures.augment import CHARACTERS, PHOTOS
 from tinynet.data.pictures.samples import LONG_SIDES, MANY, PictureReader
+from tinynet.errors import TinynetError
 from tinynet.layers import Chain
 from tinynet.recipes.base import Choices
 from tinynet.recipes.folder import EPOCHS, augmentation, batch_size, class_weights, network
@@ -158,3 +159,12 @@ def test_the_layers_of_a_base_that_looks_twice_are_counted_one_by_one(tmp_path):
         True,
         True,
     ]
+
+
+def test_a_network_too_large_to_be_read_from_its_file_is_refused_before_it_is_trained(tmp_path):
+    draw(draw(tmp_path, "lying", 3), "STANDING", 3)
+    deep = Choices(arch="inception", depth=64, width=0.2)
+    with pytest.raises(
+        TinynetError, match=r"too large to be read .* layers are more than 2,000; make it smaller"
+    ):
+        recipes.plan(str(tmp_path), deep)

@@ -150,10 +150,11 @@ def test_a_training_is_resumed_only_with_the_same_base_and_the_same_layers_froze
         ({"base": "spoken-digits"}, r"does not read pictures; choose .*spoken-digits is for classify"),
         ({"base": "shakespeare-rnn"}, "does not read pictures; choose .*is for generate"),
         ({"base": "digits", "freeze": 7}, "freeze 7 is too many: digits gives 6 layers, .*: 1 conv2d_1, 2 "),
-        ({"base": "digits", "freeze": "conv2d_3"}, "not a layer that digits gives; did you mean conv2d_2"),
+        ({"base": "digits", "freeze": "conv2d_3"}, r"not a layer that digits gives; did you mean conv2d_2 or conv2d_1\? Give a number"),
         ({"base": "digits", "freeze": "-1"}, "-1 is not a layer"),
         ({"freeze": 3}, "freeze keeps layers of a trained model as they are; give it as base"),
         ({"base": "digits", "arch": "cnn"}, "arch is that of the base; leave it out"),
+        ({"base": "digits", "arch": "transformer"}, "arch is that of the base; leave it out"),
     ],
 )  # fmt: skip
 def test_a_base_that_does_not_fit_is_answered_in_a_sentence(choices, told, folder):

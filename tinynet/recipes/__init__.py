@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..data.names import DATASETS
-from ..errors import DataError, Setting, UsageError, did_you_mean
+from ..errors import DataError, Setting, TinynetError, UsageError, did_you_mean
 from .architectures import ARCHITECTURES, RULES, choose
 
 if TYPE_CHECKING:
+    from ..sequential import Sequential
     from .base import Choices, Plan, Recipe
 
 
@@ -95,15 +96,28 @@ def plan(data: str, choices: Choices) -> Plan:
     settings that do not.
     """
     recipe = recipe_for(data, choices)
-    arch = choose(recipe.kind, choices.arch)
+    arch = choose(recipe.kind, "auto" if choices.base else choices.arch)
     _check_options(recipe, replace(choices, arch=arch))
     choices = _begun(recipe, choices, arch)
     made = recipe.plan(data, choices)
+    _check_readable(made.model)
     made.model.metadata["task"] = recipe.task
     if choices.begun:
         made.model.metadata["base"] = choices.begun.record()
         made.layers = choices.begun.lines(recipe.output)
     return made
+
+
+def _check_readable(model: Sequential) -> None:
+    """Raise TinynetError, before training rather than after it, for a network that would be too large to be used."""
+    from ..sequential import check_readable
+
+    try:
+        check_readable(model)
+    except TinynetError as error:
+        raise TinynetError(
+            f"this network would be too large to be read from its file: {error}; make it smaller"
+        ) from None
 
 
 def _begun(recipe: Recipe, choices: Choices, arch: str) -> Choices:
