@@ -8,7 +8,7 @@ from tinynet.cli import completion
 from tinynet.cli.options import Count, device_options, json_option, load_model
 from tinynet.cli.process import fail, sentence
 from tinynet.data.captions import BEAMS
-from tinynet.terminal import echo, print_json
+from tinynet.terminal import echo, note, print_json
 
 
 @click.command("caption")
@@ -39,6 +39,8 @@ def command(files: tuple[str, ...], name: str, beams: int, as_json: bool) -> int
             if as_json:
                 print_json({"file": file, "caption": None, "error": sentence(error)})
             continue
+        if found.note:
+            note(f"{file}: {found.note}")
         if as_json:
             print_json({"file": file, **task.as_json(found)})
         else:

@@ -43,6 +43,13 @@ def test_pictures_are_described_from_files_and_from_stdin(model, picture, tmp_pa
     assert again.stdout.decode().startswith(f"-: {first['caption']} (")
 
 
+def test_a_clip_is_described_by_its_first_frame_and_that_is_said(model, tmp_path):
+    first, *others = [Image.fromarray(box(colour, "left")) for colour in ("red", "blue")]
+    first.save(tmp_path / "clip.gif", save_all=True, append_images=others)
+    done = run("caption", tmp_path / "clip.gif", "--model", model)
+    assert done.returncode == 0 and b"clip.gif: only the first frame is read" in done.stderr
+
+
 def test_one_bad_file_among_several_stops_no_other(model, picture, tmp_path):
     (tmp_path / "text.png").write_text("this is no picture")
     files = (picture, tmp_path / "text.png", tmp_path / "gone.png", picture)

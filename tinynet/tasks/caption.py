@@ -18,23 +18,28 @@ from ..data.captions.folder import Captioned, read_captioned
 from ..data.captions.words import END, LONGEST, UNKNOWN, Vocabulary, split
 from ..data.names import DATASETS
 from ..data.pictures.prepare import prepare_noted
-from ..data.pictures.read import read_image
+from ..data.pictures.read import is_animated, read_image
 from ..data.pictures.samples import PictureReader
 from ..errors import DataError, TinynetError, UsageError, counted
 from ..layers.inputs import check_finite_output
 from ..network import Network, leaves, rebuilt
 from .base import CAPTION, Task, check_task, was_trained_on
 from .classes import percent
+from .pictures import FIRST_FRAME
 
 AT_ONCE = 32
 """Pictures that are described together: each of their sentences has a state, keys and values of all places, copied for every word."""
 
 
 class Answer(NamedTuple):
-    """A sentence and how probable the network takes it to be; None for a picture of one plain colour."""
+    """A sentence and how probable the network takes it to be; None for a picture of one plain colour.
+
+    note: what the user should know, if anything.
+    """
 
     caption: str | None
     probability: float | None
+    note: str | None = None
 
 
 @dataclass
@@ -86,11 +91,12 @@ class Captions(Task[CaptionedSamples, CaptionMeasures]):
         given: what `data.pictures.read.read_image` takes; beams: sentences that are followed at once. Raises ImageError for anything
         but a picture.
         """
+        note = FIRST_FRAME if is_animated(given) else None
         pixels = prepare_noted(read_image(given), self.preparation, self.model.inputs[0]).pixels
         if pixels is None or (pixels == pixels[0, 0]).all():
-            return Answer(None, None)
+            return Answer(None, None, note)
         (ids,), (log,) = write(self.model, pixels[None], beams)
-        return Answer(self.vocabulary.text(ids), float(np.exp(log)))
+        return Answer(self.vocabulary.text(ids), float(np.exp(log)), note)
 
     def read(self, data: str) -> CaptionedSamples:
         """The test set of the scenes, or a folder with pictures and a table of their captions."""
@@ -107,7 +113,9 @@ class Captions(Task[CaptionedSamples, CaptionMeasures]):
         found = read_captioned(data, PictureReader(self.model.inputs[0], self.preparation))
         remarks = [f"note: {text}" for text in found.warnings]
         if count := len(found.unreadable):
-            remarks.append(f"{count} pictures of {data} could not be read and do not count:")
+            remarks.append(
+                f"{count} of {count + len(found.x)} pictures of {data} could not be read and do not count:"
+            )
             remarks += found.unreadable
         if was_trained_on(self.model, data):
             remarks.append("note: it was trained on some of these pictures, so this is too optimistic")
