@@ -52,6 +52,12 @@ def test_modules_are_there_without_being_imported():
         _ = tn.data.films
 
 
+def test_a_name_as_pytorch_spells_it_is_answered_with_ours():
+    with pytest.raises(AttributeError, match=r"'tinynet' has no attribute 'Conv2d'; did you mean .*Conv2D"):
+        _ = tn.Conv2d  # pyright: ignore[reportAttributeAccessIssue]
+    assert not hasattr(tn, "__wrapped__")
+
+
 def test_keras_names_are_the_same_layers():
     for longer, ours in {
         "MaxPooling2D": tn.MaxPool2D,

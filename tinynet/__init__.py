@@ -1,4 +1,4 @@
-"""tinynet: a neural-network framework small enough to read in an evening and fast enough for daily work."""
+"""tinynet: a neural-network framework written to be read, and fast enough for daily work."""
 
 import sys as _sys
 
@@ -202,7 +202,8 @@ def __getattr__(name: str) -> object:
             if found is not None:
                 globals()[name] = found
                 return found
-    raise AttributeError(f"module 'tinynet' has no attribute {name!r}")
+    close = "" if name.startswith("_") else _import_module(".errors", __name__).did_you_mean(name, __all__)
+    raise AttributeError(f"module 'tinynet' has no attribute {name!r}{'; ' * bool(close)}{close}")
 
 
 def __dir__() -> list[str]:
