@@ -1,4 +1,4 @@
-"""Optimizer steps, in place, array by array. Blocking: tasks of CHUNK elements; bound by memory (Adam moves 28 bytes an element).
+"""Optimizer steps, in place, array by array. Blocking: tasks of CHUNK elements; bound by memory (Adam moves 28 bytes per element).
 
 Where a gradient is zero from some step on, as behind a unit that never fires, what is remembered of it fades for ever; below the
 normal numbers it is flushed, or a fifth of a network's weights make each step four times as slow.
