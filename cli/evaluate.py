@@ -75,7 +75,10 @@ def command(model_name: str, data: str, save_errors: str | None, force: bool, as
             echo(line)
     if save_errors and isinstance(task, Pictures):
         shown = task.save_misread(save_errors, given, found)
-        note(f"{save_errors}: {shown} of {len(found.wrong)} misread pictures")
+        of_all = (
+            f"{shown} of {len(found.wrong)} misread pictures" if shown else "empty, no picture was misread"
+        )
+        note(f"{save_errors}: {of_all}")
     return 1 if given.unreadable else 0
 
 

@@ -115,7 +115,7 @@ def fitting(data: str, arch: str | None, given: Mapping[str, Any]) -> tuple[Reci
 
     recipe = recipe_for(data, Choices(task=given["task"], target=given["target"]))
     found, reason = RULES[recipe.kind]
-    note(f"{data} holds {recipe.holds}: {reason}")
+    note(f"{data} holds {recipe.holds}; {reason}")
     if arch is None:
         return recipe, list(found)
     return recipe, [choose(recipe.kind, each.strip()) for each in arch.split(",")]

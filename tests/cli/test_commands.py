@@ -242,10 +242,12 @@ def test_a_folder_becomes_a_model_that_classifies(folder, tmp_path):
     assert (tmp_path / "h.csv").read_text().startswith("epoch,")
     answer = run("classify", folder / "across" / "0.png", "--model", out, "--json")
     assert json.loads(answer.stdout)["label"] == "across"
-    measured = json.loads(run("evaluate", out, folder, "--json", "--save-errors", tmp_path / "e.png").stdout)
+    measured_run = run("evaluate", out, folder, "--json", "--save-errors", tmp_path / "e.png")
+    measured = json.loads(measured_run.stdout)
     assert measured["accuracy"] > 0.9 and measured["samples"] == 24
     misread = 24 - sum(row[index] for index, row in enumerate(measured["confusion"]))
     width, height = Image.open(tmp_path / "e.png").size
+    assert (b"e.png: empty, no picture was misread" in measured_run.stderr) == (misread == 0)
     assert width >= max(misread, 1) * (84 + 8) and height >= 84 + 8 + (
         12 if misread else 0
     )  # a tile and a caption each
@@ -345,7 +347,7 @@ def test_train_and_evaluate_say_what_is_wrong_with_the_data(tmp_path, folder):
     fails(run("train", tmp_path), "no folders")
     fails(
         run("train", folder, "--arch", "lstm", "--output", tmp_path / "m.npz"),
-        "--arch lstm does not fit this data; choose auto or resnet or cnn or vgg or inception or mobilenet, since pictures are grids",
+        "--arch lstm does not fit this data; choose auto, resnet, cnn, vgg, inception or mobilenet, since pictures are grids",
     )
     fails(run("evaluate", "digits", folder), "across")
     fails(run("train", "digits", TINYNET_DATA=str(tmp_path)), "mnist.npz")

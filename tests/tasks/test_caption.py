@@ -147,6 +147,15 @@ def test_a_folder_is_measured(model, folder):
     assert "of the sentences" in line and "48 pictures" in line
 
 
+def test_words_of_captions_that_a_model_does_not_know_are_told(unsure, tmp_path):
+    write_folder(tmp_path, 1)
+    table = tmp_path / "captions.tsv"
+    table.write_text(table.read_text() + "red-left-0.png\tan Emu, a zebra\n")
+    told = " ".join(Captions(unsure).read(str(tmp_path)).remarks)
+    assert "unsure does not know" in told and "of the captions, which it never writes" in told
+    assert "emu" in told and "zebra" in told
+
+
 def test_models_for_something_else_are_refused_with_the_verb_that_fits(model):
     with pytest.raises(TinynetError, match=r"does not describe pictures.* is for classify"):
         tasks.expect(Captions, tn.load("digits"))

@@ -11,6 +11,7 @@ import numpy as np
 from ..data.augmentation import Augmentation
 from ..data.folders import Reader, load_folder, stratified_split
 from ..data.preparation import Preparation
+from ..errors import counted
 from ..layers import BatchNorm, Conv2D, Dense, Dropout, Layer, Masking, MaxPool2D, TimeDistributed
 from ..sequential import Sequential
 from ..training import AdamW, EarlyStopping, OneCycle
@@ -119,6 +120,6 @@ def plan_folder(
         preparation=preparation.from_settings(found.preparation),
         about=f"tells apart {', '.join(found.labels)}"[:80],
     )
-    blank = [f"{nothing} in {len(found.blank)} {found.sample}s of {data}"] if len(found.blank) else []
+    blank = [f"{nothing} in {counted(len(found.blank), found.sample)} of {data}"] if len(found.blank) else []
     made.warnings += found.notes(data) + found.unreadable + blank
     return made

@@ -19,6 +19,7 @@ import numpy as np
 from ..data.folders import FolderData, load_folder, stratified_split
 from ..data.pictures.augment import CHARACTERS, PHOTOS, Augment
 from ..data.pictures.samples import PictureReader
+from ..errors import counted
 from ..layers.base import Layer
 from ..tasks.base import PICTURES
 from . import pictures
@@ -69,7 +70,11 @@ class Folder(Recipe):
         )
         found = load_folder(data, reader)
         made = plan(Path(data).resolve().name, choices, found)
-        blank = [f"nothing was found in {len(found.blank)} pictures of {data}"] if len(found.blank) else []
+        blank = (
+            [f"nothing was found in {counted(len(found.blank), 'picture')} of {data}"]
+            if len(found.blank)
+            else []
+        )
         made.warnings += found.notes(data) + found.unreadable + blank
         return made
 

@@ -22,7 +22,7 @@ from ..data.folders import stratified_split
 from ..data.tables.read import is_table
 from ..data.text.labelled import LabelledTexts, holds_labelled_texts, read_labelled
 from ..data.text.words import UNKNOWN, Vocabulary, log_count_ratios, settings
-from ..errors import Setting, TinynetError
+from ..errors import Setting, TinynetError, counted
 from ..layers import (
     Activation,
     Bidirectional,
@@ -91,7 +91,9 @@ class Sentences(Recipe):
         about = f"tells apart texts: {', '.join(found.labels)}"[:80]
         made = plan(Path(data).stem, choices, *map(found.part, rows), about=about)
         if found.left_out:
-            made.warnings.append(f"{found.left_out} rows of {data} without a label or a word were left out")
+            made.warnings.append(
+                f"left out {counted(found.left_out, 'row')} of {data} without a label or a word"
+            )
         return made
 
     def body(self, model: Sequential) -> Chain:

@@ -20,7 +20,7 @@ from ..data.names import DATASETS
 from ..data.pictures.prepare import prepare_noted
 from ..data.pictures.read import is_animated, read_image
 from ..data.pictures.samples import PictureReader
-from ..errors import DataError, TinynetError, UsageError, counted
+from ..errors import DataError, TinynetError, UsageError, counted, listed
 from ..layers.inputs import check_finite_output
 from ..network import Network, leaves, rebuilt
 from .base import CAPTION, Task, check_task, was_trained_on
@@ -117,6 +117,12 @@ class Captions(Task[CaptionedSamples, CaptionMeasures]):
                 f"{count} of {count + len(found.x)} pictures of {data} could not be read and do not count:"
             )
             remarks += found.unreadable
+        words = {word for caption in found.captions for word in split(caption) if any(map(str.isalnum, word))}
+        if unknown := sorted(words.difference(self.vocabulary.words)):
+            names = (
+                f"{counted(len(unknown), 'word')} of the captions, which it never writes: {listed(unknown)}"
+            )
+            remarks.append(f"note: {self.model.name} does not know {names}")
         if was_trained_on(self.model, data):
             remarks.append("note: it was trained on some of these pictures, so this is too optimistic")
         return CaptionedSamples(found, remarks, found.unreadable)

@@ -11,7 +11,7 @@ import numpy as np
 from ..data.names import DATASETS
 from ..data.text.characters import LARGEST, as_text
 from ..data.text.words import MOST_CHARACTERS, Vocabulary, split
-from ..errors import DataError, TinynetError
+from ..errors import DataError, TinynetError, counted
 from ..files import read_source
 from ..network import Network
 from .base import TEXT, check_task, was_trained_on
@@ -152,7 +152,7 @@ class Texts(NamesClasses):
             if any(was_trained_on(model, data) for model in self.models):
                 remarks.append("note: it was trained on some of these texts, so this is too optimistic")
         if found.left_out:
-            remarks.append(f"note: {found.left_out} rows without a label or a word were left out")
+            remarks.append(f"note: left out {counted(found.left_out, 'row')} without a label or a word")
         labels = self.model.labels or found.labels
         check_classes(found.labels, labels, data)
         y = np.array([labels.index(label) for label in found.labels])[found.y]

@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import counted
 from ..files import atomic_write
 from .curves import draw_curves
 from .metrics import COLUMNS
@@ -83,7 +84,9 @@ class History:
             table[1 + first : -last] = [f"… {len(self.epochs) - first - last} more"]
         kept = f", kept: epoch {self.kept_epoch}" if self.kept_epoch else ""
         stopped = f", stopped: {self.stopped}" if self.stopped else ""
-        return "\n".join([f"History of {len(self.epochs)} epochs{kept}{stopped}", *filter(None, table)])
+        return "\n".join(
+            [f"History of {counted(len(self.epochs), 'epoch')}{kept}{stopped}", *filter(None, table)]
+        )
 
 
 def _show(value: Any) -> str:

@@ -86,7 +86,7 @@ def test_missing_and_damaged_pictures_are_told_and_left_out(tmp_path):
         (["name\tx\ty", "one.png\ta\tb"], "need a column file and a column caption"),
         (["file,caption", "one.png,a box"], "separated by a tab"),
         (["gone.png\ta ghost"], "none of the pictures of .*gone.png does not exist"),
-        (["file\tcaption"], "none of the pictures"),
+        (["file\tcaption"], "captions.tsv names no picture; add a row for each"),
         ([], "captions.tsv"),
     ],
 )  # fmt: skip

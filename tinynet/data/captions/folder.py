@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DataError, listed, shown
+from ...errors import DataError, counted, listed, shown
 from ..folders import read_all
 from ..pictures.samples import PictureReader
 from ..tables.read import Table, read_table
@@ -71,13 +71,17 @@ def read_captioned(path: str | Path, reader: PictureReader) -> Captioned:
     if Path(path).is_file():
         raise DataError(f"{path} is a file; give a folder of pictures and a table of their captions, {TABLE}")
     rows = [(Path(path, name), caption) for name, caption in _rows(read_table(Path(path, TABLE), "\t"))]
+    if not rows:
+        raise DataError(
+            f"{Path(path, TABLE)} names no picture; add a row for each: its file, a tab, its caption"
+        )
     x, kept, blank, unreadable = read_all(list(dict.fromkeys(file for file, _ in rows)), reader)
     if not len(kept):
         reason = unreadable[0] if unreadable else f"nothing is found in those that {TABLE} names"
         raise DataError(f"none of the pictures of {path} can be used: {reason}")
     x, warnings = reader.finish(x, Path(path))
     if blank:
-        warnings.append(f"nothing was found in {len(blank)} pictures of {path}")
+        warnings.append(f"nothing was found in {counted(len(blank), 'picture')} of {path}")
     place = {file: index for index, file in enumerate(kept)}
     found = [(place[file], caption) for file, caption in rows if file in place]
     picture = np.array([index for index, _ in found], np.int64)
