@@ -22,6 +22,8 @@ import numpy as np
 
 from .errors import TinynetError
 
+MODEL, CHECKPOINT = "tinynet", "tinynet checkpoint"
+"""What `config` in a file says of its format."""
 FREE_BYTES, EXPANSION = 64 << 20, 20
 """A file unpacks to at most 64 MiB and 20 times its own bytes."""
 SMALL, LARGE = 1 << 10, 1 << 30

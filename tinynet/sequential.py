@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from . import storage
-from .archive import EXPANSION, FREE_BYTES
+from .archive import EXPANSION, FREE_BYTES, MODEL
 from .checks import check_count, show_shape
 from .errors import ModelFileError, TinynetError, UsageError
 from .layers import make
@@ -206,7 +206,7 @@ def to_config(model: Sequential) -> dict[str, Any]:
     """Everything about a model except its arrays, ready for JSON."""
     layers = [layer.config() for layer in model.layers]
     return {
-        "format": "tinynet",
+        "format": MODEL,
         "version": 2 if is_nested(model) else 1,
         "name": model.name,
         "input_shape": [list(s) if isinstance(s, tuple) else s for s in model.input_shape],

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from . import weights
-from .archive import LONGEST_TEXT, Archive, Check, parse_json, write_arrays
+from .archive import CHECKPOINT, LONGEST_TEXT, MODEL, Archive, Check, parse_json, write_arrays
 from .errors import ModelFileError, TinynetError, did_you_mean
 from .files import atomic_write, open_seekable, path_text, read_file
 from .version import __version__
@@ -249,7 +249,11 @@ def _read_config(archive: Archive, name: str) -> dict[str, Any]:
         raise
     except ValueError as error:
         raise ModelFileError(f"{name}: `config` is not JSON: {error}") from error
-    if not isinstance(found, dict) or found.get("format") != "tinynet":
+    if isinstance(found, dict) and found.get("format") == CHECKPOINT:
+        raise ModelFileError(
+            f"{name} is a checkpoint, from which a training is resumed, not a model; give the model's file"
+        )
+    if not isinstance(found, dict) or found.get("format") != MODEL:
         raise ModelFileError(f"{name}: `config` does not describe a tinynet model")
     version = found.get("version")
     if version not in FORMAT_VERSIONS or isinstance(version, bool):

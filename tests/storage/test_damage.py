@@ -174,6 +174,10 @@ def test_unknown_and_missing_entries_of_the_config(file):
         ),
         ({"version": "1"}, "format version '1'"),
         ({"format": "keras"}, "does not describe a tinynet model"),
+        (
+            {"format": "tinynet checkpoint"},
+            "is a checkpoint, from which a training is resumed, not a model; give",
+        ),
         ({"layers": [{"type": "LSTN"}]}, "the layer type 'LSTN' is unknown"),
         ({"layers": [{"type": ["Dense"]}]}, "the layer type .* is unknown"),
         ({"layers": [{"type": "Dense", "units": 4, "colour": "red"}]}, "Dense has no setting colour"),

@@ -90,7 +90,7 @@ def choose(kind: str, asked: str) -> str:
         return fitting[0]
     if asked not in ARCHITECTURES:
         advice = did_you_mean(asked, fitting) or f"choose {one_of(fitting)}"
-        raise TinynetError(Setting("arch"), f" {asked} is no kind of network; {advice}")
+        raise TinynetError(Setting("arch"), f" {asked or repr(asked)} is no kind of network; {advice}")
     if asked not in fitting:
         advice = f"choose {one_of(('auto', *fitting))}, since {reason}"
         raise TinynetError(Setting("arch"), f" {asked} does not fit this data; {advice}")

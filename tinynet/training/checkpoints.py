@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..archive import Archive, parse_json, write_arrays
+from ..archive import CHECKPOINT, Archive, parse_json, write_arrays
 from ..errors import TinynetError
 from ..files import atomic_write, open_seekable
 
@@ -25,7 +25,6 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-FORMAT = "tinynet checkpoint"
 VERSION = 4
 PATIENCE, PAUSE = 0.5, 0.01
 """Seconds for which a lock of another process is waited for, and between two looks at it."""
@@ -35,7 +34,7 @@ def save_checkpoint(
     path: str | os.PathLike, config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
 ) -> None:
     """Write a checkpoint; an old file is replaced only by a complete one. Raises TinynetError if it cannot be written."""
-    text = json.dumps({"format": FORMAT, "version": VERSION, **config})
+    text = json.dumps({"format": CHECKPOINT, "version": VERSION, **config})
     with atomic_write(path) as file:
         write_arrays(file, {"config": np.array(text), **arrays})
 
@@ -54,7 +53,7 @@ class Checkpoint:
             found = parse_json(self._archive.text("config"))
         except ValueError:
             _refuse(self._path)
-        if not isinstance(found, dict) or found.get("format") != FORMAT:
+        if not isinstance(found, dict) or found.get("format") != CHECKPOINT:
             _refuse(self._path)
         if found.get("version") != VERSION:
             raise TinynetError(
