@@ -7,7 +7,7 @@ import pytest
 
 from tinynet import layers, recipes
 from tinynet.data.pictures.mnist import Dataset
-from tinynet.errors import Setting, TinynetError, UsageError
+from tinynet.errors import DataError, Setting, TinynetError, UsageError
 from tinynet.recipes import fashion
 from tinynet.recipes.architectures import ARCHITECTURES, RULES, choose
 from tinynet.recipes.base import RECURRENT, Choices
@@ -55,6 +55,13 @@ def test_recipes_are_asked_in_order(tmp_path, monkeypatch):
     assert found == {
         "digits": "Digits", "./digits": "Folder", "fashion": "Fashion", "poem.txt": "Text", "none.txt": "NoneType",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["cat.JPG", "wave.gif", "word.wav"])
+def test_one_picture_is_no_data_to_train_on(name, tmp_path):
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(DataError, match="is one sample, and a network learns from many: give a folder"):
+        recipes.plan(str(tmp_path / name), Choices())
 
 
 @pytest.mark.parametrize("augment", [True, False])

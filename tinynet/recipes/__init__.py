@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ DATA = (
     "captions.tsv"
 )
 """The data that there are recipes for, for messages."""
+ONE_SAMPLE = re.compile(r".+\.(png|jpe?g|gif|webp|bmp|tiff?|heic|wav|mp3|mp4|mov)", re.IGNORECASE | re.DOTALL)
+"""Usual names of a picture, a sound or a clip."""
 TASKS = ("pictures", "characters", "rows", "text", "series", "sound", "video", "caption")
 """What networks are trained for: the names in `tasks.TASKS`, repeated here since importing that takes longer."""
 OPTIONS = {
@@ -83,6 +86,10 @@ def recipe_for(data: str, choices: Choices) -> Recipe:
     if not os.path.isfile(data):
         raise DataError(
             f"{data} is a pipe or a device; save its content as a file, so that a training can read it again when it resumes"
+        )
+    if ONE_SAMPLE.fullmatch(data):
+        raise DataError(
+            f"{data} is one sample, and a network learns from many: give a folder that holds one folder of them per class"
         )
     raise DataError(
         f"{data} is a file, but text ends in .txt and a table in .csv or .tsv: rename it if it is one; DATA is {DATA}"
