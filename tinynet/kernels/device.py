@@ -170,7 +170,7 @@ def cuda_problem() -> str | None:
     try:
         from .cuda.compiler.driver import problem
     except Exception as error:  # as in load_cpu
-        return f"Numba fails: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
+        return f"Numba fails: {(str(error).strip() or type(error).__name__).splitlines()[0].rstrip('.')}"
     return problem()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -52,8 +53,9 @@ def test_the_back_end_is_there():
 @pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
 def test_it_assembles_within_its_means(kernel):
     ptx = compiled(kernel)
-    for capability in assembly.CAPABILITIES:
-        found = assembly.assemble(kernel, capability, ptx)
+    with ThreadPoolExecutor() as pool:  # of assemblers, which are processes
+        made = [pool.submit(assembly.assemble, kernel, each, ptx) for each in assembly.CAPABILITIES]
+    for found in (each.result() for each in made):
         assert found.spills == 0, "registers spill"
         assert found.stack == 0, "a local array is not kept in registers"
         blocks = REGISTERS // (-(-found.registers // 8) * 8 * kernel.threads)
