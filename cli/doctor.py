@@ -150,11 +150,21 @@ def _models() -> dict[str, str]:
 
 
 def _cache() -> dict[str, str]:
+    """Where compiled kernels are kept, of the processor and of a GPU that can be used."""
     from tinynet.kernels import device
 
-    if not device.load_cpu():
-        return {}
-    from tinynet.kernels.cpu.compiler import cache
+    facts = {}
+    if device.load_cpu():
+        from tinynet.kernels.cpu.compiler import cache
 
-    place = cache.folder()
-    return {"kernel cache": str(place or "none: no folder is writable, so kernels compile in every process")}
+        facts["kernel cache"] = _kept_in(cache.folder())
+    if device.cuda_problem() is None:
+        from tinynet.kernels.cuda.compiler import cache, driver
+
+        simulated = "none: the simulator of Numba compiles nothing"
+        facts["gpu kernel cache"] = simulated if driver.SIMULATED else _kept_in(cache.folder())
+    return facts
+
+
+def _kept_in(folder: Path | None) -> str:
+    return str(folder or "none: no folder is writable, so kernels compile in every process")

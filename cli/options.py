@@ -108,11 +108,13 @@ def device_options(function: Callable) -> Callable:
 
 def _announce_compilation(compiled: list[str], kernel: str) -> None:
     """Say why there is a wait before the first kernel compiles, and list each one: their number is known only at the end."""
-    from tinynet.kernels.cpu.compiler import cache
+    from tinynet.kernels.device import compiled_folder
 
     if not compiled:
         kept = (
-            "they are kept for next time" if cache.folder() else "tinynet doctor says why they cannot be kept"
+            "they are kept for next time"
+            if compiled_folder()
+            else "tinynet doctor says why they cannot be kept"
         )
         note(f"compiling kernels for this machine; {kept} …")
     compiled.append(kernel)

@@ -15,15 +15,16 @@ import pytest
 
 pytest.importorskip("numba")
 
+from tinynet.kernels import caching
 from tinynet.kernels.cpu.compiler import cache, environment, jit, launch
 
 ROOT = Path(__file__).parents[2]
 RECTIFY = """
 import sys
 import numpy as np
-from tinynet.kernels.cpu.compiler import cache
+from tinynet.kernels import caching
 compiled = []
-cache.on_compile = compiled.append
+caching.on_compile = compiled.append
 from tinynet.kernels import cpu
 assert not compiled, compiled
 y = cpu.activation(np.float32([-1, 0, 2]), "relu")
@@ -34,9 +35,9 @@ print(compiled)
 LSTM_GRADIENT = """
 import hashlib
 import numpy as np
-from tinynet.kernels.cpu.compiler import cache
+from tinynet.kernels import caching
 compiled = []
-cache.on_compile = compiled.append
+caching.on_compile = compiled.append
 from tinynet.kernels import cpu
 numbers = lambda *shape: np.random.default_rng(0).standard_normal(shape, np.float32)
 n, t, units = 9, 20, 40
@@ -99,18 +100,18 @@ def test_a_home_that_cannot_be_written(tmp_path):
 @pytest.fixture
 def fresh_cache(monkeypatch):
     """The cache finds its place anew in this test and afterwards."""
-    cache.folder.cache_clear()
+    caching.folder.cache_clear()
     cache.key.cache_clear()
     yield monkeypatch
     monkeypatch.undo()
-    cache.folder.cache_clear()
+    caching.folder.cache_clear()
     cache.key.cache_clear()
 
 
 def test_nowhere_to_write(tmp_path, fresh_cache):
     (tmp_path / "file").touch()
-    fresh_cache.setattr(cache, "user_folder", lambda kind: tmp_path / "file" / "a")
-    fresh_cache.setattr(cache, "_in_temporary_folder", lambda: [tmp_path / "file" / "b"])
+    fresh_cache.setattr(caching, "user_folder", lambda kind: tmp_path / "file" / "a")
+    fresh_cache.setattr(caching, "_in_temporary_folder", lambda: [tmp_path / "file" / "b"])
     assert cache.folder() is None
     kernel, counts = jit.jit(_count), np.zeros(5, np.int64)
     kernel(5, 0, counts, 0)
@@ -148,8 +149,8 @@ owners = pytest.mark.skipif(not hasattr(os, "getuid"), reason="owners of files")
 @pytest.fixture
 def places(tmp_path, fresh_cache):
     """The cache of a user whose home is new: HOME/cache/tinynet, and a temporary folder beside it."""
-    fresh_cache.setattr(cache, "user_folder", lambda kind: tmp_path / "home" / "cache" / "tinynet")
-    fresh_cache.setattr(cache, "_in_temporary_folder", lambda: [tmp_path / "temporary"])
+    fresh_cache.setattr(caching, "user_folder", lambda kind: tmp_path / "home" / "cache" / "tinynet")
+    fresh_cache.setattr(caching, "_in_temporary_folder", lambda: [tmp_path / "temporary"])
     (tmp_path / "home").mkdir()
     return tmp_path
 
@@ -192,7 +193,7 @@ def test_a_folder_that_anybody_may_rename_is_not_used_unless_it_is_sticky(places
     (places / above).chmod(0o777)
     assert cache.folder().parent == places / "temporary"
     (places / above).chmod(0o1777)
-    cache.folder.cache_clear()
+    caching.folder.cache_clear()
     assert cache.folder().parent.parent == places / "home" / "cache" / "tinynet"
 
 
@@ -216,15 +217,15 @@ def test_nothing_is_made_in_the_home_of_another_user(places, fresh_cache):
 
 def test_a_user_without_a_home_has_the_temporary_folder(places, fresh_cache):
     for nowhere in (None, Path("~/.cache/tinynet")):
-        fresh_cache.setattr(cache, "user_folder", lambda kind, nowhere=nowhere: nowhere)
-        cache.folder.cache_clear()
+        fresh_cache.setattr(caching, "user_folder", lambda kind, nowhere=nowhere: nowhere)
+        caching.folder.cache_clear()
         assert cache.folder().parent == places / "temporary"
     assert not Path("~").exists()
 
 
 def test_a_new_folder_removes_those_long_unused(tmp_path, fresh_cache):
-    fresh_cache.setattr(cache, "user_folder", lambda kind: tmp_path)
-    long_ago = time.time() - cache.KEPT - 3600
+    fresh_cache.setattr(caching, "user_folder", lambda kind: tmp_path)
+    long_ago = time.time() - caching.KEPT - 3600
     for name, used in {"0" * 16: long_ago, "1" * 16: long_ago + 7200, "of the user": long_ago}.items():
         (tmp_path / "kernels" / name).mkdir(parents=True)
         (tmp_path / "kernels" / name / "file.bin").touch()
@@ -235,10 +236,10 @@ def test_a_new_folder_removes_those_long_unused(tmp_path, fresh_cache):
 
 
 def test_a_folder_in_use_is_not_long_unused(tmp_path, fresh_cache):
-    fresh_cache.setattr(cache, "user_folder", lambda kind: tmp_path)
+    fresh_cache.setattr(caching, "user_folder", lambda kind: tmp_path)
     own = cache.folder()
     os.utime(own, (0, 0))
-    cache.folder.cache_clear()
+    caching.folder.cache_clear()
     assert cache.folder() == own and time.time() - own.stat().st_mtime < 3600
 
 
@@ -246,8 +247,8 @@ def test_a_folder_that_cannot_be_removed_is_no_error(tmp_path, fresh_cache):
     def refuse(*arguments, **settings):
         raise PermissionError("not yours")
 
-    fresh_cache.setattr(cache, "user_folder", lambda kind: tmp_path)
-    fresh_cache.setattr(cache.shutil, "rmtree", refuse)
+    fresh_cache.setattr(caching, "user_folder", lambda kind: tmp_path)
+    fresh_cache.setattr(caching.shutil, "rmtree", refuse)
     (tmp_path / "kernels" / ("0" * 16)).mkdir(parents=True)
     os.utime(tmp_path / "kernels" / ("0" * 16), (0, 0))
     assert cache.folder().parent == tmp_path / "kernels"

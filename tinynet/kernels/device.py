@@ -14,10 +14,11 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 
 from ..errors import TinynetError
-from . import forking
+from . import caching, forking
 
 DEVICES = ("auto", "reference", "cpu", "cuda")
 CPU_START_SECONDS = 0.8
@@ -31,13 +32,12 @@ class _Setting:
     device: str = "auto"
     threads: int | None = None
     reference_seconds: float = 0.0
-    on_compile: Callable[[str], None] | None = None
     cpu: ModuleType | None = None
-    """The cpu back end, once it is loaded and knows of the threads and of on_compile."""
+    """The cpu back end, once it is loaded and knows of the threads."""
     problem: str | None = None
     """Why the cpu back end could not be loaded."""
     cuda: ModuleType | None = None
-    """The cuda back end, once it is loaded and knows of on_compile."""
+    """The cuda back end, once it is loaded."""
     cuda_problem: str | None = None
     """Why the cuda back end could not be loaded, and what to do about it."""
 
@@ -70,25 +70,21 @@ def set_threads(threads: int | None) -> None:
 
 def set_compile_listener(listener: Callable[[str], None] | None) -> None:
     """Have a function called with the name of each kernel just before it is compiled, never when it comes from the cache."""
-    _setting.on_compile = listener
-    if cpu_loaded():
-        _apply_listener()
-    if cuda_loaded():
-        _apply_cuda_listener()
+    caching.on_compile = listener
 
 
 def compile_seconds() -> float:
     """How long this process has compiled kernels."""
-    seconds = 0.0
-    if cpu_loaded():
+    return caching.compile_seconds
+
+
+def compiled_folder() -> Path | None:
+    """Where the kernels of the device in use are kept once compiled; None where nothing can be written."""
+    if _setting.device == "cuda":
+        from .cuda.compiler import cache
+    else:
         from .cpu.compiler import cache
-
-        seconds += cache.compile_seconds
-    if cuda_loaded():
-        from .cuda.compiler import kernel
-
-        seconds += kernel.compile_seconds
-    return seconds
+    return cache.folder()
 
 
 def threads() -> int:
@@ -135,7 +131,6 @@ def load_cpu() -> ModuleType | None:
                 )
                 return None
         _apply_threads()
-        _apply_listener()
         _setting.cpu = cpu
     return _setting.cpu
 
@@ -154,7 +149,6 @@ def load_cuda() -> ModuleType | None:
         with forking.loading:
             from . import cuda
         _setting.cuda = cuda
-        _apply_cuda_listener()
     return _setting.cuda
 
 
@@ -207,15 +201,3 @@ def _apply_threads() -> None:
     from .cpu.compiler import launch
 
     launch.set_threads(threads())
-
-
-def _apply_listener() -> None:
-    from .cpu.compiler import cache
-
-    cache.on_compile = _setting.on_compile
-
-
-def _apply_cuda_listener() -> None:
-    from .cuda.compiler import kernel
-
-    kernel.on_compile = _setting.on_compile

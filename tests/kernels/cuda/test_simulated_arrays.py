@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from kernels.cuda.simulator import simulator
+from tinynet.kernels import caching
 from tinynet.kernels import cuda as k
 from tinynet.kernels.cuda import array, memory
 from tinynet.kernels.cuda.array import DeviceArray
+from tinynet.kernels.cuda.compiler import cache
 from tinynet.kernels.cuda.compiler import kernel as compiled
 from tinynet.kernels.cuda.compiler.driver import cuda
 from tinynet.kernels.cuda.compiler.kernel import KERNELS, kernel
@@ -203,3 +205,23 @@ def test_the_simulator_sees_what_a_gpu_would_not_tell():
     with simulator(backwards=True):
         launch(racing, "f4[:]", x)
     assert not np.array_equal(forward, np.asarray(x).reshape(-1)[:4], equal_nan=True)
+
+
+def test_the_simulator_compiles_nothing_and_keeps_nothing(monkeypatch):
+    used = []
+    monkeypatch.setattr(caching, "folder", used.append)
+    monkeypatch.setattr(caching, "on_compile", used.append)
+
+    @kernel("f4[:], i4", threads=4)
+    def one(x, size):
+        i = cuda.grid(1)
+        if i < size:
+            x[i] = f4(1)
+
+    try:
+        x = k.zeros((4,), np.float32)
+        one(1, x, 4)
+        assert k.asnumpy(x).tolist() == [1] * 4
+        assert cache.folder() is None and not used
+    finally:
+        KERNELS.pop()

@@ -13,6 +13,8 @@ import inspect
 import os
 import sys
 import warnings
+from contextlib import suppress
+from importlib import metadata
 from typing import Any
 
 from numba import config
@@ -33,6 +35,7 @@ __all__ = [
     "INLINED",
     "SIMULATED",
     "Graph",
+    "code_settings",
     "cuda",
     "devices",
     "intrinsic",
@@ -48,6 +51,19 @@ INLINED = (
     {"forceinline": True} if "forceinline" in inspect.signature(cuda.jit).parameters else {"inline": True}
 )
 """How a function that kernels call is made a part of them."""
+COMPILERS = (
+    "numba",
+    "llvmlite",
+    "numba-cuda",
+    "cuda-bindings",
+    "cuda-core",
+    "nvidia-nvvm",
+    "nvidia-cuda-nvcc-cu12",
+    "nvidia-nvjitlink",
+    "nvidia-nvjitlink-cu12",
+    "pynvjitlink-cu12",
+)
+"""Packages that have a part in making machine code, where they are installed."""
 INSTALL = (
     "install tinynet with one of its extras cuda12 or cuda13, or cuda where the CUDA toolkit is installed"
 )
@@ -147,6 +163,35 @@ def mode() -> str:
     if SIMULATED:
         return "the simulator of Numba"
     return f"{getattr(cuda, 'implementation', 'Built-in').strip()} {getattr(cuda, '__version__', '')}".strip()
+
+
+def code_settings() -> tuple:
+    """All of the environment that the machine code of a kernel depends on, but for the compute capability."""
+    versions = []
+    for package in COMPILERS:
+        with suppress(metadata.PackageNotFoundError):
+            versions.append((package, metadata.version(package)))
+    own = sys.modules.get("numba.cuda.core.config", config)  # numba-cuda has settings of its own
+    settings = [(name, repr(getattr(own, name))) for name in sorted(dir(own)) if "CUDA" in name]
+    return mode(), toolkit(), _compiler(), _driver_version(), versions, settings
+
+
+def _compiler() -> tuple:
+    """Which file libNVVM is, and how large: one of the system has no other version."""
+    from numba.cuda.cudadrv import libs
+
+    path = str(libs.get_cudalib("nvvm"))
+    return path, os.path.getsize(path) if os.path.exists(path) else None
+
+
+def _driver_version() -> Any:
+    """The driver links what was compiled; None where there is none."""
+    try:
+        from numba.cuda.cudadrv.driver import driver
+
+        return driver.get_version()
+    except Exception:  # it has many ways to fail
+        return None
 
 
 def _first_line(text: Any) -> str:

@@ -1,4 +1,4 @@
-"""The decorator of every kernel: its signature, the threads of its blocks, compilation on first use, and the launch.
+"""The decorator of every kernel: its signature, the threads of its blocks, compilation on first use, the cache on disk, and the launch.
 
 A kernel is a function that each thread of each block runs. `@kernel` names the types of its arguments and how many threads a block has;
 calling the result, `scaled(blocks, *arguments)`, launches it on so many blocks, a number or a tuple of up to three::
@@ -26,19 +26,15 @@ alone, so that results repeat to the bit.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from . import cache
 from .driver import INLINED, SIMULATED, Graph, cuda
 
 KERNELS: list[Kernel] = []
 """All kernels, in the order of their modules, for those who compile them without a GPU."""
-on_compile: Callable[[str], None] | None = None
-"""Called with the name of each kernel before it is compiled."""
-compile_seconds = 0.0
-"""How long this process has compiled kernels."""
 launches = 0
 """How many kernels this process has launched."""
 MOST_BLOCKS = 65_535
@@ -71,14 +67,17 @@ class Kernel:
             arrays += [argument for argument in arguments if hasattr(argument, "memory")]
 
     def _compile(self) -> Any:
-        global compile_seconds
-        if on_compile is not None:
-            on_compile(self.name)
-        began = time.monotonic()
-        limit = {} if SIMULATED else {"max_registers": self.registers}
-        self._compiled = cuda.jit(self.signature, **limit)(self.function)
-        compile_seconds += time.monotonic() - began
-        return self._compiled
+        """Load it from the disk or compile it, for the one signature that it has."""
+        if SIMULATED:
+            self._compiled = cuda.jit(self.signature)(self.function)
+            return self._compiled
+        made = cuda.jit(self.function, max_registers=self.registers)
+        made._cache = cache.KernelCache(self.name)
+        made.compile(self.signature)
+        made.disable_compile()
+        made._specialized = True  # as if made with the signature: launched without a look at types
+        self._compiled = made
+        return made
 
 
 class NotRecordedError(Exception):
