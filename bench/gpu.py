@@ -17,15 +17,12 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import metadata
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 CACHE_BYTES = 5120 / 108
 """Bytes per clock that a multiprocessor gets from the second-level cache, at most."""
 STEP_CLOCKS = 4000
 """Clocks of a step of a recurrent cell in which blocks meet, beside its sums: assumed."""
-CORES = {(7, 0): 64, (7, 2): 64, (7, 5): 64, (8, 0): 64}
-"""Cores in float32 of a multiprocessor, by compute capability; all later ones have OTHER_CORES."""
-OTHER_CORES = 128
 
 
 class Gpu(NamedTuple):
@@ -58,23 +55,21 @@ H100 = Gpu("H100", 132, 1.98e9, 66.9e12, 3.35e12)
 
 def this_gpu() -> Gpu | None:
     """The peaks of the GPU in this machine, as its driver gives them; None where it does not, as in the simulator."""
-    from tinynet.kernels.cuda.compiler.driver import SIMULATED, cuda
+    from tinynet.kernels.cuda.compiler.driver import cuda, gpu
 
-    if SIMULATED:
+    found = gpu()
+    if found is None:
         return None
-    device = cuda.get_current_device()
-    name = _text(device.name)
     for known in (ORIN_NANO, H100):
-        if known.name in name and known.multiprocessors == device.MULTIPROCESSOR_COUNT:
-            return known._replace(name=name)
+        if known.name in found.name and known.multiprocessors == found.multiprocessors:
+            return known._replace(name=found.name)
     with suppress(Exception):
-        count, clock = device.MULTIPROCESSOR_COUNT, 1e3 * device.CLOCK_RATE
+        device = cuda.gpus[0]
         bandwidth = (
             2e3 * device.MEMORY_CLOCK_RATE * device.GLOBAL_MEMORY_BUS_WIDTH / 8
         )  # two transfers per clock
-        cores = CORES.get(tuple(device.compute_capability), OTHER_CORES)
-        if clock and bandwidth:
-            return Gpu(name, count, clock, 2 * count * cores * clock, bandwidth)
+        if bandwidth:
+            return Gpu(*found, bandwidth)
     return None
 
 
@@ -123,7 +118,3 @@ def _versions() -> str:
         with suppress(metadata.PackageNotFoundError):
             found.append(f"{package} {metadata.version(package)}")
     return ", ".join(found)
-
-
-def _text(name: Any) -> str:
-    return name.decode() if isinstance(name, bytes) else str(name)

@@ -15,6 +15,8 @@ import click
 from tinynet.cli.options import device_options, json_option, print_table
 from tinynet.terminal import print_json
 
+DIGITS_FLOPS, DIGITS_EPOCHS, DIGITS_STEPS = 4_515_968, 10, 938
+"""`tinynet train digits`: operations of the network per picture, and steps per epoch of 60,000 pictures."""
 PROCESSOR = ("model name", "Model", "Hardware")
 """Fields of /proc/cpuinfo that name a processor or board, the most precise first."""
 
@@ -79,15 +81,22 @@ def _processor() -> str:
 def _device() -> dict[str, str]:
     from tinynet.kernels import device
 
-    def chosen(flops: float | None) -> str:
-        name, reason = device.choose(flops)
-        return f"{name} ({'NumPy' if name == 'reference' else 'Numba'}), since {reason}"
+    def chosen() -> dict[str, str]:
+        work = 3 * DIGITS_FLOPS * 60_000 * DIGITS_EPOCHS
+        choices = {
+            "one picture": device.choose(DIGITS_FLOPS),
+            "train digits": device.choose(work, DIGITS_STEPS * DIGITS_EPOCHS, training=True),
+        }
+        return {
+            what: f"{name} ({'NumPy' if name == 'reference' else 'Numba'}), since {reason}"
+            for what, (name, reason, _) in choices.items()
+        }
 
-    facts = {"one picture": chosen(5e6), "training": chosen(None)}
+    facts = chosen()
     if device.load_cpu():
         facts |= _examined(_vectors)
     else:
-        facts |= {"one picture": chosen(5e6), "training": chosen(None)}  # the reason may only be known now
+        facts |= chosen()  # the reason may only be known now
     return facts
 
 
@@ -100,7 +109,7 @@ def _gpu() -> dict[str, str]:
     from tinynet.kernels.cuda.compiler import driver
 
     return {
-        "gpu": f"{'; '.join(driver.devices())}, used where the device cuda is chosen",
+        "gpu": f"{'; '.join(driver.devices())}; auto uses it for long work that is done sooner there",
         "cuda": f"{driver.mode()}, {driver.toolkit()}",
     }
 

@@ -82,7 +82,7 @@ def device_options(function: Callable) -> Callable:
         "--device",
         type=Choice(["auto", "reference", "cpu", "cuda"]),
         default="auto",
-        help="Back end: NumPy (reference), Numba (cpu), an NVIDIA GPU (cuda), or the faster of the first two for this task (auto).",
+        help="Back end: NumPy (reference), Numba (cpu), an NVIDIA GPU (cuda), or what is done soonest (auto).",
     )
     @click.option("--threads", type=Count(1), help="Threads to use.  [default: one per core]")
     @functools.wraps(function)

@@ -18,7 +18,7 @@ def command() -> None:
     from tinynet.recipes.warm_up import warm_up
 
     backend()
-    device, reason = choose()
+    device, reason, _ = choose()
     if device == "reference":
         note(f"there is nothing to compile: training runs on NumPy, since {reason}")
         return

@@ -144,6 +144,11 @@ class Network(Chain):
             for group in self._groups:
                 group.update({name: k.asarray(array) for name, array in group.items()})
 
+    def bring_home(self) -> None:
+        """Have all arrays in the memory of the host again, if it was `auto` that took a GPU: nobody asked for it."""
+        if device.borrowed():
+            self.place(device.kernels_on("reference"))
+
     # ---- inputs ----
 
     def is_picture(self, shape: Shape) -> bool:
@@ -233,12 +238,13 @@ class Network(Chain):
         if whole:
             x = self.numbers(x)
         state = self.check_state(state, n) or (self.zero_state(n) if keep_state else None)
-        k = device.backend(n * self.operations(x))
+        k = device.backend(n * self.operations(x), -(-n // batch_size) if n > batch_size else None)
         if n <= batch_size:
             y, end = self.compute(k, x, state)
             return y.copy() if _shares_memory(y, x) else y, end
         pieces = [slice(start, start + batch_size) for start in range(0, n, batch_size)]
         outputs, ends = zip(*(self._piece(k, x, p, state, whole) for p in pieces), strict=True)
+        self.bring_home()
         end_states = [np.concatenate(arrays) for arrays in zip(*map(leaves, ends), strict=True)]
         return np.concatenate(outputs), rebuilt(self.state_like, iter(end_states)) if state else {}
 

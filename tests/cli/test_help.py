@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -128,6 +129,22 @@ def test_doctor_names_the_processor_its_vectors_and_the_data_sets(tmp_path):
     facts = json.loads(run("doctor", "--json", **elsewhere).stdout)
     assert facts["data folder"] == f"{tmp_path / 'tinynet'}, since TINYNET_DATA is not set"
     assert facts["shakespeare"].startswith("not downloaded yet")
+
+
+@pytest.mark.parametrize(("flops", "chosen"), [(67e12, "cuda"), (0.1e12, "cpu")])
+def test_doctor_says_whether_a_gpu_would_be_used(flops, chosen):
+    pytest.importorskip("numba")
+    code = (
+        "from types import SimpleNamespace as Gpu\n"
+        "from tinynet import cli\n"
+        "from tinynet.kernels import device\n"
+        "device._nvidia_driver, device.cuda_problem = lambda: True, lambda: None\n"
+        f"device._gpu = lambda: Gpu(name='NVIDIA Test', flops={flops})\n"
+        "cli.main(['doctor', '--json', '--threads', '1'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    times = r"since it takes about \d+ \w+ on the GPU NVIDIA Test, about \d+ \w+ on the processor"
+    assert re.fullmatch(rf"{chosen} \(Numba\), {times}", json.loads(done.stdout)["train digits"])
 
 
 @pytest.mark.parametrize(

@@ -349,6 +349,7 @@ def configs():
     yield from (("sums", sums | {"metrics": value}) for value in ([], None, 5, {"f": 1}, {"f": "a"}))
     yield from (("learning_rate", value) for value in ("a", [], 10**400))
     yield from (("chosen_rate", value) for value in ("a", -1, 0, {}))
+    yield from (("device", value) for value in ("auto", "abacus", 3, {}, ["cpu"]))
     yield from (("best_epoch", value) for value in (1.5, 7, -1, "a", 0))
     yield from (("identity", value) for value in ([], 5, {}, {"seed": [[[]]]}))
 

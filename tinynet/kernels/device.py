@@ -2,20 +2,34 @@
 
 `reference` is NumPy and starts at once; `cpu` is Numba, many times faster once it is loaded; `cuda` is Numba on an NVIDIA GPU. `auto`
 stays on the reference until the work done there would have paid for loading Numba: renting until the rent reaches the price costs at
-most twice the best choice, whatever comes next (Karlin et al. 1988). Training always pays at once. A GPU is used where it is
-asked for: from what work on it pays to start one is not measured yet, and `auto` leaves it alone.
+most twice the best choice, whatever comes next (Karlin et al. 1988). Training always pays at once.
+
+A GPU costs more to start, most of all where its kernels are not compiled yet. `auto` takes one for a training, or for samples in many
+batches, where by these estimates it is done sooner, its start included:
+
+    processor   operations ÷ (CPU_FLOPS × lanes of its vectors × threads)
+    GPU         CUDA_START_SECONDS, unless this process runs kernels there already
+                + steps × (CUDA_STEP_SECONDS + CUDA_SHARE × operations of a step ÷ peak of the GPU)
+
+The driver is asked only where the processor alone would take longer than that start, so that nothing short ever loads CUDA. A network's
+weights are in the host's memory again when such work is done. Other devices give other bits: whoever needs the same on
+every machine chooses one.
 """
 
 from __future__ import annotations
 
+import ctypes
+import ctypes.util
 import functools
 import importlib.util
+import math
 import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any, NamedTuple
 
 from ..errors import TinynetError
 from . import caching, forking
@@ -25,6 +39,18 @@ CPU_START_SECONDS = 0.8
 """Loading Numba and a network's kernels from a warm cache; measured by `bench/cold_start.py`."""
 REFERENCE_FLOPS = 3e9
 """Operations a second that the reference kernels do on small convolutional networks, on one slow core."""
+CPU_FLOPS = 9.4e9
+"""Operations a second that the cpu kernels do in training per lane and thread: measured with AVX-512."""
+NARROWEST = 4
+"""Lanes of float32 that every processor has."""
+CUDA_START_SECONDS = 20.0
+"""Loading the driver and compiling the kernels of a training: 15 take 6 s of a Xeon to become PTX, and as long again on the way to machine
+code; a Jetson's cores are slower. Assumed, not measured on a GPU; so are the next two.
+"""
+CUDA_STEP_SECONDS = 1e-3
+"""What the host needs for a step: about 30 launches."""
+CUDA_SHARE = 4
+"""How many times longer a step computes than at the peak of the GPU."""
 
 
 @dataclass
@@ -45,10 +71,20 @@ class _Setting:
 _setting = _Setting()
 
 
+class Choice(NamedTuple):
+    """A back end, and why it is chosen."""
+
+    device: str
+    reason: str
+    about_gpu: bool = False
+    """Whether there is a GPU, and `auto` has weighed it: whoever waits for a training wants to know."""
+
+
 def set_device(device: str) -> None:
     """Choose the back end for everything that follows: "auto", "reference" (NumPy), "cpu" (Numba) or "cuda" (an NVIDIA GPU).
 
-    The last two are loaded at once. Raises TinynetError for another name, and where Numba or a GPU cannot be used.
+    "auto" takes what is done soonest, which for a long training may be a GPU: see the module. "cpu" and "cuda" are loaded at once. Raises
+    TinynetError for another name, and where Numba or a GPU cannot be used.
     """
     if device not in DEVICES:
         raise TinynetError(f"there is no device {device!r}; choose one of {', '.join(DEVICES)}")
@@ -85,6 +121,15 @@ def compiled_folder() -> Path | None:
     else:
         from .cpu.compiler import cache
     return cache.folder()
+
+
+def _cuda_runs() -> bool:
+    """Whether this process has paid for starting a GPU already."""
+    if _setting.cuda is None:
+        return False
+    from .cuda.compiler import kernel
+
+    return kernel.launches > 0
 
 
 def threads() -> int:
@@ -165,35 +210,110 @@ def cuda_problem() -> str | None:
         from .cuda.compiler.driver import problem
     except Exception as error:  # as in load_cpu
         return f"Numba fails: {(str(error).strip() or type(error).__name__).splitlines()[0].rstrip('.')}"
-    return problem()
+    if (found := problem()) and not _nvidia_driver():
+        return "there is no NVIDIA driver (libcuda) on this machine: install the driver of its GPU"
+    return found
 
 
-def choose(flops: float | None = None) -> tuple[str, str]:
-    """The back end that would be used for so many floating-point operations (None: training), and why."""
+def borrowed() -> bool:
+    """Whether a GPU that `auto` took may hold arrays, which go back to the host's memory when the work is done."""
+    return _setting.device == "auto" and cuda_loaded()
+
+
+def choose(
+    flops: float | None = None,
+    steps: int | None = None,
+    *,
+    training: bool = False,
+    limit: float | None = None,
+    begun: str | None = None,
+) -> Choice:
+    """The back end that would be used for so many floating-point operations, and why.
+
+    flops: None is long work. steps: batches that it is done in; a GPU is thought of only where they are given. training: whether Numba
+    is loaded in any case. limit: seconds after which it ends, done or not. begun: the device on which a training began that goes on.
+    """
     if _setting.device != "auto":
-        return _setting.device, "it was asked for"
-    if cpu_loaded():
-        return "cpu", "Numba is loaded already"
+        return Choice(_setting.device, "it was asked for")
+    if begun == "reference" or (begun == "cuda" and cuda_problem() is None):
+        return Choice(begun, "the training began there", begun == "cuda")
     if problem := cpu_problem():
-        return "reference", problem
-    if flops is None:
-        return "cpu", "long work is worth loading Numba"
+        return Choice("reference", problem)
+    if flops and steps and begun is None and (weighed := _weigh(flops, steps, limit or math.inf)):
+        return weighed
+    if cpu_loaded():
+        return Choice("cpu", "Numba is loaded already")
+    if training or flops is None:
+        return Choice("cpu", "long work is worth loading Numba")
     seconds = _setting.reference_seconds + flops / REFERENCE_FLOPS
     if seconds < CPU_START_SECONDS:
-        return "reference", f"loading Numba takes longer than the {1e3 * seconds:.0f} ms of work"
-    return "cpu", f"about {seconds:.1f} s of work on NumPy is worth loading Numba"
+        return Choice("reference", f"loading Numba takes longer than the {1e3 * seconds:.0f} ms of work")
+    return Choice("cpu", f"about {seconds:.1f} s of work on NumPy is worth loading Numba")
 
 
-def backend(flops: float | None = None) -> ModuleType:
-    """The module of kernels to use for so many floating-point operations; None means long work, as training is."""
-    name, _ = choose(flops)
-    if name == "cpu" and (cpu := load_cpu()):
-        return cpu
-    if name == "cuda" and (cuda := load_cuda()):
+def _weigh(flops: float, steps: int, limit: float) -> Choice | None:
+    """Processor or GPU; None where there is no GPU, or the processor is done before one would have started."""
+    start = 0.0 if _cuda_runs() else CUDA_START_SECONDS
+    most = flops / (CPU_FLOPS * NARROWEST * threads())  # Numba, which knows the lanes, may not be loaded yet
+    if min(most, limit) <= start or not _nvidia_driver() or load_cpu() is None:
+        return None
+    from .cpu.compiler.environment import LANES
+
+    whole = most * NARROWEST / LANES
+    cpu = min(whole, limit)
+    if cpu <= start or (gpu := _gpu()) is None:
+        return None
+    there = start + cpu / whole * (steps * CUDA_STEP_SECONDS + CUDA_SHARE * flops / gpu.flops)
+    times = f"it takes {_about(there)} on the GPU {gpu.name}, {_about(cpu)} on the processor"
+    if there >= cpu:
+        return Choice("cpu", times, about_gpu=True)
+    if problem := cuda_problem():
+        return Choice("cpu", f"the GPU {gpu.name} cannot be used: {problem}", about_gpu=True)
+    return Choice("cuda", times, about_gpu=True)
+
+
+def _gpu() -> Any:
+    """The GPU, as the driver describes it; None where there is none that can be used."""
+    try:
+        from .cuda.compiler.driver import gpu
+
+        return gpu()
+    except Exception:  # as in load_cpu
+        return None
+
+
+@functools.cache
+def _nvidia_driver() -> bool:
+    """Whether the driver's library is there. Asks neither Numba nor the driver."""
+    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        ctypes.CDLL(os.environ.get("NUMBA_CUDA_DRIVER") or name)
+    except OSError:
+        return ctypes.util.find_library("cuda") is not None
+    return True
+
+
+def _about(seconds: float) -> str:
+    unit, size = next(((u, s) for u, s in (("h", 3600), ("min", 60)) if seconds >= 2 * s), ("s", 1))
+    return f"about {seconds / size:.0f} {unit}"
+
+
+def backend(flops: float | None = None, steps: int | None = None) -> ModuleType:
+    """The kernels that `choose` would use for such work, and a note for the next choice that it was done."""
+    kernels = kernels_on(choose(flops, steps).device)
+    if kernels.__name__ == f"{__package__}.reference":
+        _setting.reference_seconds += (flops or 0) / REFERENCE_FLOPS
+    return kernels
+
+
+def kernels_on(device: str) -> ModuleType:
+    """The kernels of a back end, or those of the next slower one where it turns out not to be usable."""
+    if device == "cuda" and (cuda := load_cuda()):
         return cuda
+    if device != "reference" and (cpu := load_cpu()):
+        return cpu
     from . import reference
 
-    _setting.reference_seconds += (flops or 0) / REFERENCE_FLOPS
     return reference
 
 

@@ -23,7 +23,7 @@ from .callbacks import Callback, EarlyStopping, Progress, check_monitor
 from .checkpoints import check_new, exclusive
 from .history import History
 from .identity import identity
-from .loop import Loop, measure
+from .loop import Loop, measure, usual_batch
 from .losses import LOSSES, CrossEntropy, Loss, get_loss
 from .metrics import Metric, get_metrics
 from .optimizers import MovingAverage, Optimizer, get_optimizer
@@ -61,7 +61,8 @@ def fit(
     resume: str | os.PathLike | None = None,
     time_limit: float | None = None,
 ) -> History:
-    """Train a model in place. The same seed gives the same bits, whatever the number of threads.
+    """Train a model in place. On a device the same seed gives the same bits, whatever the number of threads; for a long training
+    "auto" may take a GPU (see `kernels.device`), which a note tells, and `set_device("cpu")` does not.
 
     Order and dropout follow from the seed and from how many epochs this network has trained since it was made or loaded
     (`net.epochs_trained`), so a loop of `fit(epochs=1)` continues as one `fit` would; but each call starts the optimizer and its
@@ -92,8 +93,8 @@ def fit(
     ema: decay, such as 0.999, of a moving average of the weights; validation and the final model use it
     checkpoint: file that is written after each epoch and when training is stopped; an existing one is not replaced unless it
         is the one that is resumed; if the disk is full, training continues without one
-    resume: such a file; training continues to the same bits as without a break. It must have the same
-        data and settings, epochs among them unless the learning rate does not depend on their number
+    resume: such a file; training continues to the same bits as without a break, with "auto" on the device that it began on. It must
+        have the same data and settings, epochs among them unless the learning rate does not depend on their number
     time_limit: seconds of training, compiling not counted; training ends after the step that passes them
 
     Ctrl-C, SIGTERM and SIGHUP end training after the step (a second one at once); then, and at the time limit, the network
@@ -109,9 +110,13 @@ def fit(
     samples, validation = _validation(model, loss, samples, validation_data, validation_split)
     optimizer = _clipped(get_optimizer(optimizer), clip_norm)
     callbacks, early_stopping = _split_callbacks(callbacks, early_stopping)
+    epochs = check_count("fit", "epochs", epochs)
+    batch_size = check_count("fit", "batch_size", batch_size)
+    time_limit = _check_time_limit(time_limit)
+    chosen = _device(model, samples, epochs, batch_size, time_limit, _file(resume))
     training = Loop(
         model=model,
-        kernels=devices.backend(),
+        kernels=devices.kernels_on(chosen.device),
         samples=samples,
         validation=validation,
         loss=loss,
@@ -120,20 +125,37 @@ def fit(
         early_stopping=_watch(early_stopping, optimizer, [loss.metric, *measures], validation is not None),
         average=None if ema is None else MovingAverage(ema),
         callbacks=[*callbacks, *_progress(verbose)],
-        epochs=check_count("fit", "epochs", epochs),
-        batch_size=check_count("fit", "batch_size", batch_size),
+        epochs=epochs,
+        batch_size=batch_size,
         seed=check_seed("fit", "seed", seed),
         shuffle=check_flag("fit", "shuffle", shuffle) and not stateful,
         stateful=_check_stateful(stateful, model, samples, batch_size),
         reset_rate=check_number("fit", "reset_rate", reset_rate, most=1),
         augment=_check_augment(augment, samples, loss),
         checkpoint=_file(checkpoint),
-        time_limit=_check_time_limit(time_limit),
+        time_limit=time_limit,
         state=optimizer.start(model.trained()),
     )
     first = verbose is not False and not (model.epochs_trained or resume)  # once, even in a loop of calls
     said = remarks(model, loss, samples, validation if validation_split else None) if first else ()
+    if chosen.about_gpu and verbose is not False:
+        said = (f"training on the device {chosen.device}, since {chosen.reason}", *said)
     return _run(training, _file(resume), said)
+
+
+def _device(
+    model: Network,
+    samples: Samples,
+    epochs: int,
+    batch_size: int,
+    time_limit: float | None,
+    resume: Path | None,
+) -> devices.Choice:
+    """The device to train on: a pass back does twice the operations of one forward."""
+    work = 3 * model.operations(samples.x) * len(samples) * epochs
+    steps = -(-len(samples) // batch_size) * epochs
+    begun = None if resume is None else resuming.device_of(resume)
+    return devices.choose(work, steps, training=True, limit=time_limit, begun=begun)
 
 
 def _run(training: Loop, resume: Path | None, said: Iterable[str]) -> History:
@@ -153,7 +175,10 @@ def _run(training: Loop, resume: Path | None, said: Iterable[str]) -> History:
             metadata["loss"] = training.loss.name
         for text in said:
             note(f"note: {text}")
-        return training.run()
+        try:
+            return training.run()
+        finally:
+            training.model.bring_home()
 
 
 @checked
@@ -180,10 +205,13 @@ def evaluate(
     loss = get_loss(cast(Any, loss), model.logits_activation)
     measures = get_metrics(metrics, loss)
     samples = prepare(model, loss, x, y, sample_weight)
-    if batch_size is not None:
-        batch_size = check_count("evaluate", "batch_size", batch_size)
-    kernels = devices.backend(model.operations(samples.x) * len(samples))
-    return measure(model, samples, loss, kernels, measures, batch_size)
+    batch_size = (
+        usual_batch(samples) if batch_size is None else check_count("evaluate", "batch_size", batch_size)
+    )
+    kernels = devices.backend(model.operations(samples.x) * len(samples), -(-len(samples) // batch_size))
+    found = measure(model, samples, loss, kernels, measures, batch_size)
+    model.bring_home()
+    return found
 
 
 def _check_learns(model: Network) -> None:

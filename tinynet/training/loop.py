@@ -242,8 +242,7 @@ def measure(
     training: bool = False,
 ) -> dict[str, float]:
     """Mean loss and metrics on prepared samples, by default in batches that fit into memory."""
-    if batch_size is None:
-        batch_size = min(EVALUATION_BATCH, max(EVALUATION_ROWS // samples.rows_each, 1))
+    batch_size = batch_size or usual_batch(samples)
     model.place(kernels)
     chain, context = passes(loss, model), Context(kernels, training=training, gradients=False)
     sums = Sums()
@@ -255,6 +254,11 @@ def measure(
         outputs = kernels.asnumpy(outputs)
         sums.add(loss, value, outputs, batch, measured(metrics, model, chain, outputs, batch, context))
     return sums.means(loss.metric)
+
+
+def usual_batch(samples: Samples) -> int:
+    """Samples that are measured at once."""
+    return min(EVALUATION_BATCH, max(EVALUATION_ROWS // samples.rows_each, 1))
 
 
 def measured(

@@ -12,7 +12,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..errors import TinynetError
+from ..kernels.device import DEVICES
 from ..network import named_leaves
+from ..terminal import note
 from .checkpoints import open_checkpoint, save_checkpoint
 from .identity import differences
 from .state import Training
@@ -27,6 +29,7 @@ def save(training: Training, path: str | os.PathLike) -> None:
     """Write the state of a training to a checkpoint; raises TinynetError if it cannot be written."""
     config = {
         "identity": training.identity,
+        "device": training.device,
         "epoch": training.epoch,
         "trained_before": training.trained_before,
         "batch": training.batch,
@@ -43,8 +46,14 @@ def save(training: Training, path: str | os.PathLike) -> None:
     )
 
 
+def device_of(path: str | os.PathLike) -> str | None:
+    """The device on which the training of a checkpoint ran; raises TinynetError for any other file."""
+    with open_checkpoint(path) as file:
+        return file.config.get("device")
+
+
 def resume(training: Training, path: str | os.PathLike) -> None:
-    """Bring a training to the state in a checkpoint.
+    """Bring a training to the state in a checkpoint. A note tells that it goes on on another device, and so to other bits.
 
     Raises TinynetError, and leaves the training as it is, if the checkpoint belongs to another or is damaged.
     """
@@ -74,6 +83,11 @@ def resume(training: Training, path: str | os.PathLike) -> None:
     if config["chosen_rate"] is not None:
         training.learning_rate = config["chosen_rate"]
     training.used_rate = config["learning_rate"]
+    if (begun := config.get("device")) not in (None, training.device):
+        note(
+            f"note: {path} is of a training on the device {begun}, which continues on {training.device}: "
+            "its weights will not be those of one without a break"
+        )
 
 
 def _arrays(training: Training) -> dict[str, np.ndarray]:
@@ -94,6 +108,7 @@ def _check(training: Training, config: dict[str, Any], path: str | os.PathLike) 
             f"{path} has already done {epoch} epochs: set epochs to at least {epoch}, or start without resuming"
         )
     entries = {
+        "device": config.get("device") in (None, *DEVICES[1:]),
         "epoch": _is_count(epoch),
         "trained_before": _is_count(config.get("trained_before")),
         "batch": _is_count(batch)

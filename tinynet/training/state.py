@@ -126,6 +126,11 @@ class Training:
             self.carried = self.model.zero_state(self.batch_size)
 
     @property
+    def device(self) -> str:
+        """The device that it runs on."""
+        return self.kernels.__name__.rpartition(".")[2]
+
+    @property
     def step(self) -> int:
         """Steps done."""
         return self.state.step

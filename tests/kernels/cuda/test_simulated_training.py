@@ -7,6 +7,7 @@ import pytest
 
 import tinynet as tn
 from kernels.cuda.simulator import simulator
+from tinynet.kernels import device
 from tinynet.kernels.cuda import array, memory
 
 
@@ -147,6 +148,27 @@ def test_a_network_goes_from_one_device_to_the_other_and_is_saved_from_each(tmp_
     assert all(
         (a == b).all() for a, b in zip(tn.load(tmp_path / "there.npz").get_weights(), before, strict=True)
     )
+
+
+def test_what_auto_does_on_a_gpu_leaves_nothing_there(monkeypatch):
+    monkeypatch.setattr(device, "_weigh", lambda *work: device.Choice("cuda", "it pays", about_gpu=True))
+    net, used = digit_cnn(), []
+
+    class Watch(tn.training.Callback):
+        def on_batch_end(self, training):
+            used.append((training.device, type(net.layers[0].parameters["kernel"])))
+
+    def home():
+        return all(type(array) is np.ndarray for array in net.state().values())
+
+    with simulator(pool=True):
+        net.fit(PICTURES, CLASSES, batch_size=4, verbose=False, callbacks=[Watch()])
+        assert used == [("cuda", array.DeviceArray)] * 2 and home()
+        uploads = array.uploads
+        net.predict(PICTURES[:4], batch_size=2)
+        assert array.uploads > uploads and home()
+        net.evaluate(PICTURES[:4], CLASSES[:4], batch_size=2)
+        assert home()
 
 
 def test_a_kernel_that_is_missing_is_named_with_what_to_do():

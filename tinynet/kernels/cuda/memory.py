@@ -75,7 +75,7 @@ def _allocate(size: int, dtype: np.dtype) -> tuple[int, Any]:
         return _lying(cuda.device_array(size, dtype))
     except Exception as error:
         raise TinynetError(
-            f"the GPU has no memory left for {size * dtype.itemsize:,} bytes more: choose a smaller batch"
+            f"the GPU has no memory left for {size * dtype.itemsize:,} bytes more: choose a smaller batch, or the device cpu"
         ) from error
 
 

@@ -7,15 +7,12 @@ same in all of them; what differs is told apart here, or by SIMULATED.
 
 from __future__ import annotations
 
-import ctypes
-import ctypes.util
 import inspect
 import os
-import sys
 import warnings
 from contextlib import suppress
 from importlib import metadata
-from typing import Any
+from typing import Any, NamedTuple
 
 from numba import config
 
@@ -38,6 +35,7 @@ __all__ = [
     "code_settings",
     "cuda",
     "devices",
+    "gpu",
     "intrinsic",
     "mode",
     "multiprocessors",
@@ -69,13 +67,42 @@ INSTALL = (
 )
 
 
+CORES = {(6, 0): 64, (7, 0): 64, (7, 2): 64, (7, 5): 64, (8, 0): 64}
+"""Cores in float32 of a multiprocessor, by compute capability; all other ones have OTHER_CORES."""
+OTHER_CORES = 128
+_PROCESS = os.getpid()
+"""A child that is forked from it cannot use its driver."""
+
+
+class Gpu(NamedTuple):
+    """The GPU that is used, as its driver describes it."""
+
+    name: str
+    multiprocessors: int
+    clock: float
+    """Hertz."""
+    flops: float
+    """Operations in float32 per second, without tensor cores; a multiply-add is two."""
+
+
+def gpu() -> Gpu | None:
+    """Facts of the GPU that is used; None where there is none, its driver tells nothing, or this is a forked child."""
+    if SIMULATED or not _count() or os.getpid() != _PROCESS:
+        return None
+    first = cuda.gpus[0]  # asks for no context, which takes memory
+    with suppress(Exception):
+        count, clock = first.MULTIPROCESSOR_COUNT, 1e3 * first.CLOCK_RATE
+        cores = CORES.get(tuple(first.compute_capability), OTHER_CORES)
+        if flops := 2.0 * cores * count * clock:
+            return Gpu(_name(first), count, clock, flops)
+    return None
+
+
 def problem() -> str | None:
     """What is missing for a GPU to be used, and what to do about it; None where nothing is."""
     if SIMULATED:
         return None
-    if _library() is None:
-        return "there is no NVIDIA driver (libcuda) on this machine: install the driver of its GPU"
-    if not cuda.is_available():
+    if not _count():
         found = cuda.cuda_error() or "the driver finds no GPU"
         return f"the NVIDIA driver cannot be used ({_first_line(found)}): check it with nvidia-smi"
     if toolkit() is None:
@@ -83,14 +110,12 @@ def problem() -> str | None:
     return None
 
 
-def _library() -> str | None:
-    """The driver's library."""
-    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+def _count() -> int:
+    """How many GPUs the driver has. `cuda.is_available` would ask for the compiler too."""
     try:
-        ctypes.CDLL(os.environ.get("NUMBA_CUDA_DRIVER") or name)
-    except OSError:
-        return ctypes.util.find_library("cuda")
-    return name
+        return len(cuda.gpus)
+    except Exception:  # the driver is missing or fails
+        return 0
 
 
 def toolkit() -> str | None:
@@ -153,9 +178,12 @@ class Graph:
 
 
 def _described(gpu: Any) -> str:
-    name = gpu.name.decode() if isinstance(gpu.name, bytes) else str(gpu.name)
     major, minor = gpu.compute_capability
-    return f"{name}, compute capability {major}.{minor}"
+    return f"{_name(gpu)}, compute capability {major}.{minor}"
+
+
+def _name(gpu: Any) -> str:
+    return gpu.name.decode() if isinstance(gpu.name, bytes) else str(gpu.name)
 
 
 def mode() -> str:
