@@ -158,12 +158,12 @@ def test_a_gpu_that_is_full_says_what_to_do(monkeypatch):
 def test_short_work_loads_nothing_of_cuda_even_where_there_is_a_driver():
     code = (
         "import sys, numpy as np, tinynet as tn\n"
-        "from tinynet.kernels import device\n"
-        "device._nvidia_driver = lambda: True\n"
+        "from tinynet.kernels import device, reference\n"
+        "device._nvidia_driver, device.load_cpu = lambda: True, lambda: reference\n"
         "net = tn.Sequential([tn.Dense(3)], (4,))\n"
         "net.fit(np.ones((8, 4)), np.ones((8, 3)), loss='mse', verbose=False)\n"
         "net.predict(np.ones((1000, 4))); net.evaluate(np.ones((8, 4)), np.ones((8, 3)))\n"
-        "print('tinynet.kernels.cpu' in sys.modules, 'tinynet.kernels.cuda' in sys.modules)"
+        "print(device.choose(1e9, 100, training=True).device, {'numba', 'tinynet.kernels.cuda'} & sys.modules.keys())"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.split() == ["True", "False"]
+    assert found.stdout.strip() == "cpu set()"

@@ -53,7 +53,7 @@ def device_of(path: str | os.PathLike) -> str | None:
 
 
 def resume(training: Training, path: str | os.PathLike) -> None:
-    """Bring a training to the state in a checkpoint. A note tells that it goes on on another device, and so to other bits.
+    """Bring a training to the state in a checkpoint. A note tells if it continues on another device, and so to other bits.
 
     Raises TinynetError, and leaves the training as it is, if the checkpoint belongs to another or is damaged.
     """

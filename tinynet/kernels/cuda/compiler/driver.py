@@ -87,7 +87,7 @@ class Gpu(NamedTuple):
 
 def gpu() -> Gpu | None:
     """Facts of the GPU that is used; None where there is none, its driver tells nothing, or this is a forked child."""
-    if SIMULATED or not _count() or os.getpid() != _PROCESS:
+    if SIMULATED or os.getpid() != _PROCESS or not _count():
         return None
     first = cuda.gpus[0]  # asks for no context, which takes memory
     with suppress(Exception):
