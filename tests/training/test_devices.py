@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from typing import Any
 
 import pytest
 from tiny import equal, network, samples
@@ -38,7 +39,7 @@ class Seen(tn.training.Callback):
     def __init__(self, steps=10**6):
         self.devices, self.steps = [], steps
 
-    def on_batch_end(self, training):
+    def on_batch_end(self, training: Any):
         self.devices.append(training.device)
         if len(self.devices) == self.steps:
             training.stop("interrupted")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -110,10 +110,8 @@ def fit(
     samples, validation = _validation(model, loss, samples, validation_data, validation_split)
     optimizer = _clipped(get_optimizer(optimizer), clip_norm)
     callbacks, early_stopping = _split_callbacks(callbacks, early_stopping)
-    epochs = check_count("fit", "epochs", epochs)
-    batch_size = check_count("fit", "batch_size", batch_size)
-    time_limit = _check_time_limit(time_limit)
-    chosen = _device(model, samples, epochs, batch_size, time_limit, _file(resume))
+    epochs, batch_size = _counts(epochs=epochs, batch_size=batch_size)
+    chosen = _device(model, samples, epochs, batch_size, _check_time_limit(time_limit), _file(resume))
     training = Loop(
         model=model,
         kernels=devices.kernels_on(chosen.device),
@@ -136,11 +134,11 @@ def fit(
         time_limit=time_limit,
         state=optimizer.start(model.trained()),
     )
-    first = verbose is not False and not (model.epochs_trained or resume)  # once, even in a loop of calls
-    said = remarks(model, loss, samples, validation if validation_split else None) if first else ()
-    if chosen.about_gpu and verbose is not False:
-        said = (f"training on the device {chosen.device}, since {chosen.reason}", *said)
-    return _run(training, _file(resume), said)
+    return _run(training, _file(resume), _notes(training, chosen, verbose, validation_split, resume))
+
+
+def _counts(**given: Any) -> list[int]:
+    return [check_count("fit", name, value) for name, value in given.items()]
 
 
 def _device(
@@ -156,6 +154,17 @@ def _device(
     steps = -(-len(samples) // batch_size) * epochs
     begun = None if resume is None else resuming.device_of(resume)
     return devices.choose(work, steps, training=True, limit=time_limit, begun=begun)
+
+
+def _notes(
+    training: Loop, chosen: devices.Choice, verbose: bool | None, validation_split: float, resume: Any
+) -> Iterator[str]:
+    """What is told before the first step."""
+    if chosen.about_gpu and verbose is not False:
+        yield f"training on the device {chosen.device}, since {chosen.reason}"
+    if not (verbose is False or training.model.epochs_trained or resume):  # once, even in a loop of calls
+        split = training.validation if validation_split else None
+        yield from remarks(training.model, training.loss, training.samples, split)
 
 
 def _run(training: Loop, resume: Path | None, said: Iterable[str]) -> History:

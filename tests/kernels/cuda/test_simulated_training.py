@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -155,7 +157,7 @@ def test_what_auto_does_on_a_gpu_leaves_nothing_there(monkeypatch):
     net, used = digit_cnn(), []
 
     class Watch(tn.training.Callback):
-        def on_batch_end(self, training):
+        def on_batch_end(self, training: Any):
             used.append((training.device, type(net.layers[0].parameters["kernel"])))
 
     def home():
