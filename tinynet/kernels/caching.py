@@ -64,6 +64,7 @@ class KernelCache(ABC):
 
     @property
     def cache_path(self) -> str:
+        """Numba's interface: the folder."""
         return str(self.folder() or "")
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
