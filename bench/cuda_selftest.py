@@ -63,7 +63,7 @@ LARGE = {
     "steps": [1_000_003],
     "cells": [(32, 24, 256)],
     "sequences": [(32, 64, 256)],
-    "attentions": [(4, 128, 0, 4, 64)],
+    "attentions": [(4, 128, 0, 4, 64), (2, 300, 70, 2, 96), (2, 3, 300, 4, 64)],
 }
 """Sizes for the families of tests/kernels/cases.py as real networks have them."""
 

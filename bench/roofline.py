@@ -185,7 +185,8 @@ def operations(name: str, arguments: list, results: list) -> float:
     if name in ("attention", "attention_gradient"):
         gradient = name.endswith("gradient")
         (n, t, columns), past = arguments[gradient].shape, arguments[gradient + 1].shape[1]
-        return (12 if gradient else 4) * n * t * (t + past) * columns / 3
+        products = 9 if gradient else 2  # thrice the scores, their gradients, and a sum
+        return 2 * products * n * t * (t + past) * columns / 3
     return float(sum(map(math.prod, shapes)))
 
 

@@ -16,7 +16,7 @@ if SIMULATED:
     pytest.skip("the simulator compiles nothing", allow_module_level=True)
 
 from tinynet.kernels import cuda
-from tinynet.kernels.cuda import recurrent
+from tinynet.kernels.cuda import attention_tile, recurrent
 from tinynet.kernels.cuda.compiler import assembly
 from tinynet.kernels.cuda.compiler.driver import toolkit
 from tinynet.kernels.cuda.compiler.kernel import KERNELS
@@ -77,3 +77,7 @@ def test_products_read_four_numbers_at_a_time():
             ptx = compiled(kernel)
             assert ptx.count(".v4.") >= 8, kernel.name
             assert ptx.count("fma.rn.f32") >= 64, kernel.name
+        elif kernel.name.startswith("attention.") and kernel.threads == attention_tile.THREADS:
+            ptx = compiled(kernel)
+            assert ptx.count("ld.shared.v4") >= 2, kernel.name
+            assert ptx.count("fma.rn.f32") >= 12, kernel.name

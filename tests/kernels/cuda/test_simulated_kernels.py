@@ -12,7 +12,9 @@ from kernels.cases import Case, assert_close, cells, normal, outputs
 from kernels.cuda.simulator import simulator
 from kernels.cuda.tables import quick_cases
 from tinynet.kernels import cuda, reference
-from tinynet.kernels.cuda import product, recurrent
+from tinynet.kernels.cuda import array, memory, product, recurrent
+from tinynet.kernels.cuda.attention import FEW, KEY_TILES, TILES, tile_of
+from tinynet.kernels.cuda.compiler.kernel import Kernel
 
 THERE = {name for name in cuda.__all__ if name not in cuda.MISSING and callable(getattr(cuda, name))}
 CASES = quick_cases(THERE)
@@ -72,6 +74,64 @@ def test_a_long_sum_is_split_into_parts_that_are_added_in_their_order():
     call = Case("dense", "parts", (normal(3, 301), normal(301, 5), normal(5), "leaky_relu"))
     assert product.plan(3, 5, 301)[1] == 4
     assert_close(computed(call), outputs(reference, call, np.float64), 1e-5)
+
+
+# steps, steps before, numbers of a head; then causal, window, alibi
+ATTENTIONS = {
+    "a second tile of queries and of keys, pieces of a head": ((66, 5, 17), (True, 40, True)),
+    "a window that leaves out tiles on both sides": ((130, 3, 3), (True, 5, False)),
+    "a head of more than 32, a window without an end": ((65, 0, 36), (False, 60, False)),
+    "a head of more than 64": ((34, 37, 68), (True, 0, True)),
+    "a head wider than a tile, for few queries": ((9, 60, 131), (True, 0, False)),
+    "few queries": ((8, 61, 16), (True, 50, True)),
+}
+
+
+@pytest.mark.parametrize("name", ["attention", "attention_gradient"])
+@pytest.mark.parametrize("edge", ATTENTIONS)
+def test_attention_across_the_edges_of_its_tiles(edge, name):
+    (t, before, d), settings = ATTENTIONS[edge]
+    z, past = normal(1, t, 3 * d), normal(1, before, 2 * d, seed=2)
+    mask = normal(1, t, seed=3) > -1
+    mask[0, :3] = False  # of causal attention without a past, some see nothing
+    call = z, past, (normal(1, before) > -1).astype(np.float32), mask
+    if name == "attention_gradient":
+        call = normal(1, t, d, seed=1), *call, reference.attention(*call, 1, *settings)[1]
+    case = Case(name, edge, (*call, 1, *settings))
+    results = computed(case)
+    assert_close(results, outputs(reference, case, np.float64), 1e-5)
+    for one, other in zip(results, computed(case, backwards=True), strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+def test_every_tile_of_attention_has_a_case():
+    heads = [d for (_, _, d), _ in ATTENTIONS.values()]
+    assert {tile_of(d) for d in heads} == {*TILES}
+    assert {tile_of(d, KEY_TILES) for d in heads} == {*KEY_TILES}
+    assert min(t for (t, _, _), _ in ATTENTIONS.values()) == FEW.height
+
+
+def test_the_memory_of_attention_grows_with_the_steps_not_with_their_square(monkeypatch):
+    taken = []
+
+    class Counted(memory.Piece):
+        def __init__(self, size, dtype):
+            taken.append(size)
+            super().__init__(size, dtype)
+
+    def numbers(t):
+        taken.clear()
+        z, past, real, mask = (
+            np.zeros(shape, np.float32) for shape in ((1, t, 24), (1, 0, 16), (1, 0), (1, t))
+        )
+        with simulator():
+            y, sums = cuda.attention(z, past, real, mask > 0, 2, True, 0, False)
+            cuda.attention_gradient(y, z, past, real, mask > 0, sums, 2, True, 0, False)
+        return sum(taken)
+
+    monkeypatch.setattr(array, "Piece", Counted)
+    monkeypatch.setattr(Kernel, "__call__", lambda *arguments: None)
+    assert numbers(512) == 2 * numbers(256) > 0
 
 
 CELLS = [

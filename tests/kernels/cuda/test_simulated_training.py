@@ -77,9 +77,9 @@ NETWORKS = {
 }
 
 
-def trained(device, make, x, y, **settings):
+def trained(device, make, x, y, backwards=False, **settings):
     """A network after a training with all that one has: its weights, and what it then answers and measures."""
-    with simulator(pool=True):
+    with simulator(backwards, pool=True):
         tn.set_device(device)
         net = make()
         history = net.fit(x, y, epochs=1, batch_size=4, seed=1, verbose=False, **settings)
@@ -110,6 +110,14 @@ def test_a_training_is_that_of_the_reference(name, optimizer):
         trained("cuda", make, x, y, **settings), trained("reference", make, x, y, **settings), strict=True
     ):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=2e-5)
+
+
+def test_the_order_of_threads_changes_no_bit_of_a_training():
+    settings = {"optimizer": OPTIMIZERS["SGD"], "loss": "cross_entropy"}
+    one, other = (
+        trained("cuda", *NETWORKS["a transformer"], backwards, **settings) for backwards in (False, True)
+    )
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(one, other, strict=True))
 
 
 def test_a_steady_step_allocates_nothing_and_only_the_batch_goes_to_the_gpu():

@@ -66,7 +66,7 @@ if SIMULATED:
 
     def multiply_add(acc, a, b, rows, columns):  # acc[i, j] += a[i] b[j]
         tile = np.asarray(acc).reshape(rows, columns)
-        tile += np.multiply.outer(np.asarray(a), np.asarray(b))
+        tile += np.multiply.outer(np.asarray(a)[:rows], np.asarray(b)[:columns])
 
     def here(i):  # a whole number below 2³², i ≥ 0, in 32 bits and not before this place: saves registers
         if not 0 <= i < 2**32:
