@@ -218,6 +218,12 @@ def losses(table=LOSSES):
         for name in ("binary_cross_entropy", "mean_squared_error", "mean_absolute_error"):
             yield Case(name, label, (logits, targets, weights))
         yield Case("huber", label, (logits, targets, weights, 0.7))
+        coarse, total = np.round(logits), np.array(3.5)  # with equals in a row
+        for kind, counted in (("all", None), ("some", np.arange(m) % 3 > 0)):
+            for of, given in (("classes", labels), ("rows", np.round(probabilities, 1))):
+                yield Case("count_correct", f"{label}-{of}-{kind}", (total, coarse, given, counted), (0,))
+            for name in ("count_correct_binary", "sum_absolute_errors"):
+                yield Case(name, f"{label}-{kind}", (total, coarse, targets, counted), (0,))
 
 
 SIZES = (1, 7, 8, 40_001)

@@ -52,6 +52,7 @@ SAME_BITS = {"step_mask", "keep_steps", "reverse_steps", "repeat_steps", "sum_st
 SAME_BITS |= {"sequence_dropout", "merge", "merge_gradient", "embedding", "sample", "argmax", "zeros"}
 SAME_BITS |= {"asarray", "asnumpy", "intersect_masks", "prepend_steps", "drop_ids", "every_step"}
 SAME_BITS |= {"add_positions", "attention_cache", "crop_steps_gradient"}
+SAME_BITS |= {"count_correct", "count_correct_binary", "sum_absolute_errors"}
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.name in SAME_BITS], ids=ids)

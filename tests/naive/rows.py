@@ -83,6 +83,29 @@ def argmax(x):
     return np.array([max(range(len(row)), key=lambda j, row=row: row[j]) for row in x])
 
 
+def count_correct(total, logits, targets, counted=None):
+    classes = targets if targets.ndim == 1 else argmax(targets)
+    for i, best in enumerate(argmax(logits)):
+        if (counted is None or counted[i]) and best == classes[i]:
+            total += 1
+
+
+def count_correct_binary(total, logits, targets, counted=None):
+    _add_rows(total, logits, targets, counted, lambda z, t: (z > 0) == (t > 0.5))
+
+
+def sum_absolute_errors(total, predictions, targets, counted=None):
+    _add_rows(total, predictions, targets, counted, lambda p, t: abs(p - t))
+
+
+def _add_rows(total, predictions, targets, counted, score):
+    rows, columns = predictions.shape
+    for i in range(rows):
+        if counted is None or counted[i]:
+            for j in range(columns):
+                total += score(float(predictions[i, j]), float(targets[i, j])) / columns
+
+
 def _rows_loss(predictions, targets, weights, loss_of, slope_of):
     loss, gradient = 0.0, np.zeros(predictions.shape)
     columns = predictions.shape[1]

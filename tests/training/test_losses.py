@@ -99,15 +99,19 @@ def test_sequences_are_averaged_over_all_positions():
 
 
 def test_scores():
-    assert LOSSES["cross_entropy"].score(np.array([[1, 2], [3, 0]]), np.array([1, 1])).tolist() == [
-        True,
-        False,
-    ]
-    score = LOSSES["binary_cross_entropy"].score(
-        np.array([[1.0, -2.0], [3.0, 1.0]]), np.array([[1, 0], [0, 1]])
-    )
-    assert score.tolist() == [1, 0.5]
-    assert LOSSES["mse"].score(np.array([[1.0, 2.0]]), np.array([[0.0, 0.0]])).tolist() == [1.5]
+    def score(loss, outputs, targets, counted=None):
+        total = np.zeros(())
+        loss.score(k, total, np.array(outputs), np.array(targets), counted)
+        return float(total)
+
+    logits = [[1.0, 2.0], [3.0, 0.0], [0.0, 4.0]]
+    assert score(LOSSES["cross_entropy"], logits, [1, 1, 1]) == 2
+    assert score(LOSSES["cross_entropy"], [logits], [[1, 1, 1]], np.array([True, True, False])) == 1
+    assert score(LOSSES["cross_entropy"], logits, [[0.4, 0.6], [0.5, 0.5], [0.3, 0.7]]) == 3
+    assert score(LOSSES["binary_cross_entropy"], [[1.0, -2.0], [3.0, 1.0]], [[1, 0], [0, 1]]) == 1.5
+    assert score(LOSSES["mse"], [[1.0, 2.0], [3.0, 4.0]], np.zeros((2, 2))) == 5
+    rows = get_loss(lambda p, t: (p.sum(1), p))
+    assert score(rows, [[1.0, 2.0], [3.0, 4.0]], np.zeros((2, 2)), np.array([False, True])) == 7
 
 
 def test_huber_takes_a_delta():

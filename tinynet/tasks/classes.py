@@ -234,8 +234,10 @@ def measure(models: Sequence[Network], xs: Sequence[Any], y: Any) -> dict[str, f
     probabilities = np.mean([model.answer(x)[0] for model, x in zip(models, xs, strict=True)], axis=0)
     logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
     shares = np.full(len(logits), 1 / len(logits), np.float32)
-    value, _ = loss(device.backend(0), logits, targets, shares)
-    return {"loss": value, "accuracy": float(loss.score(logits, targets).mean())}
+    kernels, correct = device.backend(0), np.zeros(())
+    value, _ = loss(kernels, logits, targets, shares)
+    loss.score(kernels, correct, logits, targets, None)
+    return {"loss": value, "accuracy": float(correct) / len(logits)}
 
 
 # ---- the face ----

@@ -27,7 +27,7 @@ from .resuming import save
 from .samples import Batch, Samples
 from .schedules import Position
 from .signals import first_signal
-from .state import Sums, Training, copied, passes
+from .state import Training, copied, no_sums, passes
 
 EVALUATION_BATCH = 256
 MEASURED_WEIGHTS = 2048
@@ -100,12 +100,12 @@ class Loop(Training):
         if self.stateful:
             self.carried = self.model.check_state(kept.state, len(first_of(x)))
         batch = batch.within(kept.mask)
-        value, gradient = self.loss(self.kernels, outputs, batch.targets, batch.shares)
+        targets = self.kernels.asarray(batch.targets)
+        value, gradient = self.loss(self.kernels, outputs, targets, batch.shares)
         if not math.isfinite(value):
             self._diverged()
-        outputs = self.kernels.asnumpy(outputs)
-        found = measured(self.metrics, self.model, self.chain, outputs, batch, context)
-        self.sums.add(self.loss, value, outputs, batch, found)
+        self.loss.score(self.kernels, self.sums.score, outputs, targets, batch.counted)
+        self.sums.add(value, batch, measured(self.metrics, self.model, self.chain, outputs, batch, context))
         _, gradients = self.chain.backward(gradient, kept, context)
         gradients = {name: gradients[name] for name in self.parameters}
         position = Position(self.step, self.total_steps, self.epoch, self.history.epochs)
@@ -124,7 +124,8 @@ class Loop(Training):
             self._tell("on_epoch_end")
         finally:
             if whole:
-                self.epoch, self.batch, self.sums, self.validated = self.epoch + 1, 0, Sums(), {}
+                self.epoch, self.batch, self.validated = self.epoch + 1, 0, {}
+                self.sums = no_sums(self.kernels)
                 self.forget()
                 self._stop_early()
                 self._save_checkpoint()
@@ -245,14 +246,15 @@ def measure(
     batch_size = batch_size or usual_batch(samples)
     model.place(kernels)
     chain, context = passes(loss, model), Context(kernels, training=training, gradients=False)
-    sums = Sums()
+    sums = no_sums(kernels)
     for start in range(0, len(samples), batch_size):
         batch = samples.take(slice(start, start + batch_size))
         outputs, kept = chain.forward(each(kernels.asarray, batch.x), context)
         batch = batch.within(kept.mask)
-        value, _ = loss(kernels, outputs, batch.targets, batch.shares)
-        outputs = kernels.asnumpy(outputs)
-        sums.add(loss, value, outputs, batch, measured(metrics, model, chain, outputs, batch, context))
+        targets = kernels.asarray(batch.targets)
+        value, _ = loss(kernels, outputs, targets, batch.shares)
+        loss.score(kernels, sums.score, outputs, targets, batch.counted)
+        sums.add(value, batch, measured(metrics, model, chain, outputs, batch, context))
     return sums.means(loss.metric)
 
 
@@ -273,8 +275,8 @@ def measured(
     if not metrics:
         return {}
     if chain is not model:
-        outputs = context.kernels.asnumpy(context.kernels.activation(outputs, model.logits_activation))
-    return measured_by(metrics, outputs, batch.targets, batch.counted)
+        outputs = context.kernels.activation(outputs, model.logits_activation)
+    return measured_by(metrics, context.kernels.asnumpy(outputs), batch.targets, batch.counted)
 
 
 def _reset(state: Carried | None, rate: float, seed: int) -> Carried | None:

@@ -27,6 +27,8 @@ class Loss:
     name: ClassVar[str]
     activation: ClassVar[str | None] = None
     metric: ClassVar[str] = "accuracy"
+    metric_kernel: ClassVar[str]
+    """The kernel that adds the metric of rows to a total."""
 
     def targets(self, y: Any, output_shape: Shape, samples: int) -> np.ndarray:
         """Labels as the kernel takes them; raises DataError if they do not fit an output of this shape."""
@@ -47,9 +49,16 @@ class Loss:
         """The kernel of the back end for this loss."""
         return getattr(k, self.name)(rows, targets, weights)
 
-    def score(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """The metric of each row, (m,): its mean is what the history shows."""
-        raise NotImplementedError
+    def score(
+        self,
+        kernels: ModuleType,
+        total: np.ndarray,
+        outputs: np.ndarray,
+        targets: np.ndarray,
+        counted: np.ndarray | None,
+    ) -> None:
+        """Add the metric of each counted row (None: of all) to a total, () float64; its mean is what the history shows."""
+        getattr(kernels, self.metric_kernel)(total, *as_rows(outputs, targets), counted)
 
 
 @sealed
@@ -65,6 +74,7 @@ class CrossEntropy(Loss):
     label_smoothing: float = 0.0
     name = "cross_entropy"
     activation = "softmax"
+    metric_kernel = "count_correct"
 
     def __post_init__(self) -> None:
         check_number("CrossEntropy", "label_smoothing", self.label_smoothing, below=1)
@@ -85,9 +95,6 @@ class CrossEntropy(Loss):
             return k.soft_cross_entropy(rows, targets, weights, self.label_smoothing)
         return k.cross_entropy(rows, targets, weights)
 
-    def score(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        return outputs.reshape(-1, outputs.shape[-1]).argmax(axis=1) == _classes(outputs, targets)
-
 
 @sealed
 @dataclass(frozen=True)
@@ -100,6 +107,7 @@ class BinaryCrossEntropy(Loss):
 
     name = "binary_cross_entropy"
     activation = "sigmoid"
+    metric_kernel = "count_correct_binary"
 
     def targets(self, y: Any, output_shape: Shape, samples: int) -> np.ndarray:
         values = real_targets(y, output_shape, samples, "binary_cross_entropy")
@@ -114,20 +122,15 @@ class BinaryCrossEntropy(Loss):
     def labels(self, targets: np.ndarray) -> np.ndarray | None:
         return (targets[..., 0] > 0.5).astype(np.int64) if targets.shape[-1] == 1 else None
 
-    def score(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        return ((outputs > 0) == (targets > 0.5)).reshape(-1, outputs.shape[-1]).mean(axis=1)
-
 
 class Regression(Loss):
     """Losses on numbers. Targets: the shape of the output, whose last axis may be missing if it is 1."""
 
     metric = "mae"
+    metric_kernel = "sum_absolute_errors"
 
     def targets(self, y: Any, output_shape: Shape, samples: int) -> np.ndarray:
         return real_targets(y, output_shape, samples, self.name)
-
-    def score(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        return np.abs(outputs - targets).reshape(-1, outputs.shape[-1]).mean(axis=1)
 
 
 @sealed
@@ -193,12 +196,20 @@ class FunctionLoss(Loss):
     def __call__(
         self, kernels: ModuleType, outputs: np.ndarray, targets: np.ndarray, weights: np.ndarray
     ) -> tuple[float, np.ndarray]:
-        losses, gradient = self._by_row(kernels.asnumpy(outputs), targets)
+        losses, gradient = self._by_row(kernels.asnumpy(outputs), kernels.asnumpy(targets))
         value = float((losses * weights.astype(np.float64)).sum())
         return value, np.ascontiguousarray((gradient * weights[:, None]).reshape(outputs.shape), np.float32)
 
-    def score(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        return self._by_row(outputs, targets)[0]
+    def score(
+        self,
+        kernels: ModuleType,
+        total: np.ndarray,
+        outputs: np.ndarray,
+        targets: np.ndarray,
+        counted: np.ndarray | None,
+    ) -> None:
+        losses, _ = self._by_row(kernels.asnumpy(outputs), kernels.asnumpy(targets))
+        total[...] = float(total) + float((losses if counted is None else losses[counted]).sum())
 
     def _by_row(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         rows, targets = as_rows(outputs, targets)
@@ -319,13 +330,6 @@ def _from_rows(y: np.ndarray) -> np.ndarray:
     if ((y == 0) | (y == 1)).all():
         return y.argmax(axis=-1).astype(np.int64)
     return np.ascontiguousarray(y, np.float32)
-
-
-def _classes(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """The class of each row, (m,); for rows of probabilities the most probable."""
-    if targets.dtype.kind == "f":
-        targets = targets.reshape(-1, outputs.shape[-1]).argmax(axis=1)
-    return targets.reshape(-1)
 
 
 def numbered(y: Any, names: Sequence[str] | None, loss: Loss) -> Any:

@@ -34,7 +34,7 @@ def save(training: Training, path: str | os.PathLike) -> None:
         "trained_before": training.trained_before,
         "batch": training.batch,
         "step": training.step,
-        "sums": vars(training.sums),
+        "sums": training.sums.numbers(),
         "best_epoch": training.history.best_epoch,
         "learning_rate": training.used_rate,
         "chosen_rate": training.chosen_rate,
@@ -78,7 +78,7 @@ def resume(training: Training, path: str | os.PathLike) -> None:
         array[...] = found[name]
     training.epoch, training.batch, training.state.step = config["epoch"], config["batch"], config["step"]
     training.trained_before = config["trained_before"]
-    vars(training.sums).update(config["sums"])
+    training.sums.update(config["sums"])
     training.history.epochs, training.history.best_epoch = rows, config["best_epoch"]
     if config["chosen_rate"] is not None:
         training.learning_rate = config["chosen_rate"]

@@ -29,31 +29,37 @@ from .samples import Batch, Samples
 class Sums:
     """Running sums of an epoch, for its means; a checkpoint in the middle of an epoch stores them."""
 
+    score: Any
+    """Of the loss's own metric: an array () float64 of the back end, which is read where somebody asks for it, not in each step."""
     loss: float = 0.0
     weight: float = 0.0
-    score: float = 0.0
     rows: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
     """Sums of the functions among the metrics, by name."""
 
-    def add(
-        self, loss: Loss, value: float, outputs: np.ndarray, batch: Batch, found: dict[str, float]
-    ) -> None:
-        """Add one batch, and what the functions returned for it."""
-        score = loss.score(outputs, batch.targets)
-        if batch.counted is not None:
-            score = score[batch.counted]
+    def add(self, value: float, batch: Batch, found: dict[str, float]) -> None:
+        """Add one batch, whose score is added already: its loss, and what the functions returned for it."""
+        counted = batch.counted
+        rows = batch.rows if counted is None else int(counted.sum())
         self.loss += value * batch.total
         self.weight += batch.total
-        self.score += float(score.sum(dtype=np.float64))
-        self.rows += len(score)
+        self.rows += rows
         for name, number in found.items():
-            self.metrics[name] = self.metrics.get(name, 0.0) + number * len(score)
+            self.metrics[name] = self.metrics.get(name, 0.0) + number * rows
+
+    def numbers(self) -> dict[str, Any]:
+        """All of it as a checkpoint stores it."""
+        return {**vars(self), "score": float(self.score)}
+
+    def update(self, numbers: dict[str, Any]) -> None:
+        """What `numbers` gave."""
+        self.score[...] = numbers["score"]
+        vars(self).update({name: number for name, number in numbers.items() if name != "score"})
 
     def means(self, metric: str) -> dict[str, float]:
         """{"loss": …, metric: …, and each function: …}."""
         own = {name: total / (self.rows or 1) for name, total in self.metrics.items()}
-        return {"loss": self.loss / (self.weight or 1), metric: self.score / (self.rows or 1), **own}
+        return {"loss": self.loss / (self.weight or 1), metric: float(self.score) / (self.rows or 1), **own}
 
 
 @dataclass
@@ -88,7 +94,7 @@ class Training:
     """Epochs done; an epoch is counted only after all callbacks have been called at its end."""
     batch: int = 0
     """Steps done in this epoch."""
-    sums: Sums = field(default_factory=Sums)
+    sums: Sums = field(init=False)
     history: History = field(default_factory=History)
     best: Arrays = field(default_factory=dict)
     """Copy of the best weights, at first those that training began with."""
@@ -108,6 +114,7 @@ class Training:
         images = len(self.model.inputs[0]) == 3
         self.unit = "images" if images else "windows" if self.stateful else "samples"
         self.forget()
+        self.sums = no_sums(self.kernels)
         self.validated: dict[str, float] = {}
         self.checkpoint_failed = False
         self.model.place(self.kernels)
@@ -166,6 +173,11 @@ def passes(loss: Loss, model: Network) -> Layer:
     """The layer whose outputs the loss takes: the network, without its last activation if the loss contains that."""
     fused = loss.activation is not None and loss.activation == model.logits_activation
     return model.logits if fused else model
+
+
+def no_sums(kernels: ModuleType) -> Sums:
+    """The sums of no batch."""
+    return Sums(kernels.zeros((), np.float64))
 
 
 def copied(arrays: Arrays) -> Arrays:

@@ -140,7 +140,7 @@ def test_a_steady_step_allocates_nothing_and_only_the_batch_goes_to_the_gpu():
     allocations, uploads, downloads = steps[-1]
     assert allocations == 0
     assert uploads == 3, "the batch, its labels and their weights"
-    assert downloads == 2, "the loss and the outputs, from which the accuracy is counted"
+    assert downloads == 1, "the loss: the accuracy is counted there"
 
 
 def test_a_network_goes_from_one_device_to_the_other_and_is_saved_from_each(tmp_path):

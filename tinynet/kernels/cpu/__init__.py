@@ -1,8 +1,11 @@
-"""The CPU back end: every kernel in Numba, on a portable SIMD type and one register tile. Definitions: the reference."""
+"""The CPU back end: every kernel in Numba, on a portable SIMD type and one register tile. Definitions: the reference, whose metrics serve
+here too: beside a step they are nothing.
+"""
 
 # ruff: noqa: F401  (what is imported is offered under the names of the reference)
 
 from .. import reference
+from ..reference.metric import count_correct, count_correct_binary, sum_absolute_errors
 from .activation import FUSED, LEAKY_SLOPE, activation, activation_gradient
 from .arrays import asarray, asnumpy, zeros
 from .attention import attention, attention_cache, attention_gradient

@@ -33,6 +33,7 @@ from .loss import (
     soft_cross_entropy,
 )
 from .lstm import lstm, lstm_gradient
+from .metric import count_correct, count_correct_binary, sum_absolute_errors
 from .norm import (
     batch_norm,
     batch_norm_gradient,

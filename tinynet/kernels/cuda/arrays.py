@@ -67,12 +67,12 @@ def nothing(dtype: Any = np.float32) -> DeviceArray:
 
 
 @contextmanager
-def changed(*arrays: Any) -> Iterator[list[DeviceArray]]:
-    """Arrays of float32 that a kernel changes in place, on the GPU; those of NumPy are brought up to date afterwards."""
+def changed(*arrays: Any, dtype: Any = np.float32) -> Iterator[list[DeviceArray]]:
+    """Arrays of one type that a kernel changes in place, on the GPU; those of NumPy are brought up to date afterwards."""
     for array in arrays:
-        if array.dtype != np.float32:
-            raise TypeError(f"only arrays of float32 can be changed in place, not of {array.dtype}")
-    there = [take(array) for array in arrays]
+        if array.dtype != dtype:
+            raise TypeError(f"only arrays of {np.dtype(dtype)} can be changed in place, not of {array.dtype}")
+    there = [take(array, dtype) for array in arrays]
     yield there
     for array, copy in zip(arrays, there, strict=True):
         if array is not copy:

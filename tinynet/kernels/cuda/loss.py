@@ -34,7 +34,7 @@ def soft_cross_entropy(logits: Any, targets: Any, weights: Any, smoothing: float
         return 0.0, gradient
     given = logits, weights, losses, gradient, c, 1 - smoothing, smoothing / c
     if targets.ndim == 1:
-        _of_classes(m, take(targets, np.int32), *given)
+        _of_classes(m, take(targets, np.int64), *given)
     else:
         _of_probabilities(m, take(targets), *given)
     return sum_of_products(losses, weights), gradient
@@ -116,7 +116,7 @@ def _probability(targets, row, j, c):
 
 
 TYPES = "f4[:], f4[:], f4[:], f4[:], i4, f4, f4"
-_of_classes = kernel(f"i4[:], {TYPES}", threads=ROW_THREADS, name="of_classes")(_cross_entropy(_is_class))
+_of_classes = kernel(f"i8[:], {TYPES}", threads=ROW_THREADS, name="of_classes")(_cross_entropy(_is_class))
 _of_probabilities = kernel(f"f4[:], {TYPES}", threads=ROW_THREADS, name="of_probabilities")(
     _cross_entropy(_probability)
 )

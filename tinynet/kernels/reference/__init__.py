@@ -18,6 +18,7 @@ from .loss import (
     mean_squared_error,
     soft_cross_entropy,
 )
+from .metric import count_correct, count_correct_binary, sum_absolute_errors
 from .norm import (
     batch_norm,
     batch_norm_gradient,
@@ -79,6 +80,8 @@ __all__ = [
     "conv2d_max_pool2d",
     "conv2d_max_pool2d_gradient",
     "conv2d_max_pool2d_with_argmax",
+    "count_correct",
+    "count_correct_binary",
     "crop_steps",
     "crop_steps_gradient",
     "cross_entropy",
@@ -130,6 +133,7 @@ __all__ = [
     "soft_cross_entropy",
     "state_kernel_gradient",
     "step_mask",
+    "sum_absolute_errors",
     "sum_of_squares",
     "sum_steps",
     "warp",
