@@ -128,15 +128,15 @@ class Network(Chain):
         return [array for group in self._groups for array in group.values()]
 
     def compute(self, k: ModuleType, x: Any, state: State | None = None) -> tuple[np.ndarray, State]:
-        """The output for a prepared batch; if it began with a state, also the final state."""
+        """The output for a prepared batch; if it began with a state, also the final state, whose arrays stay on the device."""
         self.place(k)
         arrays = x if self._several else (x,)
         if state:
             arrays = *arrays, *leaves(state)
         arrays = tuple(map(k.asarray, arrays))
         function = self.replay if len(arrays[0]) <= FEW_SAMPLES else self._outputs
-        y, *ends = map(k.asnumpy, function(k, *arrays))
-        return y, rebuilt(self.state_like, iter(ends)) if state else {}
+        y, *ends = function(k, *arrays)
+        return k.asnumpy(y), rebuilt(self.state_like, iter(ends)) if state else {}
 
     def place(self, k: ModuleType) -> None:
         """Have all arrays where kernels take them from: in the memory of a GPU or of the host."""
@@ -199,7 +199,10 @@ class Network(Chain):
         return next(iter(self.children()), self.name)
 
     def check_state(self, state: State | None, n: int) -> State | None:
-        """A state for n sequences, as float32; layers missing from it start from zeros. Raises TinynetError."""
+        """A state for n sequences, as float32, on a GPU where it is there; layers missing from it start from zeros.
+
+        Raises TinynetError for any other.
+        """
         if state is None:
             return None
         checked = self._checked_state(state, self.zero_state(n))
@@ -222,7 +225,9 @@ class Network(Chain):
                 raise ShapeError(
                     f"give a tuple of arrays of shapes {expected} as the state of {name}, not {found}"
                 )
-            checked[name] = tuple(np.ascontiguousarray(array, np.float32) for array in arrays)
+            checked[name] = tuple(
+                array if device.on_gpu(array) else np.ascontiguousarray(array, np.float32) for array in arrays
+            )
         return checked
 
     # ---- use ----

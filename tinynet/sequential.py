@@ -101,7 +101,8 @@ class Sequential(Network):
         """One time step of a stream: the output for x_t, (n, features) or ids (n,), and the state for the next step.
 
         Without a state, a new sequence begins. The output (n, …) has no time axis. Single steps give the same outputs as the
-        whole sequence. Raises TinynetError for a network that needs the whole sequence at once, ShapeError for a wrong shape.
+        whole sequence. On the device cuda the state stays in the GPU's memory; `np.asarray` copies an array of it from there.
+        Raises TinynetError for a network that needs the whole sequence at once, ShapeError for a wrong shape.
         """
         return self.advance(x_t, state)
 

@@ -202,6 +202,15 @@ def cuda_loaded() -> bool:
     return f"{__package__}.cuda" in sys.modules
 
 
+def on_gpu(array: Any) -> bool:
+    """Whether an array lies in a GPU's memory."""
+    if not cuda_loaded():
+        return False
+    from .cuda.array import DeviceArray
+
+    return isinstance(array, DeviceArray)
+
+
 def cuda_problem() -> str | None:
     """What is missing for the cuda back end, with what to install; None where nothing is. Loads Numba, but compiles nothing."""
     if not numba_installed():

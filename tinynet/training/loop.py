@@ -94,7 +94,7 @@ class Loop(Training):
                 classes = self.model.output_shape[-1]
                 batch = mixed(batch, self.augment.mix, classes, self.kernels, augment_seed)
         x = each(self.kernels.asarray, batch.x)
-        state = _reset(self.carried, self.reset_rate, seed)
+        state = _reset(self.kernels, self.carried, self.reset_rate, seed)
         context = Context(self.kernels, training=True, seed=seed, input_gradient=False, state=state)
         outputs, kept = self.chain.forward(x, context)
         if self.stateful:
@@ -279,10 +279,14 @@ def measured(
     return measured_by(metrics, context.kernels.asnumpy(outputs), batch.targets, batch.counted)
 
 
-def _reset(state: Carried | None, rate: float, seed: int) -> Carried | None:
+def _reset(kernels: ModuleType, state: Carried | None, rate: float, seed: int) -> Carried | None:
     """A state in which each sequence is reset to zeros with this chance."""
     if not state or not rate:
         return state
     arrays = leaves(state)
     kept = np.random.default_rng(seed).random(len(arrays[0])) >= rate
-    return rebuilt(state, (array * kept.reshape(-1, *[1] * (array.ndim - 1)) for array in arrays))
+    factors = {
+        shape: kernels.asarray(np.broadcast_to(kept.reshape(-1, *[1] * (len(shape) - 1)), shape), np.float32)
+        for shape in {array.shape for array in arrays}
+    }
+    return rebuilt(state, (kernels.merge(array, factors[array.shape], "mul") for array in arrays))

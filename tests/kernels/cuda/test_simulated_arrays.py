@@ -30,6 +30,9 @@ PARTS = [
     np.s_[::2],
     np.s_[:0],
     np.s_[[2, 0]],
+    np.array([2, 0, -1, 2]),
+    np.array([True, False, True]),
+    np.array([], np.int64),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import tinynet as tn
 from kernels.cuda.simulator import simulator
 from tinynet.kernels import device
 from tinynet.kernels.cuda import array, memory
+from tinynet.kernels.replay import CALLS_BEFORE_CAPTURE
+from tinynet.network import leaves
 
 
 def digit_cnn():
@@ -141,6 +144,92 @@ def test_a_steady_step_allocates_nothing_and_only_the_batch_goes_to_the_gpu():
     assert allocations == 0
     assert uploads == 3, "the batch, its labels and their weights"
     assert downloads == 1, "the loss: the accuracy is counted there"
+
+
+def copied_since(before=(0, 0)):
+    """How many arrays have gone to the GPU and come back."""
+    return array.uploads - before[0], array.downloads - before[1]
+
+
+@pytest.mark.parametrize("name", ["an LSTM", "a GRU", "a transformer"])
+def test_a_state_stays_on_the_gpu_between_steps_and_is_taken_wherever_it_comes_from(name):
+    net, streams = NETWORKS[name][0](), IDS[:2]
+    with simulator(pool=True):
+        tn.set_device("cuda")
+        outputs, state = [], None
+        for t, x in enumerate(streams.T[:4]):
+            before = copied_since()
+            y, state = net.step(x, state)
+            outputs.append(y)
+            if 0 < t < CALLS_BEFORE_CAPTURE:
+                assert copied_since(before) == (1, 1), "the ids in, the output out"
+        as_numpy = {layer: tuple(map(np.asarray, arrays)) for layer, arrays in leaves_by_layer(state).items()}
+        following = [net.step(streams.T[4], given) for given in (state, copy.deepcopy(state))]
+        following += [net.step(streams.T[4], nested(state, as_numpy))]
+        tn.set_device("reference")
+        following += [net.step(streams.T[4], state)]
+        tn.set_device("cuda")
+        following += [net.step(streams.T[4], nested(state, as_numpy))]
+        whole, end = net.predict(streams[:, :5], return_state=True)
+        pieces, joined = net.predict(streams[:, :5], batch_size=1, return_state=True)
+    for y, _ in following:
+        np.testing.assert_allclose(y, following[0][0], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(np.stack(outputs, 1), whole[:, :4], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(pieces, whole, rtol=1e-4, atol=1e-6)
+    for one, other in zip(leaves(end), leaves(joined), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def leaves_by_layer(state, above=()):
+    """The arrays of each layer, by the names of the layers that it is in."""
+    if not isinstance(state, dict):
+        return {above: state}
+    parts = [leaves_by_layer(part, (*above, name)) for name, part in state.items()]
+    return {path: arrays for part in parts for path, arrays in part.items()}
+
+
+def nested(like, arrays, above=()):
+    """A state of the same nesting with these arrays."""
+    if not isinstance(like, dict):
+        return arrays[above]
+    return {name: nested(part, arrays, (*above, name)) for name, part in like.items()}
+
+
+def test_writing_copies_a_character_in_and_its_probabilities_out():
+    net = tn.Sequential([*characters(tn.LSTM)().layers], (None,), vocabulary="abcdefghi")
+    with simulator(pool=True):
+        tn.set_device("cuda")
+        text = net.generate("abc", 4, random_seed=1)
+        before = copied_since()
+        assert net.generate("abc", 4, random_seed=1) == text
+        copies = copied_since(before)
+        before = copied_since()
+        net.generate("abc", 14, random_seed=1)
+        uploads, downloads = copied_since(before)
+        assert (uploads - copies[0], downloads - copies[1]) == (10, 10)
+
+
+def test_a_state_that_is_carried_from_batch_to_batch_stays_on_the_gpu():
+    seen, streams = [], np.concatenate([IDS[:4, :-1]] * 8)
+    targets = np.concatenate([IDS[:4, 1:]] * 8)
+
+    class Watch(tn.training.Callback):
+        def on_batch_end(self, training):
+            seen.append(copied_since())
+
+    def weights(device):
+        tn.set_device(device)
+        net = characters(tn.LSTM)()
+        settings = {"stateful": True, "reset_rate": 0.5, "batch_size": 4, "verbose": False}
+        net.fit(streams, targets, **settings, callbacks=[Watch()])
+        return net.get_weights()
+
+    with simulator(pool=True):
+        ours = weights("cuda")
+        uploads, downloads = np.diff(seen, axis=0)[-1]
+        assert (uploads, downloads) == (4, 1), "which sequences begin anew goes there, no state comes back"
+        for one, other in zip(ours, weights("reference"), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-5)
 
 
 def test_a_network_goes_from_one_device_to_the_other_and_is_saved_from_each(tmp_path):

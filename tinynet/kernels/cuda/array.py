@@ -2,8 +2,9 @@
 
 It is always contiguous and begins where its piece begins, so that a kernel takes it as one pointer. What layers do with arrays beside
 calling kernels is to give them another shape, which shares the memory, and to take a part, `h[:, -1]`, which is copied by a kernel
-unless it is the whole under another shape. It computes nothing: `x + y` is a TypeError, for that is a kernel's business. NumPy's functions
-take it, by `__array__`, as a copy that has come from the GPU; `downloads` counts those, `uploads` what went the other way.
+unless it is the whole under another shape, or rows by their numbers, `h[rows]`. It computes nothing: `x + y` is a TypeError, for that
+is a kernel's business. NumPy's functions take it, by `__array__`, as a copy that has come from the GPU; `downloads` counts those,
+`uploads` what went the other way.
 """
 
 from __future__ import annotations
@@ -101,6 +102,8 @@ class DeviceArray:
         return found if dtype is None else found.astype(dtype, copy=False)
 
     def __getitem__(self, key: Any) -> DeviceArray:
+        if isinstance(key, np.ndarray) and key.ndim == 1 and self.dtype == np.float32:
+            return rows_of(self, np.arange(len(self))[key])
         # Only the places are asked of NumPy: no number is read.
         steps = np.cumprod([1, *self.shape[:0:-1]])[::-1] if self.shape else ()
         places = as_strided(np.zeros(1, np.int8), self.shape, steps)
@@ -166,6 +169,23 @@ def gathered(x: DeviceArray, shape: tuple[int, ...], strides: tuple[int, ...], f
     sizes, strides = (1,) * missing + tuple(shape), (0,) * missing + tuple(strides)
     GATHER[STORED.get(x.dtype, x.dtype)](blocks_for(y.size), x, y, y.size, first, sizes, strides)
     return y
+
+
+def rows_of(x: DeviceArray, rows: np.ndarray) -> DeviceArray:
+    """Rows of x by their numbers."""
+    y = DeviceArray((len(rows), *x.shape[1:]))
+    if y.size:
+        _take_rows(blocks_for(y.size), x, upload(rows, np.int64), y, y.size, y.size // len(rows))
+    return y
+
+
+@kernel("f4[:], i8[:], f4[:], i4, i4", threads=256)
+def _take_rows(x, rows, y, size, width):
+    i = cuda.grid(1)
+    while i < size:
+        row = divide(i, width)
+        y[i] = x[rows[row] * width + i - row * width]
+        i += cuda.gridsize(1)
 
 
 def _gather(x, y, size, first, sizes, strides):
