@@ -27,8 +27,6 @@ WEIGHT_DECAY = 0.15
 """Weight decay of the CNN: without it the validation loss rises as soon as the learning rate falls."""
 EACH_STYLE, DIGIT_TIMES, LETTER_TIMES = 12, 2, 2
 """Drawn pictures per style of a printed digit or letter, and how often an epoch repeats them."""
-VGG, VGG_EPOCHS, VGG_DROPOUT = "vgg", 15, 0.5
-"""The architecture that reads MNIST best: its classifier sees 4,704 numbers, which dropout keeps from being taken for single pictures."""
 NANO, NANO_EPOCHS, NANO_LEARNING_RATE, NANO_SMOOTHING = "nano", 100, 1e-2, 0.05
 """The architecture of fewest parameters: it is too small to remember its training pictures, so none are drawn or changed for it."""
 SCANS = 4_000
@@ -64,17 +62,14 @@ class Digits(Recipe):
             about = "reads one handwritten digit, with fewer than 1,000 parameters"
             usual |= {"epochs": NANO_EPOCHS, "augment": None, "label_smoothing": NANO_SMOOTHING}
             usual["layers"] = nano(len(found.labels))
-            choices = replace(choices, learning_rate=choices.learning_rate or NANO_LEARNING_RATE)
-        else:
-            training, about = with_prints_and_scans(*training), "reads one handwritten or printed digit"
-            usual["weight_decay"] = WEIGHT_DECAY
-        if choices.arch == VGG:
-            usual |= {"epochs": VGG_EPOCHS, "dropout": VGG_DROPOUT}
-        made = pictures.plan("digits", choices, training, validation, **usual, about=about)
-        if choices.arch in (NANO, VGG):
-            # their accuracy on so few pictures is luck from one epoch to the next, their loss is not
+            settings = replace(choices, learning_rate=choices.learning_rate or NANO_LEARNING_RATE)
+            made = pictures.plan("digits", settings, training, validation, **usual, about=about)
+            # its accuracy on so few pictures is luck from one epoch to the next, its loss is not
             made.settings["early_stopping"] = EarlyStopping("val_loss", patience=None)
-        return made
+            return made
+        training, about = with_prints_and_scans(*training), "reads one handwritten or printed digit"
+        usual["weight_decay"] = WEIGHT_DECAY
+        return pictures.plan("digits", choices, training, validation, **usual, about=about)
 
 
 def nano(classes: int) -> list[Layer]:
