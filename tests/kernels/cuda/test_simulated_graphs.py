@@ -163,5 +163,6 @@ def test_a_text_is_written_as_without_graphs(monkeypatch):
     layers = [tn.Embedding(3, 4), tn.GRU(5, return_sequences=True), tn.Dense(3, "softmax")]
     net = tn.Sequential(layers, (None,), vocabulary="abc")
     written = net.generate("a", 12, random_seed=1)
+    assert captures(net), "a step of the network"
     tn.set_device("reference")
     assert net.generate("a", 12, random_seed=1) == written

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..reference.definition import as_defined
 from .array import DeviceArray, assign
+from .arrays import take
 from .compiler import driver
 from .compiler.kernel import recorded
 from .memory import Pool, taken_from
@@ -40,7 +41,7 @@ class Capture:
             return None
         try:
             for own, given in zip(self._inputs, inputs, strict=True):
-                assign(own, given)
+                assign(own, take(given, None))
             self._graph.run()
             return tuple([output.copy() for output in self._outputs])
         finally:
@@ -55,7 +56,7 @@ def capture(function: Callable[..., Arrays], *inputs: DeviceArray) -> Capture | 
     pool: Pool = {}
     arrays: list[Any] = []
     with taken_from(pool):
-        own = tuple([array.copy() for array in inputs])
+        own = tuple([take(array, None).copy() for array in inputs])
         expected = [output.numpy() for output in function(*own)]  # this compiles, and asks for memory
         try:
             graph = driver.Graph()
