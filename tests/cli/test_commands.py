@@ -343,7 +343,7 @@ def test_options_that_do_not_apply_are_wrong_usage(folder, tmp_path):
 
 def test_train_and_evaluate_say_what_is_wrong_with_the_data(tmp_path, folder):
     fails(run("train", tmp_path / "nothing"), "does not exist")
-    fails(run("train", DIGIT), "is a file")
+    fails(run("train", DIGIT), "is one sample", "give a folder")
     fails(run("train", tmp_path), "no folders")
     fails(
         run("train", folder, "--arch", "lstm", "--output", tmp_path / "m.npz"),
