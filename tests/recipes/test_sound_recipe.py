@@ -73,7 +73,7 @@ def test_what_is_odd_is_told(folder):
     (folder / "fall" / "notes.txt").write_text("hello")
     warnings = "\n".join(recipes.plan(str(folder), Choices()).warnings)
     assert "convert it first: ffmpeg -i" in warnings
-    assert "nothing was heard in 1 sounds" in warnings
+    assert "nothing was heard in 1 sound of" in warnings
     assert "skipped 1 file or folder" in warnings
 
 

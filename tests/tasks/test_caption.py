@@ -49,8 +49,8 @@ def unsure():
 def test_new_pictures_are_described(model):
     task = Captions(model)
     for colour, side in itertools.product(COLOURS, SIDES):
-        sentence, probability = task.answer(box(colour, side, 1000))
-        assert sentence == caption(colour, side) and probability > 0.5
+        sentence, probability, note = task.answer(box(colour, side, 1000))
+        assert sentence == caption(colour, side) and probability > 0.5 and note is None
 
 
 def test_files_bytes_and_pillow_images_are_pictures(model, tmp_path):
