@@ -47,7 +47,7 @@ WARM_STEPS = 3
 """After which a training asks for no memory any more."""
 NOISE = 64 * 2**20
 """Bytes of the GPU that others may take meanwhile."""
-FREE = {"asarray", "asnumpy", "capture"}
+FREE = {"asarray", "asnumpy", "capture", "prefetch"}
 """Kernels without work of their own."""
 NO_PADS = ((0, 0), (0, 0))
 LARGE = {

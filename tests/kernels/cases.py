@@ -181,6 +181,7 @@ def elements(table=SHAPES):
         yield Case("zeros", label, (shape,))
         yield Case("asarray", label, (z,))
         yield Case("asnumpy", label, (z,))
+        yield Case("prefetch", label, (z,))
         yield Case("argmax", label, (np.round(z).reshape(-1, shape[-1]),))
         c = shape[-1]
         vectors = normal(c), positive(c), positive(c), normal(c)

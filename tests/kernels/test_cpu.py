@@ -50,7 +50,7 @@ def test_reference(case):
 
 SAME_BITS = {"step_mask", "keep_steps", "reverse_steps", "repeat_steps", "sum_steps", "crop_steps"}
 SAME_BITS |= {"sequence_dropout", "merge", "merge_gradient", "embedding", "sample", "argmax", "zeros"}
-SAME_BITS |= {"asarray", "asnumpy", "intersect_masks", "prepend_steps", "drop_ids", "every_step"}
+SAME_BITS |= {"asarray", "asnumpy", "prefetch", "intersect_masks", "prepend_steps", "drop_ids", "every_step"}
 SAME_BITS |= {"add_positions", "attention_cache", "crop_steps_gradient"}
 SAME_BITS |= {"count_correct", "count_correct_binary", "sum_absolute_errors"}
 
@@ -105,6 +105,7 @@ WITHOUT_LOOPS = {
     "blend",
     "capture",
     "dropout",
+    "prefetch",
     "rmsprop",
     "scale",
 }
@@ -328,7 +329,7 @@ def test_the_largest_of_a_row_is_the_first_of_equals_or_a_nan():
 def test_arrays_come_and_go_without_a_copy():
     x = normal(3, 4)
     for k in (cpu, reference):
-        assert k.asarray(x) is x and k.asnumpy(x) is x
+        assert k.asarray(x) is x and k.asnumpy(x) is x and k.prefetch(x) is x
         assert k.asarray(x.T).flags.c_contiguous and k.asarray([1, 2], np.float32).dtype == np.float32
         assert k.zeros((2, 3)).dtype == np.float32 and k.zeros((2,), np.float64).dtype == np.float64
 

@@ -313,7 +313,16 @@ NUMBERS = {
 }
 NUMBERS |= {"sum_of_squares", "soft_cross_entropy", "argmax"}
 """Kernels that return a number, or whole ones."""
-MADE = {"asarray", "asnumpy", "zeros", "intersect_masks", "prepend_steps", "every_step", "drop_ids"}
+MADE = {
+    "asarray",
+    "asnumpy",
+    "prefetch",
+    "zeros",
+    "intersect_masks",
+    "prepend_steps",
+    "every_step",
+    "drop_ids",
+}
 IN_PLACE = {"sgd", "rmsprop", "adam", "scale", "blend"}
 IN_PLACE |= {"count_correct", "count_correct_binary", "sum_absolute_errors"}
 

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tiny import line
 
 import tinynet as tn
 from tinynet.errors import DataError, TinynetError
+from tinynet.training import Callback
+from tinynet.training.samples import Samples
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.random((20, 4), dtype=np.float32), np.arange(20) % 3
@@ -133,3 +136,23 @@ def test_a_mask_that_leaves_nothing_trains_nothing():
     history = model.fit(np.zeros((4, 3, 2)), np.ones((4, 3, 1)), loss="mse", optimizer=tn.SGD(0.1))
     assert history.epochs[0]["loss"] == 0 and all(map(np.array_equal, before, model.get_weights()))
     assert model.evaluate(np.zeros((4, 3, 2)), np.ones((4, 3, 1)), loss="mse")["loss"] == 0
+
+
+class Each(Callback):
+    """Does something after every step."""
+
+    def __init__(self, do) -> None:
+        self.on_batch_end = do
+
+
+def test_one_batch_is_fetched_ahead_and_none_that_is_not_needed(monkeypatch):
+    taken, steps = [], []
+    take = Samples.take
+    monkeypatch.setattr(Samples, "take", lambda samples, index: taken.append(index) or take(samples, index))
+    each = Each(lambda training: steps.append(len(taken)))
+    line().fit([[1.0]] * 6, [1.0] * 6, loss="mae", batch_size=2, epochs=2, callbacks=[each])
+    assert steps == [2, 3, 3, 5, 6, 6]
+    taken.clear()
+    stopping = Each(lambda training: training.stop("enough"))
+    line().fit([[1.0]] * 6, [1.0] * 6, loss="mae", batch_size=1, callbacks=[stopping])
+    assert len(taken) == 2

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,6 +48,15 @@ class DivergedError(TinynetError):
         self.history = history
 
 
+class Fetched(NamedTuple):
+    """A batch whose arrays are where kernels take them from."""
+
+    batch: Batch
+    x: Any
+    targets: Any
+    shares: Any
+
+
 class Loop(Training):
     """The steps of a training, in order."""
 
@@ -74,10 +84,13 @@ class Loop(Training):
         order = rng.permutation(len(self.samples)) if self.shuffle else np.arange(len(self.samples))
         seeds = rng.integers(2**32, size=(self.steps_per_epoch, 2)).tolist()
         self._tell("on_epoch_begin")
-        while self.batch < self.steps_per_epoch and not self.history.stopped:
-            start = self.batch * self.batch_size
-            self._step(self.samples.take(order[start : start + self.batch_size]), *seeds[self.batch])
+        fetched = self._fetch(self.batch, order, seeds)
+        while fetched is not None and not self.history.stopped:
+            self._step(fetched, seeds[self.batch][0])
             self.batch += 1
+            fetched = self._fetch(
+                self.batch, order, seeds
+            )  # where kernels run elsewhere, those of the step still do
             if self.time_limit is not None and self._seconds() > self.time_limit:
                 self.stop("time limit" if self.step < self.total_steps else "")
             self._tell("on_batch_end")
@@ -87,21 +100,29 @@ class Loop(Training):
         """Seconds since training began, not counting the compilation of kernels."""
         return time.monotonic() - self.began - (devices.compile_seconds() - self.compiled)
 
-    def _step(self, batch: Batch, seed: int, augment_seed: int) -> None:
+    def _fetch(self, number: int, order: np.ndarray, seeds: list[list[int]]) -> Fetched | None:
+        """A batch of the epoch, changed as `augment` says; None where no more is needed."""
+        if number >= self.steps_per_epoch or self.history.stopped:
+            return None
+        start, (_, seed), k = number * self.batch_size, seeds[number], self.kernels
+        batch = self.samples.take(order[start : start + self.batch_size])
         if self.augment is not None:
-            batch = batch._replace(x=self.augment.apply(batch.x, self.kernels, augment_seed))
+            batch = batch._replace(x=self.augment.apply(batch.x, k, seed))
             if self.augment.mix:
-                classes = self.model.output_shape[-1]
-                batch = mixed(batch, self.augment.mix, classes, self.kernels, augment_seed)
-        x = each(self.kernels.asarray, batch.x)
+                batch = mixed(batch, self.augment.mix, self.model.output_shape[-1], k, seed)
+        return Fetched(batch, each(k.prefetch, batch.x), k.prefetch(batch.targets), k.prefetch(batch.shares))
+
+    def _step(self, fetched: Fetched, seed: int) -> None:
+        batch, x, targets, shares = fetched
         state = _reset(self.kernels, self.carried, self.reset_rate, seed)
         context = Context(self.kernels, training=True, seed=seed, input_gradient=False, state=state)
         outputs, kept = self.chain.forward(x, context)
         if self.stateful:
             self.carried = self.model.check_state(kept.state, len(first_of(x)))
-        batch = batch.within(kept.mask)
-        targets = self.kernels.asarray(batch.targets)
-        value, gradient = self.loss(self.kernels, outputs, targets, batch.shares)
+        if kept.mask is not None:
+            batch = batch.within(kept.mask)
+            shares = batch.shares
+        value, gradient = self.loss(self.kernels, outputs, targets, shares)
         if not math.isfinite(value):
             self._diverged()
         self.loss.score(self.kernels, self.sums.score, outputs, targets, batch.counted)

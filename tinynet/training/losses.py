@@ -197,6 +197,7 @@ class FunctionLoss(Loss):
         self, kernels: ModuleType, outputs: np.ndarray, targets: np.ndarray, weights: np.ndarray
     ) -> tuple[float, np.ndarray]:
         losses, gradient = self._by_row(kernels.asnumpy(outputs), kernels.asnumpy(targets))
+        weights = kernels.asnumpy(weights)
         value = float((losses * weights.astype(np.float64)).sum())
         return value, np.ascontiguousarray((gradient * weights[:, None]).reshape(outputs.shape), np.float32)
 

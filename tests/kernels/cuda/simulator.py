@@ -5,13 +5,17 @@ that depends on the order differs between the two. Memory that nobody has writte
 -1; pieces of the pool are never handed out twice and are exactly as long as asked for. Errors: threads of a block that wait at
 different barriers or have ended while others wait; blocks that all wait for others; an access outside an array, also at a
 negative index. All blocks are resident: one runs until it ends or a thread of it sleeps, since it waits for another.
+
+Of the two streams each may be far ahead of the other: `streams` says which one does what it is told at once, unless it was told to wait,
+and which only where somebody waits for it. What is right in both cases misses no wait.
 """
 
 from __future__ import annotations
 
 import contextvars
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import product
 from typing import Any
@@ -27,6 +31,7 @@ from numba.cuda.simulator.kernelapi import FakeCUDAAtomic
 from numba.np.numpy_support import as_dtype
 
 from tinynet.kernels.cuda import memory
+from tinynet.kernels.cuda.compiler import driver
 
 ROUNDED = memory.rounded
 assert config.ENABLE_CUDASIM, "set NUMBA_ENABLE_CUDASIM=1 before Numba is imported"
@@ -119,11 +124,9 @@ def shared_array(shape: Any, dtype: Any) -> Memory:
     return Now.shared[key]
 
 
-def launch(kernel: Any, *arguments: Any, backwards: bool) -> None:
+def launch(kernel: Any, sizes: list[tuple], *arguments: Any, backwards: bool) -> None:
     """Run a kernel on every thread of every block of its grid."""
-    if kernel._device:
-        return kernel.fn(*arguments)
-    grid, block = ((*size, 1, 1)[:3] for size in (kernel.grid_dim, kernel.block_dim))
+    grid, block = ((*size, 1, 1)[:3] for size in sizes)
     given = [Memory(a._ary) if isinstance(a, FakeCUDAArray) else a for a in arguments]
     places = [Place(x, y, z) for z, y, x in product(*map(range, reversed(block)))]
     blocks = [Place(x, y, z) for z, y, x in product(*map(range, reversed(grid)))]
@@ -177,6 +180,87 @@ def _run_block(
             lane.switch()
 
 
+class Stream:
+    """What it is told, done in that order: at once where it is eager and need not wait, else where somebody waits for it."""
+
+    def __init__(self, eager: bool) -> None:
+        self.eager, self.told, self.done = eager, 0, 0
+        self.todo: deque[tuple[Callable, tuple | None]] = deque()
+
+    def put(self, do: Callable, after: tuple[Stream, int] | None = None) -> None:
+        """Tell it to do something, after another stream has done so much."""
+        self.todo.append((do, after))
+        self.told += 1
+        self.advance()
+
+    def advance(self) -> None:
+        """Go on as far as it is let."""
+        while self.eager and self.todo and self._may_go_on():
+            self._next()
+
+    def finish(self, number: int) -> None:
+        """Do so much of what it was told, and before that what it has to wait for."""
+        while self.done < number:
+            _, after = self.todo[0]
+            if after is None or after[0].done >= after[1]:
+                self._next()
+            else:
+                after[0].finish(after[1])  # which may take this one along
+
+    def synchronize(self) -> None:
+        """The host waits for all of it."""
+        self.finish(self.told)
+
+    def _may_go_on(self) -> bool:
+        after = self.todo[0][1]
+        return after is None or after[0].done >= after[1]
+
+    def _next(self) -> None:
+        do, _ = self.todo.popleft()
+        self.done += 1
+        do()
+        for other in driver._streams.values():
+            other.advance()
+
+
+class Event:
+    """A place in a stream."""
+
+    at: tuple[Stream, int] | None = None
+
+    def record(self, stream: Stream) -> None:
+        """All that it was told until now."""
+        self.at = stream, stream.told
+
+    def wait(self, stream: Stream) -> None:
+        """What the stream is told from now on comes after that."""
+        if self.at:
+            stream.put(lambda: None, self.at)
+
+    def synchronize(self) -> None:
+        """The host waits for it."""
+        if self.at:
+            self.at[0].finish(self.at[1])
+
+
+def synchronize() -> None:
+    """The host waits for all streams."""
+    for stream in driver._streams.values():
+        stream.synchronize()
+
+
+COPIES = {name: getattr(FakeCUDAArray, name) for name in ("copy_to_device", "copy_to_host")}
+
+
+def copied_by(copy: Callable) -> Callable:
+    """A copy to or from the GPU, in a stream; what it reads is read when the stream comes to it."""
+
+    def told(array: Any, other: np.ndarray, stream: Any) -> None:
+        stream.put(lambda: copy(array, other))
+
+    return told
+
+
 class Axes:
     """threadIdx and the like: what the lane that asks is to be told."""
 
@@ -204,9 +288,16 @@ class Unused(dict):
         return []
 
 
+ORDERS = {"copies first": (False, True), "copies last": (True, False)}
+"""Which of the streams are eager, that of kernels and that of copies."""
+
+
 @contextmanager
-def simulator(backwards: bool = False, pool: bool = False) -> Iterator[None]:
-    """Kernels run by this scheduler, against the order of their threads if asked; with `pool` pieces are used again, as on a GPU."""
+def simulator(backwards: bool = False, pool: bool = False, streams: str | None = None) -> Iterator[None]:
+    """Kernels run by this scheduler, against the order of their threads if asked; with `pool` pieces are used again, as on a GPU.
+
+    streams: one of ORDERS; None: all is done at once.
+    """
     names = {
         "threadIdx": Axes(lambda: Now.lane.place),
         "blockIdx": Axes(lambda: Now.block),
@@ -221,15 +312,27 @@ def simulator(backwards: bool = False, pool: bool = False) -> Iterator[None]:
         "shared": Room(shared_array),
         "local": Room(poisoned),
         "device_array": lambda size, dtype: FakeCUDAArray(poisoned(size, dtype)),
+        "pinned_array": poisoned,
+        "event": Event,
+        "synchronize": synchronize,
     }
 
     def called(kernel: Any, *arguments: Any) -> Any:
-        return launch(kernel, *arguments, backwards=backwards)
+        if kernel._device:
+            return kernel.fn(*arguments)
+        sizes = [kernel.grid_dim, kernel.block_dim]
+        driver.compute_stream().put(lambda: launch(kernel, sizes, *arguments, backwards=backwards))
+
+    eager = ORDERS[streams] if streams else (True, True)
 
     with ExitStack() as stack:
         for name, value in names.items():
             stack.enter_context(mock.patch.object(cuda, name, value, create=True))
         stack.enter_context(mock.patch.object(simulated.FakeCUDAKernel, "__call__", called))
+        for name, copy in COPIES.items():
+            stack.enter_context(mock.patch.object(FakeCUDAArray, name, copied_by(copy)))
+        made = dict(zip(("compute", "copy"), map(Stream, eager), strict=True))
+        stack.enter_context(mock.patch.dict(driver._streams, made, clear=True))
         stack.enter_context(mock.patch.object(memory, "_free", {} if pool else Unused()))
         stack.enter_context(
             mock.patch.object(memory, "rounded", ROUNDED if pool else lambda size: max(size, 1))

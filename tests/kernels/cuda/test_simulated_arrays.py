@@ -8,12 +8,12 @@ import pickle
 import numpy as np
 import pytest
 
-from kernels.cuda.simulator import simulator
+from kernels.cuda.simulator import ORDERS, Event, simulator
 from tinynet.kernels import caching
 from tinynet.kernels import cuda as k
 from tinynet.kernels.cuda import array, memory
 from tinynet.kernels.cuda.array import DeviceArray
-from tinynet.kernels.cuda.compiler import cache
+from tinynet.kernels.cuda.compiler import cache, driver
 from tinynet.kernels.cuda.compiler import kernel as compiled
 from tinynet.kernels.cuda.compiler.driver import cuda
 from tinynet.kernels.cuda.compiler.kernel import KERNELS, kernel
@@ -117,6 +117,48 @@ def test_arrays_lie_where_those_of_the_step_before_lay_in_whatever_order_they_we
                 arrays[index] = None
             arrays = [DeviceArray((100,)) for _ in range(4)]
             assert [array.address for array in arrays] == places
+
+
+def passed_through():
+    """Arrays that come beside the kernels that read them, here copies of each; the host waits for nothing meanwhile."""
+    x, copies = k.prefetch(X), []
+    for turn in range(5):
+        copies.append(x.copy())
+        following = k.prefetch(X + turn + 1)
+        x = following
+    return [np.asarray(each) for each in copies]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_what_is_copied_beside_kernels_is_there_when_they_read_it_and_not_before(order):
+    with simulator(pool=True, streams=order):
+        memory.release()
+        before = memory.allocations
+        for turn, y in enumerate(passed_through()):
+            np.testing.assert_array_equal(y, X + turn)
+        assert memory.allocations - before <= 2 + 5, "two berths in turn, and what is kept"
+        assert len(k.prefetch(X[:0])) == 0
+
+
+@pytest.mark.parametrize(
+    ("order", "method", "waiting"),
+    [
+        ("copies last", "wait", "compute"),
+        ("copies first", "wait", "copy"),
+        ("copies last", "synchronize", "host"),
+    ],
+)
+def test_each_wait_between_the_streams_is_needed(order, method, waiting, monkeypatch):
+    kept = getattr(Event, method)
+
+    def dropped(event, *streams):
+        if streams and streams[0] is not driver._streams[waiting]:
+            kept(event, *streams)
+
+    monkeypatch.setattr(Event, method, dropped)
+    with simulator(pool=True, streams=order):
+        right = [np.array_equal(y, X + turn) for turn, y in enumerate(passed_through())]
+        assert not all(right)
 
 
 def test_sizes_that_differ_a_little_share_memory():

@@ -20,7 +20,7 @@ THERE = {name for name in cuda.__all__ if name not in cuda.MISSING and callable(
 CASES = quick_cases(THERE)
 TOLERANCE = 1e-5
 """Of the largest value, at least: NumPy's functions in the simulator are not CUDA's."""
-EMPTY = {"asarray", "asnumpy", "capture"}
+EMPTY = {"asarray", "asnumpy", "capture", "prefetch"}
 """Kernels without work of their own."""
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tinynet as tn
-from kernels.cuda.simulator import simulator
+from kernels.cuda.simulator import ORDERS, simulator
 from tinynet.kernels import device
 from tinynet.kernels.cuda import array, memory
 from tinynet.kernels.replay import CALLS_BEFORE_CAPTURE
@@ -133,17 +133,33 @@ def test_a_steady_step_allocates_nothing_and_only_the_batch_goes_to_the_gpu():
                 seen.append((memory.allocations, array.uploads, array.downloads))
 
         net.fit(
-            np.concatenate([PICTURES] * 2),
-            np.concatenate([CLASSES] * 2),
+            np.concatenate([PICTURES] * 3),
+            np.concatenate([CLASSES] * 3),
             batch_size=4,
             verbose=False,
             callbacks=[Watch()],
         )
     steps = np.diff(seen, axis=0)
-    allocations, uploads, downloads = steps[-1]
+    allocations, uploads, downloads = steps[-2]  # the last one fetches no other
     assert allocations == 0
     assert uploads == 3, "the batch, its labels and their weights"
     assert downloads == 1, "the loss: the accuracy is counted there"
+
+
+def test_a_training_has_the_same_bits_in_whatever_order_the_streams_advance():
+    def weights(streams):
+        with simulator(pool=True, streams=streams):
+            memory.release()
+            tn.set_device("cuda")
+            net = tn.Sequential([tn.Dense(5, activation="tanh"), tn.Dense(3, activation="softmax")], (4,))
+            x, y = PICTURES.reshape(-1, 4)[:22], np.arange(22) % 3
+            history = net.fit(x, y, epochs=2, batch_size=4, validation_data=(x, y), verbose=False)
+            return [*net.get_weights(), np.array([row["loss"] for row in history.epochs])]
+
+    expected = weights(None)
+    for streams in ORDERS:
+        for one, other in zip(weights(streams), expected, strict=True):
+            assert one.tobytes() == other.tobytes()
 
 
 def copied_since(before=(0, 0)):
@@ -210,8 +226,8 @@ def test_writing_copies_a_character_in_and_its_probabilities_out():
 
 
 def test_a_state_that_is_carried_from_batch_to_batch_stays_on_the_gpu():
-    seen, streams = [], np.concatenate([IDS[:4, :-1]] * 8)
-    targets = np.concatenate([IDS[:4, 1:]] * 8)
+    seen, streams = [], np.concatenate([IDS[:4, :-1]] * 12)
+    targets = np.concatenate([IDS[:4, 1:]] * 12)
 
     class Watch(tn.training.Callback):
         def on_batch_end(self, training):
@@ -226,7 +242,7 @@ def test_a_state_that_is_carried_from_batch_to_batch_stays_on_the_gpu():
 
     with simulator(pool=True):
         ours = weights("cuda")
-        uploads, downloads = np.diff(seen, axis=0)[-1]
+        uploads, downloads = np.diff(seen, axis=0)[-2]  # the last one fetches no other
         assert (uploads, downloads) == (4, 1), "which sequences begin anew goes there, no state comes back"
         for one, other in zip(ours, weights("reference"), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-5)

@@ -7,7 +7,7 @@ here too: beside a step they are nothing.
 from .. import reference
 from ..reference.metric import count_correct, count_correct_binary, sum_absolute_errors
 from .activation import FUSED, LEAKY_SLOPE, activation, activation_gradient
-from .arrays import asarray, asnumpy, zeros
+from .arrays import asarray, asnumpy, prefetch, zeros
 from .attention import attention, attention_cache, attention_gradient
 from .captured import capture
 from .conv import conv2d, conv2d_input_gradient, conv2d_kernel_gradient

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from ..reference.arrays import asarray, asnumpy
+from ..reference.arrays import asarray, asnumpy, prefetch
 from ..reference.definition import as_defined
 from . import memory
 from .compiler.jit import jit
 from .flat import CHUNK, chunks
 from .functions import clear
 
-__all__ = ["asarray", "asnumpy", "zeros"]
+__all__ = ["asarray", "asnumpy", "prefetch", "zeros"]
 
 
 @jit

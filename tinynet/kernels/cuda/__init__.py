@@ -14,7 +14,7 @@ from typing import Any
 from ...errors import TinynetError
 from .. import reference
 from .activation import FUSED, LEAKY_SLOPE, activation, activation_gradient
-from .arrays import asarray, asnumpy, zeros
+from .arrays import asarray, asnumpy, prefetch, zeros
 from .attention import attention, attention_cache, attention_gradient
 from .captured import capture
 from .conv import conv2d, conv2d_input_gradient, conv2d_kernel_gradient

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from .compiler.driver import cuda
+from .compiler.driver import compute_stream, cuda
 from .compiler.kernel import blocks_for, check_not_recorded, kernel
 from .compiler.primitives import divide
-from .memory import Piece, Pool
+from .memory import Landing, Piece, Pool
 
 STORED = {np.dtype(bool): np.dtype(np.uint8)}
 """Types that are held as others in the GPU's memory."""
@@ -33,7 +33,9 @@ class DeviceArray:
 
     __slots__ = ("__weakref__", "_piece", "dtype", "shape", "size")
 
-    def __init__(self, shape: tuple[int, ...], dtype: Any = np.float32, piece: Piece | None = None) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], dtype: Any = np.float32, piece: Piece | Landing | None = None
+    ) -> None:
         self.shape, self.dtype = shape, np.dtype(dtype)
         self.size = math.prod(shape)
         self._piece = Piece(self.size, STORED.get(self.dtype, self.dtype)) if piece is None else piece
@@ -94,7 +96,8 @@ class DeviceArray:
         stored = STORED.get(self.dtype, self.dtype)
         host = np.empty(self.size, stored)
         if self.size:
-            self.memory[: self.size].copy_to_host(host)
+            self.memory[: self.size].copy_to_host(host, stream=compute_stream())
+            compute_stream().synchronize()
         return host.view(self.dtype).reshape(self.shape)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -151,13 +154,27 @@ def write(array: DeviceArray, host: np.ndarray) -> None:
     if array.size:
         stored = STORED.get(array.dtype, array.dtype)
         flat = np.ascontiguousarray(host, array.dtype).reshape(-1).view(stored)
-        array.memory[: array.size].copy_to_device(flat)
+        array.memory[: array.size].copy_to_device(flat, stream=compute_stream())
+        compute_stream().synchronize()  # until then the numbers must stay as they are
+
+
+def upload_beside(x: Any) -> DeviceArray:
+    """As `upload`, but neither the host nor kernels that are launched already wait for it, nor it for them: see `memory.Landing`."""
+    global uploads
+    check_not_recorded()
+    uploads += 1
+    host = np.ascontiguousarray(x)
+    stored = STORED.get(host.dtype, host.dtype)
+    landing = Landing(host.size, stored)
+    if host.size:
+        landing.fill(host.reshape(-1).view(stored))
+    return DeviceArray(np.shape(x), host.dtype, landing)
 
 
 def assign(array: DeviceArray, source: DeviceArray) -> None:
     """Replace an array's numbers by those of another, of the same shape and type, on the GPU."""
     if array.size:
-        array.memory[: array.size].copy_to_device(source.memory[: array.size])
+        array.memory[: array.size].copy_to_device(source.memory[: array.size], stream=compute_stream())
 
 
 def gathered(x: DeviceArray, shape: tuple[int, ...], strides: tuple[int, ...], first: int = 0) -> DeviceArray:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..reference.definition import as_defined
-from .array import DeviceArray, upload
+from .array import DeviceArray, upload, upload_beside
 from .compiler.driver import cuda
 from .compiler.kernel import blocks_for, kernel
 
@@ -26,6 +26,11 @@ def asarray(x: Any, dtype: Any = None) -> DeviceArray:
 @as_defined
 def asnumpy(x: Any) -> np.ndarray:
     return x.numpy() if isinstance(x, DeviceArray) else np.asarray(x)
+
+
+@as_defined
+def prefetch(x: Any) -> DeviceArray:
+    return x if isinstance(x, DeviceArray) else upload_beside(x)
 
 
 @as_defined

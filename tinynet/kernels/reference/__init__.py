@@ -1,7 +1,7 @@
 """The reference back end: every kernel in NumPy, float32 and float64. It defines what the others compute."""
 
 from .activation import FUSED, LEAKY_SLOPE, activation, activation_gradient
-from .arrays import asarray, asnumpy, zeros
+from .arrays import asarray, asnumpy, prefetch, zeros
 from .attention import attention, attention_cache, attention_gradient
 from .captured import capture
 from .conv import conv2d, conv2d_input_gradient, conv2d_kernel_gradient
@@ -119,6 +119,7 @@ __all__ = [
     "mean_steps_gradient",
     "merge",
     "merge_gradient",
+    "prefetch",
     "prepend_steps",
     "recolour",
     "repeat_steps",

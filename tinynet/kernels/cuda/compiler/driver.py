@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+import threading
 import warnings
 from contextlib import suppress
 from importlib import metadata
@@ -34,8 +35,11 @@ __all__ = [
     "SIMULATED",
     "Graph",
     "code_settings",
+    "compute_stream",
+    "copy_stream",
     "cuda",
     "devices",
+    "event",
     "gpu",
     "intrinsic",
     "mode",
@@ -97,6 +101,35 @@ def gpu() -> Gpu | None:
         if flops := 2.0 * cores * count * clock:
             return Gpu(_name(first), count, clock, flops)
     return None
+
+
+_streams: dict[str, Any] = {}
+_making = threading.Lock()
+
+
+def compute_stream() -> Any:
+    """The stream of all kernels, and of all copies but those of `copy_stream`: they run one after the other.
+
+    Not the default stream, for that and any other wait for each other.
+    """
+    return _streams.get("compute") or _stream("compute")
+
+
+def copy_stream() -> Any:
+    """The stream of copies that run beside kernels."""
+    return _streams.get("copy") or _stream("copy")
+
+
+def _stream(name: str) -> Any:
+    with _making:
+        if name not in _streams:
+            _streams[name] = cuda.stream()
+        return _streams[name]
+
+
+def event() -> Any:
+    """A mark in a stream, for another stream or the host to wait for; until it is recorded nobody waits."""
+    return cuda.event() if SIMULATED else cuda.event(timing=False)
 
 
 def problem() -> str | None:
@@ -174,7 +207,10 @@ class Graph:
         self._graph = self._recorder.end_building().complete()
 
     def run(self) -> None:
-        """Do all launches, in their order, after those before; does not wait for them."""
+        """Do all launches, in their order, after those before; does not wait for them.
+
+        On the default stream, since all that is told to that and to any other comes one after the other.
+        """
         self._graph.launch(self._stream)
 
 

@@ -31,7 +31,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from . import cache
-from .driver import INLINED, SIMULATED, Graph, cuda
+from .driver import INLINED, SIMULATED, Graph, compute_stream, cuda
 
 KERNELS: list[Kernel] = []
 """All kernels, in the order of their modules, for those who compile them without a GPU."""
@@ -60,7 +60,7 @@ class Kernel:
         given = [getattr(argument, "memory", argument) for argument in arguments]
         compiled, recording = self._compiled or self._compile(), _here.recording
         if recording is None:
-            compiled[blocks, self.threads](*given)
+            compiled[blocks, self.threads, compute_stream()](*given)
         else:
             graph, arrays = recording
             graph.launch(compiled, blocks, self.threads, given)
