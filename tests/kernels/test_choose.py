@@ -150,7 +150,7 @@ def test_a_gpu_that_is_full_says_what_to_do(monkeypatch):
     def full(*arguments):
         raise MemoryError
 
-    monkeypatch.setattr(memory, "cuda", SimpleNamespace(device_array=full))
+    monkeypatch.setattr(memory, "cuda", SimpleNamespace(device_array=full, synchronize=lambda: None))
     with pytest.raises(TinynetError, match="choose a smaller batch, or the device cpu"):
         memory.Piece(10**9, memory.np.dtype("f4"))
 
