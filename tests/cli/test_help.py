@@ -17,6 +17,8 @@ from tinynet.data.datasets import SOURCES
 from tinynet.data.names import ALIASES, DATASETS
 from tinynet.errors import did_you_mean
 from tinynet.recipes import DATA
+from tinynet.recipes.pictures import BATCH_SIZE
+from tinynet.sequential import load
 
 # ---- what was meant ----
 
@@ -117,6 +119,13 @@ def test_completion_imports_nothing_slow():
 
 
 # ---- doctor ----
+
+
+def test_the_training_that_doctor_weighs_is_that_of_digits():
+    from tinynet.cli import doctor
+
+    assert load("digits").flops() == doctor.DIGITS_FLOPS
+    assert doctor.DIGITS_STEPS == -(-60_000 // BATCH_SIZE)
 
 
 def test_doctor_names_the_processor_its_vectors_and_the_data_sets(tmp_path):

@@ -111,7 +111,7 @@ class Draw:
             chain,
             lambda: tn.Residual(chain().layers),
             lambda: tn.Parallel([chain(), chain()], self.one(*MERGES)),
-            lambda: (tn.Mirrored if len(shape) == 3 else tn.Sequential)(chain().layers),
+            lambda: mirrored(chain()) if len(shape) == 3 else chain(),
         )
         return [self.one(*kinds)()]
 
@@ -133,6 +133,12 @@ class Draw:
                 continue
             layers += more
         return layers, given
+
+
+def mirrored(chain):
+    """The chain, which looks at mirror images too, unless one inside does."""
+    twice = any(isinstance(layer, tn.Mirrored) for _, layer in chain.walk())
+    return chain if twice else tn.Mirrored(chain.layers)
 
 
 def output_shape(layers, shape):

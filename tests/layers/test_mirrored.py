@@ -7,7 +7,7 @@ import pytest
 from helpers import check_operation, close, randomise
 
 import tinynet as tn
-from tinynet.errors import ShapeError
+from tinynet.errors import ShapeError, TinynetError
 from tinynet.kernels import reference
 from tinynet.layers import Context
 
@@ -72,3 +72,18 @@ def test_a_network_with_it_answers_the_same_for_both_sides_and_is_stored(device,
 def test_only_pictures_have_a_mirror_image():
     with pytest.raises(ShapeError, match=r"mirrored.*\(height, width, channels\)"):
         tn.Sequential([tn.Mirrored([tn.Dense(2)]), tn.Dense(2)], (3,))
+
+
+def test_mirrors_in_mirrors_would_double_the_time_each_and_are_refused(tmp_path):
+    inner = tn.Mirrored([tn.Flatten()])
+    for layers in ([inner], [tn.Sequential([inner])]):
+        with pytest.raises(TinynetError, match="mirrored cannot hold another mirrored"):
+            tn.Mirrored(layers)
+    net = tn.Sequential([tn.Mirrored([tn.Residual([tn.Conv2D(2, 1)]), tn.Flatten()]), tn.Dense(2)], (3, 3, 2))
+    net.save(tmp_path / "net.npz")
+    with np.load(tmp_path / "net.npz") as file:
+        arrays = dict(file)
+    arrays["config"] = np.array(str(arrays["config"]).replace('"Residual"', '"Mirrored"'))
+    np.savez(tmp_path / "twice.npz", **arrays)
+    with pytest.raises(TinynetError, match="cannot hold another mirrored"):
+        tn.load(tmp_path / "twice.npz")

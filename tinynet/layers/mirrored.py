@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import TinynetError
 from .base import Context, Gradients, Layer, Shape, values
 from .containers import Around
 
@@ -19,11 +20,18 @@ class Mirrored(Around):
     For networks whose training mirrors every second picture, since a thing means the same from both sides: two looks are surer than
     one (Krizhevsky, Sutskever & Hinton, "ImageNet classification with deep convolutional neural networks", 2012, section 4.1, which
     averages probabilities; features before the last layer do as well, and their mean is that of the logits). Twice the
-    time, but for training. Shapes: (n, height, width, channels) → the chain's. Raises TinynetError for anything but layers, ShapeError
-    for what is no picture.
+    time, but for training. Shapes: (n, height, width, channels) → the chain's. Raises TinynetError for anything but layers, and where one
+    inside is mirrored already, which would double the time again for nothing; ShapeError for what is no picture.
     """
 
     layers: Sequence[Layer]
+
+    def check(self) -> None:
+        super().check()
+        if any(isinstance(layer, Mirrored) for _, layer in self.chain.walk()):
+            raise TinynetError(
+                f"{self.kind} cannot hold another {self.kind}: a mirror image is looked at already"
+            )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 3:

@@ -88,9 +88,8 @@ class Loop(Training):
         while fetched is not None and not self.history.stopped:
             self._step(fetched, seeds[self.batch][0])
             self.batch += 1
-            fetched = self._fetch(
-                self.batch, order, seeds
-            )  # where kernels run elsewhere, those of the step still do
+            # where kernels run elsewhere than Python, those of the step still do
+            fetched = self._fetch(self.batch, order, seeds)
             if self.time_limit is not None and self._seconds() > self.time_limit:
                 self.stop("time limit" if self.step < self.total_steps else "")
             self._tell("on_batch_end")

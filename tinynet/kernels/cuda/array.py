@@ -192,12 +192,13 @@ def rows_of(x: DeviceArray, rows: np.ndarray) -> DeviceArray:
     """Rows of x by their numbers."""
     y = DeviceArray((len(rows), *x.shape[1:]))
     if y.size:
-        _take_rows(blocks_for(y.size), x, upload(rows, np.int64), y, y.size, y.size // len(rows))
+        take_rows(blocks_for(y.size), x, upload(rows, np.int32), y, y.size, y.size // len(rows))
     return y
 
 
-@kernel("f4[:], i8[:], f4[:], i4, i4", threads=256)
-def _take_rows(x, rows, y, size, width):
+@kernel("f4[:], i4[:], f4[:], i4, i4", threads=256)
+def take_rows(x, rows, y, size, width):
+    """Rows of x by their numbers; an embedding is no more than that."""
     i = cuda.grid(1)
     while i < size:
         row = divide(i, width)

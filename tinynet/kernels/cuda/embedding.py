@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..reference.definition import as_defined
-from .array import DeviceArray
+from .array import DeviceArray, take_rows
 from .arrays import empty, take
 from .compiler.driver import cuda
 from .compiler.kernel import blocks_for, kernel
@@ -27,7 +27,7 @@ def embedding(ids: Any, table: Any) -> DeviceArray:
     ids, table = take(ids, np.int32), take(table)
     y = empty((*ids.shape, table.shape[1]))
     if y.size:
-        _look_up(blocks_for(y.size), ids, table, y, y.size, table.shape[1])
+        take_rows(blocks_for(y.size), table, ids, y, y.size, table.shape[1])
     return y
 
 
@@ -59,15 +59,6 @@ def _row_sums(
     blocks = rows, -(-d // THREADS)
     _add_rows(blocks, dy, ids, dtable, ids.size, d, ids_each, padded, factor)
     return dtable
-
-
-@kernel("i4[:], f4[:], f4[:], i4, i4", threads=256)
-def _look_up(ids, table, y, size, d):
-    i = cuda.grid(1)
-    while i < size:
-        place = divide(i, d)
-        y[i] = table[ids[place] * d + i - place * d]
-        i += cuda.gridsize(1)
 
 
 @kernel("i4[:], f4[:], f4[:], i4, i4, i4, f4", threads=256)
