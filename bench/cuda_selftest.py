@@ -37,17 +37,17 @@ from tinynet.kernels.replay import CALLS_BEFORE_CAPTURE
 from . import recurrent
 from .gpu import facts
 from .peers import digit_network
-from .steps import gradients_function, step_function
+from .steps import Gradients, step_function
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # whose cases these are
 
 TOLERANCE, LARGE_TOLERANCE, GRADIENT_TOLERANCE = 1e-5, 1e-4, 1e-3
 """Of the largest number: for kernels, on large shapes, and for the gradients of whole networks."""
-WARM_STEPS = 3
+WARM_STEPS = CALLS_BEFORE_CAPTURE + 1
 """After which a training asks for no memory any more."""
 NOISE = 64 * 2**20
 """Bytes of the GPU that others may take meanwhile."""
-FREE = {"asarray", "asnumpy", "capture", "prefetch"}
+FREE = {"asarray", "asnumpy", "capture", "prefetch", "seed_from"}
 """Kernels without work of their own."""
 NO_PADS = ((0, 0), (0, 0))
 LARGE = {
@@ -235,7 +235,9 @@ def _transformer(width: int, heads: int) -> tn.Sequential:
 
 
 def check_network(kernels: Any, name: str, kind: Kind, steps: int, report: Report) -> None:
-    """A step's loss and gradients and the answers beside the reference; two trainings, to the same bits, in memory that stays flat."""
+    """A step's loss and gradients and the answers beside the reference; two trainings, the passes of one launched each time, to the same
+    bits, in memory that stays flat.
+    """
     found, expected = (_gradients(k, kind) for k in (kernels, reference))
     largest = max(float(np.abs(right).max(initial=0)) for right in expected.values())
     for key, right in expected.items():
@@ -245,7 +247,9 @@ def check_network(kernels: Any, name: str, kind: Kind, steps: int, report: Repor
         ):  # of some, as a bias before BatchNorm, only rounding is left
             report.fail(f"{name}, {key}", f"off by {difference:.3g} where the largest is {own:.3g}")
     before = time.monotonic()
-    (one, losses, flat), (other, _, _) = (_trained(kernels, kind, steps) for _ in range(2))
+    (one, losses, flat), (other, _, _) = (
+        _trained(kernels, kind, steps, replays) for replays in (True, False)
+    )
     seconds = (time.monotonic() - before) / (2 * steps)
     if any(a.tobytes() != b.tobytes() for a, b in zip(one, other, strict=True)):
         report.fail(name, "two trainings end with different bits")
@@ -271,18 +275,20 @@ def check_replay(name: str, kind: Kind, report: Report) -> None:
 
 def _gradients(kernels: Any, kind: Kind) -> dict[str, np.ndarray]:
     net = kind.make()
-    loss, gradients = gradients_function(net, kind.x, kind.y, kernels)()
+    loss, gradients = Gradients(net, kind.x, kind.y, kernels)()
     answers, _ = net.compute(kernels, net.check_input(kind.x))
     arrays = {name: np.asarray(kernels.asnumpy(gradients[name]), np.float64) for name in net.trained()}
     return {"loss": np.array(loss, np.float64), "answers": np.asarray(answers), **arrays}
 
 
-def _trained(kernels: Any, kind: Kind, steps: int) -> tuple[list[np.ndarray], list[float], tuple[int, int]]:
+def _trained(
+    kernels: Any, kind: Kind, steps: int, replays: bool
+) -> tuple[list[np.ndarray], list[float], tuple[int, int]]:
     """Weights and losses of a training; how many allocations its later steps made, and how many bytes of the GPU they took."""
     from tinynet.kernels.cuda import memory
 
     net = kind.make()
-    step = step_function(net, kind.x, kind.y, kernels=kernels)
+    step = step_function(net, kind.x, kind.y, kernels=kernels, replays=replays)
     losses = [step() for _ in range(WARM_STEPS)]
     allocations, free = memory.allocations, _free_bytes()
     losses += [step() for _ in range(steps - WARM_STEPS)]
@@ -323,7 +329,7 @@ def run(options: Options) -> Report:
                 report.fail(name, "not tried")
                 continue
             try:
-                check_network(kernels, name, kind, 4 if options.small else 200, report)
+                check_network(kernels, name, kind, WARM_STEPS + 1 if options.small else 200, report)
                 check_replay(name, kind, report)
             except Exception as error:
                 report.fail(name, error)

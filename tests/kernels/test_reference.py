@@ -317,6 +317,11 @@ def test_dropout_keeps_what_its_hash_says(seed, rate):
     assert y.dtype == np.float32 and set(y[y > 0]) <= {np.float32(1 / (1 - rate))}
 
 
+def test_a_seed_may_come_from_an_array():
+    seed = k.seed_from(np.array([2**32 - 5], np.int64))
+    assert k.dropout(np.ones(50), 0.5, seed * 3 + 1).tobytes() == k.dropout(np.ones(50), 0.5, -14).tobytes()
+
+
 def test_dropout_drops_independently_of_position_and_seed():
     masks = np.array([k.dropout(np.ones(4096), 0.5, seed) > 0 for seed in range(8)])
     assert abs(masks.mean() - 0.5) < 0.02

@@ -36,15 +36,22 @@ class Replay:
     same shapes and types and the same arrays, the back end's `capture` is asked for the kernels that it calls; from then on these run
     instead of it. Where the back end finds that this would not pay or not be the same, and while another thread is at it, the function
     itself is called. A copy begins without captures, which belong to these arrays and this process.
+
+    changes: the arrays that the function changes in place.
     """
 
-    def __init__(self, function: Callable[..., Arrays], arrays: Callable[[], Sequence[np.ndarray]]) -> None:
-        self._function, self._arrays = function, arrays
+    def __init__(
+        self,
+        function: Callable[..., Arrays],
+        arrays: Callable[[], Sequence[np.ndarray]],
+        changes: Callable[[], Sequence[np.ndarray]] = tuple,
+    ) -> None:
+        self._function, self._arrays, self._changes = function, arrays, changes
         self._entries: dict[tuple, _Entry] = {}
 
     def __call__(self, kernels: Any, *inputs: np.ndarray) -> Arrays:
         """What the function returns."""
-        captured = self._captured(kernels, inputs, CALLS_BEFORE_CAPTURE)
+        captured = self.captured(kernels, inputs)
         return (captured and captured(*inputs)) or self._function(kernels, *inputs)
 
     def iterate(
@@ -62,7 +69,7 @@ class Replay:
         captured, as at the first call.
         """
         ids = np.array([[index]], np.int32)
-        captured = self._captured(kernels, (ids, *states), 1)
+        captured = self.captured(kernels, (ids, *states), 1)
         return captured and captured.iterate(index, states, settings, points)
 
     @property
@@ -70,7 +77,12 @@ class Replay:
         """What is repeated without Python."""
         return [entry.captured for entry in self._entries.values() if entry.captured is not None]
 
-    def _captured(self, kernels: Any, inputs: Sequence[np.ndarray], calls: int) -> Any:
+    @property
+    def failed(self) -> bool:
+        """Whether something was to be captured, and nothing could be."""
+        return not self.captures and any(entry.tried for entry in self._entries.values())
+
+    def captured(self, kernels: Any, inputs: Sequence[np.ndarray], calls: int = CALLS_BEFORE_CAPTURE) -> Any:
         """The capture for such inputs; made now where so many calls have come before."""
         key = kernels, *[(x.shape, x.dtype) for x in inputs]
         arrays, entry = self._arrays(), self._entries.get(key)
@@ -82,7 +94,8 @@ class Replay:
             if entry.calls < calls:
                 entry.calls += 1
             else:
-                entry.captured = kernels.capture(functools.partial(self._function, kernels), *inputs)
+                function = functools.partial(self._function, kernels)
+                entry.captured = kernels.capture(function, *inputs, changes=self._changes())
                 entry.tried = True
         return entry.captured
 

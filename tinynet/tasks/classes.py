@@ -237,7 +237,7 @@ def measure(models: Sequence[Network], xs: Sequence[Any], y: Any) -> dict[str, f
     kernels, correct = device.backend(0), np.zeros(())
     value, _ = loss(kernels, logits, targets, shares)
     loss.score(kernels, correct, logits, targets, None)
-    return {"loss": value, "accuracy": float(correct) / len(logits)}
+    return {"loss": float(value), "accuracy": float(correct) / len(logits)}
 
 
 # ---- the face ----

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import TinynetError
 from ..kernels import device as devices
+from ..kernels.replay import Replay
 from ..layers.base import Context, Layer
 from ..layers.base import State as Carried
 from ..layers.inputs import each, first_of
@@ -49,16 +50,38 @@ class DivergedError(TinynetError):
 
 
 class Fetched(NamedTuple):
-    """A batch whose arrays are where kernels take them from."""
+    """A batch whose arrays are where kernels take them from, and the seed of its step."""
 
     batch: Batch
     x: Any
     targets: Any
     shares: Any
+    seed: int
+    there: Any
+    """The seed as an array (1,) int64; None where nothing is replayed."""
+
+
+class Pass(NamedTuple):
+    """What a batch gave: its loss, the gradients, the state at its end, and beside them the batch as it counted and the metrics."""
+
+    loss: Any
+    gradients: Arrays
+    state: Carried
+    batch: Batch
+    metrics: dict[str, float]
 
 
 class Loop(Training):
     """The steps of a training, in order."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        changes = [*self.model.statistics.values(), self.sums.score]
+        arrays = [*self.arrays.values(), self.sums.score]
+        self.replay: Replay | None = None
+        if self.samples.weights is None:
+            self.replay = Replay(self._function, lambda: arrays, lambda: changes)
+        self.equal_shares: dict[int, Any] = {}
 
     # ---- from first step to last ----
 
@@ -74,6 +97,7 @@ class Loop(Training):
                     self._run_epoch()
                 self._settle()
             finally:
+                self.replay = None  # with what a GPU holds for it
                 self.model.epochs_trained = self.trained_before + self.epoch + (self.batch > 0)
                 self._tell("on_train_end")
         return self.history
@@ -86,7 +110,7 @@ class Loop(Training):
         self._tell("on_epoch_begin")
         fetched = self._fetch(self.batch, order, seeds)
         while fetched is not None and not self.history.stopped:
-            self._step(fetched, seeds[self.batch][0])
+            self._step(fetched)
             self.batch += 1
             # where kernels run elsewhere than Python, those of the step still do
             fetched = self._fetch(self.batch, order, seeds)
@@ -103,35 +127,77 @@ class Loop(Training):
         """A batch of the epoch, changed as `augment` says; None where no more is needed."""
         if number >= self.steps_per_epoch or self.history.stopped:
             return None
-        start, (_, seed), k = number * self.batch_size, seeds[number], self.kernels
+        start, (seed, other), k = number * self.batch_size, seeds[number], self.kernels
         batch = self.samples.take(order[start : start + self.batch_size])
         if self.augment is not None:
-            batch = batch._replace(x=self.augment.apply(batch.x, k, seed))
+            batch = batch._replace(x=self.augment.apply(batch.x, k, other))
             if self.augment.mix:
-                batch = mixed(batch, self.augment.mix, self.model.output_shape[-1], k, seed)
-        return Fetched(batch, each(k.prefetch, batch.x), k.prefetch(batch.targets), k.prefetch(batch.shares))
+                batch = mixed(batch, self.augment.mix, self.model.output_shape[-1], k, other)
+        there = k.prefetch(np.array([seed], np.int64)) if self.replay else None
+        x, targets = each(k.prefetch, batch.x), k.prefetch(batch.targets)
+        return Fetched(batch, x, targets, self._shares(batch), seed, there)
 
-    def _step(self, fetched: Fetched, seed: int) -> None:
-        batch, x, targets, shares = fetched
-        state = _reset(self.kernels, self.carried, self.reset_rate, seed)
-        context = Context(self.kernels, training=True, seed=seed, input_gradient=False, state=state)
-        outputs, kept = self.chain.forward(x, context)
+    def _shares(self, batch: Batch) -> Any:
+        """The batch's shares; those that are all equal are kept."""
+        if batch.weights is not None:
+            return self.kernels.prefetch(batch.shares)
+        if batch.rows not in self.equal_shares:
+            self.equal_shares[batch.rows] = self.kernels.asarray(batch.shares)
+        return self.equal_shares[batch.rows]
+
+    def _step(self, fetched: Fetched) -> None:
+        state = _reset(self.kernels, self.carried, self.reset_rate, fetched.seed)
+        done = self._replayed(fetched, state) or self._pass(fetched, fetched.seed, state)
+        if not math.isfinite(value := float(done.loss)):
+            self._diverged()
         if self.stateful:
-            self.carried = self.model.check_state(kept.state, len(first_of(x)))
+            self.carried = self.model.check_state(done.state, len(first_of(fetched.x)))
+        self.sums.add(value, done.batch, done.metrics)
+        position = Position(self.step, self.total_steps, self.epoch, self.history.epochs)
+        self.used_rate = self.optimizer.update(
+            self.kernels, self.parameters, done.gradients, self.state, position
+        )
+        if self.average:
+            self.average.update(self.kernels, self.arrays, self.step)
+
+    def _pass(self, fetched: Fetched, seed: Any, state: Carried | None) -> Pass:
+        """Forward, loss, backward."""
+        batch, x, targets, shares, *_ = fetched
+        k, context = self.kernels, Context(self.kernels, True, seed, input_gradient=False, state=state)
+        outputs, kept = self.chain.forward(x, context)
         if kept.mask is not None:
             batch = batch.within(kept.mask)
             shares = batch.shares
-        value, gradient = self.loss(self.kernels, outputs, targets, shares)
-        if not math.isfinite(value):
-            self._diverged()
-        self.loss.score(self.kernels, self.sums.score, outputs, targets, batch.counted)
-        self.sums.add(value, batch, measured(self.metrics, self.model, self.chain, outputs, batch, context))
+        value, gradient = self.loss(k, outputs, targets, shares)
+        self.loss.score(k, self.sums.score, outputs, targets, batch.counted)
+        found = measured(self.metrics, self.model, self.chain, outputs, batch, context)
         _, gradients = self.chain.backward(gradient, kept, context)
-        gradients = {name: gradients[name] for name in self.parameters}
-        position = Position(self.step, self.total_steps, self.epoch, self.history.epochs)
-        self.used_rate = self.optimizer.update(self.kernels, self.parameters, gradients, self.state, position)
-        if self.average:
-            self.average.update(self.kernels, self.arrays, self.step)
+        return Pass(value, {name: gradients[name] for name in self.parameters}, kept.state, batch, found)
+
+    def _replayed(self, fetched: Fetched, state: Carried | None) -> Pass | None:
+        """The same as the back end repeats it without Python in between; None where it does not."""
+        if self.replay is None:
+            return None
+        x = fetched.x if isinstance(fetched.x, tuple) else (fetched.x,)
+        arrays = *x, fetched.targets, fetched.shares, fetched.there, *leaves(state or {})
+        captured = self.replay.captured(self.kernels, arrays)
+        if captured is None:
+            self.replay = None if self.replay.failed else self.replay
+            return None
+        value, *found = captured(*arrays)
+        gradients = dict(zip(self.parameters, found, strict=False))
+        ends = rebuilt(self.model.state_like, iter(found[len(gradients) :])) if state else {}
+        return Pass(value, gradients, ends, fetched.batch, {})
+
+    def _function(self, kernels: ModuleType, *arrays: Any) -> tuple[Any, ...]:
+        """A pass as a function of arrays alone, in the order of `_replayed`; what is no array is the same in each step."""
+        inputs = len(self.model.inputs)
+        x, (targets, shares, seed, *state) = arrays[:inputs], arrays[inputs:]
+        batch = Batch(x if inputs > 1 else x[0], targets, shares.size, None)
+        carried = rebuilt(self.model.state_like, iter(state)) if state else {}
+        seed = kernels.seed_from(seed)
+        done = self._pass(Fetched(batch, batch.x, targets, shares, 0, None), seed, carried)
+        return done.loss, *done.gradients.values(), *leaves(done.state)
 
     def _end_epoch(self, began: float) -> None:
         """Validate and record an epoch, complete or broken off; a complete one before the checkpoint, to be part of it."""
@@ -145,7 +211,7 @@ class Loop(Training):
         finally:
             if whole:
                 self.epoch, self.batch, self.validated = self.epoch + 1, 0, {}
-                self.sums = no_sums(self.kernels)
+                self.sums.clear()
                 self.forget()
                 self._stop_early()
                 self._save_checkpoint()
@@ -273,6 +339,7 @@ def measure(
         batch = batch.within(kept.mask)
         targets = kernels.asarray(batch.targets)
         value, _ = loss(kernels, outputs, targets, batch.shares)
+        value = float(value)
         loss.score(kernels, sums.score, outputs, targets, batch.counted)
         sums.add(value, batch, measured(metrics, model, chain, outputs, batch, context))
     return sums.means(loss.metric)

@@ -40,8 +40,8 @@ class Loss:
 
     def __call__(
         self, kernels: ModuleType, outputs: np.ndarray, targets: np.ndarray, weights: np.ndarray
-    ) -> tuple[float, np.ndarray]:
-        """The loss, a Python float, and its gradient, shaped like the outputs (n, …, c); weights are flat, (m,)."""
+    ) -> tuple[Any, np.ndarray]:
+        """The loss, which `float` brings to Python, and its gradient, shaped like the outputs (n, …, c); weights are flat, (m,)."""
         value, gradient = self.kernel(kernels, *as_rows(outputs, targets), weights)
         return value, gradient.reshape(outputs.shape)
 

@@ -47,6 +47,11 @@ class Sums:
         for name, number in found.items():
             self.metrics[name] = self.metrics.get(name, 0.0) + number * rows
 
+    def clear(self) -> None:
+        """Begin another epoch, with the same array."""
+        self.score[...] = 0
+        self.loss, self.weight, self.rows, self.metrics = 0.0, 0.0, 0, {}
+
     def numbers(self) -> dict[str, Any]:
         """All of it as a checkpoint stores it."""
         return {**vars(self), "score": float(self.score)}

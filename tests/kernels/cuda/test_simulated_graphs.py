@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 import tinynet as tn
-from kernels.cuda.simulator import simulator
+from bench.roofline import BESIDE
+from kernels.cuda.simulator import ORDERS, simulator
+from kernels.cuda.test_simulated_training import NETWORKS as TRAINED
 from tinynet.kernels import cuda as k
 from tinynet.kernels.cuda import array, captured, memory
 from tinynet.kernels.cuda.compiler import driver
@@ -28,15 +30,15 @@ class Listed:
 
     def launch(self, kernel: Any, blocks: Any, threads: int, arguments: list[Any]) -> None:
         assert not self.complete_yet
-        self.launches.append((kernel[blocks, threads], arguments))
+        self.launches.append((kernel, (blocks, threads, driver.compute_stream()), arguments))
 
     def complete(self) -> None:
         self.complete_yet = True
 
     def run(self) -> None:
         assert self.complete_yet
-        for launch, arguments in self.launches:
-            launch(*arguments)
+        for kernel, sizes, arguments in self.launches:
+            kernel[sizes](*arguments)
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +69,40 @@ def recurrent():
 NETWORKS = {"convolution": convolution, "block": block, "recurrent": recurrent}
 
 
+def drawing() -> tn.Sequential:
+    """Normalised, and with numbers left out anew in each step, one seed inside another."""
+    inner = [tn.Dense(6), tn.BatchNorm(), tn.Activation("relu"), tn.Dropout(0.4)]
+    body = [tn.Residual(inner), tn.Dropout(0.3), tn.Sequential([tn.Dropout(0.2), tn.Dense(4)])]
+    return tn.Sequential([*body, tn.Dense(3, "softmax")], (6,))
+
+
+def carrying() -> tn.Sequential:
+    """Sequences in pieces."""
+    layers = [
+        tn.Embedding(9, 4),
+        tn.LSTM(5, return_sequences=True, dropout=0.2),
+        tn.GRU(4, return_sequences=True),
+    ]
+    return tn.Sequential([*layers, tn.Dense(9, "softmax")], (None,))
+
+
+def padded() -> tn.Sequential:
+    """Sequences whose steps do not all count."""
+    return tn.Sequential([tn.Masking(), tn.GRU(3, return_sequences=True), tn.Dense(1)], (5, 2))
+
+
+class Watch(tn.training.Callback):
+    """What is captured after each step, and what that took: launches, uploads, downloads, allocations."""
+
+    def __init__(self) -> None:
+        self.captures: list[int] = []
+        self.counts: list[tuple[int, ...]] = []
+
+    def on_batch_end(self, training: Any) -> None:
+        self.captures.append(len(training.replay.captures) if training.replay else 0)
+        self.counts.append((compiled.launches, array.uploads, array.downloads, memory.allocations))
+
+
 def captures(net: tn.Sequential) -> list[Any]:
     return net.replay.captures
 
@@ -86,7 +122,9 @@ def test_a_pass_is_repeated_as_one_graph_and_gives_the_same_bits(name):
     )  # which has called too seldom to be captured
     launches, uploads = compiled.launches, array.uploads
     assert np.array_equal(net.predict(other), plain)
-    assert compiled.launches == launches + 1, "of all kernels only the copy of the output is launched"
+    assert compiled.launches == launches + 2, (
+        "of all kernels only the copies of input and output are launched"
+    )
     assert array.uploads == uploads + 1, "the input"
 
 
@@ -166,3 +204,96 @@ def test_a_text_is_written_as_without_graphs(monkeypatch):
     assert captures(net), "a step of the network"
     tn.set_device("reference")
     assert net.generate("a", 12, random_seed=1) == written
+
+
+TRAININGS = {name: TRAINED[name] for name in ("the digit CNN", "an LSTM", "a transformer")}
+TRAININGS["with dropout"] = drawing, RNG(1).random((8, 6), np.float32), np.arange(8) % 3
+STATEFUL = carrying, RNG(1).integers(0, 9, (8, 5)), RNG(2).integers(0, 9, (8, 5))
+
+
+def trained(made: tuple, **settings: Any) -> tuple[list[np.ndarray], Watch]:
+    """All numbers of a training of six steps, the last three of which are repeated as a graph."""
+    make, x, y = made
+    if not settings.get("stateful"):
+        x, y = x[:6], y[:6]
+    watch, net = Watch(), make()
+    given = {"batch_size": 2, "ema": 0.9, "validation_data": (x[:2], y[:2]), **settings}
+    history = net.fit(x, y, epochs=2, seed=3, verbose=False, callbacks=[watch], **given)
+    measured = [row[name] for row in history.epochs for name in row if name != "seconds"]
+    return [*net.get_weights(), np.array(measured)], watch
+
+
+def without_graphs(monkeypatch: Any, *arguments: Any, **settings: Any) -> list[np.ndarray]:
+    with monkeypatch.context() as patched:
+        patched.setattr(k, "capture", lambda *given, **more: None)
+        return trained(*arguments, **settings)[0]
+
+
+def assert_same_bits(one: list[np.ndarray], other: list[np.ndarray]) -> None:
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_a_training_step_is_repeated_as_one_graph_and_gives_the_same_bits(name, monkeypatch):
+    numbers, watch = trained(TRAININGS[name])
+    assert watch.captures[-1] == 1
+    assert_same_bits(numbers, without_graphs(monkeypatch, TRAININGS[name]))
+
+
+def test_the_state_that_training_carries_on_goes_from_graph_to_graph(monkeypatch):
+    settings = {"stateful": True, "reset_rate": 0.3, "validation_data": None}
+    numbers, watch = trained(STATEFUL, **settings)
+    assert watch.captures[-1] == 1
+    assert_same_bits(numbers, without_graphs(monkeypatch, STATEFUL, **settings))
+
+
+def test_a_repeated_step_launches_next_to_nothing_and_brings_the_loss_alone_to_the_host():
+    make, x, y = TRAINED["the digit CNN"]
+    watch = Watch()
+    make().fit(
+        np.concatenate([x] * 4), np.concatenate([y] * 4), batch_size=4, verbose=False, callbacks=[watch]
+    )
+    plain, *_, repeated, _ = np.diff(watch.counts, axis=0)  # the last step fetches no other batch
+    assert repeated.tolist() == [BESIDE, 3, 1, 0], (
+        "four inputs and the optimizer; batch, labels, seed; the loss"
+    )
+    assert plain[0] > 20
+
+
+def test_a_batch_that_comes_while_a_graph_runs_changes_no_bit():
+    expected = trained(TRAININGS["with dropout"])[0]
+    for streams in ORDERS:
+        with simulator(pool=True, streams=streams):
+            memory.release()
+            assert_same_bits(trained(TRAININGS["with dropout"])[0], expected)
+
+
+def test_a_step_that_needs_the_host_is_launched_as_before(monkeypatch):
+    make, x, y = TRAININGS["with dropout"]
+    made, settings = (make, x, y), {"metrics": [lambda y, outputs: float(outputs.mean())]}
+    numbers, watch = trained(made, **settings)
+    assert not any(watch.captures)
+    assert_same_bits(numbers, without_graphs(monkeypatch, made, **settings))
+
+    def squares(outputs, targets):
+        return ((outputs - targets) ** 2).sum(axis=1), 2 * (outputs - targets)
+
+    dense = (lambda: tn.Sequential([tn.Dense(3, "softmax")], (6,))), x
+    assert not any(trained((*dense, np.eye(3, dtype=np.float32)[y]), loss=squares)[1].captures)
+    assert not any(trained((*dense, y), class_weight={0: 0.5, 1: 1.0, 2: 1.0})[1].captures)
+    sequences = [TRAINED["masked sequences both ways"][1][..., part] for part in ([0, 1], [0])]
+    assert not any(trained((padded, *sequences), loss="mse")[1].captures)
+
+
+def test_a_step_that_takes_much_memory_is_launched_as_before(monkeypatch):
+    monkeypatch.setattr(captured, "LARGEST", 100)
+    numbers, watch = trained(TRAININGS["with dropout"])
+    assert not any(watch.captures)
+    assert_same_bits(numbers, without_graphs(monkeypatch, TRAININGS["with dropout"]))
+
+
+def test_a_graph_of_a_step_that_does_not_give_the_same_is_not_used_and_leaves_no_trace(monkeypatch):
+    monkeypatch.setattr(Listed, "run", lambda self: None)
+    numbers, watch = trained(TRAININGS["with dropout"])
+    assert not any(watch.captures)
+    assert_same_bits(numbers, without_graphs(monkeypatch, TRAININGS["with dropout"]))

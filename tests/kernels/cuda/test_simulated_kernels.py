@@ -20,7 +20,7 @@ THERE = {name for name in cuda.__all__ if name not in cuda.MISSING and callable(
 CASES = quick_cases(THERE)
 TOLERANCE = 1e-5
 """Of the largest value, at least: NumPy's functions in the simulator are not CUDA's."""
-EMPTY = {"asarray", "asnumpy", "capture", "prefetch"}
+EMPTY = {"asarray", "asnumpy", "capture", "prefetch", "seed_from"}
 """Kernels without work of their own."""
 
 
@@ -74,6 +74,20 @@ def test_a_long_sum_is_split_into_parts_that_are_added_in_their_order():
     call = Case("dense", "parts", (normal(3, 301), normal(301, 5), normal(5), "leaky_relu"))
     assert product.plan(3, 5, 301)[1] == 4
     assert_close(computed(call), outputs(reference, call, np.float64), 1e-5)
+
+
+def test_a_seed_that_lies_on_the_gpu_draws_as_a_number_does():
+    x, ids = normal(2, 5, 3), np.arange(12, dtype=np.int32).reshape(3, 4)
+    with simulator():
+        for number in (0, 7, 2**31, 2**32 - 1):
+            there = cuda.seed_from(np.array([number], np.int64))
+            for inside in (1, 65_000, 2**32 - 1):
+                seed, own = ((s * 1_000_003 + inside) % 2**32 * 1_000_003 % 2**32 for s in (number, there))
+                for name, array in (("dropout", x), ("sequence_dropout", x), ("drop_ids", ids)):
+                    drop = getattr(cuda, name)
+                    assert drop(array, 0.4, own).numpy().tobytes() == drop(array, 0.4, seed).numpy().tobytes()
+        with pytest.raises(ValueError, match="modulo"):
+            there % 1000
 
 
 # steps, steps before, numbers of a head; then causal, window, alibi

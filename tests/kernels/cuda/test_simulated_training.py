@@ -142,7 +142,7 @@ def test_a_steady_step_allocates_nothing_and_only_the_batch_goes_to_the_gpu():
     steps = np.diff(seen, axis=0)
     allocations, uploads, downloads = steps[-2]  # the last one fetches no other
     assert allocations == 0
-    assert uploads == 3, "the batch, its labels and their weights"
+    assert uploads == 2, "the batch and its labels; their weights are those of the step before"
     assert downloads == 1, "the loss: the accuracy is counted there"
 
 
@@ -243,7 +243,7 @@ def test_a_state_that_is_carried_from_batch_to_batch_stays_on_the_gpu():
     with simulator(pool=True):
         ours = weights("cuda")
         uploads, downloads = np.diff(seen, axis=0)[-2]  # the last one fetches no other
-        assert (uploads, downloads) == (4, 1), "which sequences begin anew goes there, no state comes back"
+        assert (uploads, downloads) == (3, 1), "which sequences begin anew goes there, no state comes back"
         for one, other in zip(ours, weights("reference"), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-5)
 

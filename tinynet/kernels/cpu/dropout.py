@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..reference.definition import as_defined
+from ..reference.dropout import seed_from
 from . import memory
 from .compiler.jit import helper, jit
 from .flat import CHUNK, chunks, flat
+
+__all__ = ["dropout", "seed_from"]
 
 U = np.uint32
 

@@ -20,7 +20,7 @@ from .captured import capture
 from .conv import conv2d, conv2d_input_gradient, conv2d_kernel_gradient
 from .dense import bias_gradient, dense, dense_input_gradient, dense_kernel_gradient
 from .depthwise import depthwise_conv2d, depthwise_conv2d_input_gradient, depthwise_conv2d_kernel_gradient
-from .dropout import drop_ids, dropout, sequence_dropout
+from .dropout import drop_ids, dropout, seed_from, sequence_dropout
 from .embedding import embedding, embedding_bag, embedding_bag_gradient, embedding_gradient
 from .fusion import conv2d_max_pool2d, conv2d_max_pool2d_gradient, conv2d_max_pool2d_with_argmax
 from .gru import gru, gru_gradient

@@ -82,7 +82,9 @@ class DeviceArray:
 
     def copy(self) -> DeviceArray:
         """A new array of the same numbers."""
-        return gathered(self, (self.size,), (1,)).reshape(self.shape)
+        array = DeviceArray(self.shape, self.dtype)
+        assign(array, self)
+        return array
 
     def astype(self, dtype: Any) -> np.ndarray:
         """The numbers in another type, as an array of NumPy."""
@@ -172,20 +174,25 @@ def upload_beside(x: Any) -> DeviceArray:
 
 
 def assign(array: DeviceArray, source: DeviceArray) -> None:
-    """Replace an array's numbers by those of another, of the same shape and type, on the GPU."""
+    """Replace an array's numbers by those of another, of the same shape and type, on the GPU; a kernel is launched sooner than a copy."""
     if array.size:
-        array.memory[: array.size].copy_to_device(source.memory[: array.size], stream=compute_stream())
+        _gather_to(array, source, 0, (array.size,), (1,))
 
 
 def gathered(x: DeviceArray, shape: tuple[int, ...], strides: tuple[int, ...], first: int = 0) -> DeviceArray:
     """The numbers of x at first + Σ index · stride, for all indices of a shape."""
     y = DeviceArray(shape, x.dtype)
-    if not y.size:
-        return y
+    if y.size:
+        _gather_to(y, x, first, shape, strides)
+    return y
+
+
+def _gather_to(
+    y: DeviceArray, x: DeviceArray, first: int, shape: tuple[int, ...], strides: tuple[int, ...]
+) -> None:
     missing = MOST_AXES - len(shape)
     sizes, strides = (1,) * missing + tuple(shape), (0,) * missing + tuple(strides)
     GATHER[STORED.get(x.dtype, x.dtype)](blocks_for(y.size), x, y, y.size, first, sizes, strides)
-    return y
 
 
 def rows_of(x: DeviceArray, rows: np.ndarray) -> DeviceArray:
@@ -222,5 +229,5 @@ GATHER = {
     np.dtype(kind): kernel(f"{kind}[:], {kind}[:], i4, i4, i4*5, i4*5", threads=256, name=f"gather_{kind}")(
         _gather
     )
-    for kind in ("f4", "i4", "i8", "u1")
+    for kind in ("f4", "f8", "i4", "i8", "u1")
 }

@@ -1,4 +1,4 @@
-"""Losses and their gradients: one row a block; the rows' losses are then added in float64 (sums.py), and that sum comes to the host."""
+"""Losses and their gradients: one row a block; the rows' losses are then added in float64 (sums.py), where they are."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .compiler.kernel import device, kernel
 from .compiler.primitives import block_max, block_sum, f4
 from .sums import sum_of_products
 
-Loss = tuple[float, DeviceArray]
+Loss = tuple[DeviceArray, DeviceArray]
 SQUARED, ABSOLUTE, HUBER, BINARY = range(4)
 
 
@@ -30,12 +30,10 @@ def soft_cross_entropy(logits: Any, targets: Any, weights: Any, smoothing: float
     logits, weights = take(logits), take(weights)
     m, c = logits.shape
     losses, gradient = empty((m,)), empty((m, c))
-    if not logits.size:
-        return 0.0, gradient
     given = logits, weights, losses, gradient, c, 1 - smoothing, smoothing / c
-    if targets.ndim == 1:
+    if m and targets.ndim == 1:
         _of_classes(m, take(targets, np.int64), *given)
-    else:
+    elif m:
         _of_probabilities(m, take(targets), *given)
     return sum_of_products(losses, weights), gradient
 
@@ -64,10 +62,9 @@ def _by_element(predictions: Any, targets: Any, weights: Any, code: int, delta: 
     predictions, targets, weights = take(predictions), take(targets), take(weights)
     m, c = predictions.shape
     losses, gradient = empty((m,)), empty((m, c))
-    if not predictions.size:
-        return 0.0, gradient
     given = predictions, targets, weights, losses, gradient
-    _elements(m, *given, c, code, delta)
+    if m:
+        _elements(m, *given, c, code, delta)
     return sum_of_products(losses, weights), gradient
 
 

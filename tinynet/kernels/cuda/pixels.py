@@ -13,7 +13,7 @@ from .compiler.driver import cuda
 from .compiler.functions import hash32
 from .compiler.kernel import blocks_for, kernel
 from .compiler.primitives import divide, f4
-from .dropout import mask_of
+from .dropout import start_of, words
 
 
 @as_defined
@@ -32,8 +32,7 @@ def erase(images: Any, boxes: Any, seed: int) -> DeviceArray:
     y = empty(images.shape)
     if y.size:
         _, h, w, c = images.shape
-        start, _ = mask_of(0.0, seed)
-        _erase(blocks_for(y.size), images, boxes, y, y.size, h, w, c, start)
+        _erase(blocks_for(y.size), images, boxes, y, *words(seed), y.size, h, w, c)
     return y
 
 
@@ -51,8 +50,9 @@ def _recolour(images, matrices, y, size, values, c):
         i += cuda.gridsize(1)
 
 
-@kernel("f4[:], i4[:], f4[:], i4, i4, i4, i4, i8", threads=256)
-def _erase(images, boxes, y, size, h, w, c, start):
+@kernel("f4[:], i4[:], f4[:], i8[:], i8, i8, i4, i4, i4, i4", threads=256)
+def _erase(images, boxes, y, number, seed_factor, offset, size, h, w, c):
+    start = start_of(number, seed_factor, offset)
     i = cuda.grid(1)
     while i < size:
         pixel = divide(i, c)

@@ -1,4 +1,4 @@
-"""Sums of many numbers in float64, in an order that follows from their count alone: blocks add a part each, the host adds those."""
+"""Sums of many numbers in float64, in an order that follows from their count alone: of parts, which one block adds, or the host."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ MOST_BLOCKS = 64
 f8 = np.float64
 
 
-def sum_of_products(x: DeviceArray, y: DeviceArray) -> float:
-    """Σ x y, of which y may be x."""
-    if not x.size:
-        return 0.0
+def sum_of_products(x: DeviceArray, y: DeviceArray) -> DeviceArray:
+    """Σ x y, of which y may be x, () float64: it stays on the GPU."""
     blocks = blocks_for(x.size, THREADS, MOST_BLOCKS)
-    partial = DeviceArray((blocks,), np.float64)
+    total = DeviceArray((), np.float64)
+    partial = total if blocks == 1 else DeviceArray((blocks,), np.float64)
     _products(blocks, x, y, partial, x.size)
-    return math.fsum(partial.numpy())
+    if blocks > 1:
+        _parts(1, partial, total, blocks)
+    return total
 
 
 def sum_of_all_squares(table: Table) -> float:
@@ -49,6 +50,15 @@ def _products(x, y, partial, size):
     total = block_sum(total, room, t, THREADS)
     if t == 0:
         partial[cuda.blockIdx.x] = total
+
+
+@kernel("f8[:], f8[:], i4", threads=MOST_BLOCKS, double=True)
+def _parts(partial, total, count):
+    room = cuda.shared.array(MOST_BLOCKS, f8)
+    t = cuda.threadIdx.x
+    sum_ = block_sum(partial[t] if t < count else f8(0), room, t, MOST_BLOCKS)
+    if t == 0:
+        total[0] = sum_
 
 
 @kernel(f"{TABLE}, i4, f8[:]", threads=THREADS, double=True)

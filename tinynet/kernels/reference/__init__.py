@@ -7,7 +7,7 @@ from .captured import capture
 from .conv import conv2d, conv2d_input_gradient, conv2d_kernel_gradient
 from .dense import bias_gradient, dense, dense_input_gradient, dense_kernel_gradient
 from .depthwise import depthwise_conv2d, depthwise_conv2d_input_gradient, depthwise_conv2d_kernel_gradient
-from .dropout import dropout
+from .dropout import dropout, seed_from
 from .embedding import drop_ids, embedding, embedding_bag, embedding_bag_gradient, embedding_gradient
 from .fusion import conv2d_max_pool2d, conv2d_max_pool2d_gradient, conv2d_max_pool2d_with_argmax
 from .loss import (
@@ -129,6 +129,7 @@ __all__ = [
     "rnn_gradient",
     "sample",
     "scale",
+    "seed_from",
     "sequence_dropout",
     "sgd",
     "soft_cross_entropy",

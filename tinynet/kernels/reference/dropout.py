@@ -20,6 +20,11 @@ def hash32(seed: int, count: int) -> np.ndarray:
     return _mix(np.arange(count, dtype=np.uint32) + start)
 
 
+def seed_from(x: np.ndarray) -> int:
+    """The seed that an array (1,) int64 holds, for `dropout` and its like; it may stay where the array is. Below 2³²."""
+    return int(x[0])
+
+
 def kept(shape: tuple[int, ...], rate: float, seed: int) -> np.ndarray:
     """Which elements of an array are kept: bool."""
     words = hash32(seed, math.prod(shape)).reshape(shape)

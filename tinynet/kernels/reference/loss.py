@@ -1,7 +1,7 @@
 """Losses: each gives the loss of a batch and its gradient in one call.
 
-`weights` (m,) says how much each row counts: `1/m` everywhere for a mean. The loss is a Python float,
-summed in float64; the gradient has the dtype of the predictions.
+`weights` (m,) says how much each row counts: `1/m` everywhere for a mean. The loss is a number in
+float64, where the back end has it: `float(loss)` brings it to Python. The gradient has the dtype of the predictions.
 """
 
 from __future__ import annotations

@@ -194,7 +194,7 @@ class Graph:
 
         gpu = Device()
         gpu.set_current()
-        self._stream, self._recorder = gpu.default_stream, gpu.create_graph_builder()
+        self._stream, self._recorder = gpu.create_stream(compute_stream()), gpu.create_graph_builder()
         self._recorder.begin_building()
         self._graph: Any = None
 
@@ -207,10 +207,7 @@ class Graph:
         self._graph = self._recorder.end_building().complete()
 
     def run(self) -> None:
-        """Do all launches, in their order, after those before; does not wait for them.
-
-        On the default stream, since all that is told to that and to any other comes one after the other.
-        """
+        """Do all launches, in their order, after those before on the stream of all kernels; does not wait for them."""
         self._graph.launch(self._stream)
 
 
