@@ -15,7 +15,7 @@ from tinynet.data.pictures.samples import LONG_SIDES, MANY, PictureReader
 from tinynet.errors import TinynetError
 from tinynet.layers import Chain
 from tinynet.recipes.base import Choices
-from tinynet.recipes.folder import EPOCHS, augmentation, batch_size, class_weights, network
+from tinynet.recipes.folder import EPOCHS, LARGE, RESOLUTION, augmentation, batch_size, class_weights, network
 from tinynet.sequential import Sequential
 
 
@@ -167,3 +167,22 @@ def test_a_network_too_large_to_be_read_from_its_file_is_refused_before_it_is_tr
     told = r"too large to be read from its file: its \d+ layers are more than 10; make it smaller"
     with pytest.raises(TinynetError, match=told):
         recipes.plan(str(tmp_path), Choices())
+
+
+def test_cut_outs_of_large_photographs_are_not_enlarged_where_the_network_takes_any_size(tmp_path):
+    for label in ("lying", "STANDING"):
+        draw(tmp_path / "few", label, 4)
+
+    def resolution(**choices):
+        return recipes.plan(str(tmp_path / "few"), Choices(**choices)).settings["augment"].resolution
+
+    side = recipes.plan(str(tmp_path / "few"), Choices()).x.shape[1]
+    assert (resolution() < 1) == (side >= LARGE)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("tinynet.recipes.folder.LARGE", 16)
+        assert resolution() == resolution(arch="mobilenet") == RESOLUTION
+        assert resolution(arch="vgg") == resolution(arch="cnn") == 1
+        draw(draw(tmp_path / "sides", "left", 4), "right", 4)
+        draw(draw(tmp_path / "letters", "a", 4), "b", 4)
+        plans = [recipes.plan(str(tmp_path / name), Choices()) for name in ("sides", "letters")]
+        assert [plan.settings["augment"].resolution for plan in plans] == [RESOLUTION, 1]

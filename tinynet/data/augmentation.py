@@ -35,6 +35,10 @@ class Augmentation:
             else:
                 check_number(kind, field.name, value, **self.limits.get(field.name, {}))
 
+    def shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of a changed sample."""
+        return input_shape
+
     def apply(self, batch: np.ndarray, kernels: ModuleType, rng: np.random.Generator | int) -> np.ndarray:
         """Changed copies of a batch, float32 or ids; they depend on rng, a generator or a seed, and nothing else."""
         raise NotImplementedError

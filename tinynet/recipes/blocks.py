@@ -63,16 +63,18 @@ def residual(
     stages: int | None = None,
     dropout: float = 0.0,
     strides: int = 1,
+    pooled: bool = False,
 ) -> list[Layer]:
     """A small residual network (He et al., "Deep residual learning for image recognition", 2015, section 4.2).
 
     The first stage has `width` channels, every other twice as many as the one before. `stages` None: until the map is small.
-    The first convolution has these `strides`.
+    The first convolution has these `strides`. pooled: the first stage is a max-pooling and no more, as in the paper's networks for
+    large pictures (section 3.3).
     """
-    layers = convolution(width, 3, strides)
-    for stage in range(stages or count_stages(input_shape)):
+    layers = convolution(width, 3, strides) + ([MaxPool2D(2)] if pooled else [])
+    for stage in range(int(pooled), stages or count_stages(input_shape)):
         for block in range(blocks_per_stage):
-            layers += residual_block(width << stage, strides=2 if stage and not block else 1)
+            layers += residual_block(width << stage, strides=2 if stage > pooled and not block else 1)
     return layers + classifier(classes, dropout)
 
 

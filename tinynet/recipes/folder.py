@@ -4,6 +4,8 @@ The network is a residual one (He et al. 2015), whose depth follows from the siz
 are: few show too little to learn details from. Few pictures are also seen more often. So that the network learns what they show and
 not the pictures themselves, it never sees one twice alike (`PHOTOS`), is never asked to be sure (label smoothing, Szegedy et
 al. 2016), and its weights are averaged. Where left and right mean the same, it looks at each picture and at its mirror image.
+Cut-outs of large pictures are shown about as large as they are, not enlarged to the whole: that is how things will look to it later,
+and takes less time (Touvron et al. 2019).
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from ..data.folders import FolderData, load_folder, stratified_split
 from ..data.pictures.augment import CHARACTERS, PHOTOS, Augment
 from ..data.pictures.samples import PictureReader
 from ..errors import counted
-from ..layers.base import Layer
+from ..layers import GlobalAveragePool2D, Layer
 from ..tasks.base import PICTURES
 from . import pictures
 from .base import USUAL, Choices, Plan, Recipe
@@ -28,13 +30,15 @@ from .blocks import NETWORKS
 
 VALIDATION = 0.15
 """Fraction of each class that is held out to choose the best epoch."""
-VIEWS, EPOCHS = 400_000, (10, 150)
+VIEWS, EPOCHS = 500_000, (10, 200)
 """How many pictures are seen in a training, unless that is to see each fewer or more times than this."""
 FEW, SMALL_BATCH = 640, 12
 """With fewer pictures the batches are smaller, since a training needs steps."""
 WIDTHS, DROPOUT = {"vgg": 16, "resnet": 32, "inception": 32, "mobilenet": 16}, 0.2
 LARGE = 64
-"""Side of pictures from which on the first convolution halves them."""
+"""Side of pictures from which on the first convolution halves them, and cut-outs are not enlarged."""
+RESOLUTION = 13 / 16
+"""Of cut-outs: the mean of what `PHOTOS` leaves of a side."""
 SMALLEST_MAP = 6
 """Side of the map below which no further stage is added."""
 WEIGHT_DECAY, LABEL_SMOOTHING, EMA = 0.05, 0.1, 0.998
@@ -84,7 +88,10 @@ def plan(name: str, choices: Choices, found: FolderData) -> Plan:
     training, validation = stratified_split(found.y, VALIDATION, choices.seed)
     shape, y = found.x.shape[1:], found.y[training]
     arch = "resnet" if choices.arch == "auto" else choices.arch
+    layers = network(shape, len(found.labels), replace(choices, arch=arch)) if arch in NETWORKS else None
     augment = augmentation(found.labels)
+    if augment.crop and min(shape[:2]) >= LARGE and takes_any_size(choices, layers):
+        augment = replace(augment, resolution=RESOLUTION)
     return pictures.plan(
         name,
         replace(choices, arch=arch, batch_size=choices.batch_size or batch_size(len(y))),
@@ -92,7 +99,7 @@ def plan(name: str, choices: Choices, found: FolderData) -> Plan:
         (found.x[validation], found.y[validation]),
         labels=found.labels,
         preparation=found.preparation,
-        layers=network(shape, len(found.labels), replace(choices, arch=arch)) if arch in NETWORKS else None,
+        layers=layers,
         dropout=DROPOUT,
         epochs=min(max(VIEWS // len(y), EPOCHS[0]), EPOCHS[1]),
         augment=augment,
@@ -106,16 +113,26 @@ def plan(name: str, choices: Choices, found: FolderData) -> Plan:
     )
 
 
+def takes_any_size(choices: Choices, layers: Sequence[Layer] | None) -> bool:
+    """Whether the network ends in the mean of its last map; one that is built on a base may not."""
+    return not choices.begun and any(isinstance(layer, GlobalAveragePool2D) for layer in layers or ())
+
+
 def network(input_shape: tuple[int, int, int], classes: int, choices: Choices = USUAL) -> list[Layer]:
-    """The layers of a network of one block per stage, or as the user chose; the maps are halved until they are small."""
+    """The layers of a network of one block per stage, or as the user chose; the maps are halved until they are small.
+
+    The first stage of a residual network for pictures larger than LARGE is a pooling: blocks there would take as long as those of any
+    other stage, for nothing that shows.
+    """
     side = min(input_shape[:2])
-    strides = 2 if side >= LARGE else 1
+    strides, pooled = 2 if side >= LARGE else 1, side > LARGE
     side, stages = side // strides, 1
     while side // 2 >= SMALLEST_MAP:
         side, stages = side // 2, stages + 1
     arch = "resnet" if choices.arch == "auto" else choices.arch
     sizes = pictures.sizes(choices, WIDTHS[arch], 1)
-    return NETWORKS[arch](input_shape, classes, *sizes, stages, DROPOUT, strides)
+    first = {"pooled": pooled} if arch == "resnet" else {}
+    return NETWORKS[arch](input_shape, classes, *sizes, stages, DROPOUT, strides, **first)
 
 
 def batch_size(samples: int) -> int:

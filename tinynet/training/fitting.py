@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from ..checks import check_count, check_flag, check_number, check_seed
+from ..checks import check_count, check_flag, check_number, check_seed, show_shape
 from ..data.augmentation import Augmentation, PerInput
-from ..errors import TinynetError
+from ..errors import ShapeError, TinynetError
 from ..files import check_writable, path_text
 from ..kernels import device as devices
 from ..layers.base import Layer, Shape
@@ -129,7 +129,7 @@ def fit(
         shuffle=check_flag("fit", "shuffle", shuffle) and not stateful,
         stateful=_check_stateful(stateful, model, samples, batch_size),
         reset_rate=check_number("fit", "reset_rate", reset_rate, most=1),
-        augment=_check_augment(augment, samples, loss),
+        augment=_check_augment(augment, model, samples, loss),
         checkpoint=_file(checkpoint),
         time_limit=time_limit,
         state=optimizer.start(model.trained()),
@@ -319,7 +319,9 @@ def _check_stateful(stateful: bool, model: Network, samples: Samples, batch_size
     return True
 
 
-def _check_augment(augment: Any, samples: Samples, loss: Loss) -> Augmentation | PerInput | None:
+def _check_augment(
+    augment: Any, model: Network, samples: Samples, loss: Loss
+) -> Augmentation | PerInput | None:
     inputs = samples.x if isinstance(samples.x, tuple) else (samples.x,)
     parts = augment if isinstance(augment, tuple) else (augment,)
     if augment is None:
@@ -338,7 +340,28 @@ def _check_augment(augment: Any, samples: Samples, loss: Loss) -> Augmentation |
             raise TinynetError(f"augment needs {part.of}")
         if part is not None and part.mix:
             _check_mixes(len(inputs) == 1, samples, loss)
+    _check_shapes(parts, model, [x.shape[1:] for x in inputs])
     return PerInput(parts) if isinstance(samples.x, tuple) else parts[0]
+
+
+def _check_shapes(parts: Sequence[Augmentation | None], model: Network, shapes: list[Shape]) -> None:
+    """Whether the network takes samples of the shapes that they have once they are changed."""
+    changed = [
+        shape if part is None else part.shape(shape) for part, shape in zip(parts, shapes, strict=True)
+    ]
+    if changed == shapes:
+        return
+    given = tuple(changed) if len(changed) > 1 else changed[0]
+    try:
+        fits = model.compute_output_shape(given) == model.output_shape
+        model.build(given, None)  # which makes nothing anew, since all is there
+    except ShapeError:
+        fits = False
+    if not fits:
+        raise TinynetError(
+            f"augment makes samples of shape {show_shape(given)}, but this network takes only its own, "
+            f"{show_shape(model.input_shape)}: leave out resolution, or let the last map end in a GlobalAveragePool2D"
+        )
 
 
 def _check_mixes(one_input: bool, samples: Samples, loss: Loss) -> None:

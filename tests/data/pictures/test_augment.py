@@ -176,6 +176,7 @@ def test_elastic_is_the_root_mean_square_displacement():
         ({"crop": 1.0}, "crop must be a number of at least 0 and below 1, not 1.0"),
         ({"erase": 1.5}, "erase must be a number of at least 0 and at most 1, not 1.5"),
         ({"hue": "red"}, "hue must be"),
+        ({"resolution": 0}, "resolution must be a number above 0 and at most 1, not 0"),
         ({"shear": 90}, "shear must be a number of at least 0 and below 90, not 90"),
     ],
 )
@@ -215,6 +216,22 @@ def test_a_cut_out_fills_the_picture():
         cut_out(IDENTITY[None], np.float32([[0.5, 0.5, 0, 0]])),
     )
     np.testing.assert_allclose(shown[:, 2:6, 2:6], corner[:, 2:6, 2:6], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("size", "resolution", "expected"),
+    [((16, 12), 0.75, (12, 8)), ((9, 1), 0.5, (5, 1)), ((2, 3), 0.01, (2, 1))],
+)
+def test_copies_of_a_lower_resolution_show_the_whole_picture(size, resolution, expected):
+    down, across = (np.linspace(0, 1, each, dtype=np.float32) for each in size)
+    images = np.stack(np.meshgrid(down, across, indexing="ij"), axis=-1)[None]
+    changed = augment(images, Augment(resolution=resolution), reference, 0)
+    assert changed.shape[1:3] == expected == Augment(resolution=resolution).shape(images.shape[1:])[:2]
+    for axis in (0, 1):
+        line = changed[0].mean(axis=1 - axis)[:, axis]
+        np.testing.assert_allclose(line, (np.arange(len(line)) + 0.5) / len(line), atol=0.6 / len(line))
+        assert len(line) < 3 or np.allclose(np.diff(line), np.diff(line)[0], atol=1e-5)
+    assert augment(images[..., 0], Augment(resolution=resolution), reference, 0).shape[1:] == expected
 
 
 def colours(settings, channels=3):

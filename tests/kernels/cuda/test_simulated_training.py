@@ -162,6 +162,34 @@ def test_a_training_has_the_same_bits_in_whatever_order_the_streams_advance():
             assert one.tobytes() == other.tobytes()
 
 
+def test_pictures_are_changed_on_the_gpu_and_nobody_waits_for_what_that_takes(monkeypatch):
+    augment = tn.Augment(rotate=9, elastic=0.1, crop=0.5, brightness=0.2, resolution=0.8, erase=0.5, mix=0.3)
+
+    def weights(device, streams=None):
+        with simulator(pool=True, streams=streams):
+            memory.release()
+            tn.set_device(device)
+            layers = [tn.Conv2D(3, 3), tn.GlobalAveragePool2D(), tn.Dense(10, activation="softmax")]
+            net, waits = tn.Sequential(layers, (10, 10, 1)), []
+
+            class Watch(tn.training.Callback):
+                def on_batch_end(self, training):
+                    waits.append(None)
+
+            with monkeypatch.context() as patched:
+                write = array.write
+                patched.setattr(array, "write", lambda *given: (waits.append(given), write(*given)))
+                net.fit(PICTURES, CLASSES, batch_size=2, augment=augment, verbose=False, callbacks=[Watch()])
+            ends = [place for place, given in enumerate(waits) if given is None]
+            assert ends[-2] + 1 == ends[-1], "nothing but batches and changes, which come beside kernels"
+            return net.get_weights()
+
+    expected = weights("reference")
+    for streams in (None, *ORDERS):
+        for ours, theirs in zip(weights("cuda", streams), expected, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=2e-5)
+
+
 def copied_since(before=(0, 0)):
     """How many arrays have gone to the GPU and come back."""
     return array.uploads - before[0], array.downloads - before[1]

@@ -39,13 +39,16 @@ class Augment(Augmentation):
         enlarged to the size of the whole (Szegedy et al. 2015)
     brightness, contrast: 0.2 multiplies values, or their distance from 0.5, by a factor between 1/1.2 and 1.2
     saturation: the same for the distance from grey; hue: degrees by which colours are turned; pictures of three channels only
+    resolution: how many of the picture's rows, and of its columns, the copies have. Where less than 1, cut-outs are enlarged less, and
+        training takes less time; the network must take pictures of any size, as one that ends in the mean of its last map. It
+        reads whole pictures better than one that has seen things larger than they are (Touvron et al. 2019)
     erase: chance that a rectangle of 2 to 33 % of the picture becomes noise (Zhong et al. 2017)
     mix: α of mixup: a picture fades into another, and is labelled as both; their shares are drawn from Beta(α, α) (Zhang et al. 2018)
 
     Colours are those of pictures with values in 0…1, and stay there.
 
     Raises TinynetError on an amount that is negative or not finite, a shear of 90° or more, a crop of 1 or more, a chance above
-    1, and a flip that is neither True nor False.
+    1, a resolution of 0 or above 1, and a flip that is neither True nor False.
     """
 
     shift: float = 0.0
@@ -59,22 +62,28 @@ class Augment(Augmentation):
     contrast: float = 0.0
     saturation: float = 0.0
     hue: float = 0.0
+    resolution: float = 1.0
     erase: float = 0.0
     mix: float = 0.0
 
     of = "pictures, x of shape (n, height, width, channels) or (n, height, width)"
     axes = 3, 4
     limits: ClassVar = {"shear": {"below": 90}, "crop": {"below": 1}, "erase": {"most": 1}}
+    limits |= {"resolution": {"above": 0, "most": 1}}
 
     @property
     def moves(self) -> bool:
         """Whether pixels change their places."""
-        return any((self.shift, self.rotate, self.scale, self.shear, self.elastic, self.flip, self.crop))
+        amounts = self.shift, self.rotate, self.scale, self.shear, self.elastic, self.flip, self.crop
+        return any(amounts) or self.resolution < 1
 
     @property
     def colours(self) -> bool:
         """Whether pixels change their colours."""
         return any((self.brightness, self.contrast, self.saturation, self.hue))
+
+    def shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (*(size - 2 * edge(size, self) for size in input_shape[:2]), *input_shape[2:])
 
     def apply(self, batch: np.ndarray, kernels: ModuleType, rng: np.random.Generator | int) -> np.ndarray:
         return augment(batch, self, kernels, rng)
@@ -117,19 +126,23 @@ def augment(
         return images
     if images.ndim == 3:
         return augment(images[..., None], settings, kernels, rng)[..., 0]
-    rng = np.random.default_rng(rng)
+    rng, there = np.random.default_rng(rng), kernels.prefetch
     count, height, width, channels = images.shape
+    images = there(images)
     if settings.moves:
         matrices = draw_matrices(settings, count, height, width, rng)
         grid = draw_grid(settings, count, height, width, rng) if settings.elastic else None
         if settings.crop:
             matrices = cut_out(matrices, draw_cuts(settings, count, height, width, rng))
-        images = kernels.warp(images, matrices, grid)
+        matrices = reduced(matrices, height, width, settings)
+        images = kernels.warp(images, there(matrices), grid if grid is None else there(grid))
+        images = without_edges(images, settings, kernels)
+        height, width = images.shape[1:3]
     if settings.colours:
-        images = kernels.recolour(images, draw_colours(settings, count, channels, rng))
+        images = kernels.recolour(images, there(draw_colours(settings, count, channels, rng)))
     if settings.erase:
         boxes = draw_boxes(settings, count, height, width, rng)
-        images = kernels.erase(images, boxes, int(rng.integers(2**32)))
+        images = kernels.erase(images, there(boxes), int(rng.integers(2**32)))
     return images
 
 
@@ -180,6 +193,32 @@ def cut_out(matrices: np.ndarray, cuts: np.ndarray) -> np.ndarray:
     return np.stack([matrices[:, :, 0] * tall, matrices[:, :, 1] * wide, moved], axis=2)
 
 
+def edge(size: int, settings: Augment) -> int:
+    """Rows, or columns, on either side of a picture of so many that its copies do not have."""
+    return min(round(size * (1 - settings.resolution) / 2), (size - 1) // 2)
+
+
+def reduced(matrices: np.ndarray, height: int, width: int, settings: Augment) -> np.ndarray:
+    """The maps of `draw_matrices`, after which all that they show lies between those edges."""
+    if settings.resolution == 1:
+        return matrices
+    matrices = matrices.copy()
+    matrices[:, :, 0] *= height / (height - 2 * edge(height, settings))
+    matrices[:, :, 1] *= width / (width - 2 * edge(width, settings))
+    return matrices
+
+
+def without_edges(images: np.ndarray, settings: Augment, kernels: ModuleType) -> np.ndarray:
+    """Pictures (n, h, w, c) as `Augment.shape` says."""
+    count, height, width, channels = images.shape
+    top, left = edge(height, settings), edge(width, settings)
+    if top:
+        images = kernels.crop_steps(images.reshape(count, height, width * channels), top, top)
+    if left:
+        images = kernels.crop_steps(images.reshape(-1, width, channels), left, left)
+    return images.reshape(count, height - 2 * top, width - 2 * left, channels)
+
+
 def draw_colours(settings: Augment, count: int, channels: int, rng: np.random.Generator) -> np.ndarray:
     """Random maps of colours (count, channels, channels + 1) float32, as `recolour` takes them.
 
@@ -208,7 +247,7 @@ def _turned(angle: np.ndarray) -> np.ndarray:
 def draw_boxes(
     settings: Augment, count: int, height: int, width: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Random rectangles (count, 4) int64, as `erase` takes them; empty where nothing is erased."""
+    """Random rectangles (count, 4) int32, as `erase` takes them; empty where nothing is erased."""
     chance, area, aspect, down, across = rng.random((5, count))
     low, high = ERASED_AREA
     area = (low + (high - low) * area) * height * width
@@ -217,4 +256,4 @@ def draw_boxes(
     wide = np.clip(np.rint(np.sqrt(area / aspect)), 1, width).astype(np.int64)
     top, left = (down * (height - tall + 1)).astype(np.int64), (across * (width - wide + 1)).astype(np.int64)
     bottom = np.where(chance < settings.erase, top + tall, top)
-    return np.stack([top, left, bottom, left + wide], axis=1)
+    return np.stack([top, left, bottom, left + wide], axis=1).astype(np.int32)

@@ -199,7 +199,7 @@ def rows_of(x: DeviceArray, rows: np.ndarray) -> DeviceArray:
     """Rows of x by their numbers."""
     y = DeviceArray((len(rows), *x.shape[1:]))
     if y.size:
-        take_rows(blocks_for(y.size), x, upload(rows, np.int32), y, y.size, y.size // len(rows))
+        take_rows(blocks_for(y.size), x, upload_beside(rows.astype(np.int32)), y, y.size, y.size // len(rows))
     return y
 
 
