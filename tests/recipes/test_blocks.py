@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinynet as tn
-from tinynet.recipes import blocks
+from tinynet.recipes import blocks, folder
 
 NETWORKS = {
     "vgg": blocks.vgg,
@@ -43,6 +43,20 @@ def test_a_residual_network_has_the_layers_of_the_paper():
     # ResNet-20 on CIFAR-10: 19 convolutions and the classifier; projections are ours, where the paper pads
     assert kinds.count("conv2d") - 2 + kinds.count("dense") == 20
     assert 270_000 < net.parameter_count() < 275_000
+
+
+def test_a_residual_network_for_large_pictures_pools_where_others_have_their_first_stage():
+    shape = (96, 96, 3)
+    pooled, usual = (
+        tn.Sequential(blocks.residual(shape, 10, 8, 1, 4, strides=2, pooled=pooled), shape)
+        for pooled in (True, False)
+    )
+    kinds = [layer.kind for layer in pooled.layers]
+    assert kinds[:4] == ["conv2d", "batch_norm", "activation", "max_pool2d"] and kinds.count("residual") == 3
+    assert pooled.shapes[-4] == usual.shapes[-4] == (6, 6, 64)
+    assert [shape for shape in pooled.shapes if shape[:1] == (24,)][0] == (24, 24, 8)
+    assert pooled.flops() < 0.8 * usual.flops()
+    assert folder.network(shape, 5)[3].kind == "max_pool2d" != folder.network((64, 64, 3), 5)[3].kind
 
 
 def test_an_inception_module_shares_its_channels_as_module_3a():
