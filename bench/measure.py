@@ -127,13 +127,19 @@ def print_rows(rows: Sequence[Row]) -> None:
 
 
 def machine() -> str:
-    """Processor, cores and versions, for the line above the table."""
+    """Processor, cores and versions, for the line above the table. Of a virtual machine's processor the name may say little: the family
+    and model tell its generation.
+    """
     from importlib import metadata
 
-    name = "unknown processor"
+    about: dict[str, str] = {}
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo") as file:
-            name = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), name)
+            lines = (line.partition(":") for line in file.read().split("\n\n")[0].splitlines())
+            about = {name.strip(): value.strip() for name, _, value in lines}
+    name = about.get("model name", "unknown processor")
+    if "cpu family" in about:
+        name += f" (family {about['cpu family']}, model {about['model']})"
     packages = ("numpy", "numba", "onnxruntime", "torch")
     versions = ", ".join(f"{package} {metadata.version(package)}" for package in packages)
     return f"{name}, {THREADS} threads, Python {sys.version.split()[0]}, {versions}"
