@@ -177,7 +177,7 @@ def test_cut_outs_of_large_photographs_are_not_enlarged_where_the_network_takes_
         return recipes.plan(str(tmp_path / "few"), Choices(**choices)).settings["augment"].resolution
 
     side = recipes.plan(str(tmp_path / "few"), Choices()).x.shape[1]
-    assert (resolution() < 1) == (side >= LARGE)
+    assert (resolution() < 1) == (side > LARGE)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("tinynet.recipes.folder.LARGE", 16)
         assert resolution() == resolution(arch="mobilenet") == RESOLUTION

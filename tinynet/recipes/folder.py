@@ -30,13 +30,14 @@ from .blocks import NETWORKS
 
 VALIDATION = 0.15
 """Fraction of each class that is held out to choose the best epoch."""
-VIEWS, EPOCHS = 500_000, (10, 200)
-"""How many pictures are seen in a training, unless that is to see each fewer or more times than this."""
+VIEWS, EPOCHS, CUT_OUT_EPOCHS = 500_000, (10, 150), 200
+"""How many pictures are seen in a training, unless that is to see each fewer or more times than this; the most where only cut-outs are
+seen."""
 FEW, SMALL_BATCH = 640, 12
 """With fewer pictures the batches are smaller, since a training needs steps."""
 WIDTHS, DROPOUT = {"vgg": 16, "resnet": 32, "inception": 32, "mobilenet": 16}, 0.2
 LARGE = 64
-"""Side of pictures from which on the first convolution halves them, and cut-outs are not enlarged."""
+"""Side of pictures from which on the first convolution halves them; of larger ones cut-outs are not enlarged."""
 RESOLUTION = 13 / 16
 """Of cut-outs: the mean of what `PHOTOS` leaves of a side."""
 SMALLEST_MAP = 6
@@ -90,8 +91,9 @@ def plan(name: str, choices: Choices, found: FolderData) -> Plan:
     arch = "resnet" if choices.arch == "auto" else choices.arch
     layers = network(shape, len(found.labels), replace(choices, arch=arch)) if arch in NETWORKS else None
     augment = augmentation(found.labels)
-    if augment.crop and min(shape[:2]) >= LARGE and takes_any_size(choices, layers):
-        augment = replace(augment, resolution=RESOLUTION)
+    fewest, most = EPOCHS
+    if augment.crop and min(shape[:2]) > LARGE and takes_any_size(choices, layers):
+        augment, most = replace(augment, resolution=RESOLUTION), CUT_OUT_EPOCHS
     return pictures.plan(
         name,
         replace(choices, arch=arch, batch_size=choices.batch_size or batch_size(len(y))),
@@ -101,7 +103,7 @@ def plan(name: str, choices: Choices, found: FolderData) -> Plan:
         preparation=found.preparation,
         layers=layers,
         dropout=DROPOUT,
-        epochs=min(max(VIEWS // len(y), EPOCHS[0]), EPOCHS[1]),
+        epochs=min(max(VIEWS // len(y), fewest), most),
         augment=augment,
         mirrored=augment.flip and choices.augment is not False,
         label_smoothing=LABEL_SMOOTHING,
