@@ -235,8 +235,8 @@ def _transformer(width: int, heads: int) -> tn.Sequential:
 
 
 def check_network(kernels: Any, name: str, kind: Kind, steps: int, report: Report) -> None:
-    """A step's loss and gradients and the answers beside the reference; two trainings, the passes of one launched each time, to the same
-    bits, in memory that stays flat.
+    """A step's loss and gradients and the answers beside the reference; a training with graphs and one without, to the same bits, in
+    memory that stays flat.
     """
     found, expected = (_gradients(k, kind) for k in (kernels, reference))
     largest = max(float(np.abs(right).max(initial=0)) for right in expected.values())
@@ -252,7 +252,7 @@ def check_network(kernels: Any, name: str, kind: Kind, steps: int, report: Repor
     )
     seconds = (time.monotonic() - before) / (2 * steps)
     if any(a.tobytes() != b.tobytes() for a, b in zip(one, other, strict=True)):
-        report.fail(name, "two trainings end with different bits")
+        report.fail(name, "a training with graphs and one without end with different bits")
     if not np.isfinite(losses).all() or (steps >= 10 and losses[-1] >= losses[0]):
         report.fail(name, f"the loss does not fall: from {losses[0]:.4f} to {losses[-1]:.4f}")
     if flat[0] or flat[1] > NOISE:

@@ -186,3 +186,16 @@ def test_cut_outs_of_large_photographs_are_not_enlarged_where_the_network_takes_
         draw(draw(tmp_path / "letters", "a", 4), "b", 4)
         plans = [recipes.plan(str(tmp_path / name), Choices()) for name in ("sides", "letters")]
         assert [plan.settings["augment"].resolution for plan in plans] == [RESOLUTION, 1]
+
+
+def test_the_training_record_names_the_amounts_that_are_not_the_usual_ones(tmp_path):
+    for label in ("lying", "STANDING"):
+        draw(tmp_path / "few", label, 4)
+    for augment, recorded in (
+        (tn.Augment(), "none"),
+        (tn.Augment(shift=0.1, resolution=0.8), "shift 0.1, resolution 0.8"),
+    ):
+        made = recipes.plan(str(tmp_path / "few"), Choices())
+        made.settings |= {"augment": augment, "epochs": 1}
+        history = made.fit(verbose=False)
+        assert made.training_record("few", history, history.epochs[0])["augmentation"] == recorded

@@ -163,3 +163,29 @@ def test_what_is_no_metric_is_a_sentence():
         for call in (network().fit, network().evaluate):
             with pytest.raises(TinynetError, match=message):
                 call(X, Y, metrics=metrics)
+
+
+@pytest.mark.parametrize("device", ["reference", "cpu"])
+def test_divergence_is_told_before_a_metric_sees_what_came_of_it(device):
+    tn.set_device(device)
+    net = network()
+    before = net.get_weights()
+    with pytest.raises(tn.training.DivergedError, match="try a lower learning rate"):
+        net.fit(X * 1e30, Y, epochs=3, optimizer=tn.SGD(1e30), metrics=[lambda y, p: float(p.mean())])
+    assert all(map(np.array_equal, net.get_weights(), before))
+
+
+def test_a_layer_that_a_callback_freezes_keeps_its_weights_from_then_on():
+    class Freeze(tn.training.Callback):
+        def on_epoch_end(self, training):
+            layer = training.model.layers[0]
+            self.kept = (
+                [array.copy() for array in layer.parameters.values()] if layer.trainable else self.kept
+            )
+            layer.trainable = False
+
+    net, freeze = network(), Freeze()
+    last = net.get_weights()[-1]
+    net.fit(X, Y, epochs=3, callbacks=[freeze])
+    assert all(map(np.array_equal, net.layers[0].parameters.values(), freeze.kept))
+    assert not np.array_equal(net.get_weights()[-1], last)

@@ -20,10 +20,20 @@ def test_copies_of_a_lower_resolution_go_to_networks_that_take_any_size_and_to_n
     flat = tn.Sequential([tn.Conv2D(4, 3), tn.Flatten(), tn.Dense(2, "softmax")], (16, 12, 1))
     same, wrong = (
         flat.get_weights(),
-        r"samples of shape \(12, 8, 1\), but this network takes only its own, \(16, 12, 1\): leave out",
+        r"samples of shape \(12, 8, 1\), which a network for \(16, 12, 1\) cannot take: leave out",
     )
     with pytest.raises(TinynetError, match=wrong):
         flat.fit(x, y, augment=smaller)
     with pytest.raises(TinynetError, match="leave out resolution"):
         tn.Sequential([tn.Conv2D(1, 3)], (16, 12, 1)).fit(x, x[:, 1:-1, 1:-1], loss="mse", augment=smaller)
     assert all(map(np.array_equal, flat.get_weights(), same))
+
+
+def test_a_shortcut_that_was_made_for_another_size_refuses_copies_that_it_cannot_bring_to_theirs():
+    x, y = np.random.default_rng(0).random((6, 9, 9, 3), np.float32), np.arange(6) % 2
+    block = tn.Residual([tn.Conv2D(8, 3, strides=3)])
+    net = tn.Sequential([block, tn.GlobalAveragePool2D(), tn.Dense(2, "softmax")], (9, 9, 3))
+    with pytest.raises(
+        TinynetError, match=r"samples of shape \(7, 7, 3\), which a network for \(9, 9, 3\) cannot take"
+    ):
+        net.fit(x, y, augment=tn.Augment(resolution=0.78))

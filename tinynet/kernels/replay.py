@@ -31,11 +31,12 @@ class _Entry:
 class Replay:
     """A function of arrays that calls kernels, repeated without Python in between where that pays.
 
-    function(kernels, *inputs) returns a tuple of arrays that kernels made, and keeps nothing from one call to the next; arrays() lists
-    the arrays that it reads beside its inputs, which may change in place: weights. After CALLS_BEFORE_CAPTURE calls with inputs of the
-    same shapes and types and the same arrays, the back end's `capture` is asked for the kernels that it calls; from then on these run
-    instead of it. Where the back end finds that this would not pay or not be the same, and while another thread is at it, the function
-    itself is called. A copy begins without captures, which belong to these arrays and this process.
+    function(kernels, *inputs) returns a tuple of arrays that kernels made, and keeps nothing from one call to the next; arrays()
+    lists the arrays that it reads beside its inputs, which may change in place: weights. What else it depends on may be listed with
+    them. After CALLS_BEFORE_CAPTURE calls with inputs of the same shapes and types and the same arrays, the back end's `capture` is
+    asked for the kernels that it calls; from then on these run instead of it. Where the back end finds that this would not pay or
+    not be the same, and while another thread is at it, the function itself is called. A copy begins without captures, which belong
+    to these arrays and this process.
 
     changes: the arrays that the function changes in place.
     """

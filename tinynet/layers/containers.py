@@ -249,7 +249,13 @@ class Residual(Around):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         output = self.chain.compute_output_shape(input_shape)
-        self._projection(input_shape, output)
+        needed = self._projection(input_shape, output)
+        own = self.projection
+        if needed and own and own.compute_output_shape(input_shape) != output:
+            raise ShapeError(
+                f"{self.kind} was built for another size: its projection does not bring an input of shape {show_shape(input_shape)} "
+                f"to that of its layers' output, {show_shape(output)}"
+            )
         return output
 
     def _projection(self, before: Shape, after: Shape) -> Layer | None:

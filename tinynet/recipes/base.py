@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import Any, ClassVar
@@ -138,7 +138,8 @@ class Plan:
         """The training record in the model's file."""
         augment, optimizer = self.settings.get("augment"), self.settings["optimizer"]
         parts = augment if isinstance(augment, tuple) else (augment,)
-        amounts = {name: amount for part in parts if part for name, amount in asdict(part).items()}
+        used = [(f.name, getattr(part, f.name), f.default) for part in parts if part for f in fields(part)]
+        amounts = {name: amount for name, amount, default in used if amount != default}
         return {
             "data": data,
             **self.model.metadata.pop("base", {}),
@@ -149,7 +150,7 @@ class Plan:
             "optimizer": type(optimizer).__name__,
             "learning rate": peak_rate(optimizer.learning_rate),
             "batch size": self.settings["batch_size"],
-            "augmentation": ", ".join(f"{k} {v}" for k, v in amounts.items() if v) or "none",
+            "augmentation": ", ".join(f"{k} {v}" for k, v in amounts.items()) or "none",
             "seed": self.settings["seed"],
             "tinynet": __version__,
             "date": datetime.now(timezone.utc).date().isoformat(),

@@ -30,9 +30,9 @@ from .blocks import NETWORKS
 
 VALIDATION = 0.15
 """Fraction of each class that is held out to choose the best epoch."""
-VIEWS, EPOCHS, CUT_OUT_EPOCHS = 500_000, (10, 150), 200
-"""How many pictures are seen in a training, unless that is to see each fewer or more times than this; the most where only cut-outs are
-seen."""
+VIEWS, EPOCHS, CUT_OUTS = 400_000, (10, 150), 4 / 3
+"""How many pictures are seen in a training, unless that is to see each fewer or more times than this; how much more often cut-outs are
+that are not enlarged."""
 FEW, SMALL_BATCH = 640, 12
 """With fewer pictures the batches are smaller, since a training needs steps."""
 WIDTHS, DROPOUT = {"vgg": 16, "resnet": 32, "inception": 32, "mobilenet": 16}, 0.2
@@ -91,9 +91,9 @@ def plan(name: str, choices: Choices, found: FolderData) -> Plan:
     arch = "resnet" if choices.arch == "auto" else choices.arch
     layers = network(shape, len(found.labels), replace(choices, arch=arch)) if arch in NETWORKS else None
     augment = augmentation(found.labels)
-    fewest, most = EPOCHS
-    if augment.crop and min(shape[:2]) > LARGE and takes_any_size(choices, layers):
-        augment, most = replace(augment, resolution=RESOLUTION), CUT_OUT_EPOCHS
+    often, large = 1.0, choices.augment is not False and min(shape[:2]) > LARGE
+    if augment.crop and large and takes_any_size(choices, layers):
+        augment, often = replace(augment, resolution=RESOLUTION), CUT_OUTS
     return pictures.plan(
         name,
         replace(choices, arch=arch, batch_size=choices.batch_size or batch_size(len(y))),
@@ -103,7 +103,7 @@ def plan(name: str, choices: Choices, found: FolderData) -> Plan:
         preparation=found.preparation,
         layers=layers,
         dropout=DROPOUT,
-        epochs=min(max(VIEWS // len(y), fewest), most),
+        epochs=int(min(max(often * VIEWS // len(y), EPOCHS[0]), often * EPOCHS[1])),
         augment=augment,
         mirrored=augment.flip and choices.augment is not False,
         label_smoothing=LABEL_SMOOTHING,

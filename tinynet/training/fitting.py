@@ -359,8 +359,8 @@ def _check_shapes(parts: Sequence[Augmentation | None], model: Network, shapes: 
         fits = False
     if not fits:
         raise TinynetError(
-            f"augment makes samples of shape {show_shape(given)}, but this network takes only its own, "
-            f"{show_shape(model.input_shape)}: leave out resolution, or let the last map end in a GlobalAveragePool2D"
+            f"augment makes samples of shape {show_shape(given)}, which a network for {show_shape(model.input_shape)} cannot take: "
+            "leave out resolution, or choose one nearer to 1 and let the last map end in a GlobalAveragePool2D"
         )
 
 

@@ -21,7 +21,7 @@ from ..layers.inputs import each, first_of
 from ..network import Network, leaves, rebuilt
 from ..terminal import note
 from .history import History
-from .losses import Loss
+from .losses import FunctionLoss, Loss
 from .metrics import Metric, measured_by
 from .mixing import mixed
 from .optimizers import Arrays
@@ -57,8 +57,8 @@ class Fetched(NamedTuple):
     targets: Any
     shares: Any
     seed: int
-    there: Any
-    """The seed as an array (1,) int64; None where nothing is replayed."""
+    seed_array: Any
+    """The same as an array (1,) int64; None where nothing is replayed."""
 
 
 class Pass(NamedTuple):
@@ -77,10 +77,8 @@ class Loop(Training):
     def __post_init__(self) -> None:
         super().__post_init__()
         changes = [*self.model.statistics.values(), self.sums.score]
-        arrays = [*self.arrays.values(), self.sums.score]
-        self.replay: Replay | None = None
-        if self.samples.weights is None:
-            self.replay = Replay(self._function, lambda: arrays, lambda: changes)
+        needs_host = self.metrics or isinstance(self.loss, FunctionLoss) or self.samples.weights is not None
+        self.replay = None if needs_host else Replay(self._function, self._read, lambda: changes)
         self.equal_shares: dict[int, Any] = {}
 
     # ---- from first step to last ----
@@ -98,6 +96,7 @@ class Loop(Training):
                 self._settle()
             finally:
                 self.replay = None  # with what a GPU holds for it
+                self.equal_shares.clear()
                 self.model.epochs_trained = self.trained_before + self.epoch + (self.batch > 0)
                 self._tell("on_train_end")
         return self.history
@@ -133,9 +132,9 @@ class Loop(Training):
             batch = batch._replace(x=self.augment.apply(batch.x, k, other))
             if self.augment.mix:
                 batch = mixed(batch, self.augment.mix, self.model.output_shape[-1], k, other)
-        there = k.prefetch(np.array([seed], np.int64)) if self.replay else None
+        seed_array = k.prefetch(np.array([seed], np.int64)) if self.replay else None
         x, targets = each(k.prefetch, batch.x), k.prefetch(batch.targets)
-        return Fetched(batch, x, targets, self._shares(batch), seed, there)
+        return Fetched(batch, x, targets, self._shares(batch), seed, seed_array)
 
     def _shares(self, batch: Batch) -> Any:
         """The batch's shares; those that are all equal are kept."""
@@ -148,15 +147,13 @@ class Loop(Training):
     def _step(self, fetched: Fetched) -> None:
         state = _reset(self.kernels, self.carried, self.reset_rate, fetched.seed)
         done = self._replayed(fetched, state) or self._pass(fetched, fetched.seed, state)
-        if not math.isfinite(value := float(done.loss)):
-            self._diverged()
+        value = self._finite(done.loss)
         if self.stateful:
             self.carried = self.model.check_state(done.state, len(first_of(fetched.x)))
         self.sums.add(value, done.batch, done.metrics)
         position = Position(self.step, self.total_steps, self.epoch, self.history.epochs)
-        self.used_rate = self.optimizer.update(
-            self.kernels, self.parameters, done.gradients, self.state, position
-        )
+        parameters = {name: self.parameters[name] for name in done.gradients}
+        self.used_rate = self.optimizer.update(self.kernels, parameters, done.gradients, self.state, position)
         if self.average:
             self.average.update(self.kernels, self.arrays, self.step)
 
@@ -170,24 +167,38 @@ class Loop(Training):
             shares = batch.shares
         value, gradient = self.loss(k, outputs, targets, shares)
         self.loss.score(k, self.sums.score, outputs, targets, batch.counted)
-        found = measured(self.metrics, self.model, self.chain, outputs, batch, context)
+        found: dict[str, float] = {}
+        if self.metrics:
+            self._finite(value)  # or their error would come first
+            found = measured(self.metrics, self.model, self.chain, outputs, batch, context)
         _, gradients = self.chain.backward(gradient, kept, context)
-        return Pass(value, {name: gradients[name] for name in self.parameters}, kept.state, batch, found)
+        gradients = {name: gradients[name] for name in self._trained()}
+        return Pass(value, gradients, kept.state, batch, found)
 
     def _replayed(self, fetched: Fetched, state: Carried | None) -> Pass | None:
         """The same as the back end repeats it without Python in between; None where it does not."""
         if self.replay is None:
             return None
         x = fetched.x if isinstance(fetched.x, tuple) else (fetched.x,)
-        arrays = *x, fetched.targets, fetched.shares, fetched.there, *leaves(state or {})
+        arrays = *x, fetched.targets, fetched.shares, fetched.seed_array, *leaves(state or {})
         captured = self.replay.captured(self.kernels, arrays)
-        if captured is None:
+        if captured is None or (given := captured(*arrays)) is None:
             self.replay = None if self.replay.failed else self.replay
             return None
-        value, *found = captured(*arrays)
-        gradients = dict(zip(self.parameters, found, strict=False))
+        value, *found = given
+        gradients = dict(zip(self._trained(), found, strict=False))
         ends = rebuilt(self.model.state_like, iter(found[len(gradients) :])) if state else {}
         return Pass(value, gradients, ends, fetched.batch, {})
+
+    def _trained(self) -> list[str]:
+        """The parameters of this training, but for those that a callback has frozen."""
+        trained = self.model.trained()
+        return [name for name in self.parameters if name in trained]
+
+    def _read(self) -> list[Any]:
+        """What a pass depends on beside its inputs; callbacks may freeze layers or choose another loss."""
+        flags = (layer.trainable for _, layer in self.model.walk())
+        return [*self.model.state().values(), self.sums.score, self.loss, *flags]
 
     def _function(self, kernels: ModuleType, *arrays: Any) -> tuple[Any, ...]:
         """A pass as a function of arrays alone, in the order of `_replayed`; what is no array is the same in each step."""
@@ -265,6 +276,13 @@ class Loop(Training):
         self.model.set_state(self.best if self.restored else self._weights())
         last = self.history.epochs[-1]["epoch"] if self.history.epochs else None
         self.history.kept_epoch = self.history.best_epoch if self.restored else last
+
+    def _finite(self, loss: Any) -> float:
+        """A loss as Python's number; ends the training where it is none."""
+        value = float(loss)
+        if not math.isfinite(value):
+            self._diverged()
+        return value
 
     def _diverged(self) -> None:
         self.stop("diverged")

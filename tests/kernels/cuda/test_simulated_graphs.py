@@ -285,6 +285,62 @@ def test_a_step_that_needs_the_host_is_launched_as_before(monkeypatch):
     assert not any(trained((padded, *sequences), loss="mse")[1].captures)
 
 
+class Change(tn.training.Callback):
+    """Does something to a training after its fourth step, the first that is repeated."""
+
+    def __init__(self, change: Any) -> None:
+        self.change, self.steps = change, 0
+
+    def on_batch_end(self, training: Any) -> None:
+        self.steps += 1
+        if self.steps == CALLS_BEFORE_CAPTURE + 1:
+            self.change(training)
+
+
+def freeze(training: Any) -> None:
+    training.model.layers[1].trainable = False
+
+
+def smooth(training: Any) -> None:
+    training.loss = tn.training.CrossEntropy(label_smoothing=0.4)
+
+
+def slow(training: Any) -> None:
+    training.learning_rate = 1e-4
+
+
+@pytest.mark.parametrize("change", [freeze, smooth, slow])
+def test_what_a_callback_changes_counts_in_steps_that_are_repeated_too(change, monkeypatch):
+    x, y = RNG(1).random((16, 6), np.float32), np.arange(16) % 3
+
+    def weights() -> list[np.ndarray]:
+        net = tn.Sequential([tn.Dense(6), tn.BatchNorm(), tn.Dense(3, "softmax")], (6,))
+        net.fit(x, y, epochs=2, batch_size=2, verbose=False, callbacks=[Change(change)])
+        return net.get_weights()
+
+    repeated = weights()
+    monkeypatch.setattr(k, "capture", lambda *given, **more: None)
+    assert_same_bits(repeated, weights())
+
+
+def test_a_graph_gives_up_its_memory_where_there_is_none_left(monkeypatch):
+    net, x = convolution()
+    first = predict_often(net, x)
+    (made,) = captures(net)
+    full, device_array = [True], driver.cuda.device_array
+
+    def once(size, dtype):
+        if full.pop() if full else False:
+            raise MemoryError
+        return device_array(size, dtype)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(driver.cuda, "device_array", once)
+        assert k.zeros((12_345,)).numpy().shape == (12_345,)
+    assert made(k.asarray(x)) is None and not made._kept
+    assert np.array_equal(net.predict(x), first)
+
+
 def test_a_step_that_takes_much_memory_is_launched_as_before(monkeypatch):
     monkeypatch.setattr(captured, "LARGEST", 100)
     numbers, watch = trained(TRAININGS["with dropout"])

@@ -19,7 +19,7 @@ from .array import DeviceArray, assign
 from .arrays import take
 from .compiler import driver
 from .compiler.kernel import recorded
-from .memory import Pool, taken_from
+from .memory import Pool, can_do_without, taken_from
 
 Arrays = tuple[DeviceArray, ...]
 LARGEST = 2**30
@@ -33,20 +33,28 @@ class Capture:
     their inputs, so that it stays theirs.
     """
 
-    def __init__(self, graph: driver.Graph, inputs: Arrays, outputs: Arrays, lends: bool, *kept: Any) -> None:
+    def __init__(
+        self, graph: driver.Graph | None, inputs: Arrays, outputs: Arrays, lends: bool, *kept: Any
+    ) -> None:
         self._graph, self._inputs, self._outputs = graph, inputs, outputs
         self._lends, self._kept = lends, kept
         self._busy = threading.Lock()
+        can_do_without.add(self)
+
+    def give_up(self) -> None:
+        """Let go of all memory; from then on kernels are launched as before."""
+        self._graph, self._inputs, self._outputs, self._kept = None, (), (), ()
 
     def __call__(self, *inputs: DeviceArray) -> Arrays | None:
-        """The outputs for inputs of the same shapes; None while another thread is at it."""
-        if not self._busy.acquire(blocking=False):
+        """The outputs for inputs of the same shapes; None while another thread is at it, or where memory was short."""
+        graph, own, outputs = self._graph, self._inputs, self._outputs
+        if graph is None or not self._busy.acquire(blocking=False):
             return None
         try:
-            for own, given in zip(self._inputs, inputs, strict=True):
-                assign(own, take(given, None))
-            self._graph.run()
-            return self._outputs if self._lends else tuple([output.copy() for output in self._outputs])
+            for array, given in zip(own, inputs, strict=True):
+                assign(array, take(given, None))
+            graph.run()
+            return outputs if self._lends else tuple([output.copy() for output in outputs])
         finally:
             self._busy.release()
 

@@ -12,6 +12,7 @@ are never given to anything else.
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from heapq import heappop, heappush
@@ -30,6 +31,8 @@ training finds its arrays where the step before had them.
 _free: Pool = {}
 """The pool of all who have none of their own."""
 _here = threading.local()
+can_do_without: weakref.WeakSet[Any] = weakref.WeakSet()
+"""What holds memory that it can do without: its `give_up` is called where there is none left."""
 allocations = 0
 """How often this process has asked the driver for memory."""
 
@@ -168,8 +171,10 @@ def rounded(size: int) -> int:
 
 
 def release() -> None:
-    """Give the driver back what the pool holds and nobody uses."""
+    """Give the driver back what the pool holds and nobody uses, and what others can do without."""
     cuda.synchronize()  # kernels and copies that are launched may use it yet
+    for holder in list(can_do_without):
+        holder.give_up()
     _free.clear()
 
 

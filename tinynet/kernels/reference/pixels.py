@@ -20,7 +20,7 @@ def recolour(images: np.ndarray, matrices: np.ndarray) -> np.ndarray:
 def erase(images: np.ndarray, boxes: np.ndarray, seed: int) -> np.ndarray:
     """Copies whose rows top … bottom - 1 of the columns left … right - 1 are noise, uniform in [0, 1) (Zhong et al. 2017).
 
-    images (n, h, w, c), boxes (n, 4) int64, each (top, left, bottom, right) within the picture → (n, h, w, c). Value i of all
+    images (n, h, w, c), boxes (n, 4) of whole numbers, each (top, left, bottom, right) within the picture → (n, h, w, c). Value i of all
     the pictures becomes the upper 24 bits of hash32(seed, i), divided by 2²⁴.
     """
     noise = (hash32(seed, images.size) >> np.uint32(8)).reshape(images.shape) * images.dtype.type(2**-24)
