@@ -61,9 +61,9 @@ def test_the_loss_of_the_pieces_is_that_of_the_whole(kind):
 
 @each_layer
 def test_sequences_that_all_begin_anew_are_trained_as_if_nothing_were_carried(kind):
-    tn.set_device(
-        "cpu"
-    )  # NumPy may add a longer row, of which the rest is 0, in another order: on AMD's Zen 4 it does
+    if kind == "attention":
+        # NumPy may add a longer row, of which the rest is 0, in another order: on AMD's Zen 4 it does
+        tn.set_device("cpu")
     anew, alone = network(kind), network(kind)
     anew.fit(X, Y, epochs=2, batch_size=STREAMS, stateful=True, reset_rate=1.0)
     alone.fit(X, Y, epochs=2, batch_size=STREAMS, shuffle=False)

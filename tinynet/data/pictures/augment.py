@@ -131,23 +131,23 @@ def augment(
         return images
     if images.ndim == 3:
         return augment(images[..., None], settings, kernels, rng)[..., 0]
-    rng, there = np.random.default_rng(rng), kernels.prefetch
+    rng, prefetch = np.random.default_rng(rng), kernels.prefetch
     count, height, width, channels = images.shape
-    images = there(images)
+    images = prefetch(images)
     if settings.moves:
         matrices = draw_matrices(settings, count, height, width, rng)
         grid = draw_grid(settings, count, height, width, rng) if settings.elastic else None
         if settings.crop:
             matrices = cut_out(matrices, draw_cuts(settings, count, height, width, rng))
         matrices = reduced(matrices, height, width, settings)
-        images = kernels.warp(images, there(matrices), grid if grid is None else there(grid))
+        images = kernels.warp(images, prefetch(matrices), grid if grid is None else prefetch(grid))
         images = without_edges(images, settings, kernels)
         height, width = images.shape[1:3]
     if settings.colours:
-        images = kernels.recolour(images, there(draw_colours(settings, count, channels, rng)))
+        images = kernels.recolour(images, prefetch(draw_colours(settings, count, channels, rng)))
     if settings.erase:
         boxes = draw_boxes(settings, count, height, width, rng)
-        images = kernels.erase(images, there(boxes), int(rng.integers(2**32)))
+        images = kernels.erase(images, prefetch(boxes), int(rng.integers(2**32)))
     return images
 
 

@@ -19,7 +19,7 @@ from .array import DeviceArray, assign
 from .arrays import take
 from .compiler import driver
 from .compiler.kernel import recorded
-from .memory import Pool, can_do_without, taken_from
+from .memory import Pool, reclaimable, taken_from
 
 Arrays = tuple[DeviceArray, ...]
 LARGEST = 2**30
@@ -39,22 +39,25 @@ class Capture:
         self._graph, self._inputs, self._outputs = graph, inputs, outputs
         self._lends, self._kept = lends, kept
         self._busy = threading.Lock()
-        can_do_without.add(self)
+        reclaimable.add(self)
 
     def give_up(self) -> None:
-        """Let go of all memory; from then on kernels are launched as before."""
-        self._graph, self._inputs, self._outputs, self._kept = None, (), (), ()
+        """Let go of all memory, unless it is in use; from then on kernels are launched as before."""
+        if self._busy.acquire(blocking=False):
+            self._graph, self._inputs, self._outputs, self._kept = None, (), (), ()
+            self._busy.release()
 
     def __call__(self, *inputs: DeviceArray) -> Arrays | None:
         """The outputs for inputs of the same shapes; None while another thread is at it, or where memory was short."""
-        graph, own, outputs = self._graph, self._inputs, self._outputs
-        if graph is None or not self._busy.acquire(blocking=False):
+        if not self._busy.acquire(blocking=False):
             return None
         try:
-            for array, given in zip(own, inputs, strict=True):
-                assign(array, take(given, None))
-            graph.run()
-            return outputs if self._lends else tuple([output.copy() for output in outputs])
+            if self._graph is None:
+                return None
+            for own, given in zip(self._inputs, inputs, strict=True):
+                assign(own, take(given, None))
+            self._graph.run()
+            return self._outputs if self._lends else tuple([output.copy() for output in self._outputs])
         finally:
             self._busy.release()
 
@@ -86,9 +89,8 @@ def _proven(
     arrays: list[Any] = []
     with taken_from(pool):
         own = tuple([take(array, None).copy() for array in inputs])
-        for _ in range(
-            2
-        ):  # compiles and asks for memory; then each array lies where the recording will have it
+        # the first compiles and asks for memory; at the second each array lies where the recording will have it
+        for _ in range(2):
             _restore(changes, before)
             expected = _numbers((*function(*own), *changes))
         if sum(memory.nbytes for free in pool.values() for _, memory in free) > LARGEST:

@@ -31,7 +31,7 @@ training finds its arrays where the step before had them.
 _free: Pool = {}
 """The pool of all who have none of their own."""
 _here = threading.local()
-can_do_without: weakref.WeakSet[Any] = weakref.WeakSet()
+reclaimable: weakref.WeakSet[Any] = weakref.WeakSet()
 """What holds memory that it can do without: its `give_up` is called where there is none left."""
 allocations = 0
 """How often this process has asked the driver for memory."""
@@ -173,7 +173,7 @@ def rounded(size: int) -> int:
 def release() -> None:
     """Give the driver back what the pool holds and nobody uses, and what others can do without."""
     cuda.synchronize()  # kernels and copies that are launched may use it yet
-    for holder in list(can_do_without):
+    for holder in list(reclaimable):
         holder.give_up()
     _free.clear()
 
